@@ -1,1 +1,14 @@
-//! Support code of the whole-system tests.
+//! Support code of the whole-system tests, the demo and the benchmarks.
+//!
+//! Here: starting the real parts (relay in workerd, Docker engine and registry by way of the sandbox,
+//! the `towline` binary), speaking to them as GitHub, an operator and a browser would, and stopping
+//! them. Not here: any stand-in for one of them, and any assertion about Towline.
+
+pub mod child;
+pub mod docker;
+pub mod github;
+pub mod host;
+pub mod http;
+pub mod place;
+pub mod relay;
+pub mod wait;

@@ -1,0 +1,70 @@
+//! Plain HTTP as a browser, `curl` or GitHub would speak it: every status is an answer.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use ureq::{Agent, http::HeaderMap};
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as text.
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// When it is not JSON; with the body.
+    pub fn json(&self) -> Result<serde_json::Value> {
+        serde_json::from_str(&self.body).with_context(|| format!("not JSON: {:?}", self.body))
+    }
+}
+
+/// Headers to send.
+pub type Headers<'a> = &'a [(&'a str, &'a str)];
+
+fn agent() -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_global(Some(Duration::from_secs(30)));
+    config.build().into()
+}
+
+/// `GET url`.
+///
+/// # Errors
+/// When nobody answers.
+pub fn get(url: &str, headers: Headers) -> Result<Answer> {
+    let mut request = agent().get(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    answer(request.call().with_context(|| format!("GET {url}"))?)
+}
+
+/// `POST url` with `body`.
+///
+/// # Errors
+/// When nobody answers.
+pub fn post(url: &str, headers: Headers, body: &[u8]) -> Result<Answer> {
+    let mut request = agent().post(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    answer(request.send(body).with_context(|| format!("POST {url}"))?)
+}
+
+fn answer(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer> {
+    Ok(Answer {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body: response.body_mut().read_to_string()?,
+    })
+}
