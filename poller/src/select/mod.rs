@@ -1,0 +1,183 @@
+//! Which intent a service should be taken to, and what becomes of the others. Pure.
+//!
+//! An intent that matches a service's rule (`rule`) reaches exactly one outcome with it. Order is by epoch and number;
+//! within one workflow a run that is older than one seen before is stale, however late it arrives. Not here: whether
+//! the image is allowed (`plan`), how the outcome is kept (`store`).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use towline_protocol::{HostName, Intent, IntentId, Mark, Outcome, RunSource, Source};
+
+use crate::{settings::Service, store::Standing};
+
+mod rule;
+
+pub use rule::{Match, matches};
+
+/// What a service has seen, so that nothing takes it back.
+///
+/// Kept for each service, since a run on a branch that only another service listens to says nothing about this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The newest intent that was chosen.
+    pub newest: Mark,
+    /// The newest run of each workflow.
+    pub runs: Vec<SeenRun>,
+}
+
+/// The newest run of one workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenRun {
+    /// Stable identity of the repository.
+    pub repository_id: u64,
+    /// Stable identity of the workflow.
+    pub workflow_id: u64,
+    /// The run's number.
+    pub run_number: u64,
+    /// The run's attempt.
+    pub run_attempt: u64,
+}
+
+impl Seen {
+    fn of_workflow(&self, run: &RunSource) -> Option<&SeenRun> {
+        self.runs.iter().find(|seen| {
+            (seen.repository_id, seen.workflow_id) == (run.repository_id, run.workflow_id)
+        })
+    }
+
+    /// Whether a later run of the same workflow was seen.
+    fn is_past(&self, run: &RunSource) -> bool {
+        self.of_workflow(run).is_some_and(|seen| {
+            (seen.run_number, seen.run_attempt) > (run.run_number, run.run_attempt)
+        })
+    }
+
+    fn note(&mut self, run: &RunSource) {
+        if self.is_past(run) {
+            return;
+        }
+        self.runs.retain(|seen| {
+            (seen.repository_id, seen.workflow_id) != (run.repository_id, run.workflow_id)
+        });
+        self.runs.push(SeenRun {
+            repository_id: run.repository_id,
+            workflow_id: run.workflow_id,
+            run_number: run.run_number,
+            run_attempt: run.run_attempt,
+        });
+    }
+}
+
+/// What there is to choose from.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// This host.
+    pub host: &'a HostName,
+    /// The service to choose for.
+    pub service: &'a Service,
+    /// The intents of its channel, ascending by epoch and number.
+    pub intents: &'a [Intent],
+    /// How they stand with this service.
+    pub standings: &'a BTreeMap<IntentId, Standing>,
+    /// What the service has seen; `None` for a new one.
+    pub seen: Option<&'a Seen>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// The intent to apply, if any.
+    pub apply: Option<Intent>,
+    /// The intents that are settled without touching anything.
+    pub settled: Vec<Settled>,
+    /// What the service has seen now.
+    pub seen: Seen,
+}
+
+/// An intent that is settled without touching anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The intent.
+    pub intent: IntentId,
+    /// `superseded`, `stale`, `expired` or `refused`.
+    pub outcome: Outcome,
+    /// Why, for people.
+    pub message: String,
+}
+
+/// Decides what becomes of the intents that `service` has not settled yet.
+pub fn select(situation: &Situation<'_>) -> Selection {
+    let mut seen = situation.seen.cloned().unwrap_or_default();
+    let mut settled = Vec::new();
+    let mut left: Vec<&Intent> = Vec::new();
+    for intent in situation.intents {
+        if is_settled(situation, intent) {
+            continue;
+        }
+        let verdict = match matches(situation.host, situation.service, intent) {
+            Match::No => continue,
+            Match::Refused(reason) => Some((Outcome::Refused, reason)),
+            Match::Yes => too_late(situation, &seen, intent),
+        };
+        if let Source::WorkflowRun(run) = &intent.source {
+            seen.note(run);
+        }
+        match verdict {
+            Some((outcome, message)) => settled.push(Settled {
+                intent: intent.id.clone(),
+                outcome,
+                message,
+            }),
+            None => left.push(intent),
+        }
+    }
+    let winner = left.pop_if(|last| place(last) >= seen.newest);
+    seen.newest = winner.map_or(seen.newest, place);
+    settled.extend(left.into_iter().map(|intent| Settled {
+        intent: intent.id.clone(),
+        outcome: Outcome::Superseded,
+        message: format!("number {} came after it", seen.newest.seq),
+    }));
+    Selection {
+        apply: winner.cloned(),
+        settled,
+        seen,
+    }
+}
+
+fn is_settled(situation: &Situation<'_>, intent: &Intent) -> bool {
+    situation
+        .standings
+        .get(&intent.id)
+        .is_some_and(|standing| standing.outcome.is_terminal())
+}
+
+fn too_late(situation: &Situation<'_>, seen: &Seen, intent: &Intent) -> Option<(Outcome, String)> {
+    if let Source::WorkflowRun(run) = &intent.source
+        && let Some(newer) = seen.of_workflow(run)
+        && seen.is_past(run)
+    {
+        let message = format!(
+            "run {} attempt {} is older than run {} attempt {}, which was seen before",
+            run.run_number, run.run_attempt, newer.run_number, newer.run_attempt
+        );
+        return Some((Outcome::Stale, message));
+    }
+    let expires_at = intent.expires_at.filter(|at| *at <= situation.now)?;
+    let message = format!(
+        "expired at {expires_at}; this host's clock says {}",
+        situation.now
+    );
+    Some((Outcome::Expired, message))
+}
+
+fn place(intent: &Intent) -> Mark {
+    Mark {
+        epoch: intent.epoch,
+        seq: intent.seq,
+    }
+}

@@ -1,0 +1,146 @@
+//! The host's file as valid values: what this host runs, and what may deploy it.
+//!
+//! Here: the types and the one way in, [`Settings::parse`], which tells all mistakes at once. Not here: where the
+//! file lies and who reads it (`cli`), what an intent is held against (`select`).
+//! `read` walks the document and collects mistakes, `service` and `values` know the keys.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use towline_protocol::{Channel, Glob, ServiceName};
+
+use crate::reference::Template;
+
+mod mistake;
+mod read;
+mod service;
+mod values;
+
+pub use mistake::Mistake;
+pub use values::{HttpUrl, RelayUrl};
+
+/// Everything that the host's file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where intents come from.
+    pub relay: Relay,
+    /// What this host runs, in the order of their names.
+    pub services: Vec<Service>,
+}
+
+/// Where intents come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// The relay's origin.
+    pub url: RelayUrl,
+    /// The file with the host's token; without it the environment has the token.
+    pub token_file: Option<PathBuf>,
+}
+
+/// Something that the host runs, and the rule for what may deploy it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name, `X` in `[service.X]`.
+    pub name: ServiceName,
+    /// What may deploy it.
+    pub rule: Rule,
+    /// The image's reference; `None` is the one that the container was made with.
+    pub image: Option<Template>,
+    /// How long to wait for an image that is not in the registry yet.
+    pub image_wait: Duration,
+    /// What is replaced.
+    pub work: Work,
+    /// What the new version must pass. Empty: Docker's own healthcheck where the image has one, else running.
+    pub health: Vec<HealthCheck>,
+    /// How long the old version may take to stop; `None` is the container's own limit.
+    pub stop_timeout: Option<Duration>,
+}
+
+/// What is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// One container.
+    Docker {
+        /// Its name.
+        container: String,
+    },
+}
+
+/// What may deploy a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The stream that its intents come from.
+    pub channel: Channel,
+    /// The workflow runs that count; `None` is manual intents only.
+    pub runs: Option<RunRule>,
+    /// Whether manual intents count.
+    pub manual: bool,
+    /// Where the file says so, for refusals.
+    pub place: Place,
+}
+
+/// The workflow runs that count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRule {
+    /// The workflow's file name (`ci.yml`) or its path in the repository (`.github/workflows/ci.yml`).
+    pub workflow: String,
+    /// The branches, at least one.
+    pub branches: Vec<Glob>,
+}
+
+/// What the new version must pass before the old one is given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HealthCheck {
+    /// A GET that must be answered.
+    Http {
+        /// What to ask for.
+        url: HttpUrl,
+        /// The status that counts; `None` is any of 200 to 299.
+        status: Option<u16>,
+        /// Text that the body must hold.
+        contains: Option<String>,
+        /// How long the new version has for it.
+        within: Duration,
+    },
+    /// Docker's own healthcheck must say `healthy`.
+    Docker {
+        /// How long the new version has for it; `None` derives it from the healthcheck itself.
+        within: Option<Duration>,
+    },
+}
+
+/// A line of the host's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as it was named on the command line.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+impl Settings {
+    /// Reads the host's file from `text`; `file` is its name for messages.
+    ///
+    /// # Errors
+    /// Every mistake in the file, in the order of their lines.
+    pub fn parse(text: &str, file: &str) -> Result<Self, Vec<Mistake>> {
+        read::settings(text, file)
+    }
+
+    /// The channels that the services listen to, each once, in order.
+    pub fn channels(&self) -> Vec<Channel> {
+        let mut channels: Vec<_> = self
+            .services
+            .iter()
+            .map(|service| service.rule.channel.clone())
+            .collect();
+        channels.sort();
+        channels.dedup();
+        channels
+    }
+}

@@ -1,0 +1,284 @@
+//! Walks the parsed document and collects every mistake, where serde would stop at the first.
+//!
+//! A reader function returns `Err(Told)` when it has recorded a mistake, so that a wrong key is not told as a
+//! missing one too.
+
+use std::ops::Range;
+
+use toml::{Spanned, de::DeTable, de::DeValue};
+use towline_protocol::MAX_CHANNELS;
+
+use super::{Mistake, Place, Relay, Service, Settings, service, values};
+
+/// A mistake was recorded; there is no value.
+pub(super) struct Told;
+
+/// The document's text and the mistakes so far.
+pub(super) struct Reader<'t> {
+    file: &'t str,
+    text: &'t str,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader<'_> {
+    /// The line that `span` begins on.
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let file = self.file.to_owned();
+        Place { file, line }
+    }
+
+    /// The host's file, as it was named on the command line.
+    pub(super) fn file(&self) -> &str {
+        self.file
+    }
+
+    /// Records a mistake.
+    pub(super) fn tell(
+        &mut self,
+        span: &Range<usize>,
+        key: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Told {
+        self.mistakes.push(Mistake {
+            place: self.place(span),
+            key: key.into(),
+            message: message.into(),
+        });
+        Told
+    }
+}
+
+/// A table of the document, its place, and which of its keys were asked for.
+pub(super) struct Table<'a, 'i> {
+    /// The dotted path to the table, empty for the document.
+    path: String,
+    span: Range<usize>,
+    table: &'a DeTable<'i>,
+    asked: Vec<&'static str>,
+}
+
+/// A value that is there, and where.
+pub(super) struct Found<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+}
+
+impl<'a, 'i> Table<'a, 'i> {
+    fn new(path: String, span: Range<usize>, table: &'a DeTable<'i>) -> Self {
+        let asked = Vec::new();
+        Self {
+            path,
+            span,
+            table,
+            asked,
+        }
+    }
+
+    /// `value` as a table at `path`.
+    pub(super) fn at(
+        path: String,
+        value: &'a Spanned<DeValue<'i>>,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, Told> {
+        match value.get_ref() {
+            DeValue::Table(table) => Ok(Self::new(path, value.span(), table)),
+            other => {
+                let message = format!("expected a table, found {}", described(other));
+                Err(reader.tell(&value.span(), path, message))
+            }
+        }
+    }
+
+    /// Where the table begins.
+    pub(super) fn span(&self) -> &Range<usize> {
+        &self.span
+    }
+
+    /// The dotted path of `key` in this table.
+    pub(super) fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
+    }
+
+    /// The value of `key`, if it is there.
+    pub(super) fn raw(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'i>>> {
+        self.asked.push(key);
+        self.table.get(key)
+    }
+
+    /// The value of `key` by `read`, which says what it expected when the value is not that.
+    pub(super) fn get<T>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        key: &'static str,
+        read: impl FnOnce(&'a DeValue<'i>) -> Result<T, String>,
+    ) -> Result<Option<Found<T>>, Told> {
+        let Some(raw) = self.raw(key) else {
+            return Ok(None);
+        };
+        let span = raw.span();
+        match read(raw.get_ref()) {
+            Ok(value) => Ok(Some(Found { value, span })),
+            Err(message) => Err(reader.tell(&span, self.path_of(key), message)),
+        }
+    }
+
+    /// Records that `key` is missing.
+    pub(super) fn missing(&self, reader: &mut Reader<'_>, key: &str, expected: &str) -> Told {
+        reader.tell(
+            &self.span,
+            self.path_of(key),
+            format!("is missing: {expected}"),
+        )
+    }
+
+    /// The value of `key` by `read`; without the key, a mistake.
+    pub(super) fn require<T>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        key: &'static str,
+        expected: &str,
+        read: impl FnOnce(&'a DeValue<'i>) -> Result<T, String>,
+    ) -> Result<Found<T>, Told> {
+        self.get(reader, key, read)?
+            .ok_or_else(|| self.missing(reader, key, expected))
+    }
+
+    /// The tables under this one, by name.
+    fn tables(&self) -> impl Iterator<Item = (&'a str, Range<usize>, &'a Spanned<DeValue<'i>>)> {
+        self.table
+            .iter()
+            .map(|(key, value)| (&**key.get_ref(), key.span(), value))
+    }
+
+    /// Refuses every key that nobody asked for; `later` are keys that this version does not support yet.
+    pub(super) fn finish(self, reader: &mut Reader<'_>, later: &[&str]) {
+        for (key, span, _) in self.tables() {
+            if self.asked.contains(&key) {
+                continue;
+            }
+            let message = if later.contains(&key) {
+                "is not supported by this version of towline".to_owned()
+            } else {
+                unknown(key, &self.asked)
+            };
+            reader.tell(&span, self.path_of(key), message);
+        }
+    }
+}
+
+fn unknown(key: &str, known: &[&str]) -> String {
+    let distance = |name: &&&str| strsim::damerau_levenshtein(key, name);
+    match known.iter().min_by_key(distance) {
+        Some(near) if distance(&near) <= 2 => {
+            format!("unknown key; did you mean `{near}`?")
+        }
+        _ => format!("unknown key; expected one of: {}", known.join(", ")),
+    }
+}
+
+/// What a value is, for people.
+pub(super) fn described(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{:?}", values::cut(text)),
+        DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => format!("a value of type {}", value.type_str()),
+    }
+}
+
+/// Reads the whole document.
+pub(super) fn settings(text: &str, file: &str) -> Result<Settings, Vec<Mistake>> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut reader = Reader {
+        file,
+        text,
+        mistakes: Vec::new(),
+    };
+    for error in &errors {
+        let span = error.span().unwrap_or_default();
+        reader.tell(&span, "", format!("not valid TOML: {}", error.message()));
+    }
+    if !errors.is_empty() {
+        return Err(reader.mistakes);
+    }
+    let mut root = Table::new(String::new(), document.span(), document.get_ref());
+    let relay = relay(&mut root, &mut reader);
+    let services = services(&mut root, &mut reader);
+    root.finish(&mut reader, &[]);
+    match (relay, services) {
+        (Ok(relay), Ok(services)) if reader.mistakes.is_empty() => Ok(Settings { relay, services }),
+        _ => {
+            reader.mistakes.sort_by_key(|mistake| mistake.place.line);
+            Err(reader.mistakes)
+        }
+    }
+}
+
+fn relay(root: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Relay, Told> {
+    let Some(raw) = root.raw("relay") else {
+        return Err(root.missing(
+            reader,
+            "relay",
+            "say where the relay is: [relay] url = \"https://...\"",
+        ));
+    };
+    let mut table = Table::at("relay".to_owned(), raw, reader)?;
+    let url = table.require(
+        reader,
+        "url",
+        "the relay's address, https://...",
+        values::relay_url,
+    );
+    let token_file = table.get(reader, "token_file", values::path);
+    table.finish(reader, &[]);
+    let beside = std::path::Path::new(reader.file()).parent();
+    Ok(Relay {
+        url: url?.value,
+        token_file: token_file?
+            .map(|found| beside.unwrap_or(std::path::Path::new("")).join(found.value)),
+    })
+}
+
+fn services(root: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Vec<Service>, Told> {
+    let Some(raw) = root.raw("service") else {
+        return Err(root.missing(reader, "service", "describe at least one, [service.NAME]"));
+    };
+    let table = Table::at("service".to_owned(), raw, reader)?;
+    let mut services = Vec::new();
+    let mut spans = Vec::new();
+    for (name, span, value) in table.tables() {
+        if let Ok(service) = service::service(name, &span, value, reader) {
+            services.push(service);
+            spans.push(span);
+        }
+    }
+    service::refuse_shared_containers(&services, &spans, reader);
+    refuse_too_many_channels(&services, table.span(), reader);
+    Ok(services)
+}
+
+fn refuse_too_many_channels(services: &[Service], span: &Range<usize>, reader: &mut Reader<'_>) {
+    let channels: std::collections::BTreeSet<_> = services
+        .iter()
+        .map(|service| &service.rule.channel)
+        .collect();
+    if channels.len() > MAX_CHANNELS {
+        let found = channels.len();
+        reader.tell(
+            span,
+            "service",
+            format!(
+                "the services listen to {found} channels; one host may listen to {MAX_CHANNELS}"
+            ),
+        );
+    }
+}

@@ -1,0 +1,261 @@
+//! The keys of `[service.X]`.
+
+use std::{ops::Range, time::Duration};
+
+use toml::{Spanned, de::DeValue};
+use towline_protocol::{Channel, ServiceName};
+
+use super::{
+    HealthCheck, Rule, RunRule, Service, Work,
+    read::{Reader, Table, Told, described},
+    values,
+};
+use crate::reference::Template;
+
+/// How long an image may be missing unless the file says otherwise.
+const IMAGE_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// How long the new version has to answer unless the file says otherwise.
+const HEALTH_WITHIN: Duration = Duration::from_secs(60);
+
+/// Keys of `[service.X]` that the design has and this version has not.
+const LATER: [&str; 9] = [
+    "compose",
+    "git",
+    "command",
+    "backup",
+    "user",
+    "keep",
+    "keep_env",
+    "registry_auth_file",
+    "hooks",
+];
+
+/// Reads `[service.NAME]`; `header` is where the name stands.
+pub(super) fn service(
+    name: &str,
+    header: &Range<usize>,
+    value: &Spanned<DeValue<'_>>,
+    reader: &mut Reader<'_>,
+) -> Result<Service, Told> {
+    let path = format!("service.{name}");
+    let mut table = Table::at(path.clone(), value, reader)?;
+    let name: Result<ServiceName, Told> = name
+        .parse()
+        .map_err(|error| reader.tell(header, path, format!("{error}")));
+    let rule = rule(&mut table, reader);
+    let image = table.get(reader, "image", |value| {
+        let text = values::string(value)?;
+        Template::parse(text).map_err(|error| format!("{error}, found {}", described(value)))
+    });
+    let image_wait = table.get(reader, "image_wait", values::duration);
+    let stop_timeout = table.get(reader, "stop_timeout", values::duration);
+    let work = docker(&mut table, reader);
+    let health = health(&mut table, reader);
+    table.finish(reader, &LATER);
+    Ok(Service {
+        name: name?,
+        rule: rule?,
+        image: image?.map(|found| found.value),
+        image_wait: image_wait?.map_or(IMAGE_WAIT, |found| found.value),
+        work: work?,
+        health: health?,
+        stop_timeout: stop_timeout?.map(|found| found.value),
+    })
+}
+
+fn rule(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Rule, Told> {
+    let repository = table.get(reader, "repository", |value| {
+        Channel::of_repository(values::string(value)?).map_err(|error| error.to_string())
+    });
+    let channel = table.get(reader, "channel", |value| {
+        let channel: Channel = values::string(value)?
+            .parse()
+            .map_err(|error| format!("{error}"))?;
+        if channel.is_repository() {
+            return Err(
+                "expected a name without a slash; for a GitHub repository use `repository`"
+                    .to_owned(),
+            );
+        }
+        Ok(channel)
+    });
+    let workflow = table.get(reader, "workflow", values::workflow);
+    let branch = table.get(reader, "branch", values::branches);
+    let manual = table.get(reader, "manual", values::boolean);
+    let (repository, channel) = (repository?, channel?);
+    let (workflow, branch, manual) = (workflow?, branch?, manual?);
+    let place = reader.place(manual.as_ref().map_or(table.span(), |found| &found.span));
+    let manual = manual.is_none_or(|found| found.value);
+    let (channel, runs) = match (repository, channel) {
+        (Some(repository), None) => {
+            let workflow = workflow.ok_or_else(|| {
+                table.missing(
+                    reader,
+                    "workflow",
+                    "the file name of the workflow that must succeed, such as \"ci.yml\"",
+                )
+            });
+            let branch = branch.ok_or_else(|| {
+                table.missing(
+                    reader,
+                    "branch",
+                    "the branch that is deployed, such as \"main\"",
+                )
+            });
+            let runs = RunRule {
+                workflow: workflow?.value,
+                branches: branch?.value,
+            };
+            (repository.value, Some(runs))
+        }
+        (None, Some(channel)) => {
+            for (key, span) in [
+                ("workflow", workflow.map(|f| f.span)),
+                ("branch", branch.map(|f| f.span)),
+            ] {
+                if let Some(span) = span {
+                    return Err(reader.tell(
+                        &span,
+                        table.path_of(key),
+                        "is for a `repository`; a `channel` has manual intents only",
+                    ));
+                }
+            }
+            if !manual {
+                return Err(reader.tell(table.span(), table.path_of("manual"), "a `channel` has manual intents only, so that nothing could ever deploy this service"));
+            }
+            (channel.value, None)
+        }
+        (Some(_), Some(channel)) => {
+            return Err(reader.tell(
+                &channel.span,
+                table.path_of("channel"),
+                "a service has either `repository` or `channel`",
+            ));
+        }
+        (None, None) => {
+            return Err(table.missing(
+                reader,
+                "repository",
+                "the GitHub repository, \"owner/repo\", or `channel` for manual intents only",
+            ));
+        }
+    };
+    Ok(Rule {
+        channel,
+        runs,
+        manual,
+        place,
+    })
+}
+
+fn docker(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Work, Told> {
+    let Some(raw) = table.raw("docker") else {
+        return Err(table.missing(
+            reader,
+            "docker",
+            "say which container is replaced: docker = { container = \"NAME\" }",
+        ));
+    };
+    let mut docker = Table::at(table.path_of("docker"), raw, reader)?;
+    let container = docker.require(
+        reader,
+        "container",
+        "the name of the container that is replaced",
+        values::container,
+    );
+    docker.finish(reader, &["label"]);
+    Ok(Work::Docker {
+        container: container?.value,
+    })
+}
+
+fn health(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Vec<HealthCheck>, Told> {
+    let Some(raw) = table.raw("health") else {
+        return Ok(Vec::new());
+    };
+    let path = table.path_of("health");
+    let single = std::slice::from_ref(raw);
+    let entries = match raw.get_ref() {
+        DeValue::Array(list) => &**list,
+        DeValue::Table(_) => single,
+        other => {
+            let message = format!("expected [[{path}]], found {}", described(other));
+            return Err(reader.tell(&raw.span(), path, message));
+        }
+    };
+    let checks: Vec<_> = entries
+        .iter()
+        .map(|entry| health_check(Table::at(path.clone(), entry, reader)?, reader))
+        .collect();
+    checks.into_iter().collect()
+}
+
+fn health_check(mut table: Table<'_, '_>, reader: &mut Reader<'_>) -> Result<HealthCheck, Told> {
+    let http = table.get(reader, "http", values::http_url);
+    let docker = table.get(reader, "docker", |value| match value.as_bool() {
+        Some(true) => Ok(()),
+        _ => Err(format!("expected true, found {}", described(value))),
+    });
+    let status = table.get(reader, "status", values::status);
+    let contains = table.get(reader, "contains", values::some_text);
+    let within = table.get(reader, "within", values::duration);
+    let check = match (http?, docker?) {
+        (Some(http), None) => Ok(HealthCheck::Http {
+            url: http.value,
+            status: status?.map(|found| found.value),
+            contains: contains?.map(|found| found.value),
+            within: within?.map_or(HEALTH_WITHIN, |found| found.value),
+        }),
+        (None, Some(_)) => {
+            let spans = [
+                ("status", status?.map(|f| f.span)),
+                ("contains", contains?.map(|f| f.span)),
+            ];
+            for (key, span) in spans {
+                if let Some(span) = span {
+                    return Err(reader.tell(&span, table.path_of(key), "is for an `http` check"));
+                }
+            }
+            Ok(HealthCheck::Docker {
+                within: within?.map(|found| found.value),
+            })
+        }
+        (Some(_), Some(docker)) => Err(reader.tell(
+            &docker.span,
+            table.path_of("docker"),
+            "is an entry of its own beside `http`",
+        )),
+        (None, None) => Err(table.missing(
+            reader,
+            "http",
+            "the address to ask, or docker = true for the image's own healthcheck",
+        )),
+    };
+    table.finish(reader, &["tcp", "exec", "json", "stable_for"]);
+    check
+}
+
+/// Two services must not fight over one container.
+pub(super) fn refuse_shared_containers(
+    services: &[Service],
+    spans: &[Range<usize>],
+    reader: &mut Reader<'_>,
+) {
+    for (at, (service, span)) in services.iter().zip(spans).enumerate() {
+        let Work::Docker { container } = &service.work;
+        let other = services
+            .iter()
+            .take(at)
+            .find(|other| other.work == service.work);
+        if let Some(other) = other {
+            let key = format!("service.{}.docker.container", service.name);
+            let message = format!(
+                "service {} has the container {container:?} already",
+                other.name
+            );
+            reader.tell(span, key, message);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What single values of the host's file must look like.
+//!
+//! Each function takes a TOML value and returns the valid one, or what was expected and found.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use http::{Uri, uri::Scheme};
+use jiff::SignedDuration;
+use toml::de::DeValue;
+use towline_protocol::Glob;
+
+use super::read::described;
+
+/// The longest duration that the file may ask for.
+const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The relay's origin, `https://HOST[:PORT]` without a slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayUrl(String);
+
+impl RelayUrl {
+    /// The origin as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the relay is on this very machine.
+    pub fn is_loopback(&self) -> bool {
+        self.0.parse().is_ok_and(|uri: Uri| is_loopback(&uri))
+    }
+}
+
+impl fmt::Display for RelayUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An `http://` or `https://` address that a health check asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpUrl(String);
+
+impl HttpUrl {
+    /// The address as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for HttpUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        web_uri(text).map(|_| Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The first 80 characters, enough to recognise a value in a message.
+pub(super) fn cut(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+pub(super) fn string<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
+    value
+        .as_str()
+        .ok_or_else(|| format!("expected text in quotes, found {}", described(value)))
+}
+
+pub(super) fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
+    value
+        .as_bool()
+        .ok_or_else(|| format!("expected true or false, found {}", described(value)))
+}
+
+pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    match string(value)? {
+        "" => Err("expected a path, found nothing".to_owned()),
+        text => Ok(PathBuf::from(text)),
+    }
+}
+
+/// Text of at least one character.
+pub(super) fn some_text(value: &DeValue<'_>) -> Result<String, String> {
+    match string(value)? {
+        "" => Err("expected some text, found nothing".to_owned()),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// One branch, or a list of them; `*` matches anything.
+pub(super) fn branches(value: &DeValue<'_>) -> Result<Vec<Glob>, String> {
+    let expected = "expected a branch or a list of branches";
+    let branch = |value: &DeValue<'_>| match value.as_str() {
+        Some(text) if !text.is_empty() => Ok(Glob::new(text)),
+        _ => Err(format!("{expected}, found {}", described(value))),
+    };
+    match value.as_array() {
+        None => Ok(vec![branch(value)?]),
+        Some(list) if list.is_empty() => Err(format!("{expected}, found an empty list")),
+        Some(list) => list.iter().map(|item| branch(item.get_ref())).collect(),
+    }
+}
+
+/// A duration such as `30s` or `5m`, more than nothing and at most a day.
+pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
+    let expected =
+        r#"expected a duration in quotes such as "30s" or "5m", more than nothing and at most 24h"#;
+    value
+        .as_str()
+        .and_then(|text| text.parse::<SignedDuration>().ok())
+        .and_then(|signed| Duration::try_from(signed).ok())
+        .filter(|duration| !duration.is_zero() && *duration <= MAX_DURATION)
+        .ok_or_else(|| format!("{expected}, found {}", described(value)))
+}
+
+/// An HTTP status.
+pub(super) fn status(value: &DeValue<'_>) -> Result<u16, String> {
+    value
+        .as_integer()
+        .and_then(|number| u16::from_str_radix(number.as_str(), number.radix()).ok())
+        .filter(|status| (100..=599).contains(status))
+        .ok_or_else(|| {
+            format!(
+                "expected an HTTP status from 100 to 599, found {}",
+                described(value)
+            )
+        })
+}
+
+/// A container's name, by the engine's own rule (moby, `daemon/names`: `RestrictedNameChars`).
+pub(super) fn container(value: &DeValue<'_>) -> Result<String, String> {
+    let text = string(value)?;
+    let text = text.strip_prefix('/').unwrap_or(text);
+    let mut bytes = text.bytes();
+    let valid = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric())
+        && text.len() > 1
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "expected a container's name, [a-zA-Z0-9][a-zA-Z0-9_.-]+, found {}",
+            described(value)
+        ))
+    }
+}
+
+/// A workflow's file name or its path in the repository.
+pub(super) fn workflow(value: &DeValue<'_>) -> Result<String, String> {
+    let text = string(value)?;
+    if text.ends_with(".yml") || text.ends_with(".yaml") {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "expected the workflow's file name such as \"ci.yml\", not its display name, found {}",
+            described(value)
+        ))
+    }
+}
+
+/// The relay's origin: https, or http on this very machine.
+pub(super) fn relay_url(value: &DeValue<'_>) -> Result<RelayUrl, String> {
+    let text = string(value)?;
+    let uri = web_uri(text)?;
+    if uri.scheme() == Some(&Scheme::HTTP) && !is_loopback(&uri) {
+        return Err(format!(
+            "expected https://, found {}: the token would cross the network in the clear",
+            described(value)
+        ));
+    }
+    if uri.path() != "/" || uri.query().is_some() {
+        return Err(format!(
+            "expected only the origin such as \"https://towline.example.workers.dev\", found {}",
+            described(value)
+        ));
+    }
+    Ok(RelayUrl(text.trim_end_matches('/').to_owned()))
+}
+
+pub(super) fn http_url(value: &DeValue<'_>) -> Result<HttpUrl, String> {
+    string(value)?.parse()
+}
+
+fn web_uri(text: &str) -> Result<Uri, String> {
+    let expected = || {
+        format!(
+            "expected an address such as \"http://127.0.0.1:8080/health\", without user name, found {:?}",
+            cut(text)
+        )
+    };
+    let uri: Uri = text.parse().map_err(|_| expected())?;
+    let web = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
+    let plain = uri
+        .authority()
+        .is_some_and(|authority| !authority.as_str().contains('@'));
+    let host = uri.host().is_some_and(|host| !host.is_empty());
+    if web && plain && host {
+        Ok(uri)
+    } else {
+        Err(expected())
+    }
+}
+
+fn is_loopback(uri: &Uri) -> bool {
+    matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}

@@ -1,0 +1,200 @@
+//! Marks, the intents that were received, and how each stands with each service.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use towline_protocol::{Channel, Intent, IntentId, Mark, Outcome, Report, ServiceName, Side};
+
+use super::{Store, StoreError, row, spool};
+use crate::select::Seen;
+
+const MARK: &str = "mark";
+const INTENT: &str = "intent";
+const SEEN: &str = "seen";
+const STANDING: &str = "standing";
+const RUNNING: &str = "running";
+
+/// How many intents of a channel are kept for services to come and to know repeats by.
+const KEPT: usize = 64;
+
+/// How an intent stands with a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Counts the tries, from 1.
+    pub attempt: u32,
+    /// How the last try stands or ended.
+    pub outcome: Outcome,
+    /// When this try was first begun, for the time that an image is waited for.
+    pub since: Timestamp,
+}
+
+/// What runs as a service, by the last deploy that took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Commit and digest.
+    pub side: Side,
+    /// The intent that brought it.
+    pub intent: IntentId,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Store {
+    /// How far `channel` was read.
+    ///
+    /// # Errors
+    /// When the database refuses or the row is damaged.
+    pub fn mark(&self, channel: &Channel) -> Result<Mark, StoreError> {
+        Ok(row::get(&self.db, MARK, channel.as_str())?.unwrap_or(Mark::NONE))
+    }
+
+    /// The intents of `channel` that are kept, ascending by epoch and number.
+    ///
+    /// # Errors
+    /// When the database refuses or a row is damaged.
+    pub fn intents(&self, channel: &Channel) -> Result<Vec<Intent>, StoreError> {
+        intents(&self.db, channel)
+    }
+
+    /// Takes in new intents and moves the mark, in one transaction.
+    ///
+    /// # Errors
+    /// When the database refuses; neither has happened then.
+    pub fn receive(
+        &mut self,
+        channel: &Channel,
+        mark: Mark,
+        intents: &[Intent],
+    ) -> Result<(), StoreError> {
+        let tx = self.db.transaction()?;
+        row::put(&tx, MARK, channel.as_str(), &mark)?;
+        for intent in intents {
+            row::put(&tx, INTENT, &intent_key(intent), intent)?;
+        }
+        Ok(tx.commit()?)
+    }
+
+    /// What `service` has seen; `None` for a new one.
+    ///
+    /// # Errors
+    /// When the database refuses or the row is damaged.
+    pub fn seen(&self, service: &ServiceName) -> Result<Option<Seen>, StoreError> {
+        row::get(&self.db, SEEN, service.as_str())
+    }
+
+    /// How the intents stand that `service` has to do with.
+    ///
+    /// # Errors
+    /// When the database refuses or a row is damaged.
+    pub fn standings(
+        &self,
+        service: &ServiceName,
+    ) -> Result<BTreeMap<IntentId, Standing>, StoreError> {
+        let prefix = format!("{service}/");
+        let rows = row::all(&self.db, STANDING, &prefix)?;
+        rows.into_iter()
+            .map(|(key, standing)| {
+                let id = key.get(prefix.len()..).unwrap_or_default();
+                let id = id.parse().map_err(|_| StoreError::Corrupt {
+                    what: format!("state.db: {STANDING} {key}"),
+                    problem: "not an intent".to_owned(),
+                })?;
+                Ok((id, standing))
+            })
+            .collect()
+    }
+
+    /// Keeps what was decided for `service`: what it has seen, and the intents that were settled without touching
+    /// anything, whose reports are spooled. One transaction.
+    ///
+    /// # Errors
+    /// When the database refuses; nothing was decided then.
+    pub fn settle(
+        &mut self,
+        service: &ServiceName,
+        seen: &Seen,
+        reports: &[Report],
+    ) -> Result<(), StoreError> {
+        let tx = self.db.transaction()?;
+        row::put(&tx, SEEN, service.as_str(), seen)?;
+        for report in reports {
+            note(&tx, report, None)?;
+            spool::push(&tx, report)?;
+        }
+        Ok(tx.commit()?)
+    }
+
+    /// Forgets intents of `channel` that are far behind the newest and that nobody waits for.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn prune(&mut self, channel: &Channel) -> Result<(), StoreError> {
+        let tx = self.db.transaction()?;
+        let mut standings: BTreeMap<String, Vec<(String, Outcome)>> = BTreeMap::new();
+        for (key, standing) in row::all::<Standing>(&tx, STANDING, "")? {
+            let id = key.rsplit('/').next().unwrap_or_default().to_owned();
+            standings
+                .entry(id)
+                .or_default()
+                .push((key, standing.outcome));
+        }
+        for intent in intents(&tx, channel)?.iter().rev().skip(KEPT) {
+            let of_it = standings
+                .get(intent.id.as_str())
+                .map_or(&[][..], Vec::as_slice);
+            if of_it.iter().all(|(_, outcome)| outcome.is_terminal()) {
+                row::delete(&tx, INTENT, &intent_key(intent))?;
+                for (key, _) in of_it {
+                    row::delete(&tx, STANDING, key)?;
+                }
+            }
+        }
+        Ok(tx.commit()?)
+    }
+
+    /// What runs as `service`, as far as a deploy of ours has brought it.
+    ///
+    /// # Errors
+    /// When the database refuses or the row is damaged.
+    pub fn running(&self, service: &ServiceName) -> Result<Option<Running>, StoreError> {
+        row::get(&self.db, RUNNING, service.as_str())
+    }
+}
+
+fn intent_key(intent: &Intent) -> String {
+    format!("{}@{}", intent.channel, intent.id)
+}
+
+fn intents(db: &Connection, channel: &Channel) -> Result<Vec<Intent>, StoreError> {
+    let rows = row::all::<Intent>(db, INTENT, &format!("{channel}@"))?;
+    let mut intents: Vec<_> = rows.into_iter().map(|(_, intent)| intent).collect();
+    intents.sort_by_key(|intent| (intent.epoch, intent.seq));
+    Ok(intents)
+}
+
+/// Keeps how an intent stands, and what runs if it changed that.
+pub(super) fn note(
+    db: &Connection,
+    report: &Report,
+    running: Option<&Running>,
+) -> Result<(), StoreError> {
+    if let (Some(service), Some(outcome)) = (&report.service, report.outcome) {
+        let standing = Standing {
+            attempt: report.attempt,
+            outcome,
+            since: report.started_at,
+        };
+        row::put(
+            db,
+            STANDING,
+            &format!("{service}/{}", report.intent),
+            &standing,
+        )?;
+        if let Some(running) = running {
+            row::put(db, RUNNING, service.as_str(), running)?;
+        }
+    }
+    Ok(())
+}

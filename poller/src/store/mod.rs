@@ -1,0 +1,187 @@
+//! What the poller must not forget: marks, intents, outcomes, unfinished deploys, unsent reports.
+//!
+//! Guarantees: what a method has written when it returns survives a power cut (SQLite, write-ahead log,
+//! `synchronous=FULL`); what belongs together is one transaction; one process has the directory at a time; a row that
+//! is damaged, or was written by a newer version, is an error that names it and changes nothing. Not guaranteed:
+//! anything when the disk lies about a sync.
+//!
+//! `row` seals single rows, `inbox` keeps marks, intents and how they stand, `journal` the deploys under way, `spool`
+//! the reports.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, ErrorCode};
+use thiserror::Error;
+
+mod inbox;
+mod journal;
+mod row;
+mod spool;
+
+pub use inbox::{Running, Standing};
+pub use journal::JournalEntry;
+pub use spool::Spooled;
+
+/// The tables' layout, in SQLite's `user_version`.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE mark (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE intent (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE seen (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE standing (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE running (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE journal (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE spool (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL UNIQUE,
+        parked TEXT,
+        row BLOB NOT NULL
+    );
+";
+
+/// Why the state could not be read or written.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The directory or a file in it cannot be used.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// What could not be used.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has the directory.
+    #[error("{} is in use by another towline process; stop that one first (is the service running?)", dir.display())]
+    Locked {
+        /// The state directory.
+        dir: PathBuf,
+    },
+    /// A newer version has written this.
+    #[error(
+        "{what} was written by a newer version of towline (format {found}); use that version, nothing was changed"
+    )]
+    Newer {
+        /// The file or row.
+        what: String,
+        /// The format's number.
+        found: i64,
+    },
+    /// The file or a row is not what was written.
+    #[error(
+        "{what} is damaged ({problem}); nothing was changed. Restore state.db, or move it away to begin anew: towline \
+         then forgets which intents it has applied and starts with the newest one"
+    )]
+    Corrupt {
+        /// The file or row.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// SQLite could not do its work, for instance because the disk is full.
+    #[error("state.db: {0}")]
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt {
+                what: "state.db".to_owned(),
+                problem: error.to_string(),
+            },
+            _ => Self::Sql(error),
+        }
+    }
+}
+
+/// The state directory, locked and open.
+#[derive(Debug)]
+pub struct Store {
+    db: Connection,
+    /// Held for its lock, which the system releases when the process ends.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the state in `dir`, which is made (mode 0700) if it is not there.
+    ///
+    /// # Errors
+    /// When another process has it, or it is damaged or newer, or the file system refuses.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StoreError::Io { path, source }
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(io(dir))?;
+        let lock = private_file(&dir.join("lock")).map_err(io(&dir.join("lock")))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Locked {
+                    dir: dir.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(io(dir)(source)),
+        }
+        let path = dir.join("state.db");
+        // The journal holds containers' environments, so that the file is for its owner only; SQLite gives its log
+        // the same mode.
+        private_file(&path).map_err(io(&path))?;
+        let mut db = Connection::open(&path)?;
+        prepare(&mut db)?;
+        Ok(Self { db, _lock: lock })
+    }
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+fn prepare(db: &mut Connection) -> Result<(), StoreError> {
+    db.execute_batch(
+        "PRAGMA locking_mode = EXCLUSIVE;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA cache_size = -256;
+         PRAGMA journal_size_limit = 1048576;
+         PRAGMA trusted_schema = OFF;",
+    )?;
+    let check: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if check != "ok" {
+        return Err(StoreError::Corrupt {
+            what: "state.db".to_owned(),
+            problem: check,
+        });
+    }
+    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match found {
+        0 => {
+            let tx = db.transaction()?;
+            tx.execute_batch(SCHEMA)?;
+            tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            tx.commit()?;
+            Ok(())
+        }
+        SCHEMA_VERSION => Ok(()),
+        found => Err(StoreError::Newer {
+            what: "state.db".to_owned(),
+            found,
+        }),
+    }
+}

@@ -1,0 +1,84 @@
+//! The spool: reports that the relay has not acknowledged.
+//!
+//! A report's later phase takes the place of an earlier one under a new number, so that the acknowledgement of the
+//! earlier one does not remove it.
+
+use rusqlite::{Connection, params};
+use towline_protocol::Report;
+
+use super::{Store, StoreError, row};
+
+const SPOOL: &str = "spool";
+
+/// A report that waits for the relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spooled {
+    /// Its number in the spool.
+    pub id: i64,
+    /// The report.
+    pub report: Report,
+}
+
+impl Store {
+    /// The oldest `limit` reports that wait to be sent.
+    ///
+    /// # Errors
+    /// When the database refuses or a row is damaged.
+    pub fn spooled(&self, limit: u32) -> Result<Vec<Spooled>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT id, key, row FROM spool WHERE parked IS NULL ORDER BY id LIMIT ?1",
+        )?;
+        let rows = query.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        rows.map(|found| {
+            let (id, key, sealed): (i64, String, Vec<u8>) = found?;
+            let report = row::open(SPOOL, &key, &sealed)?;
+            Ok(Spooled { id, report })
+        })
+        .collect()
+    }
+
+    /// Forgets the reports that the relay has taken.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn acknowledge(&mut self, ids: &[i64]) -> Result<(), StoreError> {
+        let tx = self.db.transaction()?;
+        for id in ids {
+            tx.prepare_cached("DELETE FROM spool WHERE id = ?1")?
+                .execute([id])?;
+        }
+        Ok(tx.commit()?)
+    }
+
+    /// Puts a report aside that the relay will never take, and why.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn park(&mut self, id: i64, reason: &str) -> Result<(), StoreError> {
+        self.db.execute(
+            "UPDATE spool SET parked = ?2 WHERE id = ?1",
+            params![id, reason],
+        )?;
+        Ok(())
+    }
+
+    /// How many reports were put aside.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn parked(&self) -> Result<u32, StoreError> {
+        let count = "SELECT count(*) FROM spool WHERE parked IS NOT NULL";
+        Ok(self.db.query_row(count, [], |row| row.get(0))?)
+    }
+}
+
+/// Spools `report` in place of an earlier phase of the same.
+pub(super) fn push(db: &Connection, report: &Report) -> Result<(), StoreError> {
+    let service = report.service.as_ref().map_or("", |name| name.as_str());
+    let key = format!("{}/{service}/{}", report.intent, report.attempt);
+    let sealed = row::seal(SPOOL, &key, report)?;
+    row::delete(db, SPOOL, &key)?;
+    db.prepare_cached("INSERT INTO spool (key, row) VALUES (?1, ?2)")?
+        .execute(params![key, sealed])?;
+    Ok(())
+}
