@@ -1,0 +1,105 @@
+//! A small web service to deploy in tests and the demo: it tells which version it is, and misbehaves on request. A
+//! static program of the standard library alone, so that an image holds nothing else.
+//!
+//! `toy` serves on 0.0.0.0:8080; `toy health` exits 0 when the server in the same container answers 200. The files
+//! `/VERSION` and `/MODE` come from the image, so that nothing carried over from an old container can mask them. Modes:
+//!
+//! | mode | behaviour |
+//! |---|---|
+//! | `ok` | answers 200 with the version |
+//! | `500` | answers 500 |
+//! | `exit` | ends at once with status 1 |
+//! | `slow` | listens only after three seconds |
+//! | `hang` | accepts connections and never answers |
+//! | `deaf` | `ok`, but ignores SIGTERM |
+//! | `crash` | answers 200 for two seconds, then ends with status 1 |
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::exit;
+use std::time::Duration;
+use std::{env, fs, thread};
+
+const ADDRESS: &str = "0.0.0.0:8080";
+const SIGTERM: i32 = 15;
+
+unsafe extern "C" {
+    fn signal(number: i32, handler: extern "C" fn(i32)) -> usize;
+    fn _exit(status: i32) -> !;
+}
+
+extern "C" fn leave(_: i32) {
+    // SAFETY: `_exit` is async-signal-safe and touches no state of this process.
+    unsafe { _exit(0) }
+}
+
+fn main() {
+    if env::args().nth(1).as_deref() == Some("health") {
+        exit(i32::from(!healthy()));
+    }
+    let version = file("/VERSION");
+    let mode = file("/MODE");
+    println!("toy {version} starts in mode {mode}");
+    if mode != "deaf" {
+        // The first process of a container ignores every signal that it does not handle.
+        // SAFETY: the handler does nothing but `_exit`.
+        unsafe { signal(SIGTERM, leave) };
+    }
+    match mode.as_str() {
+        "exit" => exit(1),
+        "slow" => thread::sleep(Duration::from_secs(3)),
+        "crash" => drop(thread::spawn(|| {
+            thread::sleep(Duration::from_secs(2));
+            exit(1)
+        })),
+        _ => {}
+    }
+    serve(&version, &mode);
+}
+
+fn file(path: &str) -> String {
+    fs::read_to_string(path).map_or_else(|_| "none".into(), |text| text.trim().into())
+}
+
+fn serve(version: &str, mode: &str) {
+    let listener = TcpListener::bind(ADDRESS).expect("the port of a container of its own is free");
+    let greeting = env::var("GREETING").unwrap_or_default();
+    let body = format!("toy {version} {greeting}\n");
+    let status = if mode == "500" {
+        "500 Internal Server Error"
+    } else {
+        "200 OK"
+    };
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let mut held = Vec::new();
+    for stream in listener.incoming().flatten() {
+        if mode == "hang" {
+            held.push(stream);
+        } else {
+            respond(stream, &answer);
+        }
+    }
+}
+
+/// Reads a request that fits one segment and answers it; a client that is slower than that gets its answer all the same.
+fn respond(mut stream: TcpStream, answer: &str) {
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
+    let _ = stream.set_write_timeout(Some(Duration::from_millis(200)));
+    let _ = stream.read(&mut [0; 2048]);
+    let _ = stream.write_all(answer.as_bytes());
+}
+
+fn healthy() -> bool {
+    let Ok(mut stream) = TcpStream::connect("127.0.0.1:8080") else {
+        return false;
+    };
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
+    let mut answer = String::new();
+    let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: toy\r\nConnection: close\r\n\r\n");
+    asked.is_ok()
+        && stream.read_to_string(&mut answer).is_ok()
+        && answer.starts_with("HTTP/1.1 200")
+}
