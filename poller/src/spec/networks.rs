@@ -1,0 +1,135 @@
+//! Networks: what was configured stays, what the engine had learned or handed out does not.
+
+use serde_json::{Map, Value, json};
+
+use super::{Connect, unset};
+
+/// The endpoints of a replacement.
+pub(super) struct Endpoints {
+    /// The network of `HostConfig.NetworkMode`, when its endpoint has settings or others follow.
+    pub(super) first: Option<(String, Value)>,
+    /// The others, ordered by name.
+    pub(super) others: Vec<Connect>,
+}
+
+/// Removes what the engine would refuse or what was never the operator's: a hostname that is the old id, and all
+/// that a container in another's network namespace may not have (moby `runconfig/hostconfig_unix.go`).
+pub(super) fn clear_conflicts(
+    config: &mut Map<String, Value>,
+    host: &mut Map<String, Value>,
+    old_id: &str,
+) {
+    let is = |field: &str| host.get(field).and_then(Value::as_str).unwrap_or_default();
+    let shares_network = is("NetworkMode").starts_with("container:");
+    let shares_names = is("UTSMode") == "host";
+    let hostname = config
+        .get("Hostname")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if is_short_id(hostname, old_id) || shares_network || shares_names {
+        config.remove("Hostname");
+    }
+    if shares_network || shares_names {
+        config.remove("Domainname");
+    }
+    if unset(config.get("MacAddress")) || shares_network {
+        config.remove("MacAddress");
+    }
+    if shares_network {
+        config.remove("ExposedPorts");
+        for field in [
+            "Links",
+            "Dns",
+            "DnsOptions",
+            "DnsSearch",
+            "ExtraHosts",
+            "PortBindings",
+            "PublishAllPorts",
+        ] {
+            host.remove(field);
+        }
+    }
+}
+
+/// The endpoints of `container`'s replacement. Aliases that are one of `ids` came from the engine.
+pub(super) fn endpoints(container: &Value, host: &Map<String, Value>, ids: &[&str]) -> Endpoints {
+    let mode = host
+        .get("NetworkMode")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let networks = container
+        .pointer("/NetworkSettings/Networks")
+        .and_then(Value::as_object);
+    let none = Endpoints {
+        first: None,
+        others: Vec::new(),
+    };
+    let Some(networks) = networks else {
+        return none;
+    };
+    if matches!(mode, "host" | "none") || mode.starts_with("container:") {
+        return none;
+    }
+    let mut endpoints: Vec<(String, Value)> = networks
+        .iter()
+        .map(|(name, endpoint)| (name.clone(), configured(name, endpoint, ids)))
+        .collect();
+    endpoints.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let first = networks
+        .iter()
+        .find(|(name, endpoint)| is_mode(mode, name, endpoint))
+        .map(|(name, _)| name.clone());
+    let (first, others): (Vec<_>, Vec<_>) = endpoints
+        .into_iter()
+        .partition(|(name, _)| Some(name) == first.as_ref());
+    Endpoints {
+        first: first
+            .into_iter()
+            .next()
+            .filter(|(_, endpoint)| !unset(Some(endpoint))),
+        others: others
+            .into_iter()
+            .map(|(network, endpoint)| Connect { network, endpoint })
+            .collect(),
+    }
+}
+
+/// `NetworkMode` has a network's name or its id; `default` is the default bridge.
+fn is_mode(mode: &str, name: &str, endpoint: &Value) -> bool {
+    let id = endpoint
+        .get("NetworkID")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    name == mode || (matches!(mode, "default" | "") && name == "bridge") || is_short_id(mode, id)
+}
+
+/// The configured part of an endpoint. An address is configuration only in `IPAMConfig`; a MAC address cannot be
+/// told from a generated one (moby/moby#48168) and would be used twice.
+fn configured(network: &str, endpoint: &Value, ids: &[&str]) -> Value {
+    let mut kept = Map::new();
+    for field in ["IPAMConfig", "Links", "DriverOpts", "GwPriority"] {
+        if let Some(value) = endpoint.get(field).filter(|value| !unset(Some(value))) {
+            kept.insert(field.into(), value.clone());
+        }
+    }
+    // The default bridge has no name server for aliases, and the engine refuses them there.
+    let aliases = endpoint
+        .get("Aliases")
+        .and_then(Value::as_array)
+        .filter(|_| network != "bridge");
+    let own = |alias: &&Value| {
+        !alias
+            .as_str()
+            .is_some_and(|alias| ids.iter().any(|id| is_short_id(alias, id)))
+    };
+    let aliases: Vec<&Value> = aliases.into_iter().flatten().filter(own).collect();
+    if !aliases.is_empty() {
+        kept.insert("Aliases".into(), json!(aliases));
+    }
+    Value::Object(kept)
+}
+
+/// Whether `text` is `id`, or the 12 or more digits that the engine cuts it to.
+fn is_short_id(text: &str, id: &str) -> bool {
+    text.len() >= 12 && id.starts_with(text)
+}
