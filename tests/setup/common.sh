@@ -44,6 +44,12 @@ engine_environment() {
   export LD_LIBRARY_PATH=$library:${library/\/usr\/lib/\/lib} XTABLES_LIBDIR=$library/xtables
 }
 
+# compose_plugin: a DOCKER_CONFIG in which `docker compose` is the unpacked one.
+compose_plugin() {
+  mkdir -p "$DOCKER_CONFIG"
+  printf '{"cliPluginsExtraDirs": ["%s"]}\n' "$debian/engine-26.1/usr/libexec/docker/cli-plugins" >"$DOCKER_CONFIG/config.json"
+}
+
 # remove_cgroups NAME: the groups that a dead engine left, in every hierarchy.
 remove_cgroups() {
   local tries group left

@@ -1,0 +1,65 @@
+# `make` alone says what there is.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup ready demo test bench lint clean
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/towline
+# wrangler and its Node come before the system's.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+# Compiled crates outlive a CI job's checkout.
+ifdef CI
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+endif
+
+SANDBOX := tests/setup/sandbox
+# What runs inside of the sandbox has been compiled before: there is no network there.
+DEMO ?= cargo run --quiet --offline -p towline-tests --bin demo
+BENCH ?= cargo run --quiet --offline -p towline-tests --bin bench
+
+help:  ## Shows this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup:  ## Fetches and builds the tools once, into the cache
+	@tests/setup/setup
+
+# The set-up, and what a real engine takes.
+ready:
+	@tests/setup/setup --engine
+
+demo: export TOWLINE_WASM_OPT := off
+demo: ready  ## Shows the whole way once on real parts: from a GitHub delivery to a new container
+	@relay/build.sh
+	@echo "building towline and the demo (minutes the first time, seconds later)"
+	@cargo build --quiet -p towline -p towline-tests --bins
+	@tests/toy/build >/dev/null
+	@$(SANDBOX) $(DEMO)
+
+test: export TOWLINE_WASM_OPT := off
+test: ready  ## Runs every test, the whole-system ones on real parts
+	relay/build.sh
+	cargo build --workspace --bins
+	cargo test --workspace --no-run
+	tests/toy/build
+	$(SANDBOX) cargo test --workspace --offline --no-fail-fast
+
+bench: ready  ## Measures what docs/benchmarks.md says, on release builds
+	@relay/build.sh
+	@echo "building towline for release (minutes the first time)"
+	@cargo build --quiet --release -p towline
+	@cargo build --quiet -p towline-tests --bins
+	@tests/toy/build >/dev/null
+	@target=$$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/') && \
+	TOWLINE_BIN=$$target/release/towline $(SANDBOX) $(BENCH)
+
+lint: setup  ## Checks format, warnings (host and wasm32) and, where cargo-deny is installed, dependencies
+	cargo fmt --all --check
+	rustfmt --check --edition 2024 tests/toy/toy.rs
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p towline-protocol -p towline-relay --lib --target wasm32-unknown-unknown -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: skipped"; fi
+
+clean:  ## Removes what was built here; the tools in the cache stay
+	cargo clean
+	rm -rf build .wrangler
+	if [ -L node_modules ]; then rm node_modules; fi
