@@ -1,0 +1,190 @@
+//! The way back to the old version: the same containers, never a reconstruction.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Back, Deploy, Ending, Event, State, Step};
+
+/// A step back. The order is the order of the steps: the old version serves again before anything is tidied up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// Look for a new container whose id was not kept.
+    Find,
+    /// Stop the new one.
+    StopNew,
+    /// Give the new one its first name again.
+    Demote,
+    /// Give the old one the canonical name.
+    Restore,
+    /// Start the old one.
+    StartOld,
+    /// Wait until the old one is as well as it was.
+    Verify,
+    /// Give the old one its restart policy.
+    Rearm,
+    /// Let the local tag lead where it led.
+    Untag,
+    /// Keep the end of the new one's log.
+    SaveLog,
+    /// Remove the new one.
+    RemoveNew,
+}
+
+impl Undo {
+    const ALL: [Self; 10] = [
+        Self::Find,
+        Self::StopNew,
+        Self::Demote,
+        Self::Restore,
+        Self::StartOld,
+        Self::Verify,
+        Self::Rearm,
+        Self::Untag,
+        Self::SaveLog,
+        Self::RemoveNew,
+    ];
+
+    /// In a sentence that begins with "could not".
+    fn words(self) -> &'static str {
+        match self {
+            Self::Find => "look for the new container",
+            Self::StopNew => "stop the new container",
+            Self::Demote => "rename the new container",
+            Self::Restore => "give the old container its name back",
+            Self::StartOld => "start the old container",
+            Self::Verify => "bring the old version up as well as it was",
+            Self::Rearm => "give the old container its restart policy back",
+            Self::Untag => "move the local tag back",
+            Self::SaveLog => "read the new container's log",
+            Self::RemoveNew => "remove the new container",
+        }
+    }
+
+    /// Whether the old version serves without it.
+    fn is_tidying(self) -> bool {
+        matches!(
+            self,
+            Self::Find | Self::Untag | Self::SaveLog | Self::RemoveNew
+        )
+    }
+
+    fn is_about_new(self) -> bool {
+        matches!(
+            self,
+            Self::StopNew | Self::Demote | Self::SaveLog | Self::RemoveNew
+        )
+    }
+}
+
+impl Deploy {
+    pub(super) fn undo(&self, step: Undo, at: usize, new: &[String]) -> Option<Action> {
+        let member = self.members.get(at)?;
+        let old = || member.old.clone();
+        let new = || new.get(at).cloned();
+        Some(match step {
+            Undo::Find => Action::Find {
+                name: self.new_name(member),
+            },
+            Undo::StopNew => Action::Stop { id: new()? },
+            Undo::Demote => Action::Rename {
+                id: new()?,
+                to: self.new_name(member),
+            },
+            Undo::Restore => Action::Rename {
+                id: old(),
+                to: member.name.clone(),
+            },
+            Undo::StartOld => Action::Start { id: old() },
+            Undo::Verify => Action::Verify {
+                members: self.ran(),
+            },
+            Undo::Rearm => Action::SetPolicy {
+                id: old(),
+                policy: member.policy.clone(),
+            },
+            Undo::Untag => Action::MoveTagBack(member.tag.clone()?),
+            Undo::SaveLog => Action::SaveLog { id: new()? },
+            Undo::RemoveNew => Action::Remove { id: new()? },
+        })
+    }
+
+    pub(super) fn after_undo(
+        mut self,
+        step: Undo,
+        at: usize,
+        mut back: Back,
+        event: Event,
+    ) -> Self {
+        match event {
+            Event::Found { id } => back.new.extend(id),
+            Event::Done => {}
+            Event::Gone { .. } if step.is_about_new() => {}
+            Event::Failed { why } | Event::Gone { why } if step.is_tidying() => {
+                self.notes
+                    .push(format!("could not {}: {why}", step.words()));
+            }
+            Event::Failed { why } | Event::Gone { why } => {
+                let first = back.why;
+                return self.needs_operator(format!(
+                    "{first}; then it could not {}: {why}",
+                    step.words()
+                ));
+            }
+            other @ (Event::Created { .. } | Event::Passed { .. }) => {
+                self.notes.push(format!("unexpected answer {other:?}"));
+            }
+        }
+        self.back(step, at + 1, back)
+    }
+
+    /// On to the first step back that there is something to undo for, from `step` of member `at`.
+    pub(super) fn back(self, step: Undo, at: usize, back: Back) -> Self {
+        let from_here = Undo::ALL.into_iter().filter(|other| *other >= step);
+        let places = from_here.flat_map(|other| {
+            let first = if other == step { at } else { 0 };
+            (first..self.members.len()).map(move |at| (other, at))
+        });
+        let due = places
+            .into_iter()
+            .find(|(step, at)| self.is_to_undo(*step, *at, &back));
+        let Back { new, reached, why } = back;
+        match due {
+            Some((step, at)) => Self {
+                state: State::RollingBack {
+                    step,
+                    at,
+                    new,
+                    reached,
+                    why,
+                },
+                ..self
+            },
+            None if reached >= Step::Stop => self.end(Ending::RolledBack { why }),
+            None => self.end(Ending::FailedUntouched { why }),
+        }
+    }
+
+    fn is_to_undo(&self, step: Undo, at: usize, back: &Back) -> bool {
+        let Some(member) = self.members.get(at) else {
+            return false;
+        };
+        let (reached, exists) = (back.reached, at < back.new.len());
+        match step {
+            Undo::Find => reached == Step::Create && at == back.new.len(),
+            Undo::StopNew | Undo::SaveLog => reached >= Step::Start && exists && member.runs,
+            Undo::Demote => reached >= Step::Promote && exists,
+            Undo::Restore => reached >= Step::Park,
+            Undo::StartOld => reached >= Step::Stop && member.runs,
+            Undo::Verify => reached >= Step::Stop && at == 0 && !self.ran().is_empty(),
+            Undo::Rearm => reached >= Step::Disarm && member.armed(),
+            Undo::Untag => member.tag.is_some(),
+            Undo::RemoveNew => exists,
+        }
+    }
+
+    /// The members that ran.
+    fn ran(&self) -> Vec<usize> {
+        let ran = |at: &usize| self.members.get(*at).is_some_and(|member| member.runs);
+        (0..self.members.len()).filter(ran).collect()
+    }
+}

@@ -1,0 +1,427 @@
+//! The apply machine: what to do next to replace a set of containers, and where every failure leads.
+//!
+//! Pure. [`Deploy::next`] says which one call to make, [`Deploy::on`] takes what came of it. Whoever drives it
+//! (`apply`) writes the deploy to the journal before each call, so that the journal names the one call whose effect
+//! is not known. Every call may therefore be made twice. After a crash [`Deploy::resume`] turns back, or goes on if
+//! the new version was committed. Not here: what the calls mean to an engine, health checks, the clock.
+//!
+//! In one direction (stop-first), each step for every member of the set before the next:
+//! tag, create, disarm, stop, park, promote, start, gate | commit: arm, remove the old one.
+//! In the other, only what may have been done: stop the new one, demote, restore, start, verify, re-arm, untag, save the
+//! log, remove the new one.
+//!
+//! Ids are the authority, names only show: the canonical name, `NAME--new-DEPLOY`, `NAME--old-DEPLOY`. At most one of
+//! a pair has a restart policy at any time: the new one gets it after the commit, and by then the old one's is off.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+use towline_protocol::{Gate, Side};
+
+mod back;
+mod forth;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+pub use back::Undo;
+pub use forth::{Step, Tidy};
+
+/// The journal format that this version writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+
+/// A replacement under way: what it is about, and how far it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deploy {
+    format: u32,
+    /// 8 hex digits, part of names and labels.
+    pub deploy: String,
+    /// The containers, at least one.
+    pub members: Vec<Member>,
+    /// What ran before.
+    pub from: Side,
+    /// What should run.
+    pub to: Side,
+    /// How far it is.
+    pub state: State,
+    /// What was left undone without harm, for people.
+    pub notes: Vec<String>,
+}
+
+/// One container to replace, as it was before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// The canonical name, which the new container takes over.
+    pub name: String,
+    /// The old container's id.
+    pub old: String,
+    /// The old container's `HostConfig.RestartPolicy`.
+    pub policy: Value,
+    /// Whether it ran. If not, the new one is not started.
+    pub runs: bool,
+    /// Whether it passed the service's checks.
+    pub was_healthy: bool,
+    /// The local tag to move, if the operator's reference has one.
+    pub tag: Option<TagMove>,
+}
+
+/// A local tag that is to lead to another image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagMove {
+    /// The tag.
+    pub reference: String,
+    /// The id of the image that it led to; `None` when there was no such tag.
+    pub from: Option<String>,
+    /// The id of the image that it should lead to.
+    pub to: String,
+}
+
+/// How far a replacement is. Each names the call that comes next, whose effect may be there already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// Towards the new version. Everything before `step` of member `at` is done.
+    Replacing {
+        /// The step.
+        step: Step,
+        /// The member.
+        at: usize,
+        /// The new containers' ids, of the first members.
+        new: Vec<String>,
+    },
+    /// Past the point of no return: the new version passed the gate.
+    Committed {
+        /// The step.
+        step: Tidy,
+        /// The member.
+        at: usize,
+        /// The new containers' ids.
+        new: Vec<String>,
+        /// How sure the gate was; `None` when nothing was to run.
+        gate: Option<Gate>,
+    },
+    /// Back to the old version.
+    RollingBack {
+        /// The step.
+        step: Undo,
+        /// The member.
+        at: usize,
+        /// The new containers' ids, of the first members.
+        new: Vec<String>,
+        /// The last step forth that was tried.
+        reached: Step,
+        /// What went wrong.
+        why: String,
+    },
+    /// Nothing more to do.
+    Ended {
+        /// How it ended.
+        ending: Ending,
+    },
+}
+
+/// How a replacement ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ending", rename_all = "snake_case")]
+pub enum Ending {
+    /// The new version has the name, and runs if the old one did.
+    Succeeded {
+        /// How sure the gate was; `None` when nothing was to run.
+        gate: Option<Gate>,
+    },
+    /// The old version was stopped and is back.
+    RolledBack {
+        /// What went wrong.
+        why: String,
+    },
+    /// The old version was never stopped.
+    FailedUntouched {
+        /// What went wrong.
+        why: String,
+    },
+    /// Neither way could be gone to its end, or a human changed things meanwhile. Nothing more is touched.
+    NeedsOperator {
+        /// What went wrong, and what then.
+        why: String,
+    },
+}
+
+/// One call. Each may have been made before without its answer having been kept.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Let the tag lead to the image `to`.
+    MoveTag(TagMove),
+    /// Let the tag lead where it led before, unless it leads to neither image by now.
+    MoveTagBack(TagMove),
+    /// Create the replacement of the member under this name, not started and without a restart policy.
+    Create {
+        /// The member.
+        member: usize,
+        /// The new container's name.
+        name: String,
+    },
+    /// Look for a replacement of this name that this deploy had created.
+    Find {
+        /// The new container's name.
+        name: String,
+    },
+    /// Set the restart policy.
+    SetPolicy {
+        /// The container.
+        id: String,
+        /// `HostConfig.RestartPolicy`.
+        policy: Value,
+    },
+    /// Stop the container, if it runs.
+    Stop {
+        /// The container.
+        id: String,
+    },
+    /// Rename the container, if it has another name.
+    Rename {
+        /// The container.
+        id: String,
+        /// Its name from then on.
+        to: String,
+    },
+    /// Start the container, if it does not run.
+    Start {
+        /// The container.
+        id: String,
+    },
+    /// Wait until the new containers pass the gate, or fail it.
+    Gate {
+        /// The containers.
+        ids: Vec<String>,
+    },
+    /// Wait until the old containers are as well as they were.
+    Verify {
+        /// The members.
+        members: Vec<usize>,
+    },
+    /// Keep the end of the container's log for the report.
+    SaveLog {
+        /// The container.
+        id: String,
+    },
+    /// Remove the container, never its volumes.
+    Remove {
+        /// The container.
+        id: String,
+    },
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// It is done, now or since earlier.
+    Done,
+    /// The new container's id.
+    Created {
+        /// The id.
+        id: String,
+    },
+    /// What was looked for.
+    Found {
+        /// The id; `None` when there is none.
+        id: Option<String>,
+    },
+    /// The gate was passed.
+    Passed {
+        /// How sure it was.
+        gate: Gate,
+    },
+    /// It was refused, or a check was not passed.
+    Failed {
+        /// Why, for people.
+        why: String,
+    },
+    /// The container does not exist any more.
+    Gone {
+        /// Why, for people.
+        why: String,
+    },
+}
+
+/// Why a journal cannot be read.
+#[derive(Debug, Error)]
+pub enum JournalError {
+    /// Not what any version writes.
+    #[error("the journal of a deploy is damaged: {0}")]
+    Damaged(#[from] serde_json::Error),
+    /// Written by a newer version.
+    #[error(
+        "the journal of a deploy has format {found}, and this version reads up to {FORMAT}: install the newer towline again"
+    )]
+    Newer {
+        /// The format found.
+        found: u32,
+    },
+    /// Without a container.
+    #[error("the journal of a deploy names no container")]
+    Empty,
+}
+
+impl Deploy {
+    /// A replacement that has not begun.
+    pub fn new(deploy: String, members: Vec<Member>, from: Side, to: Side) -> Self {
+        let state = State::Replacing {
+            step: Step::Tag,
+            at: 0,
+            new: Vec::new(),
+        };
+        let fresh = Self {
+            format: FORMAT,
+            deploy,
+            members,
+            from,
+            to,
+            state,
+            notes: Vec::new(),
+        };
+        fresh.forth(Step::Tag, 0, Vec::new())
+    }
+
+    /// The next call; `None` at the end.
+    pub fn next(&self) -> Option<Action> {
+        match &self.state {
+            State::Replacing { step, at, new } => self.step(*step, *at, new),
+            State::Committed { step, at, new, .. } => self.tidy(*step, *at, new),
+            State::RollingBack { step, at, new, .. } => self.undo(*step, *at, new),
+            State::Ended { .. } => None,
+        }
+    }
+
+    /// The deploy after what came of [`Self::next`].
+    pub fn on(mut self, event: Event) -> Self {
+        let state = std::mem::replace(&mut self.state, Ending::lost());
+        match state {
+            State::Replacing { step, at, new } => self.after_step(step, at, new, event),
+            State::Committed {
+                step,
+                at,
+                new,
+                gate,
+            } => self.after_tidy(step, at, new, gate, event),
+            State::RollingBack {
+                step,
+                at,
+                new,
+                reached,
+                why,
+            } => self.after_undo(step, at, Back { new, reached, why }, event),
+            ended @ State::Ended { .. } => Self {
+                state: ended,
+                ..self
+            },
+        }
+    }
+
+    /// The deploy as it goes on after a crash: back, unless the new version was committed.
+    pub fn resume(mut self) -> Self {
+        let state = std::mem::replace(&mut self.state, Ending::lost());
+        match state {
+            State::Replacing { step, new, .. } => {
+                let why = format!("interrupted ({step})");
+                self.back(
+                    Undo::Find,
+                    0,
+                    Back {
+                        new,
+                        reached: step,
+                        why,
+                    },
+                )
+            }
+            other @ (State::Committed { .. } | State::RollingBack { .. } | State::Ended { .. }) => {
+                Self {
+                    state: other,
+                    ..self
+                }
+            }
+        }
+    }
+
+    /// How it ended; `None` while it is under way.
+    pub fn ending(&self) -> Option<&Ending> {
+        match &self.state {
+            State::Ended { ending } => Some(ending),
+            State::Replacing { .. } | State::Committed { .. } | State::RollingBack { .. } => None,
+        }
+    }
+
+    /// The journal's text.
+    ///
+    /// # Errors
+    /// Never for what this crate builds; the type of `serde_json` allows for it.
+    pub fn to_journal(&self) -> Result<String, JournalError> {
+        Ok(serde_json::to_string(self)?)
+    }
+
+    /// Reads what [`Self::to_journal`] wrote.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    pub fn from_journal(text: &str) -> Result<Self, JournalError> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let Format { format } = serde_json::from_str(text)?;
+        if format > FORMAT {
+            return Err(JournalError::Newer { found: format });
+        }
+        let deploy: Self = serde_json::from_str(text)?;
+        if deploy.members.is_empty() {
+            Err(JournalError::Empty)
+        } else {
+            Ok(deploy)
+        }
+    }
+
+    /// The name of a member's new container until it takes over.
+    fn new_name(&self, member: &Member) -> String {
+        format!("{}--new-{}", member.name, self.deploy)
+    }
+
+    /// The name of a member's old container from then on.
+    fn parked_name(&self, member: &Member) -> String {
+        format!("{}--old-{}", member.name, self.deploy)
+    }
+
+    fn end(self, ending: Ending) -> Self {
+        Self {
+            state: State::Ended { ending },
+            ..self
+        }
+    }
+
+    fn needs_operator(self, why: String) -> Self {
+        self.end(Ending::NeedsOperator { why })
+    }
+}
+
+/// What a rollback carries from step to step.
+struct Back {
+    new: Vec<String>,
+    reached: Step,
+    why: String,
+}
+
+impl Ending {
+    /// Stands in while a state is taken apart.
+    fn lost() -> State {
+        State::Ended {
+            ending: Self::NeedsOperator { why: String::new() },
+        }
+    }
+}
+
+impl Member {
+    /// Whether the engine would start the old container by itself.
+    fn armed(&self) -> bool {
+        let name = self.policy.get("Name").and_then(Value::as_str);
+        !matches!(name, None | Some("" | "no"))
+    }
+}

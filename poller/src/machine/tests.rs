@@ -1,0 +1,415 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{model::*, *};
+
+/// What happens to one call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Works,
+    /// Refused, without an effect.
+    Refused,
+    /// Refused, although it had its effect.
+    RefusedYetDone,
+    CrashBefore,
+    CrashAfter,
+}
+
+/// A set of old containers; for each, whether it runs and whether it has a restart policy.
+#[derive(Clone, Debug)]
+struct Scene {
+    olds: Vec<(bool, bool)>,
+    tagged: bool,
+    passes: bool,
+}
+
+struct Run {
+    before: Engine,
+    after: Engine,
+    ending: Ending,
+    deploy: Deploy,
+}
+
+fn scene(scene: &Scene) -> (Engine, Deploy) {
+    let names: Vec<String> = (0..scene.olds.len()).map(|at| format!("web{at}")).collect();
+    let running = names
+        .iter()
+        .zip(&scene.olds)
+        .filter(|(_, (runs, _))| *runs)
+        .map(|(name, _)| name.clone());
+    let mut engine = Engine::new(scene.passes, running.collect());
+    let mut members = Vec::new();
+    for (at, (runs, armed)) in scene.olds.iter().copied().enumerate() {
+        let policy = if armed { "always" } else { "no" };
+        let name = names[at].clone();
+        let container = Container {
+            name: name.clone(),
+            running: runs,
+            policy: policy.to_owned(),
+            image: "old",
+        };
+        engine.containers.insert(format!("old{at}"), container);
+        let tag = TagMove {
+            reference: format!("img{at}"),
+            from: (at == 0).then(|| "old".to_owned()),
+            to: "new".to_owned(),
+        };
+        engine
+            .tags
+            .extend(tag.from.clone().map(|from| (tag.reference.clone(), from)));
+        members.push(Member {
+            name,
+            old: format!("old{at}"),
+            policy: json!({ "Name": policy }),
+            runs,
+            was_healthy: true,
+            tag: scene.tagged.then_some(tag),
+        });
+    }
+    let other = Container {
+        name: "db".to_owned(),
+        running: true,
+        policy: "always".to_owned(),
+        image: "other",
+    };
+    engine.containers.insert("other".to_owned(), other);
+    (
+        engine,
+        Deploy::new(
+            "0a1b2c3d".to_owned(),
+            members,
+            Side::default(),
+            Side::default(),
+        ),
+    )
+}
+
+/// Drives the machine as `apply` does: journal, call, event; a crash goes on from the journal.
+fn run(of: &Scene, mut fates: impl Iterator<Item = Fate>) -> Run {
+    let (mut engine, mut deploy) = scene(of);
+    let before = engine.clone();
+    for _ in 0..400 {
+        let journal = deploy.to_journal().unwrap();
+        let Some(action) = deploy.next() else {
+            let ending = deploy.ending().unwrap().clone();
+            return Run {
+                before,
+                after: engine,
+                ending,
+                deploy,
+            };
+        };
+        let fate = fates.next().unwrap_or(Fate::Works);
+        let resumed = || Deploy::from_journal(&journal).unwrap().resume();
+        deploy = match fate {
+            Fate::CrashBefore => resumed(),
+            Fate::Refused => deploy.on(Event::Failed {
+                why: "refused".to_owned(),
+            }),
+            Fate::Works | Fate::CrashAfter | Fate::RefusedYetDone => {
+                let event = engine.act(&action);
+                match fate {
+                    Fate::Works => deploy.on(event),
+                    Fate::CrashAfter => resumed(),
+                    _ => deploy.on(Event::Failed {
+                        why: "refused".to_owned(),
+                    }),
+                }
+            }
+        };
+        assert_always(&before, &engine, &deploy);
+    }
+    panic!("no end after 400 calls: {deploy:?}");
+}
+
+fn assert_always(before: &Engine, engine: &Engine, deploy: &Deploy) {
+    assert_eq!(
+        engine.containers["other"], before.containers["other"],
+        "a container of nobody's was changed"
+    );
+    let over = matches!(deploy.state, State::Committed { .. } | State::Ended { .. });
+    for member in &deploy.members {
+        assert!(
+            over || engine.containers.contains_key(&member.old),
+            "the old container went before the commit"
+        );
+        let pair =
+            |name: &str| name == member.name || name.starts_with(&format!("{}--", member.name));
+        let armed = engine
+            .containers
+            .values()
+            .filter(|container| pair(&container.name) && container.policy != "no");
+        assert!(
+            armed.count() <= 1,
+            "both of a pair would be started by the engine"
+        );
+    }
+}
+
+/// At rest: one container of each canonical name, as the ending says, and nothing left behind.
+fn assert_truthful(run: &Run) {
+    let image = match &run.ending {
+        Ending::Succeeded { .. } => "new",
+        Ending::RolledBack { .. } | Ending::FailedUntouched { .. } => "old",
+        Ending::NeedsOperator { .. } => {
+            for member in &run.deploy.members {
+                assert!(
+                    run.after.containers.contains_key(&member.old),
+                    "needs_operator keeps the old container"
+                );
+            }
+            return;
+        }
+    };
+    for member in &run.deploy.members {
+        let was = &run.before.containers[&member.old];
+        let id = run
+            .after
+            .named(&member.name)
+            .expect("the canonical name is held");
+        let holder = &run.after.containers[&id];
+        assert_eq!(
+            (holder.image, holder.running, &holder.policy),
+            (image, was.running, &was.policy)
+        );
+    }
+    if run.deploy.notes.is_empty() {
+        assert!(image == "new" || run.after.tags == run.before.tags);
+        assert_eq!(
+            run.after.containers.len(),
+            run.before.containers.len(),
+            "{:?}",
+            run.after
+        );
+    }
+}
+
+fn one(passes: bool) -> Scene {
+    Scene {
+        olds: vec![(true, true)],
+        tagged: true,
+        passes,
+    }
+}
+
+/// The calls of a run in which everything works.
+fn calls(of: &Scene) -> usize {
+    let (mut engine, mut deploy) = scene(of);
+    let mut calls = 0;
+    while let Some(action) = deploy.next() {
+        let event = engine.act(&action);
+        deploy = deploy.on(event);
+        calls += 1;
+    }
+    calls
+}
+
+#[test]
+fn a_good_version_takes_the_name_the_policy_and_the_tag() {
+    let run = run(&one(true), std::iter::empty());
+    assert_eq!(
+        run.ending,
+        Ending::Succeeded {
+            gate: Some(Gate::Healthy)
+        }
+    );
+    assert_truthful(&run);
+    assert_eq!(run.after.tags["img0"], "new");
+}
+
+#[test]
+fn a_bad_version_leads_back_to_the_same_old_container() {
+    let run = run(&one(false), std::iter::empty());
+    assert_eq!(
+        run.ending,
+        Ending::RolledBack {
+            why: "gate: unfit".to_owned()
+        }
+    );
+    assert_truthful(&run);
+    assert_eq!(run.after.named("web0").as_deref(), Some("old0"));
+}
+
+#[test]
+fn a_stopped_container_is_replaced_and_stays_stopped() {
+    let run = run(
+        &Scene {
+            olds: vec![(false, true)],
+            ..one(false)
+        },
+        std::iter::empty(),
+    );
+    assert_eq!(run.ending, Ending::Succeeded { gate: None });
+    assert_truthful(&run);
+}
+
+#[test]
+fn a_failure_at_each_call_ends_truthfully_and_before_the_stop_untouched() {
+    for (at, fate) in
+        (0..calls(&one(true))).flat_map(|at| [(at, Fate::Refused), (at, Fate::RefusedYetDone)])
+    {
+        let fates = std::iter::repeat_n(Fate::Works, at).chain([fate]);
+        let run = run(&one(true), fates);
+        assert_truthful(&run);
+        match at {
+            0..=2 => assert!(
+                matches!(run.ending, Ending::FailedUntouched { .. }),
+                "{at}: {:?}",
+                run.ending
+            ),
+            3..=7 => assert!(
+                matches!(run.ending, Ending::RolledBack { .. }),
+                "{at}: {:?}",
+                run.ending
+            ),
+            8 => assert!(
+                matches!(run.ending, Ending::NeedsOperator { .. }),
+                "{at}: {:?}",
+                run.ending
+            ),
+            _ => assert!(
+                matches!(run.ending, Ending::Succeeded { .. }),
+                "{at}: {:?}",
+                run.ending
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_crash_at_each_call_goes_back_before_the_commit_and_forth_after_it() {
+    for (at, fate) in
+        (0..calls(&one(true))).flat_map(|at| [(at, Fate::CrashBefore), (at, Fate::CrashAfter)])
+    {
+        let fates = std::iter::repeat_n(Fate::Works, at).chain([fate]);
+        let run = run(&one(true), fates);
+        assert_truthful(&run);
+        let succeeded = matches!(run.ending, Ending::Succeeded { .. });
+        assert_eq!(succeeded, at >= 8, "{at} {fate:?}: {:?}", run.ending);
+    }
+}
+
+#[test]
+fn an_old_container_that_somebody_removed_needs_an_operator_and_nothing_more_is_touched() {
+    let (mut engine, mut deploy) = scene(&one(true));
+    while !matches!(deploy.next(), Some(Action::Stop { .. })) {
+        let event = engine.act(&deploy.next().unwrap());
+        deploy = deploy.on(event);
+    }
+    engine.containers.remove("old0");
+    let untouched = engine.clone();
+    let event = engine.act(&deploy.next().unwrap());
+    deploy = deploy.on(event);
+    assert!(
+        matches!(deploy.ending(), Some(Ending::NeedsOperator { why }) if why.contains("removed"))
+    );
+    assert_eq!((deploy.next(), engine), (None, untouched));
+}
+
+#[test]
+fn a_name_that_somebody_took_meanwhile_needs_an_operator_who_is_told_both_reasons() {
+    let (mut engine, mut deploy) = scene(&one(true));
+    while let Some(action) = deploy.next() {
+        if matches!(&action, Action::Rename { to, .. } if to == "web0")
+            && engine.named("web0").is_none()
+        {
+            let stranger = Container {
+                name: "web0".to_owned(),
+                running: true,
+                policy: "no".to_owned(),
+                image: "new",
+            };
+            engine.containers.insert("stranger".to_owned(), stranger);
+        }
+        let event = engine.act(&action);
+        deploy = deploy.on(event);
+    }
+    let Some(Ending::NeedsOperator { why }) = deploy.ending() else {
+        panic!("{deploy:?}")
+    };
+    assert!(
+        why.contains("promote: web0 is taken")
+            && why.contains("could not give the old container its name back"),
+        "{why}"
+    );
+    assert!(engine.containers.contains_key("old0") && engine.containers.contains_key("new1"));
+}
+
+#[test]
+fn a_damaged_an_empty_and_a_newer_journal_are_told_apart() {
+    let (_, deploy) = scene(&one(true));
+    let text = deploy.to_journal().unwrap();
+    assert_eq!(Deploy::from_journal(&text).unwrap(), deploy);
+    let newer = text.replacen("\"format\":1", "\"format\":2", 1);
+    assert!(matches!(
+        Deploy::from_journal(&newer),
+        Err(JournalError::Newer { found: 2 })
+    ));
+    let half = text.get(..text.len() / 2).unwrap();
+    assert!(matches!(
+        Deploy::from_journal(half),
+        Err(JournalError::Damaged(_))
+    ));
+    let none = Deploy {
+        members: Vec::new(),
+        ..deploy
+    }
+    .to_journal()
+    .unwrap();
+    assert!(matches!(
+        Deploy::from_journal(&none),
+        Err(JournalError::Empty)
+    ));
+}
+
+fn a_scene() -> impl Strategy<Value = Scene> {
+    (
+        proptest::collection::vec(any::<(bool, bool)>(), 1..4),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(olds, tagged, passes)| Scene {
+            olds,
+            tagged,
+            passes,
+        })
+}
+
+fn a_crash() -> impl Strategy<Value = Fate> {
+    prop_oneof![6 => Just(Fate::Works), 1 => Just(Fate::CrashBefore), 1 => Just(Fate::CrashAfter)]
+}
+
+fn a_fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![4 => a_crash(), 1 => Just(Fate::Refused), 1 => Just(Fate::RefusedYetDone)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn crashes_anywhere_again_and_again_end_with_one_version_serving(
+        scene in a_scene(), fates in proptest::collection::vec(a_crash(), 0..60),
+    ) {
+        let run = run(&scene, fates.into_iter());
+        prop_assert!(!matches!(run.ending, Ending::NeedsOperator { .. }), "{:?}", run.ending);
+        assert_truthful(&run);
+    }
+
+    #[test]
+    fn whatever_fails_or_crashes_the_ending_says_what_is_there(
+        scene in a_scene(), fates in proptest::collection::vec(a_fate(), 0..60),
+    ) {
+        assert_truthful(&run(&scene, fates.into_iter()));
+    }
+
+    #[test]
+    fn one_failure_on_the_way_never_needs_an_operator(scene in a_scene(), at in 0usize..1000, yet_done in any::<bool>()) {
+        let forth = calls(&Scene { passes: true, ..scene.clone() });
+        let committed = scene.olds.iter().map(|(_, armed)| usize::from(*armed) + 1).sum::<usize>();
+        let at = at % (forth - committed);
+        let fate = if yet_done { Fate::RefusedYetDone } else { Fate::Refused };
+        let run = run(&scene, std::iter::repeat_n(Fate::Works, at).chain([fate]));
+        prop_assert!(!matches!(run.ending, Ending::NeedsOperator { .. }), "{:?}", run.ending);
+        assert_truthful(&run);
+    }
+}
