@@ -1,12 +1,202 @@
-//! Towline's relay.
+//! Towline's relay: a Cloudflare Worker that turns GitHub's signed deliveries into deploy intents.
+//!
+//! The pure half decides and is tested natively: [`settings`], [`webhook`], [`event`], [`json`],
+//! [`gate`], [`mailbox`], [`api`], [`error`]. The shell acts and alone names the crate `worker`: this
+//! file, [`http`], [`kv`], [`hub`]. Nothing here panics, because a panic inside of the hub leaves its
+//! callers without an answer; the lints below see to it.
 
-use worker::{Context, Env, Request, Response, event};
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
+pub mod api;
+pub mod error;
+pub mod event;
+pub mod gate;
+pub mod http;
+#[expect(
+    missing_docs,
+    reason = "the methods that the macro `durable_object` exports to JavaScript have none"
+)]
+pub mod hub;
+pub mod json;
+pub mod kv;
+pub mod mailbox;
+pub mod settings;
+pub mod webhook;
+
+use towline_protocol::{
+    IntentStatus, MAX_REQUEST_BODY, PROTOCOL_HEADER, Role, WebhookAnswer, WebhookStatus,
+};
+use worker::{Context, Date, Env, Request, Response, console_error, console_log, event, js_sys};
+
+use api::{Answer, Route, auth, poll, report};
+use error::Refusal;
+use hub::ask::{self, Ask, Committed, Kept};
+use kv::Mailboxes;
+use settings::Var;
+use webhook::Verdict;
 
 /// Answers every request.
 ///
 /// # Errors
-/// None yet.
+/// When the runtime refuses an answer's header.
 #[event(fetch)]
-pub async fn fetch(_request: Request, _env: Env, _context: Context) -> worker::Result<Response> {
-    Response::error("not found", 404)
+pub async fn fetch(mut request: Request, env: Env, _context: Context) -> worker::Result<Response> {
+    let route = api::route(request.method().as_ref(), &request.path());
+    let answer = match route {
+        Ok(Route::Health) => Ok(Answer::health()),
+        Ok(Route::Webhook) => return http::send(deliver(&mut request, &env).await),
+        Ok(Route::Poll) => poll(&request, &env).await,
+        Ok(Route::Intent(id)) => intent(&request, &env, &id).await,
+        Ok(Route::Reports) => reports(&mut request, &env).await,
+        Err(refusal) => Err(refusal),
+    };
+    http::send(answer.unwrap_or_else(|refusal| {
+        if refusal.status() >= 500 {
+            let path = request.path();
+            console_error!("{} {path}: {}", request.method(), refusal.for_the_log());
+        }
+        Answer::from(&refusal)
+    }))
+}
+
+/// `POST /webhook/github`, with one line in the log whatever becomes of it.
+async fn deliver(request: &mut Request, env: &Env) -> Answer {
+    let head = http::delivery_head(request);
+    let shown = |text: &Option<String>| -> String {
+        let text = text.as_deref().unwrap_or_default();
+        text.chars().take(80).collect()
+    };
+    let (event, delivery) = (shown(&head.event), shown(&head.delivery));
+    match judge(request, env, &head).await {
+        Ok(answer) => {
+            console_log!("delivery {delivery:?} {event:?}: {}", answer.body);
+            answer
+        }
+        Err(refusal) => {
+            let (status, why) = (refusal.status(), refusal.for_the_log());
+            console_log!("delivery {delivery:?} {event:?}: {status}: {why}");
+            Answer::from(&refusal)
+        }
+    }
+}
+
+async fn judge(
+    request: &mut Request,
+    env: &Env,
+    head: &webhook::Head,
+) -> Result<Answer, Refusal> {
+    let signature = webhook::check_head(head)?;
+    let body = http::read_body(request, towline_protocol::MAX_WEBHOOK_BODY).await?;
+    let vars = |name: &str| var(env, name);
+    webhook::check_signature(&signature, &settings::webhook_secrets(&vars)?, &body)?;
+    let event = webhook::read(head, &body)?;
+    match webhook::decide(&event, &settings::gate(&vars)?)? {
+        Verdict::Answer(answer) => Ok(Answer::json(200, &answer)),
+        Verdict::Queue(candidate) => {
+            let json = ask::ask(env, &Ask::Queue(candidate)).await?;
+            Ok(queued(ask::answer(&json)?))
+        }
+    }
+}
+
+fn queued(committed: Committed) -> Answer {
+    let (http, status, reason) = if committed.duplicate {
+        let reason = "the same run and attempt was queued before".to_owned();
+        (200, WebhookStatus::Duplicate, Some(reason))
+    } else {
+        (202, WebhookStatus::Queued, None)
+    };
+    let answer = WebhookAnswer {
+        status,
+        reason,
+        intent: Some(committed.id),
+        seq: Some(committed.seq),
+    };
+    Answer::json(http, &answer)
+}
+
+/// `GET /v1/intents`
+async fn poll(request: &Request, env: &Env) -> Result<Answer, Refusal> {
+    let claims = claims(request, env)?;
+    auth::demand(&claims, Role::Host)?;
+    let asked = poll::asked(&http::query(request), &claims)?;
+    let body = if asked.fresh {
+        ask::ask(env, &Ask::Since(asked.marks)).await?
+    } else {
+        let values = Mailboxes::open(env)?.get_all(asked.marks.keys()).await?;
+        let polled = poll::news(&asked, values).map_err(|(channel, error)| {
+            error::Fault::Storage(format!("the mailbox of {channel} is unreadable: {error}"))
+        })?;
+        Answer::json(200, &polled).body
+    };
+    let if_none_match = http::header(request, "if-none-match");
+    Ok(poll::answer(body, if_none_match.as_deref()))
+}
+
+/// `GET /v1/intents/{id}`
+async fn intent(request: &Request, env: &Env, id: &str) -> Result<Answer, Refusal> {
+    let claims = claims(request, env)?;
+    let id = api::intent_id(id)?;
+    let json = ask::ask(env, &Ask::Status(id)).await?;
+    let status: Option<IntentStatus> = ask::answer(&json)?;
+    let status = status.ok_or(Refusal::NoSuchIntent)?;
+    auth::demand_channel(&claims, &status.intent.channel)?;
+    Ok(Answer::json(200, &status))
+}
+
+/// `POST /v1/reports`
+async fn reports(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
+    let claims = claims(request, env)?;
+    auth::demand(&claims, Role::Host)?;
+    if !webhook::is_json(http::header(request, "content-type").as_deref()) {
+        return Err(Refusal::ContentType);
+    }
+    let length = http::header(request, "content-length");
+    webhook::check_length(length.as_deref(), MAX_REQUEST_BODY)?;
+    let body = http::read_body(request, MAX_REQUEST_BODY).await?;
+    let keep = Ask::Keep {
+        host: claims.name,
+        channels: claims.channels,
+        reports: report::read(&body)?,
+    };
+    let json = ask::ask(env, &keep).await?;
+    let kept: Kept = ask::answer(&json)?;
+    Ok(Answer::json(202, &kept))
+}
+
+/// Who asks. The protocol's version comes first: another one may have other tokens.
+fn claims(request: &Request, env: &Env) -> Result<towline_protocol::Claims, Refusal> {
+    api::check_protocol(http::header(request, PROTOCOL_HEADER).as_deref())?;
+    let settings = settings::token_settings(&|name: &str| var(env, name))?;
+    auth::claims(http::header(request, "authorization").as_deref(), &settings)
+}
+
+/// A variable or secret. Objects become JSON text, so that their checking is the pure half's.
+fn var(env: &Env, name: &str) -> Var {
+    let Ok(value) = js_sys::Reflect::get(env, &name.into()) else {
+        return Var::Absent;
+    };
+    if value.is_undefined() || value.is_null() {
+        return Var::Absent;
+    }
+    if let Some(text) = value.as_string() {
+        return Var::Text(text);
+    }
+    match js_sys::JSON::stringify(&value) {
+        Ok(json) => Var::Json(json.into()),
+        Err(_) => Var::Json(String::new()),
+    }
+}
+
+/// The time, in milliseconds since 1970. It stands still while nothing is awaited (Cloudflare,
+/// "Performance and timers").
+fn now_ms() -> u64 {
+    Date::now().as_millis()
 }

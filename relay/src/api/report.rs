@@ -1,0 +1,181 @@
+//! `POST /v1/reports` and what `GET /v1/intents/{id}` makes of the reports.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use towline_protocol::{
+    HostName, Intent, IntentStatus, MAX_REPORTS, Outcome, Report, answer::HostStatus,
+    report::log_tail,
+};
+
+use crate::error::Refusal;
+
+/// Reads the body of `POST /v1/reports`; log tails are cut to their cap.
+///
+/// # Errors
+/// 400 when it is not an array of reports, or of more than 100.
+pub fn read(body: &[u8]) -> Result<Vec<Report>, Refusal> {
+    let mut reports: Vec<Report> = serde_json::from_slice(body).map_err(|error| {
+        Refusal::BadRequest(format!("the body is not an array of reports: {error}"))
+    })?;
+    if reports.len() > MAX_REPORTS {
+        let sent = reports.len();
+        let message = format!("send at most {MAX_REPORTS} reports at once; these are {sent}");
+        return Err(Refusal::BadRequest(message));
+    }
+    for report in &mut reports {
+        let tail = log_tail(&report.log_tail);
+        if tail.len() < report.log_tail.len() {
+            report.log_tail = tail.to_owned();
+        }
+    }
+    Ok(reports)
+}
+
+/// Whether a report takes the place of the one that is there with the same host, intent, service and
+/// attempt.
+///
+/// A pending one that was sent earlier may arrive later, so that it never replaces a terminal one.
+pub fn replaces(there: Option<Outcome>, new: Option<Outcome>) -> bool {
+    let terminal = |outcome: Option<Outcome>| outcome.is_some_and(Outcome::is_terminal);
+    !terminal(there) || terminal(new)
+}
+
+/// What one host said, and when the hub heard it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Who said it.
+    pub host: HostName,
+    /// When the hub heard it.
+    pub at: Timestamp,
+    /// What it said.
+    pub report: Report,
+}
+
+/// How an intent fares: of each host and service the report of the last attempt.
+pub fn status(intent: Intent, heard: Vec<Heard>) -> IntentStatus {
+    let mut hosts: BTreeMap<HostName, HostStatus> = BTreeMap::new();
+    for Heard { host, at, report } in heard {
+        let status = hosts.entry(host).or_insert_with(|| HostStatus {
+            seen_at: at,
+            services: BTreeMap::new(),
+        });
+        status.seen_at = status.seen_at.max(at);
+        let Some(service) = report.service.clone() else {
+            continue;
+        };
+        let later = status.services.get(&service);
+        if later.is_none_or(|later| later.attempt <= report.attempt) {
+            status.services.insert(service, report);
+        }
+    }
+    IntentStatus { intent, hosts }
+}
+
+#[cfg(test)]
+mod tests {
+    use towline_protocol::{IntentId, MAX_LOG_TAIL, Revision, Side, Source};
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn report(service: Option<&str>, attempt: u32, outcome: Option<Outcome>) -> Report {
+        Report {
+            intent: IntentId::of_key("run:1:2:3"),
+            service: service.map(|name| name.parse().unwrap()),
+            attempt,
+            outcome,
+            started_at: at(0),
+            finished_at: None,
+            gate: None,
+            from: Side::default(),
+            to: Side::default(),
+            message: String::new(),
+            log_tail: String::new(),
+            steps: Vec::new(),
+            matched: Vec::new(),
+        }
+    }
+
+    fn heard(host: &str, second: i64, report: Report) -> Heard {
+        Heard {
+            host: host.parse().unwrap(),
+            at: at(second),
+            report,
+        }
+    }
+
+    fn intent() -> Intent {
+        Intent {
+            id: IntentId::of_key("run:1:2:3"),
+            channel: "octo-org/web".parse().unwrap(),
+            epoch: 1,
+            seq: 1,
+            created_at: at(0),
+            expires_at: None,
+            source: Source::Unknown,
+            revision: Revision::default(),
+            image: None,
+            service: None,
+            hosts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn reports_are_read_and_a_long_log_keeps_its_end() {
+        let mut long = report(Some("web"), 1, Some(Outcome::Succeeded));
+        long.log_tail = format!("{}the end", "x".repeat(MAX_LOG_TAIL));
+        let read = read(&serde_json::to_vec(&[long]).unwrap()).unwrap();
+        assert_eq!(read[0].log_tail.len(), MAX_LOG_TAIL);
+        assert!(read[0].log_tail.ends_with("the end"));
+    }
+
+    #[test]
+    fn a_body_that_is_no_array_of_reports_says_where() {
+        for bad in [&b"{}"[..], b"", b"[1]", b"[{}]", b"\xff", b"[{\"intent\": \"x\"}]"] {
+            let refusal = read(bad).unwrap_err();
+            assert_eq!(refusal.status(), 400);
+            assert!(refusal.to_string().contains(" at line "), "{refusal}");
+        }
+        assert_eq!(read(b"[]"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_hundred_reports_are_fine_and_one_more_is_not() {
+        let many = |count| serde_json::to_vec(&vec![report(None, 1, None); count]).unwrap();
+        assert!(read(&many(100)).is_ok());
+        assert!(read(&many(101)).unwrap_err().to_string().contains("these are 101"));
+    }
+
+    #[test]
+    fn a_late_pending_report_does_not_undo_an_outcome() {
+        use Outcome::{Applying, RolledBack, Succeeded, Waiting};
+        assert!(replaces(None, None) && replaces(None, Some(Waiting)));
+        assert!(replaces(Some(Waiting), Some(Applying)));
+        assert!(replaces(Some(Applying), Some(Waiting)));
+        assert!(replaces(Some(Applying), Some(Succeeded)));
+        assert!(!replaces(Some(Succeeded), Some(Applying)));
+        assert!(!replaces(Some(RolledBack), None));
+        assert!(replaces(Some(Succeeded), Some(Succeeded)));
+    }
+
+    #[test]
+    fn the_last_attempt_speaks_for_a_service_and_an_acknowledgement_for_its_host() {
+        let status = status(
+            intent(),
+            vec![
+                heard("pi", 5, report(None, 1, None)),
+                heard("nas", 6, report(Some("web"), 2, Some(Outcome::Succeeded))),
+                heard("nas", 7, report(Some("web"), 1, Some(Outcome::RolledBack))),
+            ],
+        );
+        let host = |name: &str| &status.hosts[&name.parse::<HostName>().unwrap()];
+        assert!(host("pi").services.is_empty());
+        assert_eq!((host("pi").seen_at, host("nas").seen_at), (at(5), at(7)));
+        let (_, web) = host("nas").services.first_key_value().unwrap();
+        assert_eq!(web.outcome, Some(Outcome::Succeeded));
+    }
+}

@@ -1,0 +1,227 @@
+//! The hub: the one Durable Object, which numbers intents and alone writes their mailboxes.
+//!
+//! [`store`] says what its database promises. An intent is committed together with its number, its
+//! dedupe key and an alarm; the put into KV follows, and is not waited for. An await in here lets other
+//! requests in, so one put per channel is in flight at a time and its value is read from SQL at the
+//! moment of the put. What fails, or what an eviction cuts off, the alarm repeats: the channel's row
+//! says how far KV has come, memory only paces the puts.
+//!
+//! Epochs are per channel: the hub's creation time, unless KV holds a mailbox of an earlier hub that is
+//! not below it. Raising the epoch of one channel then renumbers no other.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use towline_protocol::{Channel, Mailbox};
+use worker::{
+    Delay, DurableObject, Env, Request, Response, State, Storage, console_error, durable_object,
+    wasm_bindgen,
+};
+
+use crate::{error::Fault, gate::Candidate, kv::Mailboxes, mailbox, now_ms};
+
+pub mod ask;
+pub mod store;
+
+use ask::{Ask, Committed};
+use store::Store;
+
+/// The hub's class, as `wrangler.toml` names it.
+#[durable_object(alarm)]
+pub struct Hub {
+    state: State,
+    parts: Result<Parts, Fault>,
+}
+
+/// What outlives a request: handles, and the pacing of puts.
+#[derive(Clone, Debug)]
+struct Parts {
+    store: Store,
+    mailboxes: Mailboxes,
+    puts: Rc<RefCell<BTreeMap<Channel, Put>>>,
+    failures: Rc<Cell<u32>>,
+}
+
+/// The pacing of one channel's puts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Put {
+    in_flight: bool,
+    last_ms: Option<u64>,
+}
+
+impl DurableObject for Hub {
+    fn new(state: State, env: Env) -> Self {
+        let parts = Parts::open(&state, &env);
+        Self { state, parts }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let body = request.bytes().await?;
+        match self.answer(&body).await {
+            Ok(json) => Response::ok(json),
+            Err(fault) => Response::error(fault.to_string(), 500),
+        }
+    }
+
+    /// Repeats the puts that are due. Never fails: the runtime gives up after a few failures.
+    async fn alarm(&self) -> worker::Result<Response> {
+        if let Err(fault) = self.repeat().await {
+            console_error!("alarm: {fault}");
+        }
+        Response::ok("")
+    }
+}
+
+impl Hub {
+    async fn answer(&self, body: &[u8]) -> Result<String, Fault> {
+        let parts = self.parts.as_ref().map_err(Fault::clone)?;
+        match serde_json::from_slice(body).map_err(failed)? {
+            Ask::Queue(candidate) => json(&self.queue(parts, *candidate).await?),
+            Ask::Since(marks) => json(&parts.store.since(&marks)?),
+            Ask::Status(id) => json(&parts.store.status(&id)?),
+            Ask::Keep {
+                host,
+                channels,
+                reports,
+            } => json(&parts.store.keep(&host, &channels, &reports, now_ms())?),
+        }
+    }
+
+    async fn queue(&self, parts: &Parts, candidate: Candidate) -> Result<Committed, Fault> {
+        if let Some(known) = parts.store.find(&candidate.dedupe_key)? {
+            return Ok(known);
+        }
+        let channel = candidate.channel.clone();
+        let epoch = parts.epoch(&channel).await?;
+        let committed = self.commit(parts, candidate, epoch).await?;
+        if !committed.duplicate {
+            let parts = parts.clone();
+            self.state.wait_until(async move { parts.flush(&channel).await });
+        }
+        Ok(committed)
+    }
+
+    /// One transaction: the number, the row, the alarm. Nothing else runs in the hub meanwhile.
+    async fn commit(
+        &self,
+        parts: &Parts,
+        candidate: Candidate,
+        epoch: u64,
+    ) -> Result<Committed, Fault> {
+        let result = Rc::new(RefCell::new(None));
+        let (slot, store, storage) = (result.clone(), parts.store.clone(), self.state.storage());
+        let now = now()?;
+        let transaction = async move |_| {
+            let committed = store.commit(candidate, epoch, now);
+            let committed = committed.map_err(|fault| worker::Error::from(fault.to_string()))?;
+            arm(&storage, 0).await?;
+            slot.replace(Some(committed));
+            Ok(())
+        };
+        let storage = self.state.storage();
+        storage.transaction(transaction).await.map_err(failed)?;
+        let committed = result.take();
+        committed.ok_or_else(|| failed("the transaction ended without a result"))
+    }
+
+    async fn repeat(&self) -> Result<(), Fault> {
+        let parts = self.parts.as_ref().map_err(Fault::clone)?;
+        let due = parts.store.due()?;
+        if due.is_empty() {
+            parts.failures.set(0);
+            return Ok(());
+        }
+        // Armed before the work, so that an eviction in its middle loses nothing.
+        let failures = parts.failures.get();
+        parts.failures.set(failures.saturating_add(1));
+        let armed = arm(&self.state.storage(), failures).await;
+        for channel in due {
+            parts.flush(&channel).await;
+        }
+        armed.map_err(failed)
+    }
+}
+
+impl Parts {
+    fn open(state: &State, env: &Env) -> Result<Self, Fault> {
+        Ok(Self {
+            store: Store::open(state.storage().sql(), now_ms())?,
+            mailboxes: Mailboxes::open(env)?,
+            puts: Rc::default(),
+            failures: Rc::default(),
+        })
+    }
+
+    /// The channel's epoch. On its first use KV is asked what another hub may have left there; when
+    /// that cannot be told, nothing is numbered.
+    async fn epoch(&self, channel: &Channel) -> Result<u64, Fault> {
+        if let Some(numbers) = self.store.numbers(channel)? {
+            return Ok(numbers.epoch);
+        }
+        let left_behind = self.mailboxes.get(channel).await?;
+        let left_behind: Option<Mailbox> = left_behind
+            .map(|value| serde_json::from_str(&value).map_err(failed))
+            .transpose()?;
+        let created = self.store.created_ms();
+        Ok(mailbox::first_epoch(created, left_behind.as_ref()))
+    }
+
+    /// Brings a channel's mailbox in KV up to date, unless a put of it is in flight: that one looks
+    /// again when it is done.
+    async fn flush(&self, channel: &Channel) {
+        if self.put(channel, |put| std::mem::replace(&mut put.in_flight, true)) {
+            return;
+        }
+        let flushed = self.put_while_due(channel).await;
+        self.put(channel, |put| put.in_flight = false);
+        match flushed {
+            Ok(()) => self.failures.set(0),
+            Err(fault) => console_error!("mailbox of {channel}: {fault}; the alarm repeats it"),
+        }
+    }
+
+    async fn put_while_due(&self, channel: &Channel) -> Result<(), Fault> {
+        loop {
+            let pause = mailbox::pause(self.put(channel, |put| put.last_ms), now_ms());
+            if !pause.is_zero() && self.store.due_mailbox(channel, now()?)?.is_some() {
+                Delay::from(pause).await;
+            }
+            let Some(mailbox) = self.store.due_mailbox(channel, now()?)? else {
+                return Ok(());
+            };
+            self.put(channel, |put| put.last_ms = Some(now_ms()));
+            self.mailboxes.put(channel, &mailbox).await?;
+            self.store.written(channel, mailbox.head)?;
+        }
+    }
+
+    fn put<T>(&self, channel: &Channel, change: impl FnOnce(&mut Put) -> T) -> T {
+        change(self.puts.borrow_mut().entry(channel.clone()).or_default())
+    }
+}
+
+/// Sets the alarm unless one is set: moving it would let a stream of deliveries put it off for ever.
+async fn arm(storage: &Storage, failures: u32) -> worker::Result<()> {
+    if storage.get_alarm().await?.is_none() {
+        storage.set_alarm(mailbox::retry_after(failures)).await?;
+    }
+    Ok(())
+}
+
+fn now() -> Result<Timestamp, Fault> {
+    let millis = i64::try_from(now_ms()).map_err(failed)?;
+    Timestamp::from_millisecond(millis).map_err(failed)
+}
+
+fn json<T: Serialize>(answer: &T) -> Result<String, Fault> {
+    serde_json::to_string(answer).map_err(failed)
+}
+
+fn failed(error: impl std::fmt::Display) -> Fault {
+    Fault::storage("hub", error)
+}

@@ -1,0 +1,89 @@
+//! What the Worker asks the hub: one request for each, as JSON, inside of Cloudflare only.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use towline_protocol::{Channel, Glob, HostName, IntentId, Mark, Report};
+use worker::{Env, Method, Request, RequestInit};
+
+use crate::{error::Fault, gate::Candidate};
+
+/// The name of the Durable Object binding.
+const BINDING: &str = "HUB";
+
+/// The name of the one object.
+const NAME: &str = "hub";
+
+/// A question or an order to the hub.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Ask {
+    /// Number this and remember it: [`Committed`].
+    Queue(Box<Candidate>),
+    /// What is newer than these marks: `Polled`.
+    Since(BTreeMap<Channel, Mark>),
+    /// How an intent fares: `IntentStatus`, or null.
+    Status(IntentId),
+    /// Keep what a host reports: [`Kept`].
+    Keep {
+        /// The host, as its token names it.
+        host: HostName,
+        /// The channels that its token allows.
+        channels: Vec<Glob>,
+        /// What it reports.
+        reports: Vec<Report>,
+    },
+}
+
+/// What the hub has committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// The intent.
+    pub id: IntentId,
+    /// Its number.
+    pub seq: u64,
+    /// Whether it was there before.
+    pub duplicate: bool,
+}
+
+/// What the hub has kept of a host's reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// How many were stored or had been overtaken.
+    pub accepted: u32,
+    /// How many were left out, because they are about channels that the token does not allow.
+    pub left_out: u32,
+}
+
+/// Asks the hub and returns its answer's JSON.
+///
+/// # Errors
+/// When the hub cannot be reached or says that it failed.
+pub async fn ask(env: &Env, ask: &Ask) -> Result<String, Fault> {
+    let json = serde_json::to_string(ask).map_err(failed)?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(json.into()));
+    // The runtime wants an absolute address and looks at none of it.
+    let request = Request::new_with_init("https://hub/", &init).map_err(failed)?;
+    let stub = env.durable_object(BINDING).map_err(failed)?;
+    let stub = stub.get_by_name(NAME).map_err(failed)?;
+    let mut response = stub.fetch_with_request(request).await.map_err(failed)?;
+    let bytes = response.bytes().await.map_err(failed)?;
+    let text = String::from_utf8(bytes).map_err(failed)?;
+    if response.status_code() == 200 {
+        Ok(text)
+    } else {
+        Err(Fault::Storage(text))
+    }
+}
+
+/// Reads the hub's answer.
+///
+/// # Errors
+/// When it is not what was asked for.
+pub fn answer<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Fault> {
+    serde_json::from_str(json).map_err(failed)
+}
+
+fn failed(error: impl std::fmt::Display) -> Fault {
+    Fault::storage("hub", error)
+}

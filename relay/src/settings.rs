@@ -1,0 +1,303 @@
+//! The Worker's variables and secrets, from raw values to what the relay may rely on.
+//!
+//! Every value is checked when a request first needs it; nothing is read that the request does not
+//! need, so that `/health` works without any. The raw values come in through [`Vars`], because only
+//! the shell can see the Worker's environment.
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+use thiserror::Error;
+use towline_protocol::{Glob, Revocations, Secret, TokenKey};
+
+use crate::gate::{Gate, SourceKind};
+
+/// The value of a variable or secret of the Worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Var {
+    /// Not there, or null.
+    Absent,
+    /// A string.
+    Text(String),
+    /// Anything else, as JSON text: what `[vars.NAME]` becomes.
+    Json(String),
+}
+
+/// Looks up a variable or secret by name.
+pub type Vars<'a> = dyn Fn(&str) -> Var + 'a;
+
+/// A variable or secret that the relay cannot work with. Never holds a secret's value.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{variable} {problem}")]
+pub struct SettingsError {
+    /// Its name.
+    pub variable: &'static str,
+    /// What is wrong with it and what to do.
+    pub problem: String,
+}
+
+impl SettingsError {
+    fn new(variable: &'static str, problem: impl Into<String>) -> Self {
+        let problem = problem.into();
+        Self { variable, problem }
+    }
+}
+
+/// The secrets that a delivery may be signed with: the current one, and during a rotation the
+/// previous one.
+#[derive(Clone, Debug)]
+pub struct WebhookSecrets {
+    /// `WEBHOOK_SECRET`.
+    pub current: Secret,
+    /// `WEBHOOK_SECRET_PREVIOUS`.
+    pub previous: Option<Secret>,
+}
+
+/// What tokens are checked with.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// `TOKEN_KEY`.
+    pub current: TokenKey,
+    /// `TOKEN_KEY_PREVIOUS`.
+    pub previous: Option<TokenKey>,
+    /// `REVOKED`.
+    pub revoked: Revocations,
+}
+
+/// Reads `WEBHOOK_SECRET` and `WEBHOOK_SECRET_PREVIOUS`.
+///
+/// # Errors
+/// When there is no `WEBHOOK_SECRET`, it is empty, or either is not text.
+pub fn webhook_secrets(vars: &Vars<'_>) -> Result<WebhookSecrets, SettingsError> {
+    Ok(WebhookSecrets {
+        current: required("WEBHOOK_SECRET", vars)?,
+        previous: secret("WEBHOOK_SECRET_PREVIOUS", vars)?,
+    })
+}
+
+/// Reads `TOKEN_KEY`, `TOKEN_KEY_PREVIOUS` and `REVOKED`.
+///
+/// # Errors
+/// When there is no `TOKEN_KEY`, a key is too short, or `REVOKED` is not a list of names.
+pub fn token_settings(vars: &Vars<'_>) -> Result<TokenSettings, SettingsError> {
+    let revoked = text("REVOKED", vars)?.unwrap_or_default();
+    Ok(TokenSettings {
+        current: key("TOKEN_KEY", required("TOKEN_KEY", vars)?)?,
+        previous: secret("TOKEN_KEY_PREVIOUS", vars)?
+            .map(|secret| key("TOKEN_KEY_PREVIOUS", secret))
+            .transpose()?,
+        revoked: revoked
+            .parse()
+            .map_err(|error| SettingsError::new("REVOKED", format!("is wrong: {error}")))?,
+    })
+}
+
+/// Reads `[vars.gate]`; without it, the gate is the contract's default.
+///
+/// # Errors
+/// When a key is unknown, a value has the wrong type, a source does not exist, or `expires_in` is
+/// not a time.
+pub fn gate(vars: &Vars<'_>) -> Result<Gate, SettingsError> {
+    let wrong = |problem: String| SettingsError::new("gate", format!("is wrong: {problem}"));
+    let raw = match vars("gate") {
+        Var::Absent => RawGate::default(),
+        Var::Text(text) if text.trim().is_empty() => RawGate::default(),
+        Var::Text(json) | Var::Json(json) => {
+            serde_json::from_str(&json).map_err(|error| wrong(error.to_string()))?
+        }
+    };
+    raw.check().map_err(wrong)
+}
+
+/// `[vars.gate]` as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawGate {
+    sources: Vec<String>,
+    repositories: Vec<Glob>,
+    workflows: Vec<Glob>,
+    branches: Vec<Glob>,
+    run_events: Vec<Glob>,
+    expires_in: Option<String>,
+}
+
+impl RawGate {
+    fn check(self) -> Result<Gate, String> {
+        let sources: Result<Vec<_>, _> = self.sources.iter().map(|name| source(name)).collect();
+        let lists = [
+            ("repositories", &self.repositories),
+            ("workflows", &self.workflows),
+            ("branches", &self.branches),
+            ("run_events", &self.run_events),
+        ];
+        for (key, globs) in lists {
+            if globs.iter().any(|glob| glob.as_str().trim().is_empty()) {
+                return Err(format!("{key} has an empty entry, which matches nothing"));
+            }
+        }
+        let expires_in = self.expires_in.filter(|text| !text.trim().is_empty());
+        Ok(Gate::new(
+            sources?,
+            self.repositories,
+            self.workflows,
+            self.branches,
+            self.run_events,
+            expires_in.as_deref().map(duration).transpose()?,
+        ))
+    }
+}
+
+fn source(name: &str) -> Result<SourceKind, String> {
+    SourceKind::named(name).ok_or_else(|| {
+        let known: Vec<_> = SourceKind::ALL.iter().map(|kind| kind.name()).collect();
+        format!(
+            "sources has {name:?}, which is none of {}",
+            known.join(", ")
+        )
+    })
+}
+
+/// A whole number and a unit: `90s`, `30m`, `24h` or `7d`.
+fn duration(text: &str) -> Result<SignedDuration, String> {
+    let text = text.trim();
+    let split = text.len().saturating_sub(1);
+    let parsed = text.split_at_checked(split).and_then(|(number, unit)| {
+        let seconds: i64 = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        let number = number.parse::<u32>().ok().filter(|number| *number > 0)?;
+        Some(SignedDuration::from_secs(
+            i64::from(number).saturating_mul(seconds),
+        ))
+    });
+    let limit = SignedDuration::from_hours(24 * 366);
+    parsed
+        .filter(|duration| *duration <= limit)
+        .ok_or_else(|| format!("expires_in is {text:?}; use 90s, 30m, 24h or 7d, at most 366d"))
+}
+
+fn text(name: &'static str, vars: &Vars<'_>) -> Result<Option<String>, SettingsError> {
+    match vars(name) {
+        Var::Absent => Ok(None),
+        Var::Text(text) => Ok(Some(text)),
+        Var::Json(_) => Err(SettingsError::new(name, "must be text")),
+    }
+}
+
+/// An empty secret counts as none: it would verify what anybody can sign.
+fn secret(name: &'static str, vars: &Vars<'_>) -> Result<Option<Secret>, SettingsError> {
+    let secret = text(name, vars)?.map(Secret::new);
+    Ok(secret.filter(|secret| !secret.is_empty()))
+}
+
+fn required(name: &'static str, vars: &Vars<'_>) -> Result<Secret, SettingsError> {
+    secret(name, vars)?.ok_or_else(|| {
+        let problem = format!("is not set; set it with: wrangler secret put {name}");
+        SettingsError::new(name, problem)
+    })
+}
+
+fn key(name: &'static str, secret: Secret) -> Result<TokenKey, SettingsError> {
+    TokenKey::new(secret)
+        .map_err(|error| SettingsError::new(name, format!("is too short: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "a key for tests of thirty-two bytes or more";
+
+    fn vars<'a>(set: &'a [(&'a str, Var)]) -> impl Fn(&str) -> Var + 'a {
+        |name| {
+            let found = set.iter().find(|(key, _)| *key == name);
+            found.map_or(Var::Absent, |(_, value)| value.clone())
+        }
+    }
+
+    fn text(value: &str) -> Var {
+        Var::Text(value.to_owned())
+    }
+
+    fn gate_of(json: &str) -> Result<Gate, SettingsError> {
+        gate(&vars(&[("gate", Var::Json(json.to_owned()))]))
+    }
+
+    fn problem(json: &str) -> String {
+        gate_of(json).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_missing_or_empty_webhook_secret_is_named_and_never_signs() {
+        for set in [vec![], vec![("WEBHOOK_SECRET", text(""))]] {
+            let error = webhook_secrets(&vars(&set)).unwrap_err();
+            assert_eq!(error.variable, "WEBHOOK_SECRET");
+            assert!(error.to_string().contains("wrangler secret put"));
+        }
+        let set = [
+            ("WEBHOOK_SECRET", text("x")),
+            ("WEBHOOK_SECRET_PREVIOUS", text("")),
+        ];
+        assert!(webhook_secrets(&vars(&set)).unwrap().previous.is_none());
+    }
+
+    #[test]
+    fn a_short_token_key_and_a_bad_revocation_are_named() {
+        let with = |name, value| {
+            let set = [("TOKEN_KEY", text(KEY)), (name, text(value))];
+            token_settings(&vars(&set)).map(|_| ()).unwrap_err().variable
+        };
+        assert_eq!(with("TOKEN_KEY_PREVIOUS", "short"), "TOKEN_KEY_PREVIOUS");
+        assert_eq!(with("REVOKED", "pi<x"), "REVOKED");
+        let short = [("TOKEN_KEY", text("short"))];
+        let error = token_settings(&vars(&short)).unwrap_err();
+        assert_eq!(error.variable, "TOKEN_KEY");
+        assert!(!error.to_string().contains("\"short\""));
+        assert!(token_settings(&vars(&[("TOKEN_KEY", text(KEY))])).is_ok());
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_refused() {
+        let set = [("WEBHOOK_SECRET", Var::Json("7".to_owned()))];
+        assert!(webhook_secrets(&vars(&set)).is_err());
+    }
+
+    #[test]
+    fn an_empty_gate_is_the_default_one() {
+        let default = gate(&vars(&[])).unwrap();
+        let empty = r#"{"sources": [], "repositories": [], "workflows": [], "branches": [],
+                        "run_events": [], "expires_in": ""}"#;
+        assert_eq!(gate_of(empty).unwrap(), default);
+        assert_eq!(gate_of("{}").unwrap(), default);
+        assert_eq!(gate(&vars(&[("gate", text("{}"))])).unwrap(), default);
+    }
+
+    #[test]
+    fn an_unknown_key_of_the_gate_is_named() {
+        assert!(problem(r#"{"brnches": ["main"]}"#).contains("unknown field `brnches`"));
+    }
+
+    #[test]
+    fn a_source_that_does_not_exist_is_named_with_those_that_do() {
+        let problem = problem(r#"{"sources": ["workflow_run", "pull_request"]}"#);
+        assert!(problem.contains("\"pull_request\"") && problem.contains("registry_package"));
+    }
+
+    #[test]
+    fn a_list_must_be_a_list_and_have_no_empty_entry() {
+        assert!(problem(r#"{"branches": "main"}"#).contains("expected a sequence"));
+        assert!(problem(r#"{"branches": ["main", " "]}"#).contains("branches has an empty entry"));
+    }
+
+    #[test]
+    fn expires_in_is_a_number_and_a_unit() {
+        assert!(gate_of(r#"{"expires_in": "24h"}"#).is_ok());
+        for bad in ["24", "h", "0s", "-1h", "1w", "1.5h", "500d", "é", "4294967296d"] {
+            let problem = problem(&format!(r#"{{"expires_in": "{bad}"}}"#));
+            assert!(problem.contains("expires_in is"), "{bad}: {problem}");
+        }
+    }
+}

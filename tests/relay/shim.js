@@ -1,0 +1,125 @@
+// The relay as it is built, with its storage counted and, on demand, failing. Only tests start it; the Worker itself
+// has none of these paths.
+//
+//   GET  /__test/counts            what was done since the last reset
+//   POST /__test/reset             zero the counts, stop failing
+//   POST /__test/fail?op=OP&n=N    the next N operations of that kind fail; OP is put, get or hub
+//   GET  /__test/kv?key=KEY        what KV holds, uncounted
+//   PUT  /__test/kv?key=KEY        put the body there, uncounted: what another hub left behind
+//
+// The Worker and its Durable Object share one isolate here, so one set of counts sees both.
+
+import Relay, { Hub as RelayHub } from "../../build/index.js";
+
+const NOTHING = { kv_reads: 0, kv_keys_read: 0, kv_writes: 0, kv_lists: 0, kv_deletes: 0, hub_requests: 0, alarms: 0 };
+
+let counts = { ...NOTHING };
+let puts = [];
+let failing = { put: 0, get: 0, hub: 0 };
+
+function failIfTold(op) {
+  if (failing[op] > 0) {
+    failing[op] -= 1;
+    throw new Error(`${op} fails because the test said so`);
+  }
+}
+
+function countedMailboxes(kv) {
+  const read = (method) => async (keys, ...rest) => {
+    counts.kv_reads += 1;
+    counts.kv_keys_read += Array.isArray(keys) ? keys.length : 1;
+    failIfTold("get");
+    return kv[method](keys, ...rest);
+  };
+  return {
+    get: read("get"),
+    getWithMetadata: read("getWithMetadata"),
+    async put(key, value, ...rest) {
+      counts.kv_writes += 1;
+      const put = { key, at_ms: Date.now(), head: JSON.parse(value).head, ok: false };
+      puts.push(put);
+      failIfTold("put");
+      await kv.put(key, value, ...rest);
+      put.ok = true;
+    },
+    async list(...args) {
+      counts.kv_lists += 1;
+      return kv.list(...args);
+    },
+    async delete(...args) {
+      counts.kv_deletes += 1;
+      return kv.delete(...args);
+    },
+  };
+}
+
+// The Worker asks for the binding's class by this name.
+class DurableObjectNamespace {
+  #real;
+
+  constructor(real) {
+    this.#real = real;
+  }
+
+  getByName(name) {
+    const stub = this.#real.getByName(name);
+    const fetch = async (...args) => {
+      counts.hub_requests += 1;
+      failIfTold("hub");
+      return stub.fetch(...args);
+    };
+    return { fetch };
+  }
+}
+
+function counted(env) {
+  return { ...env, MAILBOXES: countedMailboxes(env.MAILBOXES), HUB: new DurableObjectNamespace(env.HUB) };
+}
+
+export class Hub {
+  #hub;
+
+  constructor(state, env) {
+    this.#hub = new RelayHub(state, counted(env));
+  }
+
+  fetch(request) {
+    return this.#hub.fetch(request);
+  }
+
+  alarm() {
+    counts.alarms += 1;
+    return this.#hub.alarm();
+  }
+}
+
+async function testPath(request, url, env) {
+  const query = url.searchParams;
+  switch (`${request.method} ${url.pathname}`) {
+    case "GET /__test/counts":
+      return Response.json({ ...counts, puts, failing });
+    case "POST /__test/reset":
+      counts = { ...NOTHING };
+      puts = [];
+      failing = { put: 0, get: 0, hub: 0 };
+      return Response.json({});
+    case "POST /__test/fail":
+      failing[query.get("op")] = Number(query.get("n"));
+      return Response.json(failing);
+    case "GET /__test/kv":
+      return new Response(await env.MAILBOXES.get(query.get("key")));
+    case "PUT /__test/kv":
+      await env.MAILBOXES.put(query.get("key"), await request.text());
+      return Response.json({});
+    default:
+      return new Response("no such test path", { status: 404 });
+  }
+}
+
+export default {
+  fetch(request, env, ctx) {
+    const url = new URL(request.url);
+    if (url.pathname.startsWith("/__test/")) return testPath(request, url, env);
+    return new Relay(ctx, counted(env)).fetch(request);
+  },
+};
