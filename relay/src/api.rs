@@ -37,7 +37,9 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         "/v1/intents" => ("GET", Route::Poll),
         "/v1/reports" => ("POST", Route::Reports),
         _ => match path.strip_prefix("/v1/intents/") {
-            Some(id) if !id.is_empty() && !id.contains('/') => ("GET", Route::Intent(id.to_owned())),
+            Some(id) if !id.is_empty() && !id.contains('/') => {
+                ("GET", Route::Intent(id.to_owned()))
+            }
             _ => return Err(Refusal::NoSuchPath),
         },
     };
@@ -159,7 +161,14 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_a_404_with_any_method() {
-        for path in ["/", "/webhook", "/health/", "/v1/intents/", "/v1/intents/a/b", "//health"] {
+        for path in [
+            "/",
+            "/webhook",
+            "/health/",
+            "/v1/intents/",
+            "/v1/intents/a/b",
+            "//health",
+        ] {
             assert_eq!(route("GET", path), Err(Refusal::NoSuchPath), "{path}");
             assert_eq!(route("POST", path), Err(Refusal::NoSuchPath), "{path}");
         }
@@ -177,7 +186,10 @@ mod tests {
     fn an_error_is_json_with_a_code_and_a_message() {
         let answer = Answer::from(&Refusal::BadSignature);
         let body: ErrorBody = serde_json::from_str(&answer.body).unwrap();
-        assert_eq!((answer.status, body.error.code.as_str()), (401, "bad_signature"));
+        assert_eq!(
+            (answer.status, body.error.code.as_str()),
+            (401, "bad_signature")
+        );
         assert!(!body.error.message.is_empty());
     }
 }

@@ -174,7 +174,10 @@ impl Ping {
     /// What in the hook's settings deserves a second look, if anything.
     pub fn warning(&self) -> Option<&'static str> {
         let config = self.hook.as_ref()?.config.as_ref()?;
-        let off = config.insecure_ssl.as_ref().is_some_and(|flag| !flag.is_zero());
+        let off = config
+            .insecure_ssl
+            .as_ref()
+            .is_some_and(|flag| !flag.is_zero());
         off.then_some("the hook does not verify this relay's certificate: enable SSL verification")
     }
 }
@@ -204,7 +207,11 @@ mod tests {
         };
         assert_eq!(ping.warning(), None);
         let shape = refusal("ping", br#"{"action": "completed"}"#);
-        assert!(shape.to_string().contains("not a ping event: missing field `zen`"));
+        assert!(
+            shape
+                .to_string()
+                .contains("not a ping event: missing field `zen`")
+        );
     }
 
     #[test]
@@ -223,7 +230,13 @@ mod tests {
     #[test]
     fn broken_doubled_deep_and_non_utf8_bodies_say_what_they_are() {
         assert_eq!(refusal("push", b"{\"a\": \"\xff\"}"), NotThatEvent::NotUtf8);
-        for bad in [&b"{"[..], b"", b"{} {}", br#"{"a": 1, "a": 2}"#, &b"[".repeat(5000)] {
+        for bad in [
+            &b"{"[..],
+            b"",
+            b"{} {}",
+            br#"{"a": 1, "a": 2}"#,
+            &b"[".repeat(5000),
+        ] {
             assert!(matches!(refusal("push", bad), NotThatEvent::NotJson(_)));
         }
     }

@@ -198,7 +198,10 @@ impl Gate {
 
     /// The run's own path, else that of the workflow object: older GitHub servers send only this.
     fn check_workflow(&self, event: &WorkflowRunEvent) -> Result<String, Reason> {
-        let of_workflow = event.workflow.as_ref().and_then(|flow| flow.path.as_deref());
+        let of_workflow = event
+            .workflow
+            .as_ref()
+            .and_then(|flow| flow.path.as_deref());
         let path = event.workflow_run.path.as_deref().or(of_workflow);
         let path = path.map(|path| workflow_path(path, &event.repository.full_name));
         let path = path.filter(|path| !path.is_empty());
@@ -279,7 +282,13 @@ fn workflow_path<'a>(path: &'a str, full_name: &str) -> &'a str {
     // A ref may hold any of `@`, `/` and `.`, a file's name ends with its extension.
     let end = [".yml@", ".yaml@"]
         .iter()
-        .filter_map(|mark| Some(path.find(mark)?.saturating_add(mark.len()).saturating_sub(1)))
+        .filter_map(|mark| {
+            Some(
+                path.find(mark)?
+                    .saturating_add(mark.len())
+                    .saturating_sub(1),
+            )
+        })
         .min();
     end.and_then(|end| path.get(..end)).unwrap_or(path)
 }

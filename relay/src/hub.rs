@@ -101,7 +101,8 @@ impl Hub {
         let committed = self.commit(parts, candidate, epoch).await?;
         if !committed.duplicate {
             let parts = parts.clone();
-            self.state.wait_until(async move { parts.flush(&channel).await });
+            self.state
+                .wait_until(async move { parts.flush(&channel).await });
         }
         Ok(committed)
     }

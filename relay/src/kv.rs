@@ -52,7 +52,10 @@ impl Mailboxes {
         let channels: Vec<_> = channels.cloned().collect();
         if let [channel] = channels.as_slice() {
             let value = self.get(channel).await?;
-            return Ok(value.map(|value| (channel.clone(), value)).into_iter().collect());
+            return Ok(value
+                .map(|value| (channel.clone(), value))
+                .into_iter()
+                .collect());
         }
         let keys: Vec<_> = channels.iter().map(key).collect();
         // Not `text_with_metadata`: it fails as soon as one key is missing.

@@ -87,11 +87,7 @@ async fn deliver(request: &mut Request, env: &Env) -> Answer {
     }
 }
 
-async fn judge(
-    request: &mut Request,
-    env: &Env,
-    head: &webhook::Head,
-) -> Result<Answer, Refusal> {
+async fn judge(request: &mut Request, env: &Env, head: &webhook::Head) -> Result<Answer, Refusal> {
     let signature = webhook::check_head(head)?;
     let body = http::read_body(request, towline_protocol::MAX_WEBHOOK_BODY).await?;
     let vars = |name: &str| var(env, name);

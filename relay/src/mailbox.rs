@@ -65,7 +65,10 @@ pub fn news_above(mark: Mark, epoch: u64) -> Option<u64> {
 pub fn fit(mut polled: Polled) -> Polled {
     let mut room = Room::new(polled.channels.len());
     for news in polled.channels.values_mut() {
-        let full = news.intents.iter().position(|intent| !room.take_intent(intent));
+        let full = news
+            .intents
+            .iter()
+            .position(|intent| !room.take_intent(intent));
         news.intents.truncate(full.unwrap_or(news.intents.len()));
     }
     polled
@@ -186,7 +189,11 @@ mod tests {
             channels: [(one.clone(), news.clone()), (two, news)].into(),
         });
         assert!(serde_json::to_string(&polled).unwrap().len() <= MAX_ANSWER);
-        let kept: Vec<_> = polled.channels[&one].intents.iter().map(|i| i.seq).collect();
+        let kept: Vec<_> = polled.channels[&one]
+            .intents
+            .iter()
+            .map(|i| i.seq)
+            .collect();
         assert!(kept.len() > 20 && kept.iter().copied().eq(1..=kept.len() as u64));
         assert!(polled.channels.values().all(|news| news.head == 60));
     }

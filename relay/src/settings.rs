@@ -248,7 +248,10 @@ mod tests {
     fn a_short_token_key_and_a_bad_revocation_are_named() {
         let with = |name, value| {
             let set = [("TOKEN_KEY", text(KEY)), (name, text(value))];
-            token_settings(&vars(&set)).map(|_| ()).unwrap_err().variable
+            token_settings(&vars(&set))
+                .map(|_| ())
+                .unwrap_err()
+                .variable
         };
         assert_eq!(with("TOKEN_KEY_PREVIOUS", "short"), "TOKEN_KEY_PREVIOUS");
         assert_eq!(with("REVOKED", "pi<x"), "REVOKED");
@@ -295,7 +298,17 @@ mod tests {
     #[test]
     fn expires_in_is_a_number_and_a_unit() {
         assert!(gate_of(r#"{"expires_in": "24h"}"#).is_ok());
-        for bad in ["24", "h", "0s", "-1h", "1w", "1.5h", "500d", "é", "4294967296d"] {
+        for bad in [
+            "24",
+            "h",
+            "0s",
+            "-1h",
+            "1w",
+            "1.5h",
+            "500d",
+            "é",
+            "4294967296d",
+        ] {
             let problem = problem(&format!(r#"{{"expires_in": "{bad}"}}"#));
             assert!(problem.contains("expires_in is"), "{bad}: {problem}");
         }

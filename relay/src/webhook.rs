@@ -94,7 +94,10 @@ pub fn read(head: &Head, body: &[u8]) -> Result<Event, Refusal> {
 pub fn decide(event: &Event, gate: &Gate) -> Result<Verdict, Refusal> {
     let reason = match event {
         Event::Ping(ping) => {
-            return Ok(answer(WebhookStatus::Pong, ping.warning().map(str::to_owned)));
+            return Ok(answer(
+                WebhookStatus::Pong,
+                ping.warning().map(str::to_owned),
+            ));
         }
         Event::Other(name) => gate.ignore(name),
         Event::WorkflowRun(run) => match gate.decide(run) {
@@ -212,7 +215,16 @@ mod tests {
         let hex = good.strip_prefix("sha256=").unwrap();
         let two = format!("{good}, {good}");
         let sha1 = format!("sha1={hex}");
-        for bad in ["", "sha256=", hex, &good[..70], &format!("{good}00"), &two, &sha1, "sha256=é"] {
+        for bad in [
+            "",
+            "sha256=",
+            hex,
+            &good[..70],
+            &format!("{good}00"),
+            &two,
+            &sha1,
+            "sha256=é",
+        ] {
             assert_eq!(verify(bad, b"{}"), Err(Refusal::BadSignature), "{bad:?}");
         }
         let unsigned = Head {
@@ -224,7 +236,11 @@ mod tests {
 
     #[test]
     fn a_form_is_told_how_to_set_the_hook_before_anything_else() {
-        for content_type in [None, Some("application/x-www-form-urlencoded"), Some("text/plain")] {
+        for content_type in [
+            None,
+            Some("application/x-www-form-urlencoded"),
+            Some("text/plain"),
+        ] {
             let form = Head {
                 content_type: content_type.map(str::to_owned),
                 content_length: Some("99999999".to_owned()),
@@ -232,7 +248,11 @@ mod tests {
             };
             let refusal = check_head(&form).unwrap_err();
             assert_eq!(refusal.status(), 415);
-            assert!(refusal.to_string().contains("\"Content type\" to application/json"));
+            assert!(
+                refusal
+                    .to_string()
+                    .contains("\"Content type\" to application/json")
+            );
         }
         assert!(is_json(Some("Application/JSON; charset=utf-8")));
     }
@@ -254,7 +274,11 @@ mod tests {
 
     #[test]
     fn a_signed_delivery_without_event_or_guid_is_refused() {
-        for (event, delivery) in [(None, Some("x")), (Some("push"), None), (Some(""), Some("x"))] {
+        for (event, delivery) in [
+            (None, Some("x")),
+            (Some("push"), None),
+            (Some(""), Some("x")),
+        ] {
             let head = Head {
                 event: event.map(str::to_owned),
                 delivery: delivery.map(str::to_owned),

@@ -107,8 +107,21 @@ mod tests {
         let revoked = header(&settings.current, &host("gone"));
         let old = header(&settings.current, &host("nas"));
         let basic = header(&settings.current, &host("pi")).replace("Bearer", "Basic");
-        for bad in [stranger.as_str(), &revoked, &old, &basic, "", "Bearer", "Bearer ", "tl1.a.b"] {
-            assert_eq!(claims(Some(bad), &settings), Err(Refusal::BadToken), "{bad}");
+        for bad in [
+            stranger.as_str(),
+            &revoked,
+            &old,
+            &basic,
+            "",
+            "Bearer",
+            "Bearer ",
+            "tl1.a.b",
+        ] {
+            assert_eq!(
+                claims(Some(bad), &settings),
+                Err(Refusal::BadToken),
+                "{bad}"
+            );
         }
         assert_eq!(claims(None, &settings), Err(Refusal::BadToken));
     }

@@ -173,11 +173,18 @@ mod tests {
     #[test]
     fn ninety_nine_channels_are_fine_and_a_hundred_are_not() {
         let query = |count: usize| {
-            let channels: Vec<_> = (0..count).map(|n| format!("channel=octo-org/r{n}@0.0")).collect();
+            let channels: Vec<_> = (0..count)
+                .map(|n| format!("channel=octo-org/r{n}@0.0"))
+                .collect();
             channels.join("&")
         };
         assert!(asked(&query(99), &claims("*")).is_ok());
-        assert!(asked(&query(100), &claims("*")).unwrap_err().to_string().contains("at most 99"));
+        assert!(
+            asked(&query(100), &claims("*"))
+                .unwrap_err()
+                .to_string()
+                .contains("at most 99")
+        );
     }
 
     #[test]
@@ -192,7 +199,10 @@ mod tests {
         let asked = asked("channel=octo-org/web@0.0", &claims("*")).unwrap();
         let polled = news(&asked, BTreeMap::new()).unwrap();
         let json = serde_json::to_string(&polled).unwrap();
-        assert!(json.contains(r#""octo-org/web":{"epoch":0,"head":0"#), "{json}");
+        assert!(
+            json.contains(r#""octo-org/web":{"epoch":0,"head":0"#),
+            "{json}"
+        );
     }
 
     #[test]
@@ -208,7 +218,12 @@ mod tests {
         let first = answer("{}".to_owned(), None);
         let (_, etag) = first.headers[0].clone();
         assert_eq!(first.status, 200);
-        for header in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
+        for header in [
+            etag.clone(),
+            format!("W/{etag}"),
+            format!("\"x\", {etag}"),
+            "*".to_owned(),
+        ] {
             let again = answer("{}".to_owned(), Some(&header));
             assert_eq!((again.status, again.body.as_str()), (304, ""), "{header}");
         }

@@ -135,7 +135,14 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_array_of_reports_says_where() {
-        for bad in [&b"{}"[..], b"", b"[1]", b"[{}]", b"\xff", b"[{\"intent\": \"x\"}]"] {
+        for bad in [
+            &b"{}"[..],
+            b"",
+            b"[1]",
+            b"[{}]",
+            b"\xff",
+            b"[{\"intent\": \"x\"}]",
+        ] {
             let refusal = read(bad).unwrap_err();
             assert_eq!(refusal.status(), 400);
             assert!(refusal.to_string().contains(" at line "), "{refusal}");
@@ -147,7 +154,12 @@ mod tests {
     fn a_hundred_reports_are_fine_and_one_more_is_not() {
         let many = |count| serde_json::to_vec(&vec![report(None, 1, None); count]).unwrap();
         assert!(read(&many(100)).is_ok());
-        assert!(read(&many(101)).unwrap_err().to_string().contains("these are 101"));
+        assert!(
+            read(&many(101))
+                .unwrap_err()
+                .to_string()
+                .contains("these are 101")
+        );
     }
 
     #[test]

@@ -21,7 +21,9 @@ pub enum Reason {
     #[error("repository {0:?} is not among the gate's repositories")]
     Repository(String),
     /// GitHub did not say where the commit is.
-    #[error("the run has no head_repository, so that a fork's run cannot be told from this repository's")]
+    #[error(
+        "the run has no head_repository, so that a fork's run cannot be told from this repository's"
+    )]
     NoHeadRepository,
     /// The commit is a fork's.
     #[error("the run's commit is in another repository, {0}: a fork")]

@@ -136,7 +136,14 @@ impl Store {
         let insert = "INSERT INTO intent (channel, seq, id, dedupe_key, created_ms, body) \
                       VALUES (?, ?, ?, ?, ?, ?)";
         let seq = number(intent.seq)?;
-        let values = vec![name, seq, text(&intent.id), key.into(), created, body.into()];
+        let values = vec![
+            name,
+            seq,
+            text(&intent.id),
+            key.into(),
+            created,
+            body.into(),
+        ];
         self.rows(insert, values)?;
         Ok(Committed {
             id: intent.id,
@@ -179,7 +186,8 @@ impl Store {
     /// When SQLite fails.
     pub fn written(&self, channel: &Channel, head: u64) -> Result<(), Fault> {
         let update = "UPDATE channel SET written = max(written, ?) WHERE name = ?";
-        self.rows(update, vec![number(head)?, text(channel)]).map(drop)
+        self.rows(update, vec![number(head)?, text(channel)])
+            .map(drop)
     }
 
     /// All that is newer than the marks, as much as fits into one answer.
@@ -293,7 +301,10 @@ impl Store {
     }
 
     fn row(&self, query: &str, values: Row) -> Result<Option<Row>, Fault> {
-        self.cursor(query, values)?.next().transpose().map_err(failed)
+        self.cursor(query, values)?
+            .next()
+            .transpose()
+            .map_err(failed)
     }
 
     fn rows(&self, query: &str, values: Row) -> Result<Vec<Row>, Fault> {
