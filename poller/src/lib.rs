@@ -3,7 +3,20 @@
 //! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`); one file for each
 //! outside system acts (`relay_client`, `docker`, `health`, `store`); `daemon` and `cli` tie them together.
 
+pub mod docker;
+pub mod exit;
+pub mod logging;
+pub mod machine;
+pub mod mailbox;
+pub mod plan;
 pub mod reference;
+pub mod relay_client;
+pub mod report;
 pub mod select;
 pub mod settings;
+pub mod spec;
 pub mod store;
+pub mod token;
+
+#[cfg(test)]
+mod testing;

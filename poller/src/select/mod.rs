@@ -181,3 +181,6 @@ fn place(intent: &Intent) -> Mark {
         seq: intent.seq,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,3 +144,6 @@ impl Settings {
         channels
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,11 @@ impl Reader<'_> {
         self.file
     }
 
+    fn in_order(mut self) -> Vec<Mistake> {
+        self.mistakes.sort_by_key(|mistake| mistake.place.line);
+        self.mistakes
+    }
+
     /// Records a mistake.
     pub(super) fn tell(
         &mut self,
@@ -208,7 +213,7 @@ pub(super) fn settings(text: &str, file: &str) -> Result<Settings, Vec<Mistake>>
         reader.tell(&span, "", format!("not valid TOML: {}", error.message()));
     }
     if !errors.is_empty() {
-        return Err(reader.mistakes);
+        return Err(reader.in_order());
     }
     let mut root = Table::new(String::new(), document.span(), document.get_ref());
     let relay = relay(&mut root, &mut reader);
@@ -216,10 +221,7 @@ pub(super) fn settings(text: &str, file: &str) -> Result<Settings, Vec<Mistake>>
     root.finish(&mut reader, &[]);
     match (relay, services) {
         (Ok(relay), Ok(services)) if reader.mistakes.is_empty() => Ok(Settings { relay, services }),
-        _ => {
-            reader.mistakes.sort_by_key(|mistake| mistake.place.line);
-            Err(reader.mistakes)
-        }
+        _ => Err(reader.in_order()),
     }
 }
 

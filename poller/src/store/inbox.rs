@@ -15,6 +15,7 @@ const INTENT: &str = "intent";
 const SEEN: &str = "seen";
 const STANDING: &str = "standing";
 const RUNNING: &str = "running";
+const BLOCKED: &str = "blocked";
 
 /// How many intents of a channel are kept for services to come and to know repeats by.
 const KEPT: usize = 64;
@@ -42,12 +43,12 @@ pub struct Running {
 }
 
 impl Store {
-    /// How far `channel` was read.
+    /// How far `channel` was read; `None` when the relay has never answered for it.
     ///
     /// # Errors
     /// When the database refuses or the row is damaged.
-    pub fn mark(&self, channel: &Channel) -> Result<Mark, StoreError> {
-        Ok(row::get(&self.db, MARK, channel.as_str())?.unwrap_or(Mark::NONE))
+    pub fn mark(&self, channel: &Channel) -> Result<Option<Mark>, StoreError> {
+        row::get(&self.db, MARK, channel.as_str())
     }
 
     /// The intents of `channel` that are kept, ascending by epoch and number.
@@ -131,6 +132,17 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub fn prune(&mut self, channel: &Channel) -> Result<(), StoreError> {
+        let kept: usize = self
+            .db
+            .query_row("SELECT count(*) FROM intent", [], |row| {
+                row.get::<_, u32>(0)
+            })?
+            .try_into()
+            .unwrap_or(usize::MAX);
+        if kept <= KEPT {
+            return Ok(());
+        }
+        let mark = self.mark(channel)?.unwrap_or_default();
         let tx = self.db.transaction()?;
         let mut standings: BTreeMap<String, Vec<(String, Outcome)>> = BTreeMap::new();
         for (key, standing) in row::all::<Standing>(&tx, STANDING, "")? {
@@ -141,6 +153,10 @@ impl Store {
                 .push((key, standing.outcome));
         }
         for intent in intents(&tx, channel)?.iter().rev().skip(KEPT) {
+            // What lies behind a gap would be received again.
+            if (intent.epoch, intent.seq) > (mark.epoch, mark.seq) {
+                continue;
+            }
             let of_it = standings
                 .get(intent.id.as_str())
                 .map_or(&[][..], Vec::as_slice);
@@ -160,6 +176,24 @@ impl Store {
     /// When the database refuses or the row is damaged.
     pub fn running(&self, service: &ServiceName) -> Result<Option<Running>, StoreError> {
         row::get(&self.db, RUNNING, service.as_str())
+    }
+
+    /// The intent since which an operator is needed for `service`, if one is.
+    ///
+    /// # Errors
+    /// When the database refuses or the row is damaged.
+    pub fn blocked(&self, service: &ServiceName) -> Result<Option<IntentId>, StoreError> {
+        row::get(&self.db, BLOCKED, service.as_str())
+    }
+
+    /// The operator has seen to `service`. Says whether one was needed.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn resolve(&mut self, service: &ServiceName) -> Result<bool, StoreError> {
+        let blocked = self.blocked(service)?.is_some();
+        row::delete(&self.db, BLOCKED, service.as_str())?;
+        Ok(blocked)
     }
 }
 
@@ -192,6 +226,9 @@ pub(super) fn note(
             &format!("{service}/{}", report.intent),
             &standing,
         )?;
+        if outcome == Outcome::NeedsOperator {
+            row::put(db, BLOCKED, service.as_str(), &report.intent)?;
+        }
         if let Some(running) = running {
             row::put(db, RUNNING, service.as_str(), running)?;
         }

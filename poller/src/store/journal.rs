@@ -57,4 +57,12 @@ impl Store {
         spool::push(&tx, report)?;
         Ok(tx.commit()?)
     }
+
+    /// Forgets a deploy that has touched nothing and of which nothing new is to be told.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn drop_journal(&mut self, deploy: &str) -> Result<(), StoreError> {
+        row::delete(&self.db, JOURNAL, deploy)
+    }
 }

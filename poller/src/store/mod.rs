@@ -36,6 +36,7 @@ const SCHEMA: &str = "
     CREATE TABLE seen (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE standing (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE running (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE blocked (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE journal (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE spool (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -185,3 +186,6 @@ fn prepare(db: &mut Connection) -> Result<(), StoreError> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! The relay over HTTPS, from the host's side; the only file that names `ureq`.
+//!
+//! Bounded in time and memory whatever answers: a deadline for the whole exchange, at most 1 MiB of body, no redirect
+//! followed, no compression asked for, JSON or nothing. Calls block; `daemon` has a thread for them.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use towline_protocol::{
+    ChannelMark, ErrorBody, MAX_ANSWER, PROTOCOL_HEADER, PROTOCOL_VERSION, Polled, Report, Secret,
+};
+use ureq::{
+    Agent, Body,
+    http::{HeaderMap, Request, Response, StatusCode, header},
+};
+
+use crate::settings::RelayUrl;
+
+/// The longest that a relay may ask us to stay away.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// How long an exchange may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// Until the connection stands, name resolution and TLS included.
+    pub connect: Duration,
+    /// Until the answer's last byte.
+    pub total: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            total: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why the relay did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RelayError {
+    /// No connection, a broken one, or too slow.
+    #[error("cannot reach the relay at {origin}: {problem}")]
+    Unreachable {
+        /// The relay.
+        origin: String,
+        /// What happened.
+        problem: String,
+    },
+    /// Something answered that is not a relay.
+    #[error("{origin} does not answer like a relay: {problem}; check `url` under [relay]")]
+    NotARelay {
+        /// What was asked.
+        origin: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
+    /// 401: the token is not valid (any more).
+    #[error(
+        "the relay does not accept this host's token (401): {message}; make a new one with `towline token`"
+    )]
+    Token {
+        /// The relay's words.
+        message: String,
+    },
+    /// 403: the token is valid and not for this.
+    #[error(
+        "this host's token is not for this (403): {message}; make one with the right --channel"
+    )]
+    Forbidden {
+        /// The relay's words.
+        message: String,
+    },
+    /// 426: the relay does not speak our version.
+    #[error(
+        "the relay does not speak protocol version {PROTOCOL_VERSION} (426): {message}; update towline or the relay"
+    )]
+    Upgrade {
+        /// The relay's words.
+        message: String,
+    },
+    /// 429, or a server error: later, perhaps.
+    #[error("the relay cannot serve now ({status}): {message}")]
+    Busy {
+        /// The HTTP status.
+        status: u16,
+        /// The relay's words.
+        message: String,
+        /// When it wants to be asked again, at most an hour.
+        retry_after: Option<Duration>,
+    },
+    /// Another refusal.
+    #[error("the relay refused ({status}): {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The relay's words.
+        message: String,
+    },
+}
+
+impl RelayError {
+    /// Whether the relay will never take this very request, however often it is sent.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Forbidden { .. } => true,
+            // These say that the address or the moment is wrong, not the request.
+            Self::Refused { status, .. } => !matches!(status, 404 | 405 | 408),
+            Self::Unreachable { .. }
+            | Self::NotARelay { .. }
+            | Self::Token { .. }
+            | Self::Upgrade { .. }
+            | Self::Busy { .. } => false,
+        }
+    }
+
+    /// When the relay wants to be asked again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        if let Self::Busy { retry_after, .. } = self {
+            *retry_after
+        } else {
+            None
+        }
+    }
+}
+
+/// A connection to one relay, with this host's token.
+#[derive(Debug)]
+pub struct RelayClient {
+    agent: Agent,
+    origin: String,
+    authorization: Secret,
+    /// The last question that had an `ETag`, and the tag.
+    tagged: Option<(String, String)>,
+}
+
+impl RelayClient {
+    /// Prepares a connection; nothing is sent yet.
+    pub fn new(url: &RelayUrl, token: &Secret, deadlines: Deadlines) -> Self {
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .https_only(!url.is_loopback())
+            .timeout_connect(Some(deadlines.connect))
+            .timeout_global(Some(deadlines.total))
+            .max_response_header_size(16 * 1024)
+            .max_idle_connections(1)
+            .accept("application/json")
+            .user_agent(concat!("towline/", env!("CARGO_PKG_VERSION")));
+        if url.is_loopback() {
+            config = config.proxy(None);
+        }
+        let authorization = Secret::new([b"Bearer ", token.expose()].concat());
+        Self {
+            agent: config.build().new_agent(),
+            origin: url.to_string(),
+            authorization,
+            tagged: None,
+        }
+    }
+
+    /// `GET /v1/intents`: what is newer than the marks; `None` when nothing has changed since the last answer.
+    ///
+    /// With `fresh` the hub is asked, which knows more than the mailboxes.
+    ///
+    /// # Errors
+    /// See [`RelayError`].
+    pub fn intents(
+        &mut self,
+        asked: &[ChannelMark],
+        fresh: bool,
+    ) -> Result<Option<Polled>, RelayError> {
+        let mut query: Vec<_> = asked.iter().map(|mark| format!("channel={mark}")).collect();
+        if fresh {
+            query.push("fresh=1".to_owned());
+        }
+        let path = format!("/v1/intents?{}", query.join("&"));
+        let mut request = Request::get(format!("{}{path}", self.origin));
+        if let Some((_, tag)) = self.tagged.as_ref().filter(|(asked, _)| *asked == path) {
+            request = request.header(header::IF_NONE_MATCH, tag);
+        }
+        let response = self.exchange(request.body(Vec::new()))?;
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let tag = text_of(response.headers(), header::ETAG);
+        let polled = self.json(response, StatusCode::OK)?;
+        self.tagged = tag.map(|tag| (path, tag));
+        Ok(Some(polled))
+    }
+
+    /// `POST /v1/reports`. `reports` are within the contract's number and size.
+    ///
+    /// # Errors
+    /// See [`RelayError`]; repeating what was perhaps taken is harmless.
+    pub fn report(&mut self, reports: &[&Report]) -> Result<(), RelayError> {
+        let body =
+            serde_json::to_vec(reports).map_err(|error| self.not_a_relay(error.to_string()))?;
+        let request = Request::post(format!("{}/v1/reports", self.origin))
+            .header(header::CONTENT_TYPE, "application/json");
+        let response = self.exchange(request.body(body))?;
+        if response.status() == StatusCode::ACCEPTED {
+            Ok(())
+        } else {
+            Err(self.refusal(response))
+        }
+    }
+
+    fn exchange(
+        &self,
+        request: Result<Request<Vec<u8>>, ureq::http::Error>,
+    ) -> Result<Response<Body>, RelayError> {
+        let mut request = request.map_err(|error| self.not_a_relay(error.to_string()))?;
+        let mut authorization = header::HeaderValue::from_bytes(self.authorization.expose())
+            .map_err(|_| RelayError::Token {
+                message: "it holds a character that no token has".to_owned(),
+            })?;
+        authorization.set_sensitive(true);
+        request
+            .headers_mut()
+            .insert(header::AUTHORIZATION, authorization);
+        request.headers_mut().insert(
+            header::HeaderName::from_bytes(PROTOCOL_HEADER.as_bytes())
+                .map_err(|error| self.not_a_relay(error.to_string()))?,
+            header::HeaderValue::from(PROTOCOL_VERSION),
+        );
+        self.agent.run(request).map_err(|error| self.trouble(error))
+    }
+
+    fn json<T: DeserializeOwned>(
+        &self,
+        response: Response<Body>,
+        wanted: StatusCode,
+    ) -> Result<T, RelayError> {
+        if response.status() != wanted {
+            return Err(self.refusal(response));
+        }
+        let kind = text_of(response.headers(), header::CONTENT_TYPE).unwrap_or_default();
+        if !is_json(&kind) {
+            return Err(self.not_a_relay(format!("expected JSON, found {kind:?}")));
+        }
+        let body = self.body(response)?;
+        serde_json::from_slice(&body)
+            .map_err(|error| self.not_a_relay(format!("its JSON is not understood: {error}")))
+    }
+
+    fn body(&self, mut response: Response<Body>) -> Result<Vec<u8>, RelayError> {
+        if let Some(coding) = text_of(response.headers(), header::CONTENT_ENCODING) {
+            return Err(self.not_a_relay(format!(
+                "the answer is {coding:?}-coded, which was not asked for"
+            )));
+        }
+        response
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER as u64)
+            .read_to_vec()
+            .map_err(|error| self.trouble(error))
+    }
+
+    /// Tells the answers that are not the wanted one apart.
+    fn refusal(&self, response: Response<Body>) -> RelayError {
+        let status = response.status();
+        let retry_after = text_of(response.headers(), header::RETRY_AFTER)
+            .and_then(|text| text.trim().parse().ok())
+            .map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+        if status.is_redirection() {
+            let to = text_of(response.headers(), header::LOCATION).unwrap_or_default();
+            return self.not_a_relay(format!(
+                "it redirects ({}) to {:?}, which is not followed",
+                status.as_u16(),
+                cut(&to)
+            ));
+        }
+        let message = self
+            .body(response)
+            .ok()
+            .and_then(|body| serde_json::from_slice::<ErrorBody>(&body).ok())
+            .map_or_else(
+                || "no reason given".to_owned(),
+                |body| cut(&body.error.message),
+            );
+        match status.as_u16() {
+            401 => RelayError::Token { message },
+            403 => RelayError::Forbidden { message },
+            426 => RelayError::Upgrade { message },
+            status @ (429 | 500..=599) => RelayError::Busy {
+                status,
+                message,
+                retry_after,
+            },
+            status @ 400..=499 => RelayError::Refused { status, message },
+            status => self.not_a_relay(format!("unexpected status {status}")),
+        }
+    }
+
+    fn not_a_relay(&self, problem: String) -> RelayError {
+        RelayError::NotARelay {
+            origin: self.origin.clone(),
+            problem,
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "ureq may add errors, all of which mean no answer"
+    )]
+    fn trouble(&self, error: ureq::Error) -> RelayError {
+        match error {
+            ureq::Error::BodyExceedsLimit(limit) => {
+                self.not_a_relay(format!("the answer is longer than {limit} bytes"))
+            }
+            ureq::Error::Protocol(_)
+            | ureq::Error::LargeResponseHeader(..)
+            | ureq::Error::Http(_) => self.not_a_relay(error.to_string()),
+            other => RelayError::Unreachable {
+                origin: self.origin.clone(),
+                problem: other.to_string(),
+            },
+        }
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+fn is_json(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
+}
+
+/// A stranger's text for a message: short and on one line.
+fn cut(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+use std::time::Duration;
+
+use super::*;
+
+const GOOD: &str = r#"
+[relay]
+url = "https://towline.example.workers.dev/"
+token_file = "/etc/towline/token"
+
+[service.web]
+repository = "Octo-Org/Web"
+workflow = "ci.yml"
+branch = "main"
+image = "ghcr.io/octo-org/web:sha-{short_sha}"
+image_wait = "2m"
+
+[service.web.docker]
+container = "web"
+
+[[service.web.health]]
+http = "http://127.0.0.1:8080/health"
+contains = "ok"
+within = "90s"
+
+[[service.web.health]]
+docker = true
+
+[service.tool]
+channel = "tools"
+docker = { container = "tool" }
+"#;
+
+fn mistakes(text: &str) -> Vec<String> {
+    let mistakes = Settings::parse(text, "towline.toml").unwrap_err();
+    mistakes.iter().map(Mistake::to_string).collect()
+}
+
+/// The mistakes of the good file after a change.
+fn after(from: &str, to: &str) -> Vec<String> {
+    assert!(GOOD.contains(from), "{from}");
+    mistakes(&GOOD.replacen(from, to, 1))
+}
+
+#[test]
+fn a_good_file_becomes_settings() {
+    let settings = Settings::parse(GOOD, "towline.toml").unwrap();
+    assert_eq!(
+        settings.relay.url.as_str(),
+        "https://towline.example.workers.dev"
+    );
+    assert_eq!(settings.relay.token_file, Some("/etc/towline/token".into()));
+    let [tool, web] = &settings.services[..] else {
+        panic!("{settings:?}");
+    };
+    assert_eq!(
+        (tool.rule.channel.as_str(), &tool.rule.runs),
+        ("tools", &None)
+    );
+    assert_eq!(tool.image_wait, Duration::from_secs(300));
+    assert_eq!(web.rule.channel.as_str(), "octo-org/web");
+    assert_eq!(web.rule.place.to_string(), "towline.toml:6");
+    assert_eq!(
+        web.rule.runs.as_ref().unwrap().branches,
+        [Glob::new("main")]
+    );
+    assert_eq!(
+        web.work,
+        Work::Docker {
+            container: "web".to_owned()
+        }
+    );
+    let http = HealthCheck::Http {
+        url: "http://127.0.0.1:8080/health".parse().unwrap(),
+        status: None,
+        contains: Some("ok".to_owned()),
+        within: Duration::from_secs(90),
+    };
+    assert_eq!(web.health, [http, HealthCheck::Docker { within: None }]);
+}
+
+#[test]
+fn a_token_file_is_looked_for_beside_the_hosts_file() {
+    let text = GOOD.replace("/etc/towline/token", "token");
+    let settings = Settings::parse(&text, "/srv/conf/towline.toml").unwrap();
+    assert_eq!(settings.relay.token_file, Some("/srv/conf/token".into()));
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_line_key_and_what_was_expected() {
+    let text = r#"
+[relay]
+url = "http://relay.example"
+token-file = "/etc/towline/token"
+
+[service.Web]
+repository = "web"
+workflow = "CI pipeline"
+branch = []
+image_wait = 300
+manual = "no"
+colour = "red"
+
+[[service.Web.health]]
+http = "localhost/health"
+status = 99
+
+[service.api]
+repository = "octo-org/api"
+
+[service.api.docker]
+container = "-x"
+"#;
+    insta::assert_snapshot!(mistakes(text).join("\n"));
+}
+
+#[test]
+fn broken_toml_is_told_with_its_lines() {
+    let told = mistakes("[relay]\nurl = \n[service.web\nx = 1\n");
+    assert!(told.len() >= 2, "{told:?}");
+    assert!(
+        told[0].starts_with("towline.toml:2: not valid TOML"),
+        "{told:?}"
+    );
+    let twice = after("branch = \"main\"", "branch = \"main\"\nbranch = \"dev\"");
+    assert!(
+        twice[0].contains("towline.toml:10") && twice[0].contains("duplicate key"),
+        "{twice:?}"
+    );
+}
+
+#[test]
+fn an_empty_file_says_what_is_needed() {
+    let told = mistakes("");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("relay: is missing") && told[1].contains("service: is missing"));
+}
+
+#[test]
+fn the_relay_is_https_or_on_this_machine() {
+    for good in [
+        "http://127.0.0.1:8787",
+        "http://localhost:1",
+        "http://[::1]:80",
+        "https://relay.example:8443",
+    ] {
+        let text = GOOD.replace("https://towline.example.workers.dev/", good);
+        assert_eq!(
+            Settings::parse(&text, "t").unwrap().relay.url.as_str(),
+            good
+        );
+    }
+    for bad in [
+        "http://relay.example",
+        "http://127.0.0.1.example",
+        "https://u:p@relay.example",
+        "https://relay.example/path",
+        "relay.example",
+        "ftp://relay.example",
+        "",
+    ] {
+        let told = after("https://towline.example.workers.dev/", bad);
+        assert!(
+            told[0].starts_with("towline.toml:3: relay.url: expected"),
+            "{bad}: {told:?}"
+        );
+    }
+}
+
+#[test]
+fn what_a_later_version_will_have_is_told_as_that() {
+    let told = after(
+        "[service.web.docker]\ncontainer = \"web\"",
+        "compose = { file = \"compose.yml\" }",
+    );
+    assert!(
+        told.iter().any(|line| line
+            == "towline.toml:13: service.web.compose: is not supported by this version of towline"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_misspelt_key_is_told_with_the_right_one() {
+    let told = after("branch = ", "brunch = ");
+    assert!(
+        told.iter().any(|line| line
+            == "towline.toml:9: service.web.brunch: unknown key; did you mean `branch`?"),
+        "{told:?}"
+    );
+    assert!(
+        told.iter()
+            .any(|line| line.contains("service.web.branch: is missing")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_channel_for_manual_intents_has_no_workflow_and_no_slash() {
+    let told = after(
+        "channel = \"tools\"",
+        "channel = \"tools\"\nworkflow = \"ci.yml\"",
+    );
+    assert!(
+        told[0].contains("service.tool.workflow: is for a `repository`"),
+        "{told:?}"
+    );
+    assert!(
+        after("channel = \"tools\"", "channel = \"octo-org/tools\"")[0]
+            .contains("use `repository`")
+    );
+    assert!(
+        after("channel = \"tools\"", "channel = \"tools\"\nmanual = false")[0]
+            .contains("nothing could ever deploy")
+    );
+    assert!(
+        after(
+            "channel = \"tools\"",
+            "channel = \"tools\"\nrepository = \"a/b\""
+        )[0]
+        .contains("either")
+    );
+    assert!(after("channel = \"tools\"", "")[0].contains("service.tool.repository: is missing"));
+}
+
+#[test]
+fn two_services_cannot_have_one_container() {
+    let told = after("container = \"tool\"", "container = \"web\"");
+    assert_eq!(
+        told,
+        [
+            "towline.toml:6: service.web.docker.container: service tool has the container \"web\" already"
+        ]
+    );
+}
+
+#[test]
+fn a_health_check_is_of_one_kind() {
+    assert!(
+        after(
+            "docker = true",
+            "docker = true\nhttp = \"http://127.0.0.1/\""
+        )[0]
+        .contains("entry of its own")
+    );
+    assert!(
+        after("docker = true", "docker = true\ncontains = \"ok\"")[0]
+            .contains("is for an `http` check")
+    );
+    assert!(after("docker = true", "docker = false")[0].contains("expected true"));
+    assert!(after("docker = true", "within = \"3s\"")[0].contains("health.http: is missing"));
+}
+
+#[test]
+fn a_host_listens_to_so_many_channels_and_no_more() {
+    let service = |n: usize| {
+        format!("[service.s{n}]\nchannel = \"c{n}\"\ndocker = {{ container = \"c{n}\" }}\n")
+    };
+    let file = |count| {
+        format!(
+            "[relay]\nurl = \"https://r.example\"\n{}",
+            (0..count).map(service).collect::<String>()
+        )
+    };
+    assert_eq!(
+        Settings::parse(&file(99), "t").unwrap().channels().len(),
+        99
+    );
+    assert!(mistakes(&file(100))[0].contains("listen to 100 channels"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "[\\[\\]a-z.=\"{}\n0-9 ]{0,200}") {
+        let _ = Settings::parse(&text, "towline.toml");
+    }
+}
