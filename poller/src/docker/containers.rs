@@ -1,0 +1,228 @@
+//! Containers: reading, making, and the small calls by which one takes another's place.
+
+use std::time::Duration;
+
+use bollard::{
+    container::LogOutput,
+    query_parameters::{
+        LogsOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
+        StopContainerOptionsBuilder,
+    },
+};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use towline_protocol::{MAX_LOG_TAIL, report::log_tail};
+
+use super::{Docker, EngineError, TIMEOUT};
+use crate::spec::CreateRequest;
+
+/// How long the engine may need to stop a container beyond the container's own grace.
+const STOP_MARGIN: Duration = Duration::from_secs(60);
+/// How often a removal that is under way is looked at, and how many times.
+const REMOVAL: (Duration, u32) = (Duration::from_millis(200), 150);
+/// How many containers are inspected at once.
+const INSPECTS: usize = 8;
+/// How long a log may take that does not end.
+const LOG_LIMIT: Duration = Duration::from_secs(10);
+/// Lines of a log that are read to find its last bytes.
+const LOG_LINES: &str = "200";
+
+impl Docker {
+    /// `GET /containers/{id}/json`, by name or id; `None` when there is none.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn container(&self, id: &str) -> Result<Option<Value>, EngineError> {
+        found(
+            self.raw
+                .get(&format!("/containers/{id}/json"), TIMEOUT)
+                .await,
+        )
+    }
+
+    /// Every container as [`Self::container`] shows it, without those that vanish meanwhile.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn containers(&self) -> Result<Vec<Value>, EngineError> {
+        let list = self.raw.get("/containers/json?all=1", TIMEOUT).await?;
+        let ids: Vec<String> = list
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|container| Some(container.get("Id")?.as_str()?.to_owned()))
+            .collect();
+        let inspects = ids.iter().map(|id| self.container(id));
+        let all: Vec<Option<Value>> = futures_util::stream::iter(inspects)
+            .buffered(INSPECTS)
+            .try_collect()
+            .await?;
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    /// Creates a container and connects it to its further networks. Returns its id.
+    ///
+    /// # Errors
+    /// See [`EngineError`]. The container may exist nevertheless, when a network refused it.
+    pub async fn create(&self, name: &str, request: &CreateRequest) -> Result<String, EngineError> {
+        let answer = self
+            .raw
+            .post(
+                &format!("/containers/create?name={name}"),
+                &request.body,
+                TIMEOUT,
+            )
+            .await?;
+        let id = answer.get("Id").and_then(Value::as_str);
+        let id = id.ok_or_else(|| {
+            EngineError::Unexpected("a created container without an id".to_owned())
+        })?;
+        for further in &request.connect {
+            let body = json!({ "Container": id, "EndpointConfig": further.endpoint });
+            self.raw
+                .post(
+                    &format!("/networks/{}/connect", further.network),
+                    &body,
+                    TIMEOUT,
+                )
+                .await?;
+        }
+        Ok(id.to_owned())
+    }
+
+    /// Starts a container, unless it runs.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn start(&self, id: &str) -> Result<(), EngineError> {
+        self.check(self.client.start_container(id, None).await)
+    }
+
+    /// Stops a container, unless it is stopped. It has `grace` before it is killed, by default its own limit.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn stop(&self, id: &str, grace: Option<Duration>) -> Result<(), EngineError> {
+        let options = grace.map(|grace| {
+            let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+            StopContainerOptionsBuilder::default().t(seconds).build()
+        });
+        let own = || async {
+            let container = self.container(id).await?;
+            let seconds = container
+                .as_ref()
+                .and_then(|shown| shown.pointer("/Config/StopTimeout")?.as_u64());
+            Ok::<_, EngineError>(Duration::from_secs(seconds.unwrap_or(10)))
+        };
+        let grace = match grace {
+            Some(grace) => grace,
+            None => own().await?,
+        };
+        let client = self
+            .client
+            .clone()
+            .with_timeout(grace.saturating_add(STOP_MARGIN));
+        self.check(client.stop_container(id, options).await)
+    }
+
+    /// Renames a container, unless it has that name.
+    ///
+    /// # Errors
+    /// See [`EngineError`]: `Refused` with 409 when another has the name.
+    pub async fn rename(&self, id: &str, name: &str) -> Result<(), EngineError> {
+        let options = RenameContainerOptionsBuilder::default().name(name).build();
+        match self.check(self.client.rename_container(id, options).await) {
+            Err(refused @ EngineError::Refused { .. }) => {
+                let container = self.container(id).await?;
+                let has = container
+                    .as_ref()
+                    .and_then(|shown| shown.get("Name")?.as_str());
+                if has.is_some_and(|has| has.trim_start_matches('/') == name) {
+                    Ok(())
+                } else {
+                    Err(refused)
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Sets a container's restart policy.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn set_policy(&self, id: &str, policy: &Value) -> Result<(), EngineError> {
+        let body = json!({ "RestartPolicy": policy });
+        self.raw
+            .post(&format!("/containers/{id}/update"), &body, TIMEOUT)
+            .await
+            .map(drop)
+    }
+
+    /// Removes a stopped container, never its volumes, and waits until it is gone.
+    ///
+    /// # Errors
+    /// See [`EngineError`]: `NotFound` when it was gone before.
+    pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
+        let options = RemoveContainerOptionsBuilder::default()
+            .v(false)
+            .force(false)
+            .build();
+        match self.check(self.client.remove_container(id, Some(options)).await) {
+            Err(EngineError::Refused {
+                status: 409,
+                message,
+            }) if message.contains("already in progress") => self.wait_until_gone(id).await,
+            other => other,
+        }
+    }
+
+    async fn wait_until_gone(&self, id: &str) -> Result<(), EngineError> {
+        for _ in 0..REMOVAL.1 {
+            if self.container(id).await?.is_none() {
+                return Ok(());
+            }
+            tokio::time::sleep(REMOVAL.0).await;
+        }
+        Err(EngineError::Refused {
+            status: 409,
+            message: format!("the removal of {id} does not end"),
+        })
+    }
+
+    /// The end of a container's output, at most [`MAX_LOG_TAIL`] bytes.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn log_tail(&self, id: &str) -> Result<String, EngineError> {
+        let options = LogsOptionsBuilder::default()
+            .stdout(true)
+            .stderr(true)
+            .tail(LOG_LINES)
+            .build();
+        let mut stream = std::pin::pin!(self.client.logs(id, Some(options)));
+        let mut log = Vec::new();
+        let reading = async {
+            while let Some(chunk) = stream.next().await {
+                log.extend_from_slice(&self.check(chunk.map(LogOutput::into_bytes))?);
+                let excess = log.len().saturating_sub(4 * MAX_LOG_TAIL);
+                log.drain(..excess);
+            }
+            Ok::<_, EngineError>(())
+        };
+        if let Ok(read) = timeout(LOG_LIMIT, reading).await {
+            read?;
+        }
+        Ok(log_tail(&String::from_utf8_lossy(&log)).to_owned())
+    }
+}
+
+/// "There is none" as a value.
+pub(super) fn found(result: Result<Value, EngineError>) -> Result<Option<Value>, EngineError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(EngineError::NotFound(_)) => Ok(None),
+        Err(other) => Err(other),
+    }
+}

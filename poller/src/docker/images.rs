@@ -1,0 +1,113 @@
+//! Images: reading, pulling by digest, and local tags.
+
+use std::time::Duration;
+
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
+};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use tokio::time::timeout;
+use towline_protocol::Digest;
+
+use super::{Docker, EngineError, RegistryError, TIMEOUT, containers::found};
+use crate::reference::Reference;
+
+/// How long a pull may go without a sign of progress.
+const PULL_IDLE: Duration = Duration::from_secs(300);
+
+impl Docker {
+    /// `GET /images/{reference}/json`, by reference or id; `None` when there is none.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn image(&self, reference: &str) -> Result<Option<Value>, EngineError> {
+        found(
+            self.raw
+                .get(&format!("/images/{reference}/json"), TIMEOUT)
+                .await,
+        )
+    }
+
+    /// The digest that a tag has in its registry now, asked through the engine.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    pub async fn resolve(&self, reference: &Reference) -> Result<Digest, RegistryError> {
+        let answer = self
+            .client
+            .inspect_registry_image(&reference.to_string(), None)
+            .await;
+        let answer = self
+            .check(answer)
+            .map_err(|error| RegistryError::of(reference, error))?;
+        let digest = answer.descriptor.digest.unwrap_or_default();
+        digest.parse().map_err(|error| {
+            let unexpected = EngineError::Unexpected(format!("the registry's digest: {error}"));
+            RegistryError::of(reference, unexpected)
+        })
+    }
+
+    /// Pulls `reference`, which names a digest. A pull may fail inside of a successful answer, so every item counts.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    pub async fn pull(&self, reference: &Reference) -> Result<(), RegistryError> {
+        let options = CreateImageOptionsBuilder::default()
+            .from_image(&reference.to_string())
+            .build();
+        let mut items = std::pin::pin!(self.client.create_image(Some(options), None, None));
+        loop {
+            let item = timeout(PULL_IDLE, items.next()).await.map_err(|_| {
+                let why = format!("the pull has stood still for {} s", PULL_IDLE.as_secs());
+                RegistryError::of(
+                    reference,
+                    EngineError::Refused {
+                        status: 504,
+                        message: why,
+                    },
+                )
+            })?;
+            match item {
+                None => return Ok(()),
+                Some(item) => drop(
+                    self.check(item)
+                        .map_err(|error| RegistryError::of(reference, error))?,
+                ),
+            }
+        }
+    }
+
+    /// Lets a local tag lead to an image.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn tag(&self, image: &str, reference: &Reference) -> Result<(), EngineError> {
+        let repository = reference.familiar_name();
+        let tag = reference.tag().unwrap_or("latest");
+        let options = TagImageOptionsBuilder::default()
+            .repo(&repository)
+            .tag(tag)
+            .build();
+        self.check(self.client.tag_image(image, Some(options)).await)
+    }
+
+    /// Takes a local tag away, if there is one. The image stays when anything else names it.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn untag(&self, reference: &Reference) -> Result<(), EngineError> {
+        let options = RemoveImageOptionsBuilder::default()
+            .force(false)
+            .noprune(true)
+            .build();
+        match self.check(
+            self.client
+                .remove_image(&reference.to_string(), Some(options), None)
+                .await,
+        ) {
+            Ok(_) | Err(EngineError::NotFound(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The Docker engine: the only place that names `bollard`, and the only one that speaks to the engine's socket.
+//!
+//! Containers and images are read and made as raw JSON ([`raw`]), so that no field of a newer engine is lost in a
+//! typed model; everything else goes through `bollard`. Both use the same address and the same negotiated API
+//! version, the smaller of the engine's and `bollard`'s: the floor is 1.41 (20.10).
+//!
+//! Each call may be repeated: what is done already is no error. Not here: which call to make (`machine`, `apply`).
+
+use std::time::Duration;
+
+use bollard::API_DEFAULT_VERSION;
+use thiserror::Error;
+
+mod address;
+mod containers;
+mod images;
+mod raw;
+mod registry;
+
+pub use address::{Address, AddressError};
+pub use registry::{RegistryError, RegistryTrouble};
+
+use raw::Raw;
+
+/// How long an answer may take, except where a call says otherwise. Starting a container may pull in drivers.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A connection to the engine, with its API version agreed on.
+#[derive(Debug)]
+pub struct Docker {
+    address: Address,
+    client: bollard::Docker,
+    raw: Raw,
+}
+
+/// Why a call to the engine did not do what it should.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EngineError {
+    /// `DOCKER_HOST` is not usable.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// No answer: the engine is down, out of reach, or the connection broke.
+    #[error("the Docker engine at {address} does not answer: {why}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What the attempt said.
+        why: String,
+    },
+    /// The engine knows no such container, image or network.
+    #[error("{0}")]
+    NotFound(String),
+    /// The engine refused.
+    #[error("{message} (status {status})")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The engine's words.
+        message: String,
+    },
+    /// An answer that is not what the API describes.
+    #[error("the Docker engine answered something unexpected: {0}")]
+    Unexpected(String),
+}
+
+impl Docker {
+    /// Connects to `docker_host` (`unix://PATH` or `tcp://HOST:PORT`), by default `/var/run/docker.sock`, and agrees
+    /// on the API version.
+    ///
+    /// # Errors
+    /// When the address is not usable or the engine does not answer.
+    pub async fn connect(docker_host: Option<&str>) -> Result<Self, EngineError> {
+        let address = Address::parse(docker_host)?;
+        let timeout = TIMEOUT.as_secs();
+        let client = match &address {
+            Address::Unix(path) => {
+                bollard::Docker::connect_with_unix(path, timeout, API_DEFAULT_VERSION)
+            }
+            Address::Tcp(host) => {
+                bollard::Docker::connect_with_http(host, timeout, API_DEFAULT_VERSION)
+            }
+        };
+        let negotiated = match client {
+            Ok(client) => client.negotiate_version().await,
+            Err(error) => Err(error),
+        };
+        let client = negotiated.map_err(|error| failure(&address, error))?;
+        let version = client.client_version().to_string();
+        Ok(Self {
+            raw: Raw::new(address.clone(), &version),
+            client,
+            address,
+        })
+    }
+
+    /// The host name under which the engine is spoken to over TCP, which may be a socket proxy's.
+    pub fn host(&self) -> Option<&str> {
+        self.address.host()
+    }
+
+    /// The API version agreed on, for instance `1.45`.
+    pub fn api_version(&self) -> String {
+        self.client.client_version().to_string()
+    }
+
+    fn check<T>(&self, result: Result<T, bollard::errors::Error>) -> Result<T, EngineError> {
+        result.map_err(|error| failure(&self.address, error))
+    }
+}
+
+/// An error of `bollard` in our terms.
+fn failure(address: &Address, error: bollard::errors::Error) -> EngineError {
+    use bollard::errors::Error as Bollard;
+    match error {
+        Bollard::DockerResponseServerError {
+            status_code,
+            message,
+        } => refusal(status_code, message),
+        Bollard::JsonDataError { message, .. } => EngineError::Unexpected(message),
+        Bollard::DockerStreamError { error } => EngineError::Refused {
+            status: 200,
+            message: error,
+        },
+        other => EngineError::Unreachable {
+            address: address.to_string(),
+            why: chain(&other),
+        },
+    }
+}
+
+fn refusal(status: u16, message: String) -> EngineError {
+    let message = message.trim().to_owned();
+    if status == 404 {
+        EngineError::NotFound(message)
+    } else {
+        EngineError::Refused { status, message }
+    }
+}
+
+/// An error with what caused it, which hyper keeps out of its own words.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,189 @@
+//! What a registry's refusal means. The engine passes it on as a sentence, which is all that there is to go by.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::EngineError;
+use crate::reference::Reference;
+
+/// Why an image could not be had.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{reference}: {trouble}: {source}")]
+pub struct RegistryError {
+    /// The image.
+    pub reference: String,
+    /// What kind of trouble it is.
+    pub trouble: RegistryTrouble,
+    /// What the engine said.
+    pub source: EngineError,
+}
+
+/// The kinds of trouble with a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistryTrouble {
+    /// The registry has no such tag or digest.
+    Absent,
+    /// The registry does not let us look, or has no such repository: it does not say which.
+    Denied,
+    /// Too many requests.
+    RateLimited,
+    /// No registry answers there.
+    Unreachable,
+    /// The registry failed, or broke off in the middle.
+    Broken,
+    /// The image has nothing for this platform.
+    Platform,
+    /// The engine itself: not reachable, or no room.
+    Engine,
+}
+
+impl fmt::Display for RegistryTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "not in the registry",
+            Self::Denied => "access denied, or no such repository",
+            Self::RateLimited => "the registry wants fewer requests",
+            Self::Unreachable => "the registry does not answer",
+            Self::Broken => "the registry failed",
+            Self::Platform => "not for this platform",
+            Self::Engine => "the engine could not store it",
+        })
+    }
+}
+
+impl RegistryTrouble {
+    /// Whether the same request may work later.
+    pub fn may_pass(self) -> bool {
+        !matches!(self, Self::Platform | Self::Engine)
+    }
+}
+
+impl RegistryError {
+    pub(super) fn of(reference: &Reference, source: EngineError) -> Self {
+        let trouble = match &source {
+            EngineError::NotFound(message) => trouble(404, message),
+            EngineError::Refused { status, message } => trouble(*status, message),
+            EngineError::Address(_) | EngineError::Unreachable { .. } => RegistryTrouble::Engine,
+            EngineError::Unexpected(_) => RegistryTrouble::Broken,
+        };
+        Self {
+            reference: reference.to_string(),
+            trouble,
+            source,
+        }
+    }
+}
+
+/// Engines give the status 404, 500 or (inside of a stream) 200 to the same trouble, so that the words come first.
+fn trouble(status: u16, message: &str) -> RegistryTrouble {
+    let message = message.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["toomanyrequests", "too many requests", "rate limit"]) || status == 429 {
+        RegistryTrouble::RateLimited
+    } else if says(&[
+        "no matching manifest",
+        "does not match the specified platform",
+    ]) {
+        RegistryTrouble::Platform
+    } else if says(&["no space left", "read-only file system"]) {
+        RegistryTrouble::Engine
+    } else if says(&[
+        "denied",
+        "unauthorized",
+        "authentication required",
+        "no basic auth",
+    ]) || matches!(status, 401 | 403)
+    {
+        RegistryTrouble::Denied
+    } else if says(&["manifest unknown", "name unknown", "not found"]) || status == 404 {
+        RegistryTrouble::Absent
+    } else if says(&[
+        "dial tcp",
+        "no such host",
+        "connection refused",
+        "i/o timeout",
+        "tls:",
+        "x509",
+        "deadline exceeded",
+    ]) {
+        RegistryTrouble::Unreachable
+    } else {
+        RegistryTrouble::Broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_engines_say_is_told_apart() {
+        for (status, message, expected) in [
+            (
+                404,
+                "manifest for 127.0.0.1:5000/web:v9 not found: manifest unknown: manifest unknown",
+                RegistryTrouble::Absent,
+            ),
+            (
+                404,
+                "manifest unknown: manifest unknown",
+                RegistryTrouble::Absent,
+            ),
+            (
+                404,
+                "pull access denied for octo/web, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
+                RegistryTrouble::Denied,
+            ),
+            (
+                500,
+                "Get \"https://ghcr.io/v2/octo-org/web/manifests/v1\": unauthorized",
+                RegistryTrouble::Denied,
+            ),
+            (
+                500,
+                "Head \"https://127.0.0.1:5000/v2/web/manifests/v1\": no basic auth credentials",
+                RegistryTrouble::Denied,
+            ),
+            (
+                500,
+                "toomanyrequests: You have reached your pull rate limit",
+                RegistryTrouble::RateLimited,
+            ),
+            (
+                500,
+                "Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused",
+                RegistryTrouble::Unreachable,
+            ),
+            (
+                500,
+                "Get \"https://x.invalid/v2/\": dial tcp: lookup x.invalid: no such host",
+                RegistryTrouble::Unreachable,
+            ),
+            (
+                500,
+                "received unexpected HTTP status: 503 Service Unavailable",
+                RegistryTrouble::Broken,
+            ),
+            (200, "unexpected EOF", RegistryTrouble::Broken),
+            (
+                200,
+                "write /var/lib/docker/tmp/x: no space left on device",
+                RegistryTrouble::Engine,
+            ),
+            (
+                404,
+                "no matching manifest for linux/arm64/v8 in the manifest list entries",
+                RegistryTrouble::Platform,
+            ),
+        ] {
+            assert_eq!(trouble(status, message), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_is_waited_for() {
+        assert!(RegistryTrouble::Absent.may_pass() && RegistryTrouble::RateLimited.may_pass());
+        assert!(!RegistryTrouble::Platform.may_pass() && !RegistryTrouble::Engine.may_pass());
+    }
+}

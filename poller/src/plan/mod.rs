@@ -1,0 +1,216 @@
+//! What would be done to one service, from what the engine shows: decided before anything is touched.
+//!
+//! Pure. [`Observed`] is what was looked at, [`refusal`] says why a container may not be replaced at all, [`target`]
+//! which image an intent asks for, [`plan`] what the machine and the engine get. Not here: looking (`apply`), and
+//! whether the intent is for this service (`select`).
+
+use serde_json::Value;
+use thiserror::Error;
+use towline_protocol::{Digest, Side};
+
+use crate::{
+    machine::{Deploy, Member, TagMove},
+    reference::Reference,
+    spec::{self, CreateRequest, Recreate, SpecError},
+};
+
+mod obstacle;
+mod target;
+
+pub use obstacle::{Refusal, own_container, refusal};
+pub use target::{Target, target};
+
+/// What the engine shows of a service, in its own JSON.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The container.
+    pub container: Value,
+    /// The image that it was made from; `None` when it is gone.
+    pub image: Option<Value>,
+    /// Every container of the host.
+    pub all: Vec<Value>,
+}
+
+impl Observed {
+    /// The container's id.
+    pub fn id(&self) -> &str {
+        self.text("/Id")
+    }
+
+    /// The reference that the container was made with.
+    pub fn reference(&self) -> &str {
+        self.text("/Config/Image")
+    }
+
+    /// The id of the image that it was made from.
+    pub fn image_id(&self) -> &str {
+        self.text("/Image")
+    }
+
+    /// Whether it runs, or is about to be started again by the engine.
+    pub fn runs(&self) -> bool {
+        ["/State/Running", "/State/Restarting"]
+            .iter()
+            .any(|path| self.container.pointer(path) == Some(&Value::Bool(true)))
+    }
+
+    /// The digest that it runs, if its image came from a registry.
+    pub fn digest(&self) -> Option<Digest> {
+        let own = self.reference().parse::<Reference>().ok();
+        let digests = || self.image.iter().flat_map(repo_digests);
+        let same =
+            digests().find(|digest| own.as_ref().is_some_and(|own| own.same_repository(digest)));
+        same.or_else(|| digests().next())
+            .and_then(|reference| reference.digest().cloned())
+    }
+
+    /// Whether the container was made from the image of this digest.
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.image
+            .iter()
+            .flat_map(repo_digests)
+            .any(|reference| reference.digest() == Some(digest))
+    }
+
+    /// The restart policy as the engine shows it.
+    fn policy(&self) -> Value {
+        self.container
+            .pointer("/HostConfig/RestartPolicy")
+            .cloned()
+            .unwrap_or(Value::Null)
+    }
+
+    fn text(&self, path: &str) -> &str {
+        self.container
+            .pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+}
+
+/// The digests under which an image was pulled.
+fn repo_digests(image: &Value) -> impl Iterator<Item = Reference> {
+    let digests = image.get("RepoDigests").and_then(Value::as_array);
+    digests
+        .into_iter()
+        .flatten()
+        .filter_map(|digest| digest.as_str()?.parse().ok())
+}
+
+/// A replacement, worked out to the end.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The machine at its beginning.
+    pub deploy: Deploy,
+    /// How the replacement is created.
+    pub create: CreateRequest,
+    /// The id of the image that it must have.
+    pub image: String,
+}
+
+/// What besides the engine's JSON goes into a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Naming<'a> {
+    /// The container's name.
+    pub container: &'a str,
+    /// The service's name.
+    pub service: &'a str,
+    /// The deploy, 8 hex digits.
+    pub deploy: &'a str,
+    /// Where the operator's tag leads now: an image's id.
+    pub tagged: Option<&'a str>,
+    /// Whether the old version passed the service's checks.
+    pub was_healthy: bool,
+}
+
+/// Why a pulled image may not be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ImageMistake {
+    /// Not what was asked for.
+    #[error("the engine pulled an image that does not have the digest {0}")]
+    Digest(Digest),
+    /// Made for another platform than the old one.
+    #[error("the image is for {found}, and the container that it would replace is {expected}")]
+    Platform {
+        /// The new image's.
+        found: String,
+        /// The old image's.
+        expected: String,
+    },
+    /// The engine's JSON lacks a part.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+}
+
+/// The replacement of `observed` by `image`, which was pulled as `target` at `digest`.
+///
+/// # Errors
+/// See [`ImageMistake`].
+pub fn plan(
+    observed: &Observed,
+    target: &Target,
+    digest: &Digest,
+    image: &Value,
+    naming: Naming<'_>,
+    to: Side,
+) -> Result<Plan, ImageMistake> {
+    verify(observed, image, digest)?;
+    let id = image.get("Id").and_then(Value::as_str).unwrap_or_default();
+    let reference = target.shown(digest);
+    let create = spec::create_request(&Recreate {
+        container: &observed.container,
+        old_image: observed.image.as_ref(),
+        new_image: image,
+        reference: &reference,
+        deploy: naming.deploy,
+        service: naming.service,
+    })?;
+    let tag = target.tag().filter(|_| naming.tagged != Some(id));
+    let member = Member {
+        name: naming.container.to_owned(),
+        old: observed.id().to_owned(),
+        policy: observed.policy(),
+        runs: observed.runs(),
+        was_healthy: naming.was_healthy,
+        tag: tag.map(|reference| TagMove {
+            reference: reference.to_string(),
+            from: naming.tagged.map(str::to_owned),
+            to: id.to_owned(),
+        }),
+    };
+    let from = Side {
+        sha: None,
+        digest: observed.digest(),
+    };
+    let deploy = Deploy::new(naming.deploy.to_owned(), vec![member], from, to);
+    Ok(Plan {
+        deploy,
+        create,
+        image: id.to_owned(),
+    })
+}
+
+/// Whether the pulled image is the one asked for, and can run where the old one did.
+fn verify(observed: &Observed, image: &Value, digest: &Digest) -> Result<(), ImageMistake> {
+    if !repo_digests(image).any(|reference| reference.digest() == Some(digest)) {
+        return Err(ImageMistake::Digest(digest.clone()));
+    }
+    let platform = |image: &Value| {
+        let text = |field: &str| {
+            image
+                .get(field)
+                .and_then(Value::as_str)
+                .filter(|text| !text.is_empty())
+        };
+        Some(format!("{}/{}", text("Os")?, text("Architecture")?))
+    };
+    match (platform(image), observed.image.as_ref().and_then(platform)) {
+        (Some(found), Some(expected)) if found != expected => {
+            Err(ImageMistake::Platform { found, expected })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

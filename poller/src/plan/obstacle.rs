@@ -1,0 +1,174 @@
+//! Containers that are never replaced: for each the reason, and what the operator can do.
+
+use serde_json::Value;
+use thiserror::Error;
+
+use super::Observed;
+
+/// Why an intent is not applied to a container. Nothing was touched.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// There is no such container.
+    #[error("there is no container {0}: create it once, Towline then replaces it")]
+    Absent(String),
+    /// `docker run --rm`.
+    #[error(
+        "the container was made with --rm: it would vanish on the stop, and nothing could be put back"
+    )]
+    AutoRemove,
+    /// Managed by Swarm.
+    #[error("the container is a Swarm task: Swarm would put another in its place")]
+    SwarmTask,
+    /// Paused by somebody.
+    #[error("the container is paused: unpause or stop it first")]
+    Paused,
+    /// The engine is taking it away.
+    #[error("the container is being removed, or dead")]
+    Dying,
+    /// Others share its namespaces, volumes or links, by its id.
+    #[error("other containers depend on it and would be left with the old one: {}", .0.join(", "))]
+    Dependents(Vec<String>),
+    /// This very program runs in it.
+    #[error("this is the container that Towline itself runs in")]
+    Own,
+    /// The engine is spoken to through it.
+    #[error("Towline speaks to the engine through this container")]
+    Proxy,
+    /// Made from an id, a digest, or something that is no reference.
+    #[error("the container was made from {0:?}, which names no tag: set image for the service")]
+    NoTag(String),
+    /// The intent names something that is no reference.
+    #[error("the intent's {0}")]
+    Reference(#[from] crate::reference::ReferenceError),
+    /// The intent names another repository.
+    #[error("the intent names the repository {asked}, and this service deploys {own} only")]
+    Repository {
+        /// The intent's.
+        asked: String,
+        /// The container's or the template's.
+        own: String,
+    },
+    /// The intent names two digests.
+    #[error("the intent names two different digests")]
+    TwoDigests,
+    /// The template needs what the intent does not have.
+    #[error(transparent)]
+    Template(#[from] crate::reference::RenderError),
+}
+
+/// Why `observed` may not be replaced, if so. `own` is the container that this process runs in, `host` the name under
+/// which the engine is spoken to over TCP.
+pub fn refusal(observed: &Observed, own: Option<&str>, host: Option<&str>) -> Option<Refusal> {
+    let container = &observed.container;
+    let is = |path: &str| container.pointer(path) == Some(&Value::Bool(true));
+    let labels = container
+        .pointer("/Config/Labels")
+        .and_then(Value::as_object);
+    if labels.is_some_and(|labels| {
+        labels
+            .keys()
+            .any(|key| key.starts_with("com.docker.swarm."))
+    }) {
+        Some(Refusal::SwarmTask)
+    } else if own.is_some_and(|own| own == observed.id()) {
+        Some(Refusal::Own)
+    } else if host.is_some_and(|host| answers_to(container, host)) {
+        Some(Refusal::Proxy)
+    } else if is("/HostConfig/AutoRemove") {
+        Some(Refusal::AutoRemove)
+    } else if is("/State/Paused") {
+        Some(Refusal::Paused)
+    } else if is("/State/Dead") || is("/State/RemovalInProgress") {
+        Some(Refusal::Dying)
+    } else {
+        let names = dependents(observed);
+        (!names.is_empty()).then_some(Refusal::Dependents(names))
+    }
+}
+
+/// The containers that name `observed`'s in a namespace, as a source of volumes or as a link, each with how.
+fn dependents(observed: &Observed) -> Vec<String> {
+    let id = observed.id();
+    let name = name(&observed.container);
+    let is_it = |other: &str| other == name || (other.len() >= 12 && id.starts_with(other));
+    let mut found = Vec::new();
+    for other in observed
+        .all
+        .iter()
+        .filter(|other| other.get("Id").and_then(Value::as_str) != Some(id))
+    {
+        let text = |field: &str| {
+            other
+                .pointer(&format!("/HostConfig/{field}"))
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let list = |field: &str| {
+            let list = other
+                .pointer(&format!("/HostConfig/{field}"))
+                .and_then(Value::as_array);
+            list.into_iter().flatten().filter_map(Value::as_str)
+        };
+        let shares = |field: &str| text(field).strip_prefix("container:").is_some_and(is_it);
+        let borrows = list("VolumesFrom").any(|from| from.split(':').next().is_some_and(is_it));
+        let links = list("Links").any(|link| {
+            link.split(':')
+                .next()
+                .is_some_and(|to| is_it(to.trim_start_matches('/')))
+        });
+        let how = [
+            (shares("NetworkMode"), "network"),
+            (shares("IpcMode"), "IPC"),
+            (shares("PidMode"), "PID"),
+            (borrows, "volumes"),
+            (links, "link"),
+        ];
+        let how: Vec<&str> = how
+            .into_iter()
+            .filter(|(does, _)| *does)
+            .map(|(_, how)| how)
+            .collect();
+        if !how.is_empty() {
+            found.push(format!("{} ({})", self::name(other), how.join(", ")));
+        }
+    }
+    found
+}
+
+fn name(container: &Value) -> &str {
+    container
+        .get("Name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .trim_start_matches('/')
+}
+
+/// Whether `host` is the container's name, one of its aliases, or one of its addresses.
+fn answers_to(container: &Value, host: &str) -> bool {
+    let networks = container
+        .pointer("/NetworkSettings/Networks")
+        .and_then(Value::as_object);
+    let on_network = |endpoint: &Value| {
+        let is = |value: &Value| value.as_str() == Some(host);
+        let any = |field: &str| {
+            endpoint
+                .get(field)
+                .and_then(Value::as_array)
+                .is_some_and(|all| all.iter().any(is))
+        };
+        any("Aliases") || any("DNSNames") || endpoint.get("IPAddress").is_some_and(is)
+    };
+    name(container) == host || networks.is_some_and(|networks| networks.values().any(on_network))
+}
+
+/// The id of the container that a process runs in, from its `/proc/self/mountinfo` (proc(5)): the engine mounts three
+/// files of its own folder for each container. The host's own table names such folders too, but not at these places.
+pub fn own_container(mountinfo: &str) -> Option<&str> {
+    mountinfo.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(3);
+        let (root, place) = (fields.next()?, fields.next()?);
+        matches!(place, "/etc/hostname" | "/etc/hosts" | "/etc/resolv.conf").then_some(())?;
+        let id = root.split_once("/containers/")?.1.split('/').next()?;
+        (id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
+    })
+}
