@@ -1,3 +1,7 @@
 //! The `towline` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    towline::cli::main()
+}

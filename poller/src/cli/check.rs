@@ -1,0 +1,185 @@
+//! `towline check`: is everything in place, and what would each service accept and do?
+//!
+//! Looks at the host's file, the token and the containers. Asks neither the relay nor a registry, and changes nothing.
+
+use std::path::Path;
+
+use crate::{
+    apply::inspect_service,
+    docker::Docker,
+    exit::Ending,
+    settings::{HealthCheck, RunRule, Service, Settings, Work},
+    token::{self, HostToken},
+};
+
+/// Checks the host's file at `path` and everything that it names.
+pub(super) fn check(path: &Path) -> anyhow::Result<Ending> {
+    let settings = super::settings(path)?;
+    let mut problems = 0;
+    let mut text = format!("{}: valid\n", path.display());
+    match token::read(settings.relay.token_file.as_deref(), |name| {
+        std::env::var_os(name)
+    }) {
+        Ok(token) => {
+            text += &about_token(&token, &settings);
+            problems += settings
+                .channels()
+                .iter()
+                .filter(|channel| !token.claims.allows(channel))
+                .count();
+        }
+        Err(error) => {
+            problems += 1;
+            text += &format!("token: PROBLEM: {error}\n");
+        }
+    }
+    let (containers, refused) = super::on_one_thread(async { Ok(look(&settings).await) })?;
+    problems += refused;
+    for (service, found) in settings.services.iter().zip(containers) {
+        text += &format!("\n{}  container: {found}\n", about_service(service));
+    }
+    super::say(&text)?;
+    match problems {
+        0 => Ok(Ending::Done),
+        1 => anyhow::bail!("1 problem"),
+        many => anyhow::bail!("{many} problems"),
+    }
+}
+
+fn about_token(token: &HostToken, settings: &Settings) -> String {
+    let claims = &token.claims;
+    let globs: Vec<_> = claims.channels.iter().map(|glob| glob.as_str()).collect();
+    let mut text = format!(
+        "relay: {}\ntoken: for host {}, generation {}, channels {}\n",
+        settings.relay.url,
+        claims.name,
+        claims.generation,
+        globs.join(" ")
+    );
+    if let Some(warning) = &token.warning {
+        text += &format!("token: WARNING: {warning}\n");
+    }
+    for channel in settings
+        .channels()
+        .iter()
+        .filter(|channel| !claims.allows(channel))
+    {
+        text += &format!(
+            "token: PROBLEM: it is not for channel {channel}; make one with --channel '{channel}' too\n"
+        );
+    }
+    text
+}
+
+/// What the engine says to each service, and how many it cannot be asked to replace.
+async fn look(settings: &Settings) -> (Vec<String>, usize) {
+    let docker_host = super::docker_host();
+    let engine = match Docker::connect(docker_host.as_deref()).await {
+        Ok(engine) => engine,
+        Err(error) => {
+            let unseen = format!("not looked at: {error}");
+            return (vec![unseen; settings.services.len()], 0);
+        }
+    };
+    let (mut said, mut refused) = (Vec::new(), 0);
+    for service in &settings.services {
+        said.push(match inspect_service(&engine, service).await {
+            Ok(observed) => {
+                let digest = observed
+                    .digest()
+                    .map_or(String::new(), |digest| format!(" at {digest}"));
+                let state = if observed.runs() {
+                    "runs"
+                } else {
+                    "does not run, and will not be started"
+                };
+                format!("{state}, made from {}{digest}", observed.reference())
+            }
+            Err(error) => {
+                refused += 1;
+                format!("PROBLEM: {error}")
+            }
+        });
+    }
+    (said, refused)
+}
+
+/// What `service` accepts and would do, each on a line.
+fn about_service(service: &Service) -> String {
+    let Work::Docker { container } = &service.work;
+    let rule = &service.rule;
+    let mut accepts = Vec::new();
+    if let Some(RunRule { workflow, branches }) = &rule.runs {
+        let branches: Vec<_> = branches.iter().map(|glob| glob.as_str()).collect();
+        accepts.push(format!(
+            "successful runs of {workflow} in {} on {}",
+            rule.channel,
+            branches.join(", ")
+        ));
+    }
+    if rule.manual {
+        accepts.push(format!("manual intents on channel {}", rule.channel));
+    }
+    let image = match &service.image {
+        Some(template) => format!(
+            "{template}, waited for up to {}",
+            seconds(service.image_wait)
+        ),
+        None => format!(
+            "the reference that the container was made with, waited for up to {}",
+            seconds(service.image_wait)
+        ),
+    };
+    format!(
+        "{}:\n  accepts: {}\n  image: {image}\n  replaces: container {container}\n  passes when: {}\n",
+        service.name,
+        accepts.join("; "),
+        about_health(&service.health),
+    )
+}
+
+fn about_health(checks: &[HealthCheck]) -> String {
+    if checks.is_empty() {
+        return "the image's own healthcheck says healthy, or without one it keeps running"
+            .to_owned();
+    }
+    let each = checks.iter().map(|check| match check {
+        HealthCheck::Http {
+            url,
+            status,
+            contains,
+            within,
+        } => {
+            let status = status.map_or("200 to 299".to_owned(), |status| status.to_string());
+            let text = contains
+                .as_ref()
+                .map_or(String::new(), |text| format!(" and {text:?} in it"));
+            format!("{url} answers {status}{text} within {}", seconds(*within))
+        }
+        HealthCheck::Docker { within } => {
+            let within = within.map_or(String::new(), |within| {
+                format!(" within {}", seconds(within))
+            });
+            format!("its healthcheck says healthy{within}")
+        }
+    });
+    each.collect::<Vec<_>>().join("; ")
+}
+
+fn seconds(duration: std::time::Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::service;
+
+    #[test]
+    fn what_a_service_accepts_and_does_is_told_in_words() {
+        let plain = about_service(&service("manual = false"));
+        let health = "image = \"ghcr.io/octo-org/web:sha-{short_sha}\"\nhealth = [{ http = \"http://127.0.0.1:8080/health\", contains = \"ok\" }, { docker = true, within = \"1500ms\" }]";
+        let full = about_service(&service(health));
+        insta::assert_snapshot!(plain + &full, @"");
+    }
+}

@@ -1,0 +1,277 @@
+//! The command line: what may be asked, and handing it on. Exit statuses are `exit`'s.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use jiff::SignedDuration;
+use towline_protocol::{Glob, HostName, Role, ServiceName};
+
+use crate::{
+    daemon::{Poller, Stop},
+    exit::Ending,
+    logging,
+    settings::{Mistake, Settings},
+    store::Store,
+    token::{self, HostToken},
+};
+
+mod check;
+mod mint;
+
+/// Deploys what your CI has just built to this host, which needs no open port for it.
+#[derive(Debug, Parser)]
+#[command(name = "towline", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+struct Arguments {
+    /// The host's file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "/etc/towline/towline.toml"
+    )]
+    config: PathBuf,
+    /// Where the poller keeps its state.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        default_value = "/var/lib/towline"
+    )]
+    state_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit status: 0 nothing to do, or all deploys succeeded; 1 could not do its work (configuration, relay, engine); \
+2 wrong usage; 3 a deploy ended otherwise; 4 an operator is needed.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Fetch intents, apply them, report, and keep doing so.
+    ///
+    /// SIGTERM or SIGINT ends it at the next safe point: a deploy under way is finished first.
+    Run {
+        /// How often to ask the relay, give or take a tenth.
+        #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = interval)]
+        interval: Duration,
+    },
+    /// Fetch intents once, apply them, report, and exit.
+    Once,
+    /// Check the host's file, the token and the containers, and say what each service would accept and do.
+    Check,
+    /// Make a token and print it.
+    ///
+    /// The relay's TOKEN_KEY is taken from the environment or from --key-file, never from the command line.
+    Token {
+        /// What it is for: `host` fetches and reports, `operator` queues intents and looks at the fleet.
+        #[arg(long, value_parser = role)]
+        role: Role,
+        /// The name of the host or operator.
+        #[arg(long)]
+        name: HostName,
+        /// A channel that it may touch, such as 'octo-org/web'; `*` matches anything. May be repeated.
+        #[arg(long = "channel", value_name = "GLOB", required = true, value_parser = channel_glob)]
+        channels: Vec<Glob>,
+        /// Counts the tokens of this name, so that older ones can be revoked by `name<GEN`.
+        #[arg(long = "gen", value_name = "GEN", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        generation: u32,
+        /// A file that holds TOKEN_KEY; without it the variable TOKEN_KEY does.
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
+    /// Let a service be deployed again after an operator was needed and has seen to it.
+    Resolve {
+        /// The service.
+        service: ServiceName,
+    },
+}
+
+fn role(text: &str) -> Result<Role, &'static str> {
+    match text {
+        "host" => Ok(Role::Host),
+        "operator" => Ok(Role::Operator),
+        _ => Err("use host or operator"),
+    }
+}
+
+fn channel_glob(text: &str) -> Result<Glob, &'static str> {
+    if text.is_empty()
+        || text
+            .chars()
+            .any(|c| c.is_ascii_uppercase() || c.is_whitespace())
+    {
+        Err("channels are lower case, without spaces")
+    } else {
+        Ok(Glob::new(text))
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let wanted =
+        || r#"use a duration such as "30s" or "5m", at least 1s and at most 24h"#.to_owned();
+    let duration: SignedDuration = text.parse().map_err(|_| wanted())?;
+    Duration::try_from(duration)
+        .ok()
+        .filter(|duration| (1..=24 * 60 * 60).contains(&duration.as_secs()))
+        .ok_or_else(wanted)
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let ending = match Arguments::try_parse() {
+        Ok(arguments) => arguments.run().unwrap_or_else(|error| {
+            complain(&format!("{error:#}"));
+            Ending::Failed
+        }),
+        Err(error) => {
+            // Without a terminal to print to there is nobody to tell.
+            let _ = error.print();
+            if error.use_stderr() {
+                Ending::Usage
+            } else {
+                Ending::Done
+            }
+        }
+    };
+    ExitCode::from(ending.status())
+}
+
+/// Tells the operator what went wrong.
+fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "towline: {message}");
+}
+
+/// Prints what was asked for.
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+impl Arguments {
+    fn run(self) -> anyhow::Result<Ending> {
+        match self.command {
+            Command::Token {
+                role,
+                name,
+                channels,
+                generation,
+                key_file,
+            } => {
+                let key = token::key(key_file.as_deref(), |name| std::env::var_os(name))?;
+                say(&mint::token(
+                    &key,
+                    role,
+                    name,
+                    channels,
+                    generation,
+                    jiff::Timestamp::now(),
+                )?)?;
+                Ok(Ending::Done)
+            }
+            Command::Check => check::check(&self.config),
+            Command::Once => {
+                let parts = self.parts()?;
+                on_one_thread(async move {
+                    let stop = Stop::on_signals()?;
+                    parts.poller()?.once(&stop).await
+                })
+            }
+            Command::Run { interval } => {
+                let parts = self.parts()?;
+                on_one_thread(async move {
+                    let stop = Stop::on_signals()?;
+                    parts.poller()?.run(interval, stop).await
+                })
+            }
+            Command::Resolve { service } => {
+                let mut store = Store::open(&self.state_dir)?;
+                let was_needed = store.resolve(&service)?;
+                let said = if was_needed {
+                    "may be deployed again"
+                } else {
+                    "was not waiting for an operator"
+                };
+                say(&format!("{service} {said}\n"))?;
+                Ok(Ending::Done)
+            }
+        }
+    }
+
+    /// Reads everything that `once` and `run` need before they begin.
+    fn parts(&self) -> anyhow::Result<Parts> {
+        logging::start();
+        let settings = settings(&self.config)?;
+        let token = token::read(settings.relay.token_file.as_deref(), |name| {
+            std::env::var_os(name)
+        })?;
+        if let Some(warning) = &token.warning {
+            tracing::warn!("{warning}");
+        }
+        for channel in settings.channels() {
+            if !token.claims.allows(&channel) {
+                tracing::warn!(%channel, "this host's token is not for this channel; make one with --channel '{channel}' too");
+            }
+        }
+        let store = Store::open(&self.state_dir)?;
+        Ok(Parts {
+            settings,
+            token,
+            store,
+        })
+    }
+}
+
+struct Parts {
+    settings: Settings,
+    token: HostToken,
+    store: Store,
+}
+
+impl Parts {
+    fn poller(self) -> anyhow::Result<Poller> {
+        let host = self.token.claims.name;
+        let docker_host = docker_host();
+        Ok(Poller::new(
+            self.settings,
+            host,
+            &self.token.secret,
+            self.store,
+            docker_host,
+        )?)
+    }
+}
+
+/// Reads the host's file; all its mistakes are one error.
+fn settings(path: &std::path::Path) -> anyhow::Result<Settings> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {file}"))?;
+    Settings::parse(&text, &file).map_err(|mistakes| {
+        let count = mistakes.len();
+        let lines: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
+        let word = if count == 1 { "mistake" } else { "mistakes" };
+        anyhow::anyhow!("{count} {word} in {file}:\n{}", lines.join("\n"))
+    })
+}
+
+/// Where the engine is, by the variable that Docker's own tools read.
+fn docker_host() -> Option<String> {
+    std::env::var("DOCKER_HOST")
+        .ok()
+        .filter(|address| !address.is_empty())
+}
+
+fn on_one_thread<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(work)
+}

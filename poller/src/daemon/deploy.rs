@@ -1,0 +1,313 @@
+//! Choosing for each service and applying what was chosen, one service at a time.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use towline_protocol::{Intent, Outcome, Report, ServiceName, Source};
+use tracing::{error, info, warn};
+
+use super::{Poller, Stop};
+use crate::{
+    apply::{Applied, ApplyError, Job, Progress, apply, recover},
+    report,
+    select::{Situation, select},
+    settings::Service,
+    store::{JournalEntry, Running, Standing, StoreError},
+};
+
+/// How soon to look again for an image that is not there yet.
+const IMAGE_RETRY: Duration = Duration::from_secs(10);
+
+/// How soon to try again when the engine cannot be reached.
+const ENGINE_RETRY: Duration = Duration::from_secs(10);
+
+impl Poller {
+    /// Takes every service with something to do as far as it goes now. Ends early, between services, on `stop`.
+    pub(super) async fn work(&mut self, stop: &Stop) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if self.interrupted && !self.recover().await? {
+            self.todo.hold(now + ENGINE_RETRY);
+            return Ok(());
+        }
+        for service in self.settings.services.clone() {
+            if stop.is_wanted() {
+                return Ok(());
+            }
+            if self.todo.take(&service.name, now) {
+                self.serve(&service).await?;
+            }
+        }
+        for channel in self.settings.channels() {
+            self.store.prune(&channel)?;
+        }
+        Ok(())
+    }
+
+    async fn serve(&mut self, service: &Service) -> Result<(), StoreError> {
+        if let Some(intent) = self.store.blocked(&service.name)? {
+            warn!(service = %service.name, %intent, "an operator is needed since this intent; then run: towline resolve {}", service.name);
+            return Ok(());
+        }
+        let standings = self.store.standings(&service.name)?;
+        let seen = self.store.seen(&service.name)?;
+        let intents = self.store.intents(&service.rule.channel)?;
+        let now = Timestamp::now();
+        let selection = select(&Situation {
+            host: &self.host,
+            service,
+            intents: &intents,
+            standings: &standings,
+            seen: seen.as_ref(),
+            now,
+        });
+        let mut reports = Vec::new();
+        for settled in &selection.settled {
+            info!(service = %service.name, intent = %settled.intent, "{}: {}", name(settled.outcome), settled.message);
+            let attempt = standings
+                .get(&settled.intent)
+                .map_or(1, |standing| standing.attempt);
+            reports.push(report::of_settled(settled, &service.name, attempt, now));
+            self.outcomes.push(settled.outcome);
+        }
+        if seen.as_ref() != Some(&selection.seen) || !reports.is_empty() {
+            self.store
+                .settle(&service.name, &selection.seen, &reports)?;
+        }
+        match selection.apply {
+            Some(intent) => {
+                self.deploy(service, &intent, standings.get(&intent.id))
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn deploy(
+        &mut self,
+        service: &Service,
+        intent: &Intent,
+        standing: Option<&Standing>,
+    ) -> Result<(), StoreError> {
+        let name = &service.name;
+        let attempt = standing.map_or(1, |standing| standing.attempt);
+        let since = standing.map_or_else(Timestamp::now, |standing| standing.since);
+        if standing.is_none() {
+            let sha = intent
+                .revision
+                .sha
+                .as_ref()
+                .map_or("none", |sha| sha.short());
+            info!(service = %name, seq = intent.seq, sha, intent = %intent.id, "picked up {}", cause(intent));
+        }
+        let job = Job {
+            service,
+            intent,
+            attempt,
+            deploy: random_deploy(),
+        };
+        let mut tell = |progress: Progress| info!(service = %name, "{progress}");
+        let applied = match self.engine.get().await {
+            Ok(engine) => apply(engine, &mut self.store, &job, &mut tell).await,
+            Err(error) => Err(ApplyError::Engine(error)),
+        };
+        match applied {
+            Ok(applied) => {
+                let entry = JournalEntry {
+                    deploy: job.deploy,
+                    service: name.clone(),
+                    intent: intent.id.clone(),
+                    attempt,
+                    body: String::new(),
+                };
+                self.end(&entry, Some(service), standing, since, applied)
+            }
+            Err(error) => self.note_trouble(name, error),
+        }
+    }
+
+    /// Keeps an intent that could not be applied for later.
+    fn note_trouble(&mut self, service: &ServiceName, error: ApplyError) -> Result<(), StoreError> {
+        if let ApplyError::Store(error) = error {
+            return Err(error);
+        }
+        warn!(%service, "{error}; trying again in {} s", ENGINE_RETRY.as_secs());
+        self.failed = true;
+        self.interrupted |= matches!(error, ApplyError::Interrupted { .. });
+        self.engine.forget();
+        self.todo.again(service, Instant::now() + ENGINE_RETRY);
+        Ok(())
+    }
+
+    /// Takes deploys that a crash has interrupted to their end.
+    ///
+    /// Returns whether all of them are; otherwise the engine cannot be reached now.
+    pub(super) async fn recover(&mut self) -> Result<bool, StoreError> {
+        for entry in self.store.open_journals()? {
+            let service = self
+                .settings
+                .services
+                .iter()
+                .find(|service| service.name == entry.service)
+                .cloned();
+            info!(service = %entry.service, deploy = %entry.deploy, "taking an interrupted deploy to its end");
+            let mut tell = |progress: Progress| info!(service = %entry.service, "{progress}");
+            let recovered = match self.engine.get().await {
+                Ok(engine) => {
+                    recover(engine, &mut self.store, &entry, service.as_ref(), &mut tell).await
+                }
+                Err(error) => Err(ApplyError::Engine(error)),
+            };
+            match recovered {
+                Ok(applied) => {
+                    let standing = self.store.standings(&entry.service)?.remove(&entry.intent);
+                    let since = standing
+                        .as_ref()
+                        .map_or_else(Timestamp::now, |standing| standing.since);
+                    self.end(&entry, service.as_ref(), standing.as_ref(), since, applied)?;
+                }
+                Err(error) => {
+                    self.note_trouble(&entry.service, error)?;
+                    return Ok(false);
+                }
+            }
+        }
+        self.interrupted = false;
+        Ok(true)
+    }
+
+    /// Keeps how a try ended: journal, outcome and report in one transaction.
+    fn end(
+        &mut self,
+        entry: &JournalEntry,
+        service: Option<&Service>,
+        standing: Option<&Standing>,
+        since: Timestamp,
+        mut applied: Applied,
+    ) -> Result<(), StoreError> {
+        let now = Timestamp::now();
+        if applied.outcome == Outcome::Waiting {
+            let wait = service
+                .map(|service| service.image_wait)
+                .unwrap_or_default();
+            let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+            match wait.checked_sub(waited).filter(|left| !left.is_zero()) {
+                Some(left) => self
+                    .todo
+                    .again(&entry.service, Instant::now() + IMAGE_RETRY.min(left)),
+                None => {
+                    applied.outcome = Outcome::FailedUntouched;
+                    applied.message = format!(
+                        "{}; waited {}s for it (image_wait)",
+                        applied.message,
+                        wait.as_secs()
+                    );
+                }
+            }
+        }
+        if let Some(running) = self.store.running(&entry.service)?
+            && running.side.digest == applied.from.digest
+        {
+            applied.from.sha = running.side.sha;
+        }
+        let told = standing.is_some_and(|standing| standing.outcome == applied.outcome);
+        if told && !applied.outcome.is_terminal() {
+            return self.store.drop_journal(&entry.deploy);
+        }
+        let report = report::fitted(finished(entry, applied, since, now));
+        let running = running(&report, now);
+        self.store
+            .close_journal(&entry.deploy, &report, running.as_ref())?;
+        self.outcomes.extend(report.outcome);
+        log_end(&report);
+        Ok(())
+    }
+}
+
+fn finished(entry: &JournalEntry, applied: Applied, since: Timestamp, now: Timestamp) -> Report {
+    Report {
+        finished_at: applied.outcome.is_terminal().then_some(now),
+        gate: applied.gate,
+        from: applied.from,
+        to: applied.to,
+        message: applied.message,
+        log_tail: applied.log_tail,
+        steps: applied.steps,
+        ..report::blank(
+            entry.intent.clone(),
+            &entry.service,
+            entry.attempt,
+            applied.outcome,
+            since,
+        )
+    }
+}
+
+/// What runs after a deploy that took effect.
+fn running(report: &Report, now: Timestamp) -> Option<Running> {
+    matches!(
+        report.outcome,
+        Some(Outcome::Succeeded | Outcome::Unchanged)
+    )
+    .then(|| Running {
+        side: report.to.clone(),
+        intent: report.intent.clone(),
+        since: now,
+    })
+}
+
+fn log_end(report: &Report) {
+    let service = report.service.as_ref().map_or("", |name| name.as_str());
+    let outcome = report.outcome.map_or("", name);
+    match report.outcome {
+        Some(Outcome::NeedsOperator) => error!(service, "{outcome}: {}", report.message),
+        Some(
+            Outcome::RolledBack
+            | Outcome::FailedUntouched
+            | Outcome::Quarantined
+            | Outcome::Refused,
+        ) => {
+            warn!(service, "{outcome}: {}", report.message);
+        }
+        Some(
+            Outcome::Waiting
+            | Outcome::Applying
+            | Outcome::Succeeded
+            | Outcome::Unchanged
+            | Outcome::Superseded
+            | Outcome::Stale
+            | Outcome::Expired,
+        )
+        | None => info!(service, "{outcome}: {}", report.message),
+    }
+}
+
+fn cause(intent: &Intent) -> String {
+    match &intent.source {
+        Source::WorkflowRun(run) => format!("run {} of {}", run.run_number, run.repository),
+        Source::Manual { by, .. } => format!("what {by} asked for"),
+        Source::Unknown => "an intent".to_owned(),
+    }
+}
+
+/// The outcome's name in the contract.
+pub(super) fn name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Waiting => "waiting",
+        Outcome::Applying => "applying",
+        Outcome::Succeeded => "succeeded",
+        Outcome::Unchanged => "unchanged",
+        Outcome::RolledBack => "rolled_back",
+        Outcome::FailedUntouched => "failed_untouched",
+        Outcome::NeedsOperator => "needs_operator",
+        Outcome::Superseded => "superseded",
+        Outcome::Stale => "stale",
+        Outcome::Expired => "expired",
+        Outcome::Quarantined => "quarantined",
+        Outcome::Refused => "refused",
+    }
+}
+
+/// A deploy's own name: 8 random hex digits.
+fn random_deploy() -> String {
+    format!("{:08x}", super::random())
+}

@@ -1,0 +1,38 @@
+//! The connection to the container engine, made when it is needed and made anew after trouble.
+//!
+//! The engine may be down when the poller starts and may have been updated when it comes back.
+
+use crate::docker::{Docker, EngineError};
+
+/// The connection, if it stands.
+#[derive(Debug)]
+pub(super) struct Engine {
+    /// `DOCKER_HOST`; `None` is the usual socket.
+    address: Option<String>,
+    connection: Option<Docker>,
+}
+
+impl Engine {
+    /// Nothing is connected yet.
+    pub(super) fn at(address: Option<String>) -> Self {
+        let connection = None;
+        Self {
+            address,
+            connection,
+        }
+    }
+
+    /// The connection; made now if it does not stand.
+    pub(super) async fn get(&mut self) -> Result<&Docker, EngineError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Docker::connect(self.address.as_deref()).await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Drops the connection, so that the next one asks the engine for its version again.
+    pub(super) fn forget(&mut self) {
+        self.connection = None;
+    }
+}

@@ -1,0 +1,88 @@
+//! The thread in which the relay client blocks, and the two questions that it is asked.
+
+use std::{
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+};
+
+use tokio::sync::oneshot;
+use towline_protocol::{ChannelMark, Polled};
+
+use crate::{
+    relay_client::{RelayClient, RelayError},
+    report::{Delivery, deliver},
+    store::Spooled,
+};
+
+/// What a poll answers: nothing changed, or news.
+pub(super) type Polling = Result<Option<Polled>, RelayError>;
+
+enum Job {
+    Poll {
+        asked: Vec<ChannelMark>,
+        fresh: bool,
+        answer: oneshot::Sender<Polling>,
+    },
+    Deliver {
+        batch: Vec<Spooled>,
+        answer: oneshot::Sender<Delivery>,
+    },
+}
+
+/// The way to the thread. It ends when this is dropped and its last job is done.
+#[derive(Debug)]
+pub(super) struct RelayThread {
+    jobs: Sender<Job>,
+}
+
+impl RelayThread {
+    /// Starts the thread.
+    pub(super) fn start(client: RelayClient) -> std::io::Result<Self> {
+        let (jobs, todo) = channel();
+        thread::Builder::new()
+            .name("relay".to_owned())
+            .spawn(move || work(client, &todo))?;
+        Ok(Self { jobs })
+    }
+
+    /// Asks for intents.
+    pub(super) fn poll(&self, asked: Vec<ChannelMark>, fresh: bool) -> oneshot::Receiver<Polling> {
+        let (answer, receiver) = oneshot::channel();
+        self.push(Job::Poll {
+            asked,
+            fresh,
+            answer,
+        });
+        receiver
+    }
+
+    /// Sends reports.
+    pub(super) fn deliver(&self, batch: Vec<Spooled>) -> oneshot::Receiver<Delivery> {
+        let (answer, receiver) = oneshot::channel();
+        self.push(Job::Deliver { batch, answer });
+        receiver
+    }
+
+    fn push(&self, job: Job) {
+        // The thread lives as long as this sender; were it gone, the answer's channel would say so.
+        let _ = self.jobs.send(job);
+    }
+}
+
+fn work(mut client: RelayClient, todo: &Receiver<Job>) {
+    for job in todo {
+        // Whoever asked may have left meanwhile; reports are sent again then, which is harmless.
+        match job {
+            Job::Poll {
+                asked,
+                fresh,
+                answer,
+            } => {
+                let _ = answer.send(client.intents(&asked, fresh));
+            }
+            Job::Deliver { batch, answer } => {
+                let _ = answer.send(deliver(&batch, &mut |reports| client.report(reports)));
+            }
+        }
+    }
+}
