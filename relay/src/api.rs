@@ -125,10 +125,12 @@ impl From<&Refusal> for Answer {
             },
         };
         let answer = Self::json(refusal.status(), &body);
-        match refusal {
-            Refusal::WrongMethod { allow } => answer.with("allow", *allow),
-            Refusal::BadToken => answer.with("www-authenticate", "Bearer"),
-            _ => answer,
+        if let Refusal::WrongMethod { allow } = refusal {
+            answer.with("allow", *allow)
+        } else if *refusal == Refusal::BadToken {
+            answer.with("www-authenticate", "Bearer")
+        } else {
+            answer
         }
     }
 }

@@ -213,13 +213,15 @@ mod tests {
     fn a_signature_that_is_missing_or_malformed_gets_the_answer_of_a_wrong_one() {
         let good = sign(SECRET, b"{}");
         let hex = good.strip_prefix("sha256=").unwrap();
+        let mut short = good.clone();
+        short.pop();
         let two = format!("{good}, {good}");
         let sha1 = format!("sha1={hex}");
         for bad in [
             "",
             "sha256=",
             hex,
-            &good[..70],
+            &short,
             &format!("{good}00"),
             &two,
             &sha1,

@@ -20,10 +20,11 @@ macro_rules! fixture {
 }
 
 fn read(body: &[u8]) -> WorkflowRunEvent {
-    match event::read("workflow_run", body).unwrap() {
-        Event::WorkflowRun(event) => *event,
-        other => panic!("{other:?}"),
-    }
+    let event = event::read("workflow_run", body).unwrap();
+    let Event::WorkflowRun(event) = event else {
+        panic!("{event:?}");
+    };
+    *event
 }
 
 fn gate(json: &str) -> Gate {
@@ -50,10 +51,10 @@ fn ignored(decision: Decision) -> Reason {
 }
 
 fn run_source(candidate: &Candidate) -> &RunSource {
-    match &candidate.source {
-        Source::WorkflowRun(run) => run,
-        other => panic!("{other:?}"),
-    }
+    let Source::WorkflowRun(run) = &candidate.source else {
+        panic!("{candidate:?}");
+    };
+    run
 }
 
 #[test]

@@ -10,18 +10,21 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use towline_protocol::{
-    Channel, ChannelNews, Glob, HostName, Intent, IntentId, IntentStatus, MAILBOX_WINDOW, Mailbox,
-    Mark, Polled, Report,
+    Channel, ChannelNews, Intent, IntentId, MAILBOX_WINDOW, Mailbox, Mark, Polled,
 };
-use worker::{SqlStorage, SqlStorageValue as Value};
+use worker::SqlStorage;
 
-use super::ask::{Committed, Kept};
+use super::ask::Committed;
 use crate::{
-    api::report::{self, Heard},
     error::Fault,
     gate::Candidate,
     mailbox::{self, Numbers, Room},
 };
+
+mod column;
+mod reports;
+
+use column::{Row, body, failed, int, millis, number, parsed, string, text};
 
 /// `written` is the newest `seq` that has reached KV; below `head` the mailbox is due.
 /// In a report, an empty service is an acknowledgement.
@@ -50,8 +53,6 @@ pub struct Store {
     sql: SqlStorage,
     created_ms: u64,
 }
-
-type Row = Vec<Value>;
 
 impl Store {
     /// Opens the database, and makes it on the hub's first day.
@@ -226,80 +227,6 @@ impl Store {
         Ok(intents)
     }
 
-    /// How an intent fares; `None` when there is no such intent.
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn status(&self, id: &IntentId) -> Result<Option<IntentStatus>, Fault> {
-        let query = "SELECT body FROM intent WHERE id = ?";
-        let Some(row) = self.row(query, vec![text(id)])? else {
-            return Ok(None);
-        };
-        let query = "SELECT host, received_ms, body FROM report WHERE intent = ?";
-        let rows = self.rows(query, vec![text(id)])?;
-        let heard: Result<_, _> = rows.iter().map(|row| heard(row)).collect();
-        Ok(Some(report::status(body(&row, 0)?, heard?)))
-    }
-
-    /// Keeps a host's reports. One about an unknown intent is kept too; one about a known intent on a
-    /// channel that the host may not see is left out.
-    ///
-    /// # Errors
-    /// When SQLite fails. Reports before that one are kept, which a repetition does not harm.
-    pub fn keep(
-        &self,
-        host: &HostName,
-        channels: &[Glob],
-        reports: &[Report],
-        now_ms: u64,
-    ) -> Result<Kept, Fault> {
-        let mut kept = Kept {
-            accepted: 0,
-            left_out: 0,
-        };
-        for report in reports {
-            if self.may_report(&report.intent, channels)? {
-                self.keep_one(host, report, now_ms)?;
-                kept.accepted = kept.accepted.saturating_add(1);
-            } else {
-                kept.left_out = kept.left_out.saturating_add(1);
-            }
-        }
-        Ok(kept)
-    }
-
-    fn may_report(&self, id: &IntentId, channels: &[Glob]) -> Result<bool, Fault> {
-        let row = self.row("SELECT channel FROM intent WHERE id = ?", vec![text(id)])?;
-        let Some(row) = row else {
-            return Ok(true);
-        };
-        let channel = string(&row, 0)?;
-        Ok(channels.iter().any(|glob| glob.matches(channel)))
-    }
-
-    fn keep_one(&self, host: &HostName, report: &Report, now_ms: u64) -> Result<(), Fault> {
-        let service = report.service.as_ref().map_or("", |name| name.as_str());
-        let mut values = vec![
-            text(&report.intent),
-            text(host),
-            service.into(),
-            number(u64::from(report.attempt))?,
-        ];
-        let query = "SELECT body FROM report \
-                     WHERE intent = ? AND host = ? AND service = ? AND attempt = ?";
-        if let Some(row) = self.row(query, values.clone())? {
-            let there: Report = body(&row, 0)?;
-            if there == *report || !report::replaces(there.outcome, report.outcome) {
-                return Ok(());
-            }
-        }
-        let json = serde_json::to_string(report).map_err(failed)?;
-        values.extend([number(now_ms)?, json.into()]);
-        let insert = "INSERT OR REPLACE INTO report \
-                      (intent, host, service, attempt, received_ms, body) VALUES (?, ?, ?, ?, ?, ?)";
-        self.rows(insert, values).map(drop)
-    }
-
     fn row(&self, query: &str, values: Row) -> Result<Option<Row>, Fault> {
         self.cursor(query, values)?
             .next()
@@ -338,56 +265,4 @@ fn numbered(candidate: Candidate, epoch: u64, seq: u64, now: Timestamp) -> Inten
         service: None,
         hosts: Vec::new(),
     }
-}
-
-fn heard(row: &[Value]) -> Result<Heard, Fault> {
-    let at = i64::try_from(int(row, 1)?).map_err(failed)?;
-    Ok(Heard {
-        host: parsed(row, 0)?,
-        at: Timestamp::from_millisecond(at).map_err(failed)?,
-        report: body(row, 2)?,
-    })
-}
-
-/// JavaScript's numbers are exact up to 2^53, which is enough for milliseconds and for counting.
-fn number(value: u64) -> Result<Value, Fault> {
-    let value = i64::try_from(value).map_err(failed)?;
-    Value::try_from_i64(value).map_err(failed)
-}
-
-fn text(value: &impl ToString) -> Value {
-    Value::String(value.to_string())
-}
-
-fn millis(time: Timestamp) -> u64 {
-    u64::try_from(time.as_millisecond()).unwrap_or(0)
-}
-
-fn int(row: &[Value], at: usize) -> Result<u64, Fault> {
-    match row.get(at) {
-        Some(Value::Integer(value)) => u64::try_from(*value).map_err(failed),
-        other => Err(failed(format!("column {at} is {other:?} and not a number"))),
-    }
-}
-
-fn string(row: &[Value], at: usize) -> Result<&str, Fault> {
-    match row.get(at) {
-        Some(Value::String(value)) => Ok(value),
-        other => Err(failed(format!("column {at} is {other:?} and not text"))),
-    }
-}
-
-fn parsed<T: std::str::FromStr<Err = towline_protocol::NameError>>(
-    row: &[Value],
-    at: usize,
-) -> Result<T, Fault> {
-    string(row, at)?.parse().map_err(failed)
-}
-
-fn body<T: serde::de::DeserializeOwned>(row: &[Value], at: usize) -> Result<T, Fault> {
-    serde_json::from_str(string(row, at)?).map_err(failed)
-}
-
-fn failed(error: impl std::fmt::Display) -> Fault {
-    Fault::storage("SQL", error)
 }

@@ -1,0 +1,100 @@
+//! The hub's reports: what hosts said, and how an intent fares by it.
+
+use jiff::Timestamp;
+use towline_protocol::{Glob, HostName, IntentId, IntentStatus, Report};
+use worker::SqlStorageValue as Value;
+
+use super::{
+    Store,
+    column::{body, failed, int, number, parsed, string, text},
+};
+use crate::{
+    api::report::{self, Heard},
+    error::Fault,
+    hub::ask::Kept,
+};
+
+impl Store {
+    /// How an intent fares; `None` when there is no such intent.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn status(&self, id: &IntentId) -> Result<Option<IntentStatus>, Fault> {
+        let query = "SELECT body FROM intent WHERE id = ?";
+        let Some(row) = self.row(query, vec![text(id)])? else {
+            return Ok(None);
+        };
+        let query = "SELECT host, received_ms, body FROM report WHERE intent = ?";
+        let rows = self.rows(query, vec![text(id)])?;
+        let heard: Result<_, _> = rows.iter().map(|row| heard(row)).collect();
+        Ok(Some(report::status(body(&row, 0)?, heard?)))
+    }
+
+    /// Keeps a host's reports. One about an unknown intent is kept too; one about a known intent on a
+    /// channel that the host may not see is left out.
+    ///
+    /// # Errors
+    /// When SQLite fails. Reports before that one are kept, which a repetition does not harm.
+    pub fn keep(
+        &self,
+        host: &HostName,
+        channels: &[Glob],
+        reports: &[Report],
+        now_ms: u64,
+    ) -> Result<Kept, Fault> {
+        let mut kept = Kept {
+            accepted: 0,
+            left_out: 0,
+        };
+        for report in reports {
+            if self.may_report(&report.intent, channels)? {
+                self.keep_one(host, report, now_ms)?;
+                kept.accepted = kept.accepted.saturating_add(1);
+            } else {
+                kept.left_out = kept.left_out.saturating_add(1);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn may_report(&self, id: &IntentId, channels: &[Glob]) -> Result<bool, Fault> {
+        let row = self.row("SELECT channel FROM intent WHERE id = ?", vec![text(id)])?;
+        let Some(row) = row else {
+            return Ok(true);
+        };
+        let channel = string(&row, 0)?;
+        Ok(channels.iter().any(|glob| glob.matches(channel)))
+    }
+
+    fn keep_one(&self, host: &HostName, report: &Report, now_ms: u64) -> Result<(), Fault> {
+        let service = report.service.as_ref().map_or("", |name| name.as_str());
+        let mut values = vec![
+            text(&report.intent),
+            text(host),
+            service.into(),
+            number(u64::from(report.attempt))?,
+        ];
+        let query = "SELECT body FROM report \
+                     WHERE intent = ? AND host = ? AND service = ? AND attempt = ?";
+        if let Some(row) = self.row(query, values.clone())? {
+            let there: Report = body(&row, 0)?;
+            if there == *report || !report::replaces(there.outcome, report.outcome) {
+                return Ok(());
+            }
+        }
+        let json = serde_json::to_string(report).map_err(failed)?;
+        values.extend([number(now_ms)?, json.into()]);
+        let insert = "INSERT OR REPLACE INTO report \
+                      (intent, host, service, attempt, received_ms, body) VALUES (?, ?, ?, ?, ?, ?)";
+        self.rows(insert, values).map(drop)
+    }
+}
+
+fn heard(row: &[Value]) -> Result<Heard, Fault> {
+    let at = i64::try_from(int(row, 1)?).map_err(failed)?;
+    Ok(Heard {
+        host: parsed(row, 0)?,
+        at: Timestamp::from_millisecond(at).map_err(failed)?,
+        report: body(row, 2)?,
+    })
+}
