@@ -1,0 +1,379 @@
+//! The `towline` command as a process: what it prints, how it ends, what it does when the world is not as it should be.
+//!
+//! The relay is a fake on loopback, the engine is not there: whole deploys are the whole-system tests' business.
+
+use std::{
+    fs,
+    io::Read,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use relay::{Relay, manual, news};
+use tempfile::TempDir;
+
+mod relay;
+
+const KEY: &str = "a key for tests of thirty-two bytes or more";
+
+/// A host with its file, its token and its state, and no engine.
+struct Host {
+    dir: TempDir,
+}
+
+impl Host {
+    fn new(port: u16, more: &str) -> Self {
+        let host = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let file = format!(
+            "[relay]\nurl = \"http://127.0.0.1:{port}\"\ntoken_file = \"token\"\n\n[service.web]\n\
+             repository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\n{more}\n\
+             [service.web.docker]\ncontainer = \"web\"\n"
+        );
+        fs::write(host.path("towline.toml"), file).unwrap();
+        let token = towline(&[
+            "token",
+            "--role",
+            "host",
+            "--name",
+            "pi",
+            "--channel",
+            "octo-org/*",
+        ])
+        .env("TOKEN_KEY", KEY)
+        .output()
+        .unwrap();
+        assert!(token.status.success());
+        fs::write(host.path("token"), token.stdout).unwrap();
+        fs::set_permissions(host.path("token"), fs::Permissions::from_mode(0o600)).unwrap();
+        host
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = towline(arguments);
+        command
+            .arg("--config")
+            .arg(self.path("towline.toml"))
+            .arg("--state-dir")
+            .arg(self.path("state"))
+            .env(
+                "DOCKER_HOST",
+                format!("unix://{}", self.path("no-engine.sock").display()),
+            );
+        command
+    }
+
+    /// Runs `towline once` and returns its status and log.
+    fn once(&self) -> (i32, String) {
+        ended(self.command(&["once"]).output().unwrap())
+    }
+}
+
+fn towline(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
+    command.args(arguments).env_clear();
+    command
+}
+
+fn ended(output: Output) -> (i32, String) {
+    let log = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), log)
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "waited too long until {what}"
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn help_is_0_and_a_wrong_call_is_2() {
+    let status = |arguments: &[&str]| towline(arguments).output().unwrap().status.code();
+    assert_eq!(
+        [&["--help"], &["--version"]].map(|call| status(call)),
+        [Some(0); 2]
+    );
+    for wrong in [
+        &[][..],
+        &["onc"],
+        &["run", "--interval", "0s"],
+        &["token", "--key", "secret"],
+    ] {
+        assert_eq!(status(wrong), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_token_is_the_only_thing_on_standard_output_and_its_key_is_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("key"), format!("{KEY}\n")).unwrap();
+    let call = [
+        "token",
+        "--role",
+        "operator",
+        "--name",
+        "olga",
+        "--channel",
+        "*",
+        "--gen",
+        "3",
+        "--key-file",
+        "key",
+    ];
+    let output = towline(&call).current_dir(&dir).output().unwrap();
+    let token = String::from_utf8(output.stdout).unwrap();
+    let claims = towline_protocol::TokenKey::new(towline_protocol::Secret::new(KEY))
+        .unwrap()
+        .verify(token.strip_suffix('\n').unwrap())
+        .unwrap();
+    assert_eq!((claims.name.as_str(), claims.generation), ("olga", 3));
+    assert_eq!(output.stderr, b"");
+    fs::write(dir.path().join("key"), "too short").unwrap();
+    let (status, log) = ended(towline(&call).current_dir(&dir).output().unwrap());
+    assert_eq!(status, 1);
+    assert!(
+        log.contains("at least 32 bytes") && !log.contains("too short"),
+        "{log}"
+    );
+}
+
+#[test]
+fn check_tells_every_mistake_of_the_file() {
+    let host = Host::new(1, "colour = \"red\"\nimage_wait = 5");
+    let (status, log) = ended(host.command(&["check"]).output().unwrap());
+    assert_eq!(status, 1);
+    assert!(
+        log.contains("2 mistakes in") && log.contains("towline.toml:9: service.web.colour"),
+        "{log}"
+    );
+    assert!(
+        log.contains("towline.toml:10: service.web.image_wait: expected a duration"),
+        "{log}"
+    );
+}
+
+#[test]
+fn check_says_what_a_service_accepts_and_a_missing_token_is_a_problem() {
+    let host = Host::new(1, "");
+    let output = host.command(&["check"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("successful runs of ci.yml in octo-org/web on main"),
+        "{said}"
+    );
+    assert!(said.contains("container: not looked at"), "{said}");
+    fs::remove_file(host.path("token")).unwrap();
+    let output = host.command(&["check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("token: PROBLEM: cannot read the token")
+    );
+}
+
+#[test]
+fn nothing_to_do_is_0_and_nothing_is_reported() {
+    let relay = Relay::start();
+    let host = Host::new(relay.port, "");
+    let (status, log) = host.once();
+    assert_eq!(status, 0, "{log}");
+    assert_eq!(relay.outcomes(), []);
+}
+
+#[test]
+fn a_relay_that_does_not_answer_like_one_is_a_clear_error_and_1() {
+    let relay = Relay::start();
+    let host = Host::new(relay.port, "");
+    let refusal = r#"{"error":{"code":"bad_token","message":"no such token"}}"#.to_owned();
+    let answers = [
+        (
+            "401 Unauthorized",
+            "application/json",
+            refusal,
+            "does not accept this host's token (401): no such token",
+        ),
+        (
+            "200 OK",
+            "text/html",
+            "<html>".to_owned(),
+            "expected JSON, found \"text/html\"",
+        ),
+        (
+            "200 OK",
+            "application/json",
+            " ".repeat(10 << 20),
+            "longer than 1048576 bytes",
+        ),
+        ("302 Found", "text/plain", String::new(), "redirects (302)"),
+    ];
+    for (status, kind, body, told) in answers {
+        relay.change(|state| state.intents = (status, kind, body));
+        let (status, log) = host.once();
+        assert_eq!(status, 1, "{log}");
+        assert!(log.contains(told), "{log}");
+        let token = fs::read_to_string(host.path("token")).unwrap();
+        assert!(!log.contains(token.trim()), "the token is in the log");
+    }
+    let (status, log) = Host::new(9, "").once();
+    assert_eq!(status, 1);
+    assert!(log.contains("cannot reach the relay"), "{log}");
+}
+
+#[test]
+fn a_missing_token_and_a_second_poller_are_1() {
+    let relay = Relay::start();
+    let host = Host::new(relay.port, "");
+    let mut first = host
+        .command(&["run"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the first one polls", || {
+        relay.change(|state| state.polls > 0)
+    });
+    let (status, log) = host.once();
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_eq!(status, 1);
+    assert!(log.contains("in use by another towline process"), "{log}");
+    fs::remove_file(host.path("token")).unwrap();
+    let (status, log) = host.once();
+    assert_eq!(status, 1);
+    assert!(log.contains("cannot read the token"), "{log}");
+}
+
+#[test]
+fn what_the_hosts_file_refuses_is_reported_with_its_line_and_3() {
+    let relay = Relay::start();
+    relay.change(|state| state.intents = news(&[manual(1)]));
+    let host = Host::new(relay.port, "manual = false");
+    let (status, log) = host.once();
+    assert_eq!(status, 3, "{log}");
+    assert_eq!(relay.outcomes(), [("web".to_owned(), "refused".to_owned())]);
+    let message = relay.change(|state| state.heard[0]["message"].to_string());
+    assert!(
+        message.contains("towline.toml:9: manual = false"),
+        "{message}"
+    );
+    assert_eq!(host.once().0, 0, "told once, and nothing to do then");
+    assert_eq!(relay.outcomes().len(), 1);
+}
+
+#[test]
+fn an_engine_that_is_down_costs_no_intent() {
+    let relay = Relay::start();
+    relay.change(|state| state.intents = news(&[manual(1), manual(2)]));
+    let host = Host::new(relay.port, "");
+    for _ in 0..2 {
+        let (status, log) = host.once();
+        assert_eq!(status, 1, "{log}");
+        assert!(
+            log.contains("picked up") && log.contains("does not answer"),
+            "{log}"
+        );
+        assert_eq!(
+            relay.outcomes(),
+            [("web".to_owned(), "superseded".to_owned())]
+        );
+    }
+}
+
+#[test]
+fn reports_are_kept_while_the_relay_takes_none_and_one_that_it_never_takes_blocks_nothing() {
+    let relay = Relay::start();
+    relay.change(|state| {
+        state.intents = news(&[manual(1)]);
+        state.reports = (
+            "503 Service Unavailable",
+            "application/json",
+            "{}".to_owned(),
+        );
+    });
+    let host = Host::new(relay.port, "manual = false");
+    assert_eq!(host.once().0, 3);
+    let (status, log) = host.once();
+    assert_eq!(status, 1, "{log}");
+    assert!(log.contains("reports are kept"), "{log}");
+    relay.change(|state| state.reports.0 = "400 Bad Request");
+    let (status, log) = host.once();
+    assert_eq!(status, 0, "{log}");
+    assert!(log.contains("put aside"), "{log}");
+    relay.change(|state| {
+        state.reports.0 = "202 Accepted";
+        state.intents = news(&[manual(1), manual(2)]);
+    });
+    assert_eq!(host.once().0, 3);
+    assert_eq!(relay.outcomes().len(), 1, "only the second one");
+}
+
+#[test]
+fn run_keeps_going_when_the_relay_fails_and_ends_on_sigterm() {
+    let relay = Relay::start();
+    relay.change(|state| state.intents.0 = "500 Internal Server Error");
+    let host = Host::new(relay.port, "manual = false");
+    let mut run = host
+        .command(&["run", "--interval", "1s"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("it has failed and asked again", || {
+        relay.change(|state| state.polls > 1)
+    });
+    relay.change(|state| state.intents = news(&[manual(1)]));
+    until("the refusal is reported", || !relay.outcomes().is_empty());
+    let killed = Command::new("sh")
+        .args(["-c", &format!("kill -TERM {}", run.id())])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let begun = Instant::now();
+    let status = run.wait().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let mut log = String::new();
+    run.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(
+        log.contains("cannot serve now (500)")
+            && log.contains("answers again")
+            && log.contains("stopped"),
+        "{log}"
+    );
+}
+
+#[test]
+fn damaged_state_is_told_and_never_reset() {
+    let relay = Relay::start();
+    let host = Host::new(relay.port, "");
+    assert_eq!(host.once().0, 0);
+    let state = host.path("state/state.db");
+    fs::write(
+        &state,
+        "not a database, however long one looks at it".repeat(100),
+    )
+    .unwrap();
+    let before = fs::read(&state).unwrap();
+    for command in ["once", "run"] {
+        let (status, log) = ended(host.command(&[command]).output().unwrap());
+        assert_eq!(status, 1);
+        assert!(
+            log.contains("is damaged") && log.contains("nothing was changed"),
+            "{log}"
+        );
+    }
+    assert_eq!(fs::read(&state).unwrap(), before);
+}

@@ -1,0 +1,135 @@
+//! A relay on loopback that says what a test wants and remembers what it was told.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use serde_json::{Value, json};
+
+/// Status line, content type and body.
+type Answer = (&'static str, &'static str, String);
+
+/// What the relay says and has heard.
+pub(crate) struct State {
+    /// The answer to every `GET /v1/intents`.
+    pub(crate) intents: Answer,
+    /// The answer to every `POST /v1/reports`.
+    pub(crate) reports: Answer,
+    /// The reports that came, in order.
+    pub(crate) heard: Vec<Value>,
+    /// How often intents were asked for.
+    pub(crate) polls: usize,
+}
+
+/// The relay; it serves until the test's process ends.
+#[derive(Clone)]
+pub(crate) struct Relay {
+    pub(crate) port: u16,
+    state: Arc<Mutex<State>>,
+}
+
+impl Relay {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(Mutex::new(State {
+            intents: news(&[]),
+            reports: ("202 Accepted", "application/json", "{}".to_owned()),
+            heard: vec![],
+            polls: 0,
+        }));
+        let relay = Self { port, state };
+        let served = relay.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                served.serve(stream.unwrap());
+            }
+        });
+        relay
+    }
+
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap())
+    }
+
+    /// The `(service, outcome)` of every report that came.
+    pub(crate) fn outcomes(&self) -> Vec<(String, String)> {
+        let text = |report: &Value, key: &str| report[key].as_str().unwrap_or_default().to_owned();
+        self.change(|state| {
+            let each = state.heard.iter();
+            each.map(|report| (text(report, "service"), text(report, "outcome")))
+                .collect()
+        })
+    }
+
+    fn serve(&self, mut stream: TcpStream) {
+        let Some((line, body)) = request(&stream) else {
+            return;
+        };
+        let (status, kind, text) = self.change(|state| {
+            if line.starts_with("POST /v1/reports") {
+                if state.reports.0.starts_with("202") {
+                    state
+                        .heard
+                        .extend(serde_json::from_slice::<Vec<Value>>(&body).unwrap());
+                }
+                state.reports.clone()
+            } else {
+                state.polls += 1;
+                state.intents.clone()
+            }
+        });
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            text.len()
+        );
+        let _ = stream.write_all((head + &text).as_bytes());
+    }
+}
+
+fn request(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut reader = BufReader::new(stream);
+    let (mut first, mut length) = (String::new(), 0);
+    reader
+        .read_line(&mut first)
+        .ok()
+        .filter(|count| *count > 0)?;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((first, body))
+}
+
+/// The answer that the mailbox of octo-org/web holds `intents`.
+pub(crate) fn news(intents: &[Value]) -> Answer {
+    let head = intents
+        .last()
+        .map_or(0, |intent| intent["seq"].as_u64().unwrap());
+    let channel = json!({ "epoch": if head == 0 { 0 } else { 7 }, "head": head, "pruned_before": 0, "intents": intents });
+    let body = json!({ "channels": { "octo-org/web": channel } });
+    ("200 OK", "application/json", body.to_string())
+}
+
+/// An intent that an operator has asked for, for the service `web`.
+pub(crate) fn manual(seq: u64) -> Value {
+    let id = char::from(b'a' + u8::try_from(seq).unwrap())
+        .to_string()
+        .repeat(26);
+    json!({
+        "id": format!("in_{id}"), "channel": "octo-org/web", "epoch": 7, "seq": seq,
+        "created_at": "2026-11-20T15:00:00Z", "source": { "kind": "manual", "by": "olga" },
+        "revision": {}, "image": { "reference": "registry.example/web:v2" }, "service": "web"
+    })
+}
