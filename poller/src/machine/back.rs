@@ -16,12 +16,12 @@ pub enum Undo {
     Demote,
     /// Give the old one the canonical name.
     Restore,
+    /// Give the old one its restart policy: one that crashed before goes on to be started again.
+    Rearm,
     /// Start the old one.
     StartOld,
     /// Wait until the old one is as well as it was.
     Verify,
-    /// Give the old one its restart policy.
-    Rearm,
     /// Let the local tag lead where it led.
     Untag,
     /// Keep the end of the new one's log.
@@ -36,9 +36,9 @@ impl Undo {
         Self::StopNew,
         Self::Demote,
         Self::Restore,
+        Self::Rearm,
         Self::StartOld,
         Self::Verify,
-        Self::Rearm,
         Self::Untag,
         Self::SaveLog,
         Self::RemoveNew,

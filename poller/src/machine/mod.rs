@@ -7,7 +7,7 @@
 //!
 //! In one direction (stop-first), each step for every member of the set before the next:
 //! tag, create, disarm, stop, park, promote, start, gate | commit: arm, remove the old one.
-//! In the other, only what may have been done: stop the new one, demote, restore, start, verify, re-arm, untag, save the
+//! In the other, only what may have been done: stop the new one, demote, restore, re-arm, start, verify, untag, save the
 //! log, remove the new one.
 //!
 //! Ids are the authority, names only show: the canonical name, `NAME--new-DEPLOY`, `NAME--old-DEPLOY`. At most one of

@@ -1,0 +1,182 @@
+//! The machine's calls, made to the engine. Each may be made twice.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::drive::Drive;
+use crate::{
+    docker::EngineError,
+    health,
+    machine::{Action, Deploy, Event, TagMove},
+    reference::Reference,
+    settings::HealthCheck,
+    spec::DEPLOY_LABEL,
+};
+
+/// What came of a call, and the container's output where the call was to read it.
+pub(super) struct Acted {
+    pub(super) event: Event,
+    pub(super) log: String,
+}
+
+/// Makes one call.
+///
+/// An engine that is not there is an error, since nobody knows what came of the call; it may be made again. A refusal
+/// is an event.
+pub(super) async fn act(
+    with: &Drive<'_>,
+    deploy: &Deploy,
+    action: &Action,
+) -> Result<Acted, EngineError> {
+    let mut log = String::new();
+    let result = match action {
+        Action::MoveTag(tag) => move_tag(with, tag).await,
+        Action::MoveTagBack(tag) => move_tag_back(with, tag).await,
+        Action::Create { name, .. } => create(with, name).await,
+        Action::Find { name } => find(with, name, &deploy.deploy).await,
+        Action::SetPolicy { id, policy } => done(with.engine.set_policy(id, policy).await),
+        Action::Stop { id } => done(with.engine.stop(id, grace(with)).await),
+        Action::Rename { id, to } => done(with.engine.rename(id, to).await),
+        Action::Start { id } => done(with.engine.start(id).await),
+        Action::Gate { ids } => gate(with, ids).await,
+        Action::Verify { members } => verify(with, deploy, members).await,
+        Action::SaveLog { id } => with.engine.log_tail(id).await.map(|tail| {
+            log = tail;
+            Event::Done
+        }),
+        Action::Remove { id } => done(with.engine.remove(id).await),
+    };
+    Ok(Acted {
+        event: event(result)?,
+        log,
+    })
+}
+
+fn done(result: Result<(), EngineError>) -> Result<Event, EngineError> {
+    result.map(|()| Event::Done)
+}
+
+fn event(result: Result<Event, EngineError>) -> Result<Event, EngineError> {
+    match result {
+        Ok(event) => Ok(event),
+        Err(lost @ EngineError::Unreachable { .. }) => Err(lost),
+        // A start answers 404 for a missing network too.
+        Err(EngineError::NotFound(why)) if why.contains("No such container") => {
+            Ok(Event::Gone { why })
+        }
+        Err(refused) => Ok(Event::Failed {
+            why: refused.to_string(),
+        }),
+    }
+}
+
+fn grace(with: &Drive<'_>) -> Option<Duration> {
+    with.service.and_then(|service| service.stop_timeout)
+}
+
+fn checks<'a>(with: &Drive<'a>) -> &'a [HealthCheck] {
+    with.service
+        .map(|service| service.health.as_slice())
+        .unwrap_or_default()
+}
+
+fn reference(text: &str) -> Result<Reference, EngineError> {
+    text.parse()
+        .map_err(|error: crate::reference::ReferenceError| {
+            EngineError::Unexpected(error.to_string())
+        })
+}
+
+async fn move_tag(with: &Drive<'_>, tag: &TagMove) -> Result<Event, EngineError> {
+    done(with.engine.tag(&tag.to, &reference(&tag.reference)?).await)
+}
+
+/// A tag that leads elsewhere by now was moved by somebody, and stays.
+async fn move_tag_back(with: &Drive<'_>, tag: &TagMove) -> Result<Event, EngineError> {
+    let image = with.engine.image(&tag.reference).await?;
+    let leads_to = image.as_ref().and_then(|image| image.get("Id")?.as_str());
+    if leads_to != Some(&tag.to) {
+        return Ok(Event::Done);
+    }
+    let reference = reference(&tag.reference)?;
+    done(match &tag.from {
+        Some(from) => with.engine.tag(from, &reference).await,
+        None => with.engine.untag(&reference).await,
+    })
+}
+
+/// The tag may have been moved by somebody between the step before and this one: the container must have the image
+/// that was verified. A container whose creation was not answered is found by the way back.
+async fn create(with: &Drive<'_>, name: &str) -> Result<Event, EngineError> {
+    let Some((request, image)) = &with.create else {
+        return Ok(Event::Failed {
+            why: "a recovery creates no container".to_owned(),
+        });
+    };
+    let id = match with.engine.create(name, request).await {
+        Err(EngineError::Unreachable { why, .. }) => return Ok(Event::Failed { why }),
+        other => other?,
+    };
+    let made = with.engine.container(&id).await?;
+    let made_from = made.as_ref().and_then(|made| made.get("Image")?.as_str());
+    if made_from == Some(image) {
+        return Ok(Event::Created { id });
+    }
+    let why = format!(
+        "the new container was made from {}, not from {image}",
+        made_from.unwrap_or("nothing")
+    );
+    Ok(Event::Failed { why })
+}
+
+async fn find(with: &Drive<'_>, name: &str, deploy: &str) -> Result<Event, EngineError> {
+    let found = with.engine.container(name).await?;
+    let ours = found.filter(|found| {
+        let labels = found.pointer("/Config/Labels").and_then(Value::as_object);
+        labels
+            .and_then(|labels| labels.get(DEPLOY_LABEL))
+            .and_then(Value::as_str)
+            == Some(deploy)
+    });
+    Ok(Event::Found {
+        id: ours.and_then(|found| Some(found.get("Id")?.as_str()?.to_owned())),
+    })
+}
+
+async fn gate(with: &Drive<'_>, ids: &[String]) -> Result<Event, EngineError> {
+    Ok(match health::gate(with.engine, ids, checks(with)).await? {
+        Ok(gate) => Event::Passed { gate },
+        Err(why) => Event::Failed { why },
+    })
+}
+
+/// As well as before: one that had not passed its checks need not pass them now.
+async fn verify(
+    with: &Drive<'_>,
+    deploy: &Deploy,
+    members: &[usize],
+) -> Result<Event, EngineError> {
+    let all: Vec<_> = members
+        .iter()
+        .filter_map(|at| deploy.members.get(*at))
+        .collect();
+    let well: Vec<String> = all
+        .iter()
+        .filter(|member| member.was_healthy)
+        .map(|member| member.old.clone())
+        .collect();
+    if well.is_empty() {
+        return Ok(Event::Done);
+    }
+    // The service's checks are for the whole of it.
+    let checks = if well.len() == all.len() {
+        checks(with)
+    } else {
+        &[]
+    };
+    Ok(match health::returned(with.engine, &well, checks).await? {
+        Ok(()) => Event::Done,
+        Err(why) => Event::Failed { why },
+    })
+}

@@ -1,0 +1,190 @@
+//! The loop: write the journal, make the machine's call, tell the machine what came of it.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Applied, ApplyError, Progress, StepClock,
+    act::{Acted, act},
+};
+use crate::{
+    docker::{Docker, EngineError},
+    machine::{Deploy, Ending, Event, State, Step},
+    settings::Service,
+    spec::CreateRequest,
+    store::{JournalEntry, Store, StoreError},
+};
+
+/// How long an engine that is lost in the middle is waited for: a restart takes some seconds.
+const RECONNECT: Duration = Duration::from_secs(60);
+/// How often it is tried.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+
+/// What the loop acts with.
+pub(super) struct Drive<'a> {
+    pub(super) engine: &'a Docker,
+    /// `None` when the host's file does not name it any more.
+    pub(super) service: Option<&'a Service>,
+    /// How the new container is made, and the id of the image that it must have; a recovery makes none.
+    pub(super) create: Option<(CreateRequest, String)>,
+    pub(super) clock: StepClock,
+}
+
+/// Where the loop ended.
+pub(super) struct End<'a> {
+    pub(super) deploy: Deploy,
+    service: Option<&'a Service>,
+    clock: StepClock,
+    log_tail: String,
+}
+
+impl End<'_> {
+    pub(super) fn applied(self, took: Duration) -> Applied {
+        let applied = Applied::of(&self.deploy, self.service, took);
+        Applied {
+            log_tail: self.log_tail,
+            steps: self.clock.times(),
+            ..applied
+        }
+    }
+}
+
+pub(super) async fn drive<'a>(
+    mut with: Drive<'a>,
+    store: &mut Store,
+    mut entry: JournalEntry,
+    mut deploy: Deploy,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<End<'a>, ApplyError> {
+    let mut log_tail = String::new();
+    let mut journal = Journal::new(deploy.clone());
+    while deploy.next().is_some() {
+        deploy = journal.keep(store, &mut entry, deploy)?;
+        let Some(action) = deploy.next() else { break };
+        let begun = Instant::now();
+        let acted =
+            persist(&with, &deploy, &action)
+                .await
+                .map_err(|source| ApplyError::Interrupted {
+                    deploy: deploy.deploy.clone(),
+                    source,
+                })?;
+        with.clock.add(&step_name(&deploy.state), begun.elapsed());
+        log_tail.push_str(&acted.log);
+        let before = deploy.state.clone();
+        deploy = deploy.on(acted.event);
+        milestone(&before, &deploy.state, tell);
+    }
+    Ok(End {
+        deploy,
+        service: with.service,
+        clock: with.clock,
+        log_tail,
+    })
+}
+
+/// The journal of one deploy, which may become unwritable in the middle.
+///
+/// Without a durable record nothing new is done: what was begun is undone, which a recovery from the last record
+/// would do as well. A commit that was recorded goes on.
+struct Journal {
+    /// The deploy as it was recorded last, or as it began.
+    recorded: Deploy,
+    any: bool,
+    lost: bool,
+}
+
+impl Journal {
+    fn new(begin: Deploy) -> Self {
+        Self {
+            recorded: begin,
+            any: false,
+            lost: false,
+        }
+    }
+
+    /// Records the deploy; returns how it goes on.
+    fn keep(
+        &mut self,
+        store: &mut Store,
+        entry: &mut JournalEntry,
+        deploy: Deploy,
+    ) -> Result<Deploy, StoreError> {
+        if self.lost {
+            return Ok(deploy);
+        }
+        entry.body = deploy.to_journal().unwrap_or_default();
+        let Err(error) = store.write_journal(entry) else {
+            self.any = true;
+            self.recorded = deploy.clone();
+            return Ok(deploy);
+        };
+        if !self.any {
+            return Err(error);
+        }
+        self.lost = true;
+        let why = format!("the journal could not be written: {error}");
+        Ok(match (&self.recorded.state, &deploy.state) {
+            (_, State::Replacing { .. }) => deploy.on(Event::Failed { why }),
+            // Passed the gate, but not on record: the way back is the one that a recovery would go.
+            (State::Replacing { .. }, State::Committed { .. }) => {
+                self.recorded.clone().on(Event::Failed { why })
+            }
+            _ => deploy,
+        })
+    }
+}
+
+/// Makes the call, again and again while the engine is lost for a short time.
+async fn persist(
+    with: &Drive<'_>,
+    deploy: &Deploy,
+    action: &crate::machine::Action,
+) -> Result<Acted, EngineError> {
+    let begun = Instant::now();
+    loop {
+        match act(with, deploy, action).await {
+            Err(EngineError::Unreachable { .. }) if begun.elapsed() < RECONNECT => {
+                tokio::time::sleep(RECONNECT_PAUSE).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn step_name(state: &State) -> String {
+    match state {
+        State::Replacing { step, .. } => step.to_string(),
+        State::Committed { .. } => "commit".to_owned(),
+        State::RollingBack { .. } => "rollback".to_owned(),
+        State::Ended { .. } => "end".to_owned(),
+    }
+}
+
+fn milestone(before: &State, after: &State, tell: &mut dyn FnMut(Progress)) {
+    match (before, after) {
+        (State::Replacing { step: was, .. }, State::Replacing { step: is, .. }) if was != is => {
+            match was {
+                Step::Create => tell(Progress::Created),
+                Step::Start => tell(Progress::Swapped),
+                Step::Tag | Step::Disarm | Step::Stop | Step::Park | Step::Promote | Step::Gate => {
+                }
+            }
+        }
+        (
+            State::Replacing { .. },
+            State::Committed {
+                gate: Some(gate), ..
+            },
+        ) => tell(Progress::Healthy { gate: *gate }),
+        (State::Replacing { .. }, State::RollingBack { why, .. }) => {
+            tell(Progress::RollingBack { why: why.clone() })
+        }
+        (
+            State::RollingBack { .. },
+            State::Ended {
+                ending: Ending::RolledBack { .. },
+            },
+        ) => tell(Progress::RolledBack),
+        _ => {}
+    }
+}

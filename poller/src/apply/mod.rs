@@ -1,0 +1,280 @@
+//! Applying an intent to a container: look, pull, plan, then drive the machine to its end.
+//!
+//! Here the shell that acts: [`prepare`] does everything that touches nothing (registry, pull, plan), [`drive`] is
+//! the one loop that writes the journal, makes the machine's call, and tells the machine what came of it. What is
+//! decided is decided in `plan`, `spec` and `machine`. Not here: which intent (`select`), reports and outcomes in the
+//! database (the caller closes the journal).
+
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use towline_protocol::{Digest, Gate, Intent, Outcome, Side, StepTime};
+
+use crate::{
+    docker::{Docker, EngineError},
+    machine::{Deploy, Ending},
+    plan::{Observed, Refusal, own_container, refusal},
+    reference::Reference,
+    settings::{Service, Work},
+    store::{JournalEntry, Store, StoreError},
+};
+
+mod act;
+mod drive;
+mod prepare;
+mod progress;
+
+pub use progress::Progress;
+
+use drive::{Drive, drive};
+use prepare::{Prepared, prepare};
+
+/// One try to apply one intent to one service.
+#[derive(Clone, Debug)]
+pub struct Job<'a> {
+    /// The service.
+    pub service: &'a Service,
+    /// The intent.
+    pub intent: &'a Intent,
+    /// Which try it is, from 1.
+    pub attempt: u32,
+    /// 8 random hex digits, part of container names and labels.
+    pub deploy: String,
+}
+
+/// How a try ended, for the report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// How.
+    pub outcome: Outcome,
+    /// How sure the gate was, after a success.
+    pub gate: Option<Gate>,
+    /// What ran before; the commit is not known here.
+    pub from: Side,
+    /// What the intent asks for.
+    pub to: Side,
+    /// For people.
+    pub message: String,
+    /// The end of the failed version's output.
+    pub log_tail: String,
+    /// What took how long.
+    pub steps: Vec<StepTime>,
+}
+
+/// Why a try has no outcome yet. The intent stays.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// The engine does not answer; nothing was touched.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The state directory cannot be written; nothing was touched.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine was lost in the middle. The journal is open: `recover` goes on with it.
+    #[error("deploy {deploy} was interrupted: {source}")]
+    Interrupted {
+        /// The deploy.
+        deploy: String,
+        /// What happened.
+        source: EngineError,
+    },
+}
+
+/// Why a service cannot be deployed to.
+#[derive(Debug, Error)]
+pub enum InspectError {
+    /// Its container may not be replaced.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The engine cannot be asked.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Looks at a service's container, and whether it may be replaced. Touches nothing.
+///
+/// # Errors
+/// See [`InspectError`].
+pub async fn inspect_service(engine: &Docker, service: &Service) -> Result<Observed, InspectError> {
+    let name = container_name(service);
+    let container = engine
+        .container(name)
+        .await?
+        .ok_or_else(|| Refusal::Absent(name.to_owned()))?;
+    let image_id = container
+        .get("Image")
+        .and_then(|id| id.as_str())
+        .unwrap_or_default()
+        .to_owned();
+    let (image, all) = tokio::try_join!(engine.image(&image_id), engine.containers())?;
+    let observed = Observed {
+        container,
+        image,
+        all,
+    };
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    match refusal(&observed, own_container(&mounts), engine.host()) {
+        Some(refused) => Err(refused.into()),
+        None => Ok(observed),
+    }
+}
+
+/// Applies an intent to a service, to its end: the caller closes the journal with what is returned.
+///
+/// # Errors
+/// See [`ApplyError`]: the intent is to be tried again.
+pub async fn apply(
+    engine: &Docker,
+    store: &mut Store,
+    job: &Job<'_>,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Applied, ApplyError> {
+    let begun = Instant::now();
+    let mut clock = StepClock::default();
+    let (plan, keep) = match prepare(engine, job, &mut clock, tell).await? {
+        Prepared::Ready(plan, keep) => (*plan, keep),
+        Prepared::Over(mut applied) => {
+            applied.steps = clock.times();
+            return Ok(*applied);
+        }
+    };
+    let entry = JournalEntry {
+        deploy: job.deploy.clone(),
+        service: job.service.name.clone(),
+        intent: job.intent.id.clone(),
+        attempt: job.attempt,
+        body: String::new(),
+    };
+    let drive_with = Drive {
+        engine,
+        service: Some(job.service),
+        create: Some((plan.create, plan.image)),
+        clock,
+    };
+    let end = drive(drive_with, store, entry, plan.deploy, tell).await?;
+    if !matches!(end.deploy.ending(), Some(Ending::Succeeded { .. })) {
+        // The image that failed is not worth keeping. What cannot be untagged is only kept longer.
+        engine.untag(&keep).await.ok();
+    }
+    Ok(end.applied(begun.elapsed()))
+}
+
+/// Takes a deploy that was interrupted to its end: back to the old version, or forth if the new one was committed.
+///
+/// # Errors
+/// See [`ApplyError`]: the journal stays open.
+pub async fn recover(
+    engine: &Docker,
+    store: &mut Store,
+    entry: &JournalEntry,
+    service: Option<&Service>,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Applied, ApplyError> {
+    let begun = Instant::now();
+    let deploy = match Deploy::from_journal(&entry.body) {
+        Ok(deploy) => deploy.resume(),
+        Err(error) => {
+            return Ok(Applied::new(
+                Outcome::NeedsOperator,
+                Side::default(),
+                Side::default(),
+                error.to_string(),
+            ));
+        }
+    };
+    let with = Drive {
+        engine,
+        service,
+        create: None,
+        clock: StepClock::default(),
+    };
+    let end = drive(with, store, entry.clone(), deploy, tell).await?;
+    Ok(end.applied(begun.elapsed()))
+}
+
+fn container_name(service: &Service) -> &str {
+    match &service.work {
+        Work::Docker { container } => container,
+    }
+}
+
+/// The local tag by which an image outlives a pruning: `towline/SERVICE:DIGEST12`.
+fn keep_tag(service: &Service, short_digest: &str) -> Option<Reference> {
+    let name = &service.name;
+    let plain = format!("towline/{name}:{short_digest}").parse();
+    // Some names of services, such as `web-`, are no names of repositories.
+    plain
+        .or_else(|_| format!("towline/service:{name}.{short_digest}").parse())
+        .ok()
+}
+
+impl Applied {
+    fn new(outcome: Outcome, from: Side, to: Side, message: String) -> Self {
+        Self {
+            outcome,
+            gate: None,
+            from,
+            to,
+            message,
+            log_tail: String::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    fn of(deploy: &Deploy, service: Option<&Service>, took: Duration) -> Self {
+        let (outcome, gate, why) = match deploy.ending() {
+            Some(Ending::Succeeded { gate }) => (Outcome::Succeeded, *gate, None),
+            Some(Ending::RolledBack { why }) => (Outcome::RolledBack, None, Some(why)),
+            Some(Ending::FailedUntouched { why }) => (Outcome::FailedUntouched, None, Some(why)),
+            Some(Ending::NeedsOperator { why }) => (Outcome::NeedsOperator, None, Some(why)),
+            None => (Outcome::Applying, None, None),
+        };
+        let name = service.map_or("the service", |service| service.name.as_str());
+        let (from, to) = (
+            short(deploy.from.digest.as_ref()),
+            short(deploy.to.digest.as_ref()),
+        );
+        let seconds = took.as_secs_f64();
+        let stopped = deploy.members.iter().any(|member| !member.runs);
+        let mut message = match why {
+            None if stopped => {
+                format!("{name}: {from} -> {to} in {seconds:.1} s; it was stopped and stays so")
+            }
+            None => format!("{name}: {from} -> {to} in {seconds:.1} s"),
+            Some(why) => format!("{name}: {to} failed: {why}"),
+        };
+        for note in &deploy.notes {
+            message.push_str("; ");
+            message.push_str(note);
+        }
+        Self {
+            gate,
+            ..Self::new(outcome, deploy.from.clone(), deploy.to.clone(), message)
+        }
+    }
+}
+
+fn short(digest: Option<&Digest>) -> &str {
+    digest.map_or("unknown", Digest::short)
+}
+
+/// Adds up what took how long, in the order of the first times.
+#[derive(Debug, Default)]
+struct StepClock(Vec<(String, Duration)>);
+
+impl StepClock {
+    fn add(&mut self, step: &str, took: Duration) {
+        match self.0.iter_mut().find(|(name, _)| name == step) {
+            Some((_, total)) => *total += took,
+            None => self.0.push((step.to_owned(), took)),
+        }
+    }
+
+    fn times(self) -> Vec<StepTime> {
+        let ms = |took: Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.0
+            .into_iter()
+            .map(|(step, took)| StepTime { step, ms: ms(took) })
+            .collect()
+    }
+}

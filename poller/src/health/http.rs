@@ -1,0 +1,238 @@
+//! One GET, and GETs until one is good. `ureq` blocks, so that each runs on a thread of its own.
+
+use std::{
+    io::Read,
+    time::{Duration, Instant},
+};
+
+use ureq::Agent;
+
+use super::Pause;
+use crate::settings::HttpUrl;
+
+/// How long one try may take.
+pub(super) const TRY: Duration = Duration::from_secs(5);
+/// How much of a body is looked at, in bytes.
+const MAX_BODY: u64 = 64 * 1024;
+
+/// Tries until an answer is good or `within` is over; then the last answer is the reason.
+pub(super) async fn until(
+    url: &HttpUrl,
+    status: Option<u16>,
+    contains: Option<&str>,
+    within: Duration,
+) -> Result<(), String> {
+    let begun = Instant::now();
+    let mut pause = Pause::new();
+    loop {
+        let left = within
+            .saturating_sub(begun.elapsed())
+            .max(Duration::from_millis(1));
+        let Err(why) = attempt(url, status, contains, TRY.min(left)).await else {
+            return Ok(());
+        };
+        let pause = pause.next();
+        if begun.elapsed() + pause >= within {
+            return Err(format!(
+                "{url} was not good within {} s: {why}",
+                within.as_secs()
+            ));
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// One try; the reason when it is no good.
+pub(super) async fn attempt(
+    url: &HttpUrl,
+    status: Option<u16>,
+    contains: Option<&str>,
+    limit: Duration,
+) -> Result<(), String> {
+    let url = url.as_str().to_owned();
+    let contains = contains.map(str::to_owned);
+    let get = move || get(&url, status, contains.as_deref(), limit);
+    tokio::task::spawn_blocking(get)
+        .await
+        .unwrap_or_else(|error| Err(error.to_string()))
+}
+
+/// Redirects are answers like any other: a new version that only sends elsewhere has not shown that it works.
+fn get(
+    url: &str,
+    status: Option<u16>,
+    contains: Option<&str>,
+    limit: Duration,
+) -> Result<(), String> {
+    let config = Agent::config_builder()
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .timeout_global(Some(limit))
+        .proxy(None)
+        .user_agent(concat!("towline/", env!("CARGO_PKG_VERSION")))
+        .build();
+    let mut answer = Agent::from(config)
+        .get(url)
+        .call()
+        .map_err(|error| error.to_string())?;
+    let found = answer.status().as_u16();
+    if !status.map_or((200..300).contains(&found), |status| status == found) {
+        return Err(format!("it answered {found}"));
+    }
+    let Some(contains) = contains else {
+        return Ok(());
+    };
+    let mut body = Vec::new();
+    let mut reader = answer.body_mut().as_reader().take(MAX_BODY);
+    reader
+        .read_to_end(&mut body)
+        .map_err(|error| format!("its answer broke off: {error}"))?;
+    if holds(&body, contains.as_bytes()) {
+        return Ok(());
+    }
+    let start: String = String::from_utf8_lossy(&body).chars().take(80).collect();
+    Err(format!(
+        "its answer does not hold {contains:?} but begins with {start:?}"
+    ))
+}
+
+fn holds(body: &[u8], text: &[u8]) -> bool {
+    text.is_empty() || body.windows(text.len()).any(|window| window == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        net::{TcpListener, TcpStream},
+        thread,
+    };
+
+    use super::*;
+
+    /// A server that gives each connection the next of `answers`, and its address.
+    fn server(answers: Vec<String>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/health", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                read_request(&stream);
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        address
+    }
+
+    fn read_request(mut stream: &TcpStream) {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            assert_eq!(stream.read(&mut byte).unwrap(), 1);
+            request.push(byte[0]);
+        }
+    }
+
+    fn answer(status: &str, body: &str) -> String {
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    fn got(
+        answers: Vec<String>,
+        status: Option<u16>,
+        contains: Option<&str>,
+    ) -> Result<(), String> {
+        get(&server(answers), status, contains, Duration::from_secs(5))
+    }
+
+    #[test]
+    fn any_2xx_is_good_unless_the_file_asks_for_a_status_or_a_text() {
+        assert_eq!(got(vec![answer("204 No Content", "")], None, None), Ok(()));
+        assert_eq!(
+            got(vec![answer("200 OK", "all is ok")], Some(200), Some("ok")),
+            Ok(())
+        );
+        assert_eq!(
+            got(vec![answer("404 Not Found", "")], Some(404), None),
+            Ok(())
+        );
+        assert_eq!(
+            got(vec![answer("500 Oops", "")], None, None),
+            Err("it answered 500".to_owned())
+        );
+        let error = got(vec![answer("200 OK", "starting")], None, Some("ok")).unwrap_err();
+        assert!(
+            error.contains("\"ok\"") && error.contains("starting"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_redirect_is_not_followed() {
+        let redirect =
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+                .to_owned();
+        assert_eq!(
+            got(vec![redirect], None, None),
+            Err("it answered 302".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_body_without_end_is_cut() {
+        let huge = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(1024 * 1024));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            read_request(&stream);
+            while stream.write_all(huge.as_bytes()).is_ok() {}
+        });
+        assert!(
+            get(&url, None, Some("absent"), Duration::from_secs(5))
+                .unwrap_err()
+                .contains("does not hold")
+        );
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_server_that_never_answers_costs_the_limit_and_no_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let begun = Instant::now();
+        assert!(get(&url, None, None, Duration::from_millis(100)).is_err());
+        assert!(begun.elapsed() < Duration::from_secs(3));
+    }
+
+    #[tokio::test]
+    async fn tries_go_on_until_the_first_good_answer() {
+        let url = server(vec![
+            answer("503 Soon", ""),
+            answer("503 Soon", ""),
+            answer("200 OK", ""),
+        ]);
+        assert_eq!(
+            until(&url.parse().unwrap(), None, None, Duration::from_secs(20)).await,
+            Ok(())
+        );
+    }
+
+    #[tokio::test]
+    async fn the_deadline_tells_the_last_answer() {
+        let url = server((0..50).map(|_| answer("500 Oops", "")).collect());
+        let why = until(
+            &url.parse().unwrap(),
+            None,
+            None,
+            Duration::from_millis(300),
+        )
+        .await
+        .unwrap_err();
+        assert!(why.contains("it answered 500"), "{why}");
+    }
+}

@@ -1,0 +1,260 @@
+//! The health gate: whether a new version is fit to stay, and whether an old one is as well as it was.
+//!
+//! Checks run side by side, and a container that ends loses at once. The first tries come fast, since every moment
+//! until the first good answer may be downtime; a window in which nothing may restart comes after. Here is what is
+//! waited for and how long; [`http`] makes one request, [`vitals`] reads what the engine shows. Deadlines are
+//! monotonic. Not here: what follows from a verdict (`machine`).
+
+use std::{
+    future::pending,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::try_join_all;
+use towline_protocol::Gate;
+
+use crate::{
+    docker::{Docker, EngineError},
+    settings::HealthCheck,
+};
+
+mod http;
+mod vitals;
+
+use vitals::Vitals;
+
+/// How long nothing may restart after the checks were passed.
+const STABLE: Duration = Duration::from_secs(3);
+/// How long a container must run when there is nothing else to go by.
+const WEAK: Duration = Duration::from_secs(10);
+/// The same for an old version that is back: it had proved itself before.
+const RETURNED: Duration = Duration::from_secs(1);
+/// The pauses between tries: the first, and the longest. Each is half as long again as the one before.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(1));
+
+/// Whether the containers passed; otherwise why not, with the last answer.
+pub type Verdict = Result<Gate, String>;
+
+/// Waits until the new containers `ids` pass `checks`, or fail them.
+///
+/// Without checks, Docker's own healthcheck counts where a container has one; the rest must run for a while, which
+/// is [`Gate::Weak`].
+///
+/// # Errors
+/// When the engine cannot be asked.
+pub async fn gate(
+    engine: &Docker,
+    ids: &[String],
+    checks: &[HealthCheck],
+) -> Result<Verdict, EngineError> {
+    let first = match look(engine, ids).await? {
+        Ok(first) => first,
+        Err(why) => return Ok(Err(why)),
+    };
+    let own = [HealthCheck::Docker { within: None }];
+    let own_is_enough = checks.is_empty() && first.iter().all(|vitals| vitals.has_healthcheck);
+    let checks = if own_is_enough {
+        own.as_slice()
+    } else {
+        checks
+    };
+    if let Err(why) = passed(engine, ids, checks).await? {
+        return Ok(Err(why));
+    }
+    let (window, gate) = if checks.is_empty() {
+        (WEAK, Gate::Weak)
+    } else {
+        (STABLE, Gate::Healthy)
+    };
+    let stable = stays(engine, ids, &first, window).await?;
+    Ok(stable.map(|()| gate))
+}
+
+/// Looks once whether the container passes `checks` now: how well the old version was.
+///
+/// # Errors
+/// When the engine cannot be asked.
+pub async fn is_well(
+    engine: &Docker,
+    id: &str,
+    checks: &[HealthCheck],
+) -> Result<bool, EngineError> {
+    let vitals = Vitals::read(engine.container(id).await?.as_ref());
+    if vitals.ended().is_some()
+        || vitals.restarting
+        || vitals.health.is_some_and(|health| !health.is_good())
+    {
+        return Ok(false);
+    }
+    let mut tries = Vec::new();
+    for check in checks {
+        if let HealthCheck::Http {
+            url,
+            status,
+            contains,
+            ..
+        } = check
+        {
+            tries.push(http::attempt(url, *status, contains.as_deref(), http::TRY));
+        }
+    }
+    Ok(try_join_all(tries).await.is_ok())
+}
+
+/// Waits until the old containers, started again, pass `checks`.
+///
+/// # Errors
+/// When the engine cannot be asked.
+pub async fn returned(
+    engine: &Docker,
+    ids: &[String],
+    checks: &[HealthCheck],
+) -> Result<Result<(), String>, EngineError> {
+    let first = match look(engine, ids).await? {
+        Ok(first) => first,
+        Err(why) => return Ok(Err(why)),
+    };
+    match passed(engine, ids, checks).await? {
+        Ok(()) if checks.is_empty() => stays(engine, ids, &first, RETURNED).await,
+        verdict => Ok(verdict),
+    }
+}
+
+/// What the engine shows of each; why not, when one of them has ended.
+async fn look(engine: &Docker, ids: &[String]) -> Result<Result<Vec<Vitals>, String>, EngineError> {
+    let mut all = Vec::new();
+    for id in ids {
+        let vitals = Vitals::read(engine.container(id).await?.as_ref());
+        if let Some(why) = vitals.ended() {
+            return Ok(Err(why));
+        }
+        all.push(vitals);
+    }
+    Ok(Ok(all))
+}
+
+/// Runs all checks side by side, until each was passed once, one has failed, or a container has ended.
+async fn passed(
+    engine: &Docker,
+    ids: &[String],
+    checks: &[HealthCheck],
+) -> Result<Result<(), String>, EngineError> {
+    let checks = checks.iter().map(|check| async move {
+        match check {
+            HealthCheck::Http {
+                url,
+                status,
+                contains,
+                within,
+            } => {
+                Ok::<_, EngineError>(http::until(url, *status, contains.as_deref(), *within).await)
+            }
+            HealthCheck::Docker { within } => own_healthcheck(engine, ids, *within).await,
+        }
+    });
+    let checks = async {
+        let all = try_join_all(checks).await?;
+        Ok(all.into_iter().collect::<Result<(), String>>())
+    };
+    tokio::select! {
+        biased;
+        verdict = checks => verdict,
+        ended = ended(engine, ids) => ended.map(Err),
+    }
+}
+
+/// Waits until one of the containers has ended, and says how.
+async fn ended(engine: &Docker, ids: &[String]) -> Result<String, EngineError> {
+    if ids.is_empty() {
+        return pending().await;
+    }
+    let mut pause = Pause::new();
+    loop {
+        pause.take().await;
+        if let Err(why) = look(engine, ids).await? {
+            return Ok(why);
+        }
+    }
+}
+
+/// Waits until Docker's own healthcheck says `healthy` of each. `unhealthy` is not the last word before the deadline.
+async fn own_healthcheck(
+    engine: &Docker,
+    ids: &[String],
+    within: Option<Duration>,
+) -> Result<Result<(), String>, EngineError> {
+    let begun = Instant::now();
+    let mut pause = Pause::new();
+    loop {
+        let all = match look(engine, ids).await? {
+            Ok(all) => all,
+            Err(why) => return Ok(Err(why)),
+        };
+        if all.iter().any(|vitals| vitals.health.is_none()) {
+            return Ok(Err("the container has no healthcheck".to_owned()));
+        }
+        let waiting = all
+            .iter()
+            .find(|vitals| !vitals.health.as_ref().is_some_and(vitals::Health::is_good));
+        let Some(waiting) = waiting else {
+            return Ok(Ok(()));
+        };
+        let within = within.unwrap_or(waiting.patience);
+        if begun.elapsed() >= within {
+            return Ok(Err(format!(
+                "not healthy within {} s: {}",
+                within.as_secs(),
+                waiting.last_word()
+            )));
+        }
+        pause.take().await;
+    }
+}
+
+/// Whether the containers go on as they are for `window`: the same start, no restart.
+async fn stays(
+    engine: &Docker,
+    ids: &[String],
+    first: &[Vitals],
+    window: Duration,
+) -> Result<Result<(), String>, EngineError> {
+    let begun = Instant::now();
+    let mut pause = Pause::new();
+    loop {
+        let left = window.saturating_sub(begun.elapsed());
+        tokio::time::sleep(pause.next().min(left)).await;
+        let now = match look(engine, ids).await? {
+            Ok(now) => now,
+            Err(why) => return Ok(Err(why)),
+        };
+        if now
+            .iter()
+            .zip(first)
+            .any(|(now, first)| !now.is_same_run(first))
+        {
+            return Ok(Err("it restarted".to_owned()));
+        }
+        if left.is_zero() {
+            return Ok(Ok(()));
+        }
+    }
+}
+
+/// Pauses that grow.
+struct Pause(Duration);
+
+impl Pause {
+    fn new() -> Self {
+        Self(PAUSE.0)
+    }
+
+    fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (pause * 3 / 2).min(PAUSE.1);
+        pause
+    }
+
+    async fn take(&mut self) {
+        tokio::time::sleep(self.next()).await;
+    }
+}

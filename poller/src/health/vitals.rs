@@ -1,0 +1,188 @@
+//! What an inspected container says about how it is. Pure.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Beyond what the healthcheck's own numbers add up to.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// The signs of life of one container.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Vitals {
+    exists: bool,
+    running: bool,
+    /// Between a crash and the engine's next try.
+    pub(super) restarting: bool,
+    exit_code: i64,
+    out_of_memory: bool,
+    started_at: String,
+    restarts: u64,
+    /// Whether the engine checks it.
+    pub(super) has_healthcheck: bool,
+    /// What that check says.
+    pub(super) health: Option<Health>,
+    /// How long the healthcheck may take to say `healthy`, by its own numbers.
+    pub(super) patience: Duration,
+}
+
+/// What Docker's own healthcheck says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Health {
+    status: String,
+    output: String,
+}
+
+impl Health {
+    pub(super) fn is_good(&self) -> bool {
+        self.status == "healthy"
+    }
+}
+
+impl Vitals {
+    /// Reads `GET /containers/{id}/json`; `None` is a container that does not exist.
+    pub(super) fn read(container: Option<&Value>) -> Self {
+        let at = |path: &str| container.and_then(|container| container.pointer(path));
+        let is = |path: &str| at(path).and_then(Value::as_bool).unwrap_or_default();
+        let text = |path: &str| {
+            at(path)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let status = text("/State/Health/Status");
+        let has_healthcheck = !matches!(status.as_str(), "" | "none");
+        let last = at("/State/Health/Log")
+            .and_then(Value::as_array)
+            .and_then(|log| log.last());
+        let output = last
+            .and_then(|last| last.get("Output")?.as_str())
+            .unwrap_or_default();
+        let health = Health {
+            status,
+            output: output.trim().chars().take(200).collect(),
+        };
+        Self {
+            exists: container.is_some(),
+            running: is("/State/Running"),
+            restarting: is("/State/Restarting"),
+            exit_code: at("/State/ExitCode")
+                .and_then(Value::as_i64)
+                .unwrap_or_default(),
+            out_of_memory: is("/State/OOMKilled"),
+            started_at: text("/State/StartedAt"),
+            restarts: at("/RestartCount")
+                .and_then(Value::as_u64)
+                .unwrap_or_default(),
+            has_healthcheck,
+            health: has_healthcheck.then_some(health),
+            patience: patience(at("/Config/Healthcheck")),
+        }
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&self) -> Option<String> {
+        if !self.exists {
+            return Some("the container was removed".to_owned());
+        }
+        let memory = if self.out_of_memory {
+            ", out of memory"
+        } else {
+            ""
+        };
+        (!self.running && !self.restarting)
+            .then(|| format!("it ended with status {}{memory}", self.exit_code))
+    }
+
+    /// Whether it has run since `before` without a restart.
+    pub(super) fn is_same_run(&self, before: &Self) -> bool {
+        !self.restarting && self.started_at == before.started_at && self.restarts == before.restarts
+    }
+
+    /// The healthcheck's last output.
+    pub(super) fn last_word(&self) -> String {
+        match &self.health {
+            Some(Health { status, output }) if output.is_empty() => status.clone(),
+            Some(Health { status, output }) => format!("{status}: {output}"),
+            None => "no healthcheck".to_owned(),
+        }
+    }
+}
+
+/// `start_period + retries * (interval + timeout)` and a margin; zero and absent mean the engine's defaults
+/// (moby `daemon/health.go`).
+fn patience(healthcheck: Option<&Value>) -> Duration {
+    let number = |field: &str| {
+        healthcheck
+            .and_then(|check| check.get(field)?.as_u64())
+            .filter(|number| *number > 0)
+    };
+    let span = |field: &str, default: u64| {
+        number(field).map_or(Duration::from_secs(default), Duration::from_nanos)
+    };
+    let retries = u32::try_from(number("Retries").unwrap_or(3)).unwrap_or(u32::MAX);
+    let tries = (span("Interval", 30) + span("Timeout", 30)).saturating_mul(retries);
+    span("StartPeriod", 0)
+        .saturating_add(tries)
+        .saturating_add(MARGIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(state: Value) -> Vitals {
+        Vitals::read(Some(&json!({ "State": state, "RestartCount": 0 })))
+    }
+
+    #[test]
+    fn an_exit_says_its_status_and_a_restart_loop_is_not_an_exit() {
+        assert_eq!(read(json!({ "Running": true })).ended(), None);
+        assert_eq!(
+            read(json!({ "Running": true, "Restarting": true })).ended(),
+            None
+        );
+        let ended = read(json!({ "Running": false, "ExitCode": 137, "OOMKilled": true }))
+            .ended()
+            .unwrap();
+        assert_eq!(ended, "it ended with status 137, out of memory");
+        assert_eq!(
+            Vitals::read(None).ended().unwrap(),
+            "the container was removed"
+        );
+    }
+
+    #[test]
+    fn another_start_and_a_restart_are_not_the_same_run() {
+        let first = read(json!({ "Running": true, "StartedAt": "a" }));
+        assert!(first.is_same_run(&first));
+        assert!(!read(json!({ "Running": true, "StartedAt": "b" })).is_same_run(&first));
+        let restarted = Vitals::read(Some(
+            &json!({ "State": { "Running": true, "StartedAt": "a" }, "RestartCount": 1 }),
+        ));
+        assert!(!restarted.is_same_run(&first));
+    }
+
+    #[test]
+    fn the_healthcheck_is_read_with_its_last_output() {
+        let sick = read(
+            json!({ "Running": true, "Health": { "Status": "unhealthy", "Log": [{ "Output": "a" }, { "Output": "boom\n" }] } }),
+        );
+        assert_eq!(sick.last_word(), "unhealthy: boom");
+        assert!(sick.has_healthcheck);
+        assert!(!read(json!({ "Running": true, "Health": { "Status": "none" } })).has_healthcheck);
+        assert!(!read(json!({ "Running": true })).has_healthcheck);
+    }
+
+    #[test]
+    fn patience_follows_the_healthchecks_own_numbers() {
+        assert_eq!(patience(None), Duration::from_secs(190));
+        let check = json!({ "Interval": 1_000_000_000u64, "Timeout": 2_000_000_000u64, "Retries": 4, "StartPeriod": 5_000_000_000u64 });
+        assert_eq!(patience(Some(&check)), Duration::from_secs(5 + 4 * 3 + 10));
+        let odd =
+            json!({ "Interval": u64::MAX, "Retries": u64::MAX, "Timeout": -1, "StartPeriod": "x" });
+        assert!(patience(Some(&odd)) > Duration::from_secs(1));
+    }
+}
