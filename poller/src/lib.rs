@@ -3,8 +3,12 @@
 //! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`); one file for each
 //! outside system acts (`relay_client`, `docker`, `health`, `store`); `daemon` and `cli` tie them together.
 
+pub mod apply;
+pub mod cli;
+pub mod daemon;
 pub mod docker;
 pub mod exit;
+pub mod health;
 pub mod logging;
 pub mod machine;
 pub mod mailbox;

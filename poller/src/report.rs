@@ -89,8 +89,8 @@ fn size(report: &Report) -> usize {
 /// What became of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// Numbers of the reports that the relay has taken.
-    pub taken: Vec<i64>,
+    /// What the relay has taken.
+    pub taken: Vec<Spooled>,
     /// Numbers of the reports that it will never take, and why.
     pub refused: Vec<(i64, String)>,
     /// Why the rest must wait.
@@ -107,7 +107,7 @@ pub fn deliver(
     while let Some(part) = left.pop() {
         let reports: Vec<_> = part.iter().map(|one| &one.report).collect();
         match (send(&reports), part) {
-            (Ok(()), part) => delivery.taken.extend(part.iter().map(|one| one.id)),
+            (Ok(()), part) => delivery.taken.extend_from_slice(part),
             (Err(error), [one]) if error.is_permanent() => {
                 delivery.refused.push((one.id, error.to_string()));
             }

@@ -180,6 +180,6 @@ mod tests {
         let plain = about_service(&service("manual = false"));
         let health = "image = \"ghcr.io/octo-org/web:sha-{short_sha}\"\nhealth = [{ http = \"http://127.0.0.1:8080/health\", contains = \"ok\" }, { docker = true, within = \"1500ms\" }]";
         let full = about_service(&service(health));
-        insta::assert_snapshot!(plain + &full, @"");
+        insta::assert_snapshot!(plain + &full);
     }
 }

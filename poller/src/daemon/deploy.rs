@@ -62,7 +62,7 @@ impl Poller {
         });
         let mut reports = Vec::new();
         for settled in &selection.settled {
-            info!(service = %service.name, intent = %settled.intent, "{}: {}", name(settled.outcome), settled.message);
+            info!(service = %service.name, intent = %settled.intent, "{}: {}", settled.outcome.as_str(), settled.message);
             let attempt = standings
                 .get(&settled.intent)
                 .map_or(1, |standing| standing.attempt);
@@ -257,7 +257,7 @@ fn running(report: &Report, now: Timestamp) -> Option<Running> {
 
 fn log_end(report: &Report) {
     let service = report.service.as_ref().map_or("", |name| name.as_str());
-    let outcome = report.outcome.map_or("", name);
+    let outcome = report.outcome.map_or("", Outcome::as_str);
     match report.outcome {
         Some(Outcome::NeedsOperator) => error!(service, "{outcome}: {}", report.message),
         Some(
@@ -286,24 +286,6 @@ fn cause(intent: &Intent) -> String {
         Source::WorkflowRun(run) => format!("run {} of {}", run.run_number, run.repository),
         Source::Manual { by, .. } => format!("what {by} asked for"),
         Source::Unknown => "an intent".to_owned(),
-    }
-}
-
-/// The outcome's name in the contract.
-pub(super) fn name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Waiting => "waiting",
-        Outcome::Applying => "applying",
-        Outcome::Succeeded => "succeeded",
-        Outcome::Unchanged => "unchanged",
-        Outcome::RolledBack => "rolled_back",
-        Outcome::FailedUntouched => "failed_untouched",
-        Outcome::NeedsOperator => "needs_operator",
-        Outcome::Superseded => "superseded",
-        Outcome::Stale => "stale",
-        Outcome::Expired => "expired",
-        Outcome::Quarantined => "quarantined",
-        Outcome::Refused => "refused",
     }
 }
 

@@ -14,14 +14,23 @@ use crate::{
 /// How soon to ask the hub again for a gap that it did not fill: its requests are limited by the day.
 const HUB_RETRY: Duration = Duration::from_secs(30 * 60);
 
+/// How soon to ask the hub again after it could not answer.
+const HUB_TROUBLE: Duration = Duration::from_secs(2 * 60);
+
 impl Poller {
     /// What to ask the relay for: every channel, from its mark on.
     pub(super) fn asked(&self) -> Result<Vec<ChannelMark>, StoreError> {
         self.asked_for(self.settings.channels())
     }
 
-    /// The same for some channels.
-    pub(super) fn asked_for(&self, channels: Vec<Channel>) -> Result<Vec<ChannelMark>, StoreError> {
+    /// What to ask the hub for now: every channel with a gap that is not to be left alone yet.
+    pub(super) fn gaps(&self) -> Result<Vec<ChannelMark>, StoreError> {
+        let now = Instant::now();
+        let due = self.gaps.iter().filter(|(_, at)| **at <= now);
+        self.asked_for(due.map(|(channel, _)| channel.clone()).collect())
+    }
+
+    fn asked_for(&self, channels: Vec<Channel>) -> Result<Vec<ChannelMark>, StoreError> {
         channels
             .into_iter()
             .map(|channel| {
@@ -31,23 +40,14 @@ impl Poller {
             .collect()
     }
 
-    /// Takes in an answer and returns the channels of which the hub has more.
-    ///
-    /// A channel whose mark did not move on a `fresh` answer is left alone for a while.
-    pub(super) fn take_in(
-        &mut self,
-        polled: Polled,
-        fresh: bool,
-    ) -> Result<Vec<Channel>, StoreError> {
-        let mut gaps = Vec::new();
+    /// Takes in an answer; `fresh` says that it is the hub's.
+    pub(super) fn take_in(&mut self, polled: Polled, fresh: bool) -> Result<(), StoreError> {
         for (channel, news) in polled.channels {
-            if self.settings.channels().contains(&channel)
-                && self.take_in_channel(&channel, news, fresh)?
-            {
-                gaps.push(channel);
+            if self.settings.channels().contains(&channel) {
+                self.take_in_channel(&channel, news, fresh)?;
             }
         }
-        Ok(gaps)
+        Ok(())
     }
 
     fn take_in_channel(
@@ -55,10 +55,10 @@ impl Poller {
         channel: &Channel,
         news: ChannelNews,
         fresh: bool,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(), StoreError> {
         let before = self.store.mark(channel)?;
         if !brings_anything(before, &news) {
-            return Ok(false);
+            return Ok(());
         }
         let known = self.store.intents(channel)?;
         let reading = read(channel, before, &known, news);
@@ -71,12 +71,25 @@ impl Poller {
             info!(%channel, seq = intent.seq, intent = %intent.id, "received");
             self.todo.note_news();
         }
-        let now = Instant::now();
-        if reading.gap && fresh && !moved {
-            warn!(%channel, mark = %reading.mark, "the hub does not have the intents after this mark; asking again later");
-            self.hub_again.insert(channel.clone(), now + HUB_RETRY);
+        if !reading.gap {
+            self.gaps.remove(channel);
+        } else if fresh && !moved {
+            warn!(%channel, mark = %reading.mark, "the hub does not have what came after this mark; asking again later");
+            self.gaps
+                .insert(channel.clone(), Instant::now() + HUB_RETRY);
+        } else {
+            self.gaps
+                .entry(channel.clone())
+                .or_insert_with(Instant::now);
         }
-        let may_ask = self.hub_again.get(channel).is_none_or(|at| *at <= now);
-        Ok(reading.gap && may_ask)
+        Ok(())
+    }
+
+    /// Leaves the gaps alone for a while, since the hub cannot be asked now. What the mailboxes say still counts.
+    pub(super) fn note_hub_trouble(&mut self) {
+        let later = Instant::now() + HUB_TROUBLE;
+        for at in self.gaps.values_mut() {
+            *at = later.max(*at);
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     relay_client::{Deadlines, RelayClient, RelayError},
     report::{Delivery, batch},
     settings::Settings,
-    store::{Store, StoreError},
+    store::{Spooled, Store, StoreError},
 };
 
 mod backoff;
@@ -50,8 +50,8 @@ pub struct Poller {
     interrupted: bool,
     relay: RelayThread,
     todo: Todo,
-    /// Channels with a gap that the hub did not fill, and when to ask it again.
-    hub_again: BTreeMap<Channel, Instant>,
+    /// Channels of which intents are missing, and from when on the hub may be asked for them.
+    gaps: BTreeMap<Channel, Instant>,
     /// What this process has brought about.
     outcomes: Vec<Outcome>,
     /// Whether something could not be done.
@@ -79,7 +79,7 @@ impl Poller {
             engine: Engine::at(docker_host),
             interrupted: false,
             todo: Todo::default(),
-            hub_again: BTreeMap::new(),
+            gaps: BTreeMap::new(),
             outcomes: Vec::new(),
             failed: false,
         })
@@ -114,16 +114,11 @@ impl Poller {
         let mut asked = self.asked()?;
         let mut fresh = false;
         while !asked.is_empty() {
-            let answer = self
-                .relay
-                .poll(asked, fresh)
-                .await
-                .context("the relay thread has ended")?;
-            let gaps = match answer? {
-                Some(polled) => self.take_in(polled, fresh)?,
-                None => Vec::new(),
-            };
-            asked = self.asked_for(gaps)?;
+            let answer = self.relay.poll(asked, fresh).await;
+            if let Some(polled) = answer.context("the relay thread has ended")?? {
+                self.take_in(polled, fresh)?;
+            }
+            asked = self.gaps()?;
             fresh = true;
         }
         Ok(())
@@ -150,9 +145,11 @@ impl Poller {
 
     /// Keeps what became of a batch; returns why the rest must wait.
     fn note_delivery(&mut self, delivery: Delivery) -> Result<Option<RelayError>, StoreError> {
-        self.store.acknowledge(&delivery.taken)?;
-        if !delivery.taken.is_empty() {
-            info!(reports = delivery.taken.len(), "reported");
+        let ids: Vec<_> = delivery.taken.iter().map(|one| one.id).collect();
+        self.store.acknowledge(&ids)?;
+        for Spooled { report, .. } in &delivery.taken {
+            let service = report.service.as_ref().map_or("", |name| name.as_str());
+            info!(service, intent = %report.intent, "reported {}", report.outcome.map_or("", Outcome::as_str));
         }
         for (id, reason) in &delivery.refused {
             warn!("a report is put aside, since the relay will never take it: {reason}");
@@ -241,28 +238,33 @@ impl Poller {
     ) -> Result<(), StoreError> {
         let fresh = std::mem::take(&mut rounds.fresh);
         rounds.polled = true;
-        let retry_after = match answer {
+        match answer {
             Ok(polled) => {
                 if rounds.poll_failures > 0 {
                     info!("the relay answers again");
                 }
                 rounds.poll_failures = 0;
-                let gaps = polled.map_or(Ok(Vec::new()), |polled| self.take_in(polled, fresh))?;
+                polled.map_or(Ok(()), |polled| self.take_in(polled, fresh))?;
+                let gaps = self.gaps()?;
                 if !gaps.is_empty() {
                     rounds.fresh = true;
-                    rounds.polling = Some(self.relay.poll(self.asked_for(gaps)?, true));
-                    return Ok(());
+                    rounds.polling = Some(self.relay.poll(gaps, true));
                 }
-                None
+                rounds.next_poll = Some(Instant::now() + pause(interval, 0, None, jitter()));
             }
             Err(error) => {
-                rounds.poll_failures += 1;
-                warn!("{error}");
-                error.retry_after()
+                self.note_hub_trouble();
+                rounds.poll_failures += u32::from(!fresh);
+                let pause = pause(
+                    interval,
+                    rounds.poll_failures,
+                    error.retry_after(),
+                    jitter(),
+                );
+                warn!("{error}; asking again in {} s", pause.as_secs());
+                rounds.next_poll = Some(Instant::now() + pause);
             }
-        };
-        let pause = pause(interval, rounds.poll_failures, retry_after, jitter());
-        rounds.next_poll = Some(Instant::now() + pause);
+        }
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ impl Host {
 
     fn receive(&mut self, intents: impl IntoIterator<Item = Intent>) -> &mut Self {
         self.intents.extend(intents);
-        self.intents.sort_by_key(|intent| place(intent));
+        self.intents.sort_by_key(place);
         self
     }
 

@@ -87,13 +87,11 @@ impl<'a, 'i> Table<'a, 'i> {
         value: &'a Spanned<DeValue<'i>>,
         reader: &mut Reader<'_>,
     ) -> Result<Self, Told> {
-        match value.get_ref() {
-            DeValue::Table(table) => Ok(Self::new(path, value.span(), table)),
-            other => {
-                let message = format!("expected a table, found {}", described(other));
-                Err(reader.tell(&value.span(), path, message))
-            }
+        if let DeValue::Table(table) = value.get_ref() {
+            return Ok(Self::new(path, value.span(), table));
         }
+        let message = format!("expected a table, found {}", described(value.get_ref()));
+        Err(reader.tell(&value.span(), path, message))
     }
 
     /// Where the table begins.

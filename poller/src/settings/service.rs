@@ -176,14 +176,13 @@ fn health(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Vec<Heal
         return Ok(Vec::new());
     };
     let path = table.path_of("health");
-    let single = std::slice::from_ref(raw);
-    let entries = match raw.get_ref() {
-        DeValue::Array(list) => &**list,
-        DeValue::Table(_) => single,
-        other => {
-            let message = format!("expected [[{path}]], found {}", described(other));
-            return Err(reader.tell(&raw.span(), path, message));
-        }
+    let entries = if let DeValue::Array(list) = raw.get_ref() {
+        &**list
+    } else if let DeValue::Table(_) = raw.get_ref() {
+        std::slice::from_ref(raw)
+    } else {
+        let message = format!("expected [[{path}]], found {}", described(raw.get_ref()));
+        return Err(reader.tell(&raw.span(), path, message));
     };
     let checks: Vec<_> = entries
         .iter()

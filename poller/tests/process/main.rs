@@ -2,6 +2,8 @@
 //!
 //! The relay is a fake on loopback, the engine is not there: whole deploys are the whole-system tests' business.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     fs,
     io::Read,

@@ -117,6 +117,24 @@ impl Outcome {
     pub fn is_terminal(self) -> bool {
         !matches!(self, Self::Waiting | Self::Applying)
     }
+
+    /// The outcome as it is written in a report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Applying => "applying",
+            Self::Succeeded => "succeeded",
+            Self::Unchanged => "unchanged",
+            Self::RolledBack => "rolled_back",
+            Self::FailedUntouched => "failed_untouched",
+            Self::NeedsOperator => "needs_operator",
+            Self::Superseded => "superseded",
+            Self::Stale => "stale",
+            Self::Expired => "expired",
+            Self::Quarantined => "quarantined",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// The last [`MAX_LOG_TAIL`] bytes of `log`, cut at a character.
@@ -131,6 +149,20 @@ pub fn log_tail(log: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outcome_is_called_the_same_in_a_report_and_in_a_log() {
+        for name in [
+            "waiting",
+            "succeeded",
+            "rolled_back",
+            "failed_untouched",
+            "needs_operator",
+        ] {
+            let outcome: Outcome = serde_json::from_value(name.into()).unwrap();
+            assert_eq!(outcome.as_str(), name);
+        }
+    }
 
     #[test]
     fn a_log_tail_is_bounded_and_never_cuts_a_character() {
