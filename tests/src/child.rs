@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -29,17 +29,24 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`, keeping both of its outputs.
+    /// Starts `command`, keeping both of its outputs. Its input is what the caller made it.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn start(name: &str, command: &mut Command) -> Result<Self> {
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let spawned = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
         let mut child = spawned.with_context(|| format!("starting {name}"))?;
         let lines = Arc::new(Mutex::new(Vec::new()));
         keep(child.stdout.take(), &lines);
         keep(child.stderr.take(), &lines);
-        Ok(Self { name: name.to_owned(), child, lines })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            lines,
+        })
     }
 
     /// Its process id.
@@ -47,14 +54,25 @@ impl Process {
         self.child.id()
     }
 
+    /// Its input, once, when it was piped.
+    pub fn stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
     /// Everything that it has printed so far.
     pub fn lines(&self) -> Vec<Line> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// What it has printed so far, as one text.
     pub fn output(&self) -> String {
-        self.lines().into_iter().map(|line| line.text + "\n").collect()
+        self.lines()
+            .into_iter()
+            .map(|line| line.text + "\n")
+            .collect()
     }
 
     /// The first line for which `wanted` says so, waited for.
@@ -62,9 +80,26 @@ impl Process {
     /// # Errors
     /// When it does not come `within` that time, or the process ends without it; with its output.
     pub fn line(&mut self, within: Duration, wanted: impl Fn(&str) -> bool) -> Result<Line> {
+        self.line_after(0, within, wanted)
+    }
+
+    /// As [`Self::line`], beginning behind the first `seen` lines.
+    ///
+    /// # Errors
+    /// As for [`Self::line`].
+    pub fn line_after(
+        &mut self,
+        seen: usize,
+        within: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Line> {
         let name = self.name.clone();
         let found = until(&format!("a line of {name}"), within, || {
-            let found = self.lines().into_iter().find(|line| wanted(&line.text));
+            let found = self
+                .lines()
+                .into_iter()
+                .skip(seen)
+                .find(|line| wanted(&line.text));
             if found.is_none() && self.child.try_wait()?.is_some() {
                 anyhow::bail!("{name} ended early");
             }
@@ -90,7 +125,12 @@ impl Process {
         // By kill(1): std has no signals, and the workspace forbids unsafe code.
         let pid = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status()?;
-        anyhow::ensure!(sent.success(), "{} has ended already:\n{}", self.name, self.output());
+        anyhow::ensure!(
+            sent.success(),
+            "{} has ended already:\n{}",
+            self.name,
+            self.output()
+        );
         Ok(())
     }
 
@@ -116,8 +156,14 @@ fn keep(output: Option<impl Read + Send + 'static>, lines: &Arc<Mutex<Vec<Line>>
     let lines = Arc::clone(lines);
     thread::spawn(move || {
         for text in BufReader::new(output).lines().map_while(Result::ok) {
-            let line = Line { at: Instant::now(), text };
-            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            let line = Line {
+                at: Instant::now(),
+                text,
+            };
+            lines
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(line);
         }
     });
 }

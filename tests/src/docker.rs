@@ -10,9 +10,17 @@ use serde_json::Value;
 /// # Errors
 /// When it fails; with what it said.
 pub fn docker(args: &[&str]) -> Result<String> {
-    let output = Command::new("docker").args(args).output().context("starting docker")?;
+    let output = Command::new("docker")
+        .args(args)
+        .output()
+        .context("starting docker")?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "docker {}: {}", args.join(" "), said.trim());
+    ensure!(
+        output.status.success(),
+        "docker {}: {}",
+        args.join(" "),
+        said.trim()
+    );
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
@@ -22,7 +30,9 @@ pub fn docker(args: &[&str]) -> Result<String> {
 /// When there is none of that name.
 pub fn inspect(name: &str) -> Result<Value> {
     let all: Vec<Value> = serde_json::from_str(&docker(&["inspect", name])?)?;
-    all.into_iter().next().with_context(|| format!("docker inspect {name} was empty"))
+    all.into_iter()
+        .next()
+        .with_context(|| format!("docker inspect {name} was empty"))
 }
 
 /// The names of all containers that carry `label`, running or not, in order.

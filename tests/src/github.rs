@@ -28,12 +28,39 @@ impl Delivery {
     /// # Errors
     /// When the fixture is missing.
     pub fn run(number: u64, sha: &str) -> Result<Self> {
-        let mut body: Value = serde_json::from_str(&fixture("github/workflow_run.completed.json")?)?;
+        let mut body: Value =
+            serde_json::from_str(&fixture("github/workflow_run.completed.json")?)?;
         body["workflow_run"]["id"] = json!(30_433_642 + number);
         body["workflow_run"]["run_number"] = json!(number);
         body["workflow_run"]["head_sha"] = json!(sha);
         let guid = format!("72d3162e-cc78-11e3-81ab-{number:012}");
-        Ok(Self { body, event: "workflow_run".into(), guid })
+        Ok(Self {
+            body,
+            event: "workflow_run".into(),
+            guid,
+        })
+    }
+
+    /// The same run, of another repository.
+    pub fn of(mut self, repository: &str, id: u64) -> Self {
+        self.body["repository"]["full_name"] = json!(repository);
+        self.body["repository"]["id"] = json!(id);
+        for place in ["repository", "head_repository"] {
+            self.body["workflow_run"][place]["full_name"] = json!(repository);
+            self.body["workflow_run"][place]["id"] = json!(id);
+        }
+        self
+    }
+
+    /// What a fixture below `tests/fixtures/github` holds, as the event that its name begins with.
+    ///
+    /// # Errors
+    /// When there is no such fixture.
+    pub fn fixture(name: &str) -> Result<Self> {
+        let body = serde_json::from_str(&fixture(&format!("github/{name}.json"))?)?;
+        let event = name.split('.').next().unwrap_or(name).to_owned();
+        let guid = format!("{name}-72d3162e-cc78-11e3-81ab-4c9367dc0958");
+        Ok(Self { body, event, guid })
     }
 
     /// Sends it to a relay, signed with `secret`.
@@ -55,7 +82,10 @@ impl Delivery {
 }
 
 /// The value of `X-Hub-Signature-256` for a body.
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104, section 2)")]
+#[expect(
+    clippy::expect_used,
+    reason = "HMAC takes a key of any length (RFC 2104, section 2)"
+)]
 pub fn signature(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key length");
     mac.update(body);

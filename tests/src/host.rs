@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use anyhow::{Context, Result};
@@ -23,7 +23,9 @@ impl Host {
     /// # Errors
     /// When the disk does not take them.
     pub fn new(relay: &str, token: &str, services: &str) -> Result<Self> {
-        let host = Self { folder: TempDir::with_prefix("towline-host-")? };
+        let host = Self {
+            folder: TempDir::with_prefix("towline-host-")?,
+        };
         let token_file = host.path("token");
         fs::write(&token_file, token)?;
         fs::set_permissions(&token_file, fs::Permissions::from_mode(0o600))?;
@@ -54,8 +56,13 @@ impl Host {
     pub fn towline(&self, args: &[&str]) -> Result<Command> {
         let mut command = Command::new(place::towline()?);
         command.arg("--config").arg(self.path("towline.toml"));
-        command.arg("--state-dir").arg(self.path("state")).args(args);
-        command.env_remove("TOWLINE_TOKEN").env_remove("CREDENTIALS_DIRECTORY");
+        command
+            .arg("--state-dir")
+            .arg(self.path("state"))
+            .args(args);
+        command
+            .env_remove("TOWLINE_TOKEN")
+            .env_remove("CREDENTIALS_DIRECTORY");
         Ok(command)
     }
 
@@ -64,7 +71,9 @@ impl Host {
     /// # Errors
     /// When it cannot be started.
     pub fn call(&self, args: &[&str]) -> Result<Output> {
-        self.towline(args)?.output().with_context(|| format!("towline {}", args.join(" ")))
+        self.towline(args)?
+            .output()
+            .with_context(|| format!("towline {}", args.join(" ")))
     }
 
     /// Starts `towline run --interval 1s`.
@@ -72,6 +81,7 @@ impl Host {
     /// # Errors
     /// When it cannot be started.
     pub fn run(&self) -> Result<Process> {
-        Process::start("towline", &mut self.towline(&["run", "--interval", "1s"])?)
+        let mut command = self.towline(&["run", "--interval", "1s"])?;
+        Process::start("towline", command.stdin(Stdio::null()))
     }
 }

@@ -61,6 +61,32 @@ pub fn post(url: &str, headers: Headers, body: &[u8]) -> Result<Answer> {
     answer(request.send(body).with_context(|| format!("POST {url}"))?)
 }
 
+/// `POST url` with `body` in chunks, whose length is not told beforehand.
+///
+/// # Errors
+/// When nobody answers.
+pub fn post_chunked(url: &str, headers: Headers, mut body: &[u8]) -> Result<Answer> {
+    let mut request = agent().post(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let sent = request.send(ureq::SendBody::from_reader(&mut body));
+    answer(sent.with_context(|| format!("POST {url}"))?)
+}
+
+/// `PUT url` with `body`.
+///
+/// # Errors
+/// When nobody answers.
+pub fn put(url: &str, body: &[u8]) -> Result<Answer> {
+    answer(
+        agent()
+            .put(url)
+            .send(body)
+            .with_context(|| format!("PUT {url}"))?,
+    )
+}
+
 fn answer(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer> {
     Ok(Answer {
         status: response.status().as_u16(),

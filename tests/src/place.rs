@@ -31,7 +31,11 @@ pub fn towline() -> Result<PathBuf> {
         return Ok(path.into());
     }
     let this = env::current_exe()?;
-    let built = this.ancestors().skip(1).take(2).map(|dir| dir.join("towline"));
+    let built = this
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|dir| dir.join("towline"));
     let built = built.into_iter().find(|path| path.is_file());
     built.context("the towline binary is missing; build it with: cargo build -p towline")
 }
@@ -42,7 +46,9 @@ pub fn towline() -> Result<PathBuf> {
 /// When the program runs outside of it.
 pub fn sandbox(name: &str) -> Result<String> {
     env::var(name).with_context(|| {
-        format!("{name} is not set; run this by `make test` or `make demo`, which start the real parts")
+        format!(
+            "{name} is not set; run this by `make test` or `make demo`, which start the real parts"
+        )
     })
 }
 

@@ -1,0 +1,16 @@
+//! Whole-system tests: the relay in workerd, the real binary, a real engine, a real registry.
+//!
+//! `make test` runs them inside of the sandbox, which has the engine and the registry ready.
+
+mod api;
+mod settings;
+mod storage;
+mod webhook;
+
+use anyhow::{Result, anyhow};
+use towline_tests::relay::{Relay, SHARED};
+
+/// The relay that tests share which neither count nor break anything.
+fn relay() -> Result<&'static Relay> {
+    SHARED.as_ref().map_err(|error| anyhow!("{error:#}"))
+}
