@@ -1,4 +1,4 @@
-//! Choosing for each service and applying what was chosen, one service at a time.
+//! Applying what was chosen and taking interrupted deploys to their end.
 
 use std::time::{Duration, Instant};
 
@@ -6,11 +6,10 @@ use jiff::Timestamp;
 use towline_protocol::{Intent, Outcome, Report, ServiceName, Source};
 use tracing::{error, info, warn};
 
-use super::{Poller, Stop};
+use super::Poller;
 use crate::{
     apply::{Applied, ApplyError, Job, Progress, apply, recover},
     report,
-    select::{Situation, select},
     settings::Service,
     store::{JournalEntry, Running, Standing, StoreError},
 };
@@ -19,70 +18,11 @@ use crate::{
 const IMAGE_RETRY: Duration = Duration::from_secs(10);
 
 /// How soon to try again when the engine cannot be reached.
-const ENGINE_RETRY: Duration = Duration::from_secs(10);
+pub(super) const ENGINE_RETRY: Duration = Duration::from_secs(10);
 
 impl Poller {
-    /// Takes every service with something to do as far as it goes now. Ends early, between services, on `stop`.
-    pub(super) async fn work(&mut self, stop: &Stop) -> Result<(), StoreError> {
-        let now = Instant::now();
-        if self.interrupted && !self.recover().await? {
-            self.todo.hold(now + ENGINE_RETRY);
-            return Ok(());
-        }
-        for service in self.settings.services.clone() {
-            if stop.is_wanted() {
-                return Ok(());
-            }
-            if self.todo.take(&service.name, now) {
-                self.serve(&service).await?;
-            }
-        }
-        for channel in self.settings.channels() {
-            self.store.prune(&channel)?;
-        }
-        Ok(())
-    }
-
-    async fn serve(&mut self, service: &Service) -> Result<(), StoreError> {
-        if let Some(intent) = self.store.blocked(&service.name)? {
-            warn!(service = %service.name, %intent, "an operator is needed since this intent; then run: towline resolve {}", service.name);
-            return Ok(());
-        }
-        let standings = self.store.standings(&service.name)?;
-        let seen = self.store.seen(&service.name)?;
-        let intents = self.store.intents(&service.rule.channel)?;
-        let now = Timestamp::now();
-        let selection = select(&Situation {
-            host: &self.host,
-            service,
-            intents: &intents,
-            standings: &standings,
-            seen: seen.as_ref(),
-            now,
-        });
-        let mut reports = Vec::new();
-        for settled in &selection.settled {
-            info!(service = %service.name, intent = %settled.intent, "{}: {}", settled.outcome.as_str(), settled.message);
-            let attempt = standings
-                .get(&settled.intent)
-                .map_or(1, |standing| standing.attempt);
-            reports.push(report::of_settled(settled, &service.name, attempt, now));
-            self.outcomes.push(settled.outcome);
-        }
-        if seen.as_ref() != Some(&selection.seen) || !reports.is_empty() {
-            self.store
-                .settle(&service.name, &selection.seen, &reports)?;
-        }
-        match selection.apply {
-            Some(intent) => {
-                self.deploy(service, &intent, standings.get(&intent.id))
-                    .await
-            }
-            None => Ok(()),
-        }
-    }
-
-    async fn deploy(
+    /// Applies `intent`; `standing` is how the last try stands, when it waits.
+    pub(super) async fn deploy(
         &mut self,
         service: &Service,
         intent: &Intent,
@@ -97,7 +37,7 @@ impl Poller {
                 .sha
                 .as_ref()
                 .map_or("none", |sha| sha.short());
-            info!(service = %name, seq = intent.seq, sha, intent = %intent.id, "picked up {}", cause(intent));
+            info!(service = %name, seq = intent.seq, sha = %sha, intent = %intent.id, "picked up {}", cause(intent));
         }
         let job = Job {
             service,
@@ -259,14 +199,14 @@ fn log_end(report: &Report) {
     let service = report.service.as_ref().map_or("", |name| name.as_str());
     let outcome = report.outcome.map_or("", Outcome::as_str);
     match report.outcome {
-        Some(Outcome::NeedsOperator) => error!(service, "{outcome}: {}", report.message),
+        Some(Outcome::NeedsOperator) => error!(service = %service, "{outcome}: {}", report.message),
         Some(
             Outcome::RolledBack
             | Outcome::FailedUntouched
             | Outcome::Quarantined
             | Outcome::Refused,
         ) => {
-            warn!(service, "{outcome}: {}", report.message);
+            warn!(service = %service, "{outcome}: {}", report.message);
         }
         Some(
             Outcome::Waiting
@@ -277,7 +217,7 @@ fn log_end(report: &Report) {
             | Outcome::Stale
             | Outcome::Expired,
         )
-        | None => info!(service, "{outcome}: {}", report.message),
+        | None => info!(service = %service, "{outcome}: {}", report.message),
     }
 }
 

@@ -1,12 +1,9 @@
 //! The loop: fetch, take in, apply, report. One tokio thread, beside the thread in which the relay client blocks.
 //!
-//! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch` and
-//! `deploy` carry it out, `todo` and `backoff` say when.
+//! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
+//! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use anyhow::Context;
 use tokio::sync::oneshot;
@@ -22,22 +19,20 @@ use crate::{
 };
 
 mod backoff;
+mod choose;
 mod deploy;
 mod engine;
 mod fetch;
 mod relay_thread;
+mod run;
 mod stop;
 mod todo;
 
 pub use stop::Stop;
 
-use backoff::pause;
 use engine::Engine;
-use relay_thread::{Polling, RelayThread};
+use relay_thread::RelayThread;
 use todo::Todo;
-
-/// How soon to try again what the disk or the engine refused.
-const LOCAL_RETRY: Duration = Duration::from_secs(10);
 
 /// Everything that the loop works with.
 #[derive(Debug)]
@@ -149,190 +144,13 @@ impl Poller {
         self.store.acknowledge(&ids)?;
         for Spooled { report, .. } in &delivery.taken {
             let service = report.service.as_ref().map_or("", |name| name.as_str());
-            info!(service, intent = %report.intent, "reported {}", report.outcome.map_or("", Outcome::as_str));
+            info!(service = %service, intent = %report.intent, "reported {}", report.outcome.map_or("", Outcome::as_str));
         }
         for (id, reason) in &delivery.refused {
             warn!("a report is put aside, since the relay will never take it: {reason}");
             self.store.park(*id, reason)?;
         }
         Ok(delivery.trouble)
-    }
-
-    /// Fetches, applies and reports until `stop`.
-    ///
-    /// # Errors
-    /// When the state is damaged. Everything else is told in the log and tried again.
-    pub async fn run(mut self, interval: Duration, mut stop: Stop) -> anyhow::Result<Ending> {
-        info!(host = %self.host, relay = %self.settings.relay.url, services = self.settings.services.len(), "running");
-        while !self.recover_or_tell().await? {
-            if rest(&mut stop, LOCAL_RETRY).await {
-                return Ok(Ending::Done);
-            }
-        }
-        let mut rounds = Rounds::default();
-        while !stop.is_wanted() {
-            if let Err(error) = self.round(&mut rounds, interval, &mut stop).await {
-                survivable(&error).map_err(|()| error)?;
-                rounds.hold(LOCAL_RETRY);
-                if rest(&mut stop, LOCAL_RETRY).await {
-                    break;
-                }
-            }
-        }
-        info!("stopped");
-        Ok(Ending::Done)
-    }
-
-    async fn recover_or_tell(&mut self) -> Result<bool, StoreError> {
-        match self.recover().await {
-            Ok(done) => Ok(done),
-            Err(error) => survivable(&error).map_err(|()| error).map(|()| false),
-        }
-    }
-
-    /// Does what is due and waits for what comes next.
-    async fn round(
-        &mut self,
-        rounds: &mut Rounds,
-        interval: Duration,
-        stop: &mut Stop,
-    ) -> Result<(), StoreError> {
-        let now = Instant::now();
-        let names = || self.settings.services.iter().map(|service| &service.name);
-        if self.todo.pause(names(), now) == Some(Duration::ZERO) && rounds.polled {
-            self.work(stop).await?;
-        }
-        let now = Instant::now();
-        if rounds.polling.is_none() && rounds.next_poll.is_none_or(|at| at <= now) {
-            rounds.polling = Some(self.relay.poll(self.asked()?, false));
-        }
-        if rounds.sending.is_none() && rounds.next_send.is_none_or(|at| at <= now) {
-            rounds.sending = self.send()?;
-        }
-        let names = || self.settings.services.iter().map(|service| &service.name);
-        let wake = rounds.wake(now, self.todo.pause(names(), now).filter(|_| rounds.polled));
-        tokio::select! {
-            () = stop.wanted() => {}
-            () = tokio::time::sleep(wake) => {}
-            answer = reply(&mut rounds.polling) => self.note_answer(rounds, answer, interval)?,
-            delivery = reply(&mut rounds.sending) => {
-                if let Some(trouble) = self.note_delivery(delivery)? {
-                    rounds.send_failures += 1;
-                    let pause = pause(interval, rounds.send_failures, trouble.retry_after(), jitter());
-                    rounds.next_send = Some(Instant::now() + pause);
-                    warn!("reports are kept, trying again in {} s: {trouble}", pause.as_secs());
-                } else {
-                    rounds.send_failures = 0;
-                    rounds.next_send = None;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn note_answer(
-        &mut self,
-        rounds: &mut Rounds,
-        answer: Polling,
-        interval: Duration,
-    ) -> Result<(), StoreError> {
-        let fresh = std::mem::take(&mut rounds.fresh);
-        rounds.polled = true;
-        match answer {
-            Ok(polled) => {
-                if rounds.poll_failures > 0 {
-                    info!("the relay answers again");
-                }
-                rounds.poll_failures = 0;
-                polled.map_or(Ok(()), |polled| self.take_in(polled, fresh))?;
-                let gaps = self.gaps()?;
-                if !gaps.is_empty() {
-                    rounds.fresh = true;
-                    rounds.polling = Some(self.relay.poll(gaps, true));
-                }
-                rounds.next_poll = Some(Instant::now() + pause(interval, 0, None, jitter()));
-            }
-            Err(error) => {
-                self.note_hub_trouble();
-                rounds.poll_failures += u32::from(!fresh);
-                let pause = pause(
-                    interval,
-                    rounds.poll_failures,
-                    error.retry_after(),
-                    jitter(),
-                );
-                warn!("{error}; asking again in {} s", pause.as_secs());
-                rounds.next_poll = Some(Instant::now() + pause);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What is under way with the relay, and when to ask again.
-#[derive(Debug, Default)]
-struct Rounds {
-    /// Whether the first poll is over, so that a host which comes back applies the newest intent, not the last one
-    /// that it heard of.
-    polled: bool,
-    polling: Option<oneshot::Receiver<Polling>>,
-    /// Whether the poll under way asks the hub.
-    fresh: bool,
-    next_poll: Option<Instant>,
-    poll_failures: u32,
-    sending: Option<oneshot::Receiver<Delivery>>,
-    next_send: Option<Instant>,
-    send_failures: u32,
-}
-
-impl Rounds {
-    /// How long nothing is due; `work` is when a service is.
-    fn wake(&self, now: Instant, work: Option<Duration>) -> Duration {
-        let until = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(now));
-        let poll = until(self.next_poll).filter(|_| self.polling.is_none());
-        let send = until(self.next_send).filter(|_| self.sending.is_none());
-        let soonest = [poll, send, work].into_iter().flatten().min();
-        soonest.unwrap_or(Duration::from_secs(60 * 60))
-    }
-
-    fn hold(&mut self, pause: Duration) {
-        let until = Instant::now() + pause;
-        self.next_send = Some(self.next_send.map_or(until, |at| at.max(until)));
-    }
-}
-
-/// The answer of a job under way; never, when there is none.
-async fn reply<T>(job: &mut Option<oneshot::Receiver<T>>) -> T {
-    if let Some(receiver) = job
-        && let Ok(answer) = receiver.await
-    {
-        *job = None;
-        return answer;
-    }
-    std::future::pending().await
-}
-
-/// Waits for `pause`, or less when the process should end, and says whether it should.
-async fn rest(stop: &mut Stop, pause: Duration) -> bool {
-    tokio::select! {
-        () = stop.wanted() => true,
-        () = tokio::time::sleep(pause) => false,
-    }
-}
-
-/// Tells an error of the store in the log if it may pass by itself, such as a full disk.
-fn survivable(error: &StoreError) -> Result<(), ()> {
-    match error {
-        StoreError::Sql(_) | StoreError::Io { .. } => {
-            error!(
-                "{error}; nothing is done without a record, trying again in {} s",
-                LOCAL_RETRY.as_secs()
-            );
-            Ok(())
-        }
-        StoreError::Locked { .. } | StoreError::Newer { .. } | StoreError::Corrupt { .. } => {
-            Err(())
-        }
     }
 }
 

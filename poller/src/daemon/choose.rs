@@ -1,0 +1,76 @@
+//! Choosing for each service, one at a time.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use super::{Poller, Stop, deploy::ENGINE_RETRY};
+use crate::{
+    report,
+    select::{Situation, select},
+    settings::Service,
+    store::StoreError,
+};
+
+impl Poller {
+    /// Takes every service with something to do as far as it goes now. Ends early, between services, on `stop`.
+    pub(super) async fn work(&mut self, stop: &Stop) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if self.interrupted && !self.recover().await? {
+            self.todo.hold(now + ENGINE_RETRY);
+            return Ok(());
+        }
+        for service in self.settings.services.clone() {
+            if stop.is_wanted() {
+                return Ok(());
+            }
+            if self.todo.take(&service.name, now) {
+                self.serve(&service).await?;
+            }
+        }
+        for channel in self.settings.channels() {
+            self.store.prune(&channel)?;
+        }
+        Ok(())
+    }
+
+    async fn serve(&mut self, service: &Service) -> Result<(), StoreError> {
+        if let Some(intent) = self.store.blocked(&service.name)? {
+            warn!(service = %service.name, %intent, "an operator is needed since this intent; then run: towline resolve {}", service.name);
+            return Ok(());
+        }
+        let standings = self.store.standings(&service.name)?;
+        let seen = self.store.seen(&service.name)?;
+        let intents = self.store.intents(&service.rule.channel)?;
+        let now = Timestamp::now();
+        let selection = select(&Situation {
+            host: &self.host,
+            service,
+            intents: &intents,
+            standings: &standings,
+            seen: seen.as_ref(),
+            now,
+        });
+        let mut reports = Vec::new();
+        for settled in &selection.settled {
+            info!(service = %service.name, intent = %settled.intent, "{}: {}", settled.outcome.as_str(), settled.message);
+            let attempt = standings
+                .get(&settled.intent)
+                .map_or(1, |standing| standing.attempt);
+            reports.push(report::of_settled(settled, &service.name, attempt, now));
+            self.outcomes.push(settled.outcome);
+        }
+        if seen.as_ref() != Some(&selection.seen) || !reports.is_empty() {
+            self.store
+                .settle(&service.name, &selection.seen, &reports)?;
+        }
+        match selection.apply {
+            Some(intent) => {
+                self.deploy(service, &intent, standings.get(&intent.id))
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+}
