@@ -17,7 +17,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde::Serialize;
-use towline_protocol::{Channel, Mailbox};
+use towline_protocol::Channel;
 use worker::{
     Delay, DurableObject, Env, Request, Response, State, Storage, console_error, durable_object,
     wasm_bindgen,
@@ -165,11 +165,9 @@ impl Parts {
             return Ok(numbers.epoch);
         }
         let left_behind = self.mailboxes.get(channel).await?;
-        let left_behind: Option<Mailbox> = left_behind
-            .map(|value| serde_json::from_str(&value).map_err(failed))
-            .transpose()?;
-        let created = self.store.created_ms();
-        Ok(mailbox::first_epoch(created, left_behind.as_ref()))
+        let left_behind = left_behind.map(|value| serde_json::from_str(&value));
+        let left_behind = left_behind.transpose().map_err(failed)?;
+        Ok(mailbox::first_epoch(self.store.created_ms(), left_behind))
     }
 
     /// Brings a channel's mailbox in KV up to date, unless a put of it is in flight: that one looks

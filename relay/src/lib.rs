@@ -81,7 +81,12 @@ async fn deliver(request: &mut Request, env: &Env) -> Answer {
         }
         Err(refusal) => {
             let (status, why) = (refusal.status(), refusal.for_the_log());
-            console_log!("delivery {delivery:?} {event:?}: {status}: {why}");
+            let line = format!("delivery {delivery:?} {event:?}: {status}: {why}");
+            if status >= 500 {
+                console_error!("{line}");
+            } else {
+                console_log!("{line}");
+            }
             Answer::from(&refusal)
         }
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use towline_protocol::{Intent, MAILBOX_WINDOW, MAX_ANSWER, Mailbox, Mark, Polled};
 
 /// The shortest time between two puts of one key: KV takes one write a second
@@ -44,9 +45,16 @@ pub fn compose(numbers: Numbers, newest_first: Vec<Intent>, now: Timestamp) -> M
 ///
 /// It is the hub's creation time, unless the mailbox was left by another hub with as high an epoch:
 /// then it is one more, so that pollers do not take the new numbers for stale ones.
-pub fn first_epoch(hub_created_ms: u64, left_behind: Option<&Mailbox>) -> u64 {
+pub fn first_epoch(hub_created_ms: u64, left_behind: Option<LeftBehind>) -> u64 {
     let above = left_behind.map_or(0, |mailbox| mailbox.epoch.saturating_add(1));
     hub_created_ms.max(above)
+}
+
+/// A mailbox of another hub, maybe of another version's: only its epoch is of interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct LeftBehind {
+    /// The epoch that pollers may have seen.
+    pub epoch: u64,
 }
 
 /// The `seq` above which a channel's intents are news to an asker; `None` when none can be, because
@@ -150,13 +158,10 @@ mod tests {
     #[test]
     fn a_first_epoch_is_above_what_another_hub_left_behind() {
         assert_eq!(first_epoch(100, None), 100);
-        let left = |epoch| Mailbox {
-            epoch,
-            ..mailbox(1)
-        };
-        assert_eq!(first_epoch(100, Some(&left(7))), 100);
-        assert_eq!(first_epoch(100, Some(&left(100))), 101);
-        assert_eq!(first_epoch(100, Some(&left(5000))), 5001);
+        let left = |epoch| Some(LeftBehind { epoch });
+        assert_eq!(first_epoch(100, left(7)), 100);
+        assert_eq!(first_epoch(100, left(100)), 101);
+        assert_eq!(first_epoch(100, left(5000)), 5001);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn demand(claims: &Claims, role: Role) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::Forbidden(format!(
-        "this needs a {role} token, and {:?} is a {} token",
+        "this needs the role {role}; the token of {:?} has the role {}",
         claims.name.as_str(),
         claims.role
     )))
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_role_and_a_channel_that_are_not_allowed_are_named() {
         let operator = demand(&host("pi"), Role::Operator).unwrap_err();
-        assert!(operator.to_string().contains("operator token"));
+        assert!(operator.to_string().contains("the role operator"));
         let channel = demand_channel(&host("pi"), &"other/web".parse().unwrap()).unwrap_err();
         assert!(channel.to_string().contains("\"other/web\""));
         assert_eq!((operator.status(), channel.status()), (403, 403));
