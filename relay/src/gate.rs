@@ -4,7 +4,6 @@
 //! reason that GitHub's delivery page then shows. The order of runs and sameness are not the gate's:
 //! the host orders runs, the hub's dedupe key decides sameness.
 
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, Glob, Revision, RunSource, Source};
 
@@ -35,7 +34,7 @@ pub struct Gate {
     workflows: Vec<Glob>,
     branches: Vec<Glob>,
     run_events: Vec<Glob>,
-    expires_in: Option<SignedDuration>,
+    expires_in: Option<u32>,
 }
 
 /// A kind of event that can be a source of intents.
@@ -69,8 +68,8 @@ pub struct Candidate {
     pub dedupe_key: String,
     /// The stream that it belongs to.
     pub channel: Channel,
-    /// How long after its creation it is too late.
-    pub expires_in: Option<SignedDuration>,
+    /// How many seconds after its creation it is too late.
+    pub expires_in: Option<u32>,
     /// What caused it.
     pub source: Source,
     /// The commit that it names.
@@ -105,14 +104,14 @@ impl SourceKind {
 }
 
 impl Gate {
-    /// Puts a gate together; an empty list means the contract's default for it.
+    /// Puts a gate together; an empty list means the contract's default for it, `expires_in` is in seconds.
     pub fn new(
         mut sources: Vec<SourceKind>,
         repositories: Vec<Glob>,
         workflows: Vec<Glob>,
         branches: Vec<Glob>,
         mut run_events: Vec<Glob>,
-        expires_in: Option<SignedDuration>,
+        expires_in: Option<u32>,
     ) -> Self {
         if sources.is_empty() {
             sources.push(SourceKind::WorkflowRun);

@@ -4,7 +4,6 @@
 //! need, so that `/health` works without any. The raw values come in through [`Vars`], because only
 //! the shell can see the Worker's environment.
 
-use jiff::SignedDuration;
 use serde::Deserialize;
 use thiserror::Error;
 use towline_protocol::{Glob, Revocations, Secret, TokenKey};
@@ -156,26 +155,23 @@ fn source(name: &str) -> Result<SourceKind, String> {
     })
 }
 
-/// A whole number and a unit: `90s`, `30m`, `24h` or `7d`.
-fn duration(text: &str) -> Result<SignedDuration, String> {
+/// A whole number and a unit, `90s`, `30m`, `24h` or `7d`, in seconds.
+fn duration(text: &str) -> Result<u32, String> {
+    const LIMIT: u32 = 366 * 86_400;
     let text = text.trim();
     let split = text.len().saturating_sub(1);
     let parsed = text.split_at_checked(split).and_then(|(number, unit)| {
-        let seconds: i64 = match unit {
+        let seconds = match unit {
             "s" => 1,
             "m" => 60,
             "h" => 3600,
             "d" => 86_400,
             _ => return None,
         };
-        let number = number.parse::<u32>().ok().filter(|number| *number > 0)?;
-        Some(SignedDuration::from_secs(
-            i64::from(number).saturating_mul(seconds),
-        ))
+        number.parse::<u32>().ok()?.checked_mul(seconds)
     });
-    let limit = SignedDuration::from_hours(24 * 366);
     parsed
-        .filter(|duration| *duration <= limit)
+        .filter(|seconds| (1..=LIMIT).contains(seconds))
         .ok_or_else(|| format!("expires_in is {text:?}; use 90s, 30m, 24h or 7d, at most 366d"))
 }
 

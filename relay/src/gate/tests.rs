@@ -359,7 +359,7 @@ fn the_gates_expiry_goes_with_the_candidate() {
             .decide(&fixture!("completed"))
             .unwrap(),
     );
-    assert_eq!(candidate.expires_in, Some(SignedDuration::from_mins(30)));
+    assert_eq!(candidate.expires_in, Some(30 * 60));
 }
 
 #[test]

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use towline_protocol::{
     Channel, ChannelNews, Intent, IntentId, MAILBOX_WINDOW, Mailbox, Mark, Polled,
 };
@@ -251,7 +251,9 @@ impl Store {
 }
 
 fn numbered(candidate: Candidate, epoch: u64, seq: u64, now: Timestamp) -> Intent {
-    let expires_in = candidate.expires_in;
+    let expires_in = candidate
+        .expires_in
+        .map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
     Intent {
         id: IntentId::of_key(&candidate.dedupe_key),
         channel: candidate.channel,
