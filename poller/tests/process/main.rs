@@ -296,6 +296,28 @@ fn an_engine_that_is_down_costs_no_intent() {
 }
 
 #[test]
+fn the_hub_is_asked_for_a_gap_and_when_it_cannot_answer_the_mailbox_still_counts() {
+    let relay = Relay::start();
+    let host = Host::new(relay.port, "manual = false");
+    assert_eq!(host.once().0, 0);
+    relay.change(|state| state.intents = news(&[manual(3)]));
+    let (status, log) = host.once();
+    assert_eq!(status, 3, "{log}");
+    assert!(log.contains("cannot serve now (503)"), "{log}");
+    assert_eq!(relay.outcomes().len(), 1);
+    relay.change(|state| state.fresh = news(&[manual(1), manual(2), manual(3)]));
+    assert_eq!(host.once().0, 3);
+    assert_eq!(relay.outcomes().len(), 3);
+    relay.change(|state| state.polls = 0);
+    assert_eq!(host.once().0, 0);
+    assert_eq!(
+        relay.change(|state| state.polls),
+        1,
+        "no gap is left to ask for"
+    );
+}
+
+#[test]
 fn reports_are_kept_while_the_relay_takes_none_and_one_that_it_never_takes_blocks_nothing() {
     let relay = Relay::start();
     relay.change(|state| {

@@ -16,6 +16,8 @@ type Answer = (&'static str, &'static str, String);
 pub(crate) struct State {
     /// The answer to every `GET /v1/intents`.
     pub(crate) intents: Answer,
+    /// The answer to those of them that ask the hub.
+    pub(crate) fresh: Answer,
     /// The answer to every `POST /v1/reports`.
     pub(crate) reports: Answer,
     /// The reports that came, in order.
@@ -37,6 +39,11 @@ impl Relay {
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(Mutex::new(State {
             intents: news(&[]),
+            fresh: (
+                "503 Service Unavailable",
+                "application/json",
+                "{}".to_owned(),
+            ),
             reports: ("202 Accepted", "application/json", "{}".to_owned()),
             heard: vec![],
             polls: 0,
@@ -79,7 +86,11 @@ impl Relay {
                 state.reports.clone()
             } else {
                 state.polls += 1;
-                state.intents.clone()
+                if line.contains("fresh=1") {
+                    state.fresh.clone()
+                } else {
+                    state.intents.clone()
+                }
             }
         });
         let head = format!(
