@@ -1,6 +1,6 @@
 //! The machine's calls, made to the engine. Each may be made twice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -8,11 +8,15 @@ use super::drive::Drive;
 use crate::{
     docker::EngineError,
     health,
-    machine::{Action, Deploy, Event, TagMove},
+    machine::{Action, Deploy, Event, State, TagMove},
     reference::Reference,
     settings::HealthCheck,
     spec::DEPLOY_LABEL,
 };
+
+/// For how long, and how often, the old version's start is tried again.
+const START_AGAIN: Duration = Duration::from_secs(10);
+const START_PAUSE: Duration = Duration::from_millis(500);
 
 /// What came of a call, and the container's output where the call was to read it.
 pub(super) struct Acted {
@@ -38,6 +42,7 @@ pub(super) async fn act(
         Action::SetPolicy { id, policy } => done(with.engine.set_policy(id, policy).await),
         Action::Stop { id } => done(with.engine.stop(id, grace(with)).await),
         Action::Rename { id, to } => done(with.engine.rename(id, to).await),
+        Action::Start { id } if is_back(deploy) => start_patiently(with, id).await,
         Action::Start { id } => done(with.engine.start(id).await),
         Action::Gate { ids } => gate(with, ids).await,
         Action::Verify { members } => verify(with, deploy, members).await,
@@ -68,6 +73,23 @@ fn event(result: Result<Event, EngineError>) -> Result<Event, EngineError> {
         Err(refused) => Ok(Event::Failed {
             why: refused.to_string(),
         }),
+    }
+}
+
+fn is_back(deploy: &Deploy) -> bool {
+    matches!(deploy.state, State::RollingBack { .. })
+}
+
+/// The old version is worth more than one try: the failed one's port may be free a moment later only.
+async fn start_patiently(with: &Drive<'_>, id: &str) -> Result<Event, EngineError> {
+    let begun = Instant::now();
+    loop {
+        match with.engine.start(id).await {
+            Err(EngineError::Refused { .. }) if begun.elapsed() < START_AGAIN => {
+                tokio::time::sleep(START_PAUSE).await;
+            }
+            other => return done(other),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ use crate::spec::CreateRequest;
 const STOP_MARGIN: Duration = Duration::from_secs(60);
 /// How often a removal that is under way is looked at, and how many times.
 const REMOVAL: (Duration, u32) = (Duration::from_millis(200), 150);
+/// How soon a refused update is tried again, and how many times.
+const UPDATES: (Duration, u32) = (Duration::from_millis(100), 20);
 /// How many containers are inspected at once.
 const INSPECTS: usize = 8;
 /// How long a log may take that does not end.
@@ -150,14 +152,24 @@ impl Docker {
 
     /// Sets a container's restart policy.
     ///
+    /// An engine also refuses this, for a moment, of a container that ends right then: one that crashes again and
+    /// again would never get its fix.
+    ///
     /// # Errors
     /// See [`EngineError`].
     pub async fn set_policy(&self, id: &str, policy: &Value) -> Result<(), EngineError> {
         let body = json!({ "RestartPolicy": policy });
-        self.raw
-            .post(&format!("/containers/{id}/update"), &body, TIMEOUT)
-            .await
-            .map(drop)
+        let path = format!("/containers/{id}/update");
+        let mut tries = UPDATES.1;
+        loop {
+            match self.raw.post(&path, &body, TIMEOUT).await {
+                Err(EngineError::Refused { status: 500, .. }) if tries > 0 => {
+                    tries -= 1;
+                    tokio::time::sleep(UPDATES.0).await;
+                }
+                other => return other.map(drop),
+            }
+        }
     }
 
     /// Removes a stopped container, never its volumes, and waits until it is gone.

@@ -1,0 +1,227 @@
+//! A service of a test's own: its container, images and port on the sandbox's engine, and deploys to it.
+
+use std::{env, net::TcpListener, path::Path, process::Command};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use towline::{
+    apply::{Applied, Job, Progress, apply},
+    docker::Docker,
+    settings::{Service, Settings},
+    store::Store,
+};
+use towline_protocol::{Image, Intent, Revision, Source};
+
+/// One service on the engine. What it made is removed at the end, so that tests do not wait for each other's ports.
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    pub(crate) port: u16,
+    pub(crate) docker: Docker,
+    pub(crate) store: Store,
+    pub(crate) told: Vec<Progress>,
+    deploys: u32,
+    _state: TempDir,
+}
+
+impl Scene {
+    /// A scene in which everything is called `name`.
+    pub(crate) async fn new(name: &'static str) -> Self {
+        let host = required("DOCKER_HOST");
+        let state = tempfile::tempdir().unwrap();
+        Self {
+            name,
+            port: TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port(),
+            docker: Docker::connect(Some(&host)).await.unwrap(),
+            store: Store::open(state.path()).unwrap(),
+            told: Vec::new(),
+            deploys: 0,
+            _state: state,
+        }
+    }
+
+    /// Pushes an image of the toy service; returns its digest.
+    pub(crate) fn push(&self, version: &str, mode: &str, instructions: &[&str]) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/toy/push");
+        let output = Command::new(script)
+            .args([self.name, version, mode])
+            .args(instructions)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "push: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let reference = String::from_utf8(output.stdout).unwrap();
+        reference.trim().split_once('@').unwrap().1.to_owned()
+    }
+
+    /// The service's repository at `tag`.
+    pub(crate) fn image(&self, tag: &str) -> String {
+        format!("{}/{}:{tag}", required("TOWLINE_TEST_REGISTRY"), self.name)
+    }
+
+    /// Pushes a version and lets the tag `live`, which the container is made with, lead to it in the registry.
+    pub(crate) fn release(&self, version: &str, mode: &str, instructions: &[&str]) -> String {
+        const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+        let digest = self.push(version, mode, instructions);
+        let registry = required("TOWLINE_TEST_REGISTRY");
+        let manifest = |tag: &str| format!("http://{registry}/v2/{}/manifests/{tag}", self.name);
+        let mut pushed = ureq::get(manifest(version))
+            .header("Accept", MANIFEST)
+            .call()
+            .unwrap();
+        let pushed = pushed.body_mut().read_to_vec().unwrap();
+        ureq::put(manifest("live"))
+            .header("Content-Type", MANIFEST)
+            .send(&pushed)
+            .unwrap();
+        digest
+    }
+
+    /// Runs the container from `live`, with the service's port published and further arguments.
+    pub(crate) fn run(&self, arguments: &[&str]) {
+        let publish = format!("127.0.0.1:{}:8080", self.port);
+        let mut all = vec![
+            "run",
+            "--detach",
+            "--name",
+            self.name,
+            "--publish",
+            &publish,
+        ];
+        all.extend(arguments);
+        let image = self.image("live");
+        all.push(&image);
+        docker(&all);
+    }
+
+    /// The service, with these lines behind its name in the host's file.
+    pub(crate) fn service(&self, lines: &str) -> Service {
+        let name = self.name;
+        let text = format!(
+            "[relay]\nurl = \"http://127.0.0.1:1\"\ntoken_file = \"/nowhere\"\n\
+             [service.{name}]\nrepository = \"octo-org/{name}\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\n\
+             docker = {{ container = \"{name}\" }}\n{lines}"
+        );
+        Settings::parse(&text, "towline.toml")
+            .unwrap()
+            .services
+            .remove(0)
+    }
+
+    /// The service with an HTTP check for a good answer that names `version`.
+    pub(crate) fn checked(&self, version: &str) -> Service {
+        let (name, port) = (self.name, self.port);
+        self.service(&format!(
+            "[[service.{name}.health]]\nhttp = \"http://127.0.0.1:{port}/\"\ncontains = \"toy {version} \"\nwithin = \"5s\"\n"
+        ))
+    }
+
+    /// Deploys to the service whatever an intent without an image asks for.
+    pub(crate) async fn deploy(&mut self, service: &Service) -> Applied {
+        self.deploy_image(service, None).await
+    }
+
+    /// Deploys an image that the intent names. Deploys are numbered from 00000001.
+    pub(crate) async fn deploy_image(
+        &mut self,
+        service: &Service,
+        image: Option<Image>,
+    ) -> Applied {
+        let intent = intent(image);
+        self.deploys += 1;
+        let deploy = format!("{:08x}", self.deploys);
+        let job = Job {
+            service,
+            intent: &intent,
+            attempt: 1,
+            deploy,
+        };
+        let told = &mut self.told;
+        apply(&self.docker, &mut self.store, &job, &mut |progress| {
+            told.push(progress)
+        })
+        .await
+        .unwrap()
+    }
+
+    /// What `docker inspect` says of the container that has the service's name.
+    pub(crate) fn inspect(&self) -> Value {
+        inspect(self.name)
+    }
+
+    /// The names of all containers that begin with the service's.
+    pub(crate) fn containers(&self) -> Vec<String> {
+        let filter = format!("name=^{}", self.name);
+        let names = docker(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]);
+        names.lines().map(str::to_owned).collect()
+    }
+
+    /// What the service answers.
+    pub(crate) fn get(&self) -> Option<String> {
+        let mut answer = ureq::get(format!("http://127.0.0.1:{}/", self.port))
+            .call()
+            .ok()?;
+        answer.body_mut().read_to_string().ok()
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        for name in self.containers() {
+            Command::new("docker")
+                .args(["rm", "--force", &name])
+                .output()
+                .ok();
+        }
+    }
+}
+
+pub(crate) fn required(variable: &str) -> String {
+    env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} is not set: run this by `make test`, or behind `tests/setup/sandbox`, which starts an engine and a registry")
+    })
+}
+
+/// Runs the `docker` command, which must succeed.
+pub(crate) fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().unwrap();
+    assert!(
+        output.status.success(),
+        "docker {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+pub(crate) fn inspect(name: &str) -> Value {
+    let all: Vec<Value> = serde_json::from_str(&docker(&["inspect", name])).unwrap();
+    all.into_iter().next().unwrap()
+}
+
+pub(crate) fn intent(image: Option<Image>) -> Intent {
+    Intent {
+        id: "in_aaaaaaaaaaaaaaaaaaaaaaaaaa".parse().unwrap(),
+        channel: "octo-org/web".parse().unwrap(),
+        epoch: 1,
+        seq: 1,
+        created_at: "2026-11-20T15:00:00Z".parse().unwrap(),
+        expires_at: None,
+        source: Source::Manual {
+            by: "octocat".to_owned(),
+            reason: String::new(),
+        },
+        revision: Revision {
+            sha: Some("3484a3fb816e0859fd6e1cea078d76385ff50625".parse().unwrap()),
+            ..Revision::default()
+        },
+        image,
+        service: None,
+        hosts: Vec::new(),
+    }
+}
