@@ -1,4 +1,5 @@
-# Sourced by the scripts beside it: where things are, and how a step talks. Sets nothing up by itself.
+# Sourced by the scripts beside it and by relay/build.sh: where things are, how a step talks, and that what a script
+# started ends with it.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
