@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: a wish to end at the next safe point.
+//! SIGTERM, SIGINT and SIGHUP (a terminal that closes): a wish to end at the next safe point.
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -17,12 +17,14 @@ impl Stop {
     pub fn on_signals() -> std::io::Result<Self> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
+                    _ = hangup.recv() => {}
                 }
                 tracing::info!("asked to stop; ending at the next safe point");
                 if sender.send(true).is_err() {

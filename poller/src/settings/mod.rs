@@ -2,7 +2,7 @@
 //!
 //! Here: the types and the one way in, [`Settings::parse`], which tells all mistakes at once. Not here: where the
 //! file lies and who reads it (`cli`), what an intent is held against (`select`).
-//! `read` walks the document and collects mistakes, `service` and `values` know the keys.
+//! `read` walks the document and collects mistakes; `service`, `rule` and `values` know the keys.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -12,6 +12,7 @@ use crate::reference::Template;
 
 mod mistake;
 mod read;
+mod rule;
 mod service;
 mod values;
 

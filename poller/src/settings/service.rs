@@ -1,14 +1,14 @@
-//! The keys of `[service.X]`.
+//! The keys of `[service.X]`, except those of its rule (`rule`).
 
 use std::{ops::Range, time::Duration};
 
 use toml::{Spanned, de::DeValue};
-use towline_protocol::{Channel, ServiceName};
+use towline_protocol::ServiceName;
 
 use super::{
-    HealthCheck, Rule, RunRule, Service, Work,
+    HealthCheck, Service, Work,
     read::{Reader, Table, Told, described},
-    values,
+    rule, values,
 };
 use crate::reference::Template;
 
@@ -43,7 +43,7 @@ pub(super) fn service(
     let name: Result<ServiceName, Told> = name
         .parse()
         .map_err(|error| reader.tell(header, path, format!("{error}")));
-    let rule = rule(&mut table, reader);
+    let rule = rule::rule(&mut table, reader);
     let image = table.get(reader, "image", |value| {
         let text = values::string(value)?;
         Template::parse(text).map_err(|error| format!("{error}, found {}", described(value)))
@@ -61,92 +61,6 @@ pub(super) fn service(
         work: work?,
         health: health?,
         stop_timeout: stop_timeout?.map(|found| found.value),
-    })
-}
-
-fn rule(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Rule, Told> {
-    let repository = table.get(reader, "repository", |value| {
-        Channel::of_repository(values::string(value)?).map_err(|error| error.to_string())
-    });
-    let channel = table.get(reader, "channel", |value| {
-        let channel: Channel = values::string(value)?
-            .parse()
-            .map_err(|error| format!("{error}"))?;
-        if channel.is_repository() {
-            return Err(
-                "expected a name without a slash; for a GitHub repository use `repository`"
-                    .to_owned(),
-            );
-        }
-        Ok(channel)
-    });
-    let workflow = table.get(reader, "workflow", values::workflow);
-    let branch = table.get(reader, "branch", values::branches);
-    let manual = table.get(reader, "manual", values::boolean);
-    let (repository, channel) = (repository?, channel?);
-    let (workflow, branch, manual) = (workflow?, branch?, manual?);
-    let place = reader.place(manual.as_ref().map_or(table.span(), |found| &found.span));
-    let manual = manual.is_none_or(|found| found.value);
-    let (channel, runs) = match (repository, channel) {
-        (Some(repository), None) => {
-            let workflow = workflow.ok_or_else(|| {
-                table.missing(
-                    reader,
-                    "workflow",
-                    "the file name of the workflow that must succeed, such as \"ci.yml\"",
-                )
-            });
-            let branch = branch.ok_or_else(|| {
-                table.missing(
-                    reader,
-                    "branch",
-                    "the branch that is deployed, such as \"main\"",
-                )
-            });
-            let runs = RunRule {
-                workflow: workflow?.value,
-                branches: branch?.value,
-            };
-            (repository.value, Some(runs))
-        }
-        (None, Some(channel)) => {
-            for (key, span) in [
-                ("workflow", workflow.map(|f| f.span)),
-                ("branch", branch.map(|f| f.span)),
-            ] {
-                if let Some(span) = span {
-                    return Err(reader.tell(
-                        &span,
-                        table.path_of(key),
-                        "is for a `repository`; a `channel` has manual intents only",
-                    ));
-                }
-            }
-            if !manual {
-                return Err(reader.tell(table.span(), table.path_of("manual"), "a `channel` has manual intents only, so that nothing could ever deploy this service"));
-            }
-            (channel.value, None)
-        }
-        (Some(_), Some(channel)) => {
-            return Err(reader.tell(
-                &channel.span,
-                table.path_of("channel"),
-                "a service has either `repository` or `channel`",
-            ));
-        }
-        (None, None) => {
-            return Err(table.missing(
-                reader,
-                "repository",
-                "the GitHub repository, \"owner/repo\", or `channel` for manual intents only",
-            ));
-        }
-    };
-    Ok(Rule {
-        channel,
-        runs,
-        manual,
-        place,
     })
 }
 
