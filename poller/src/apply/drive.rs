@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     docker::{Docker, EngineError},
-    machine::{Deploy, Ending, Event, State, Step},
+    machine::{Deploy, Ending, State, Step},
     settings::Service,
     spec::CreateRequest,
     store::{JournalEntry, Store, StoreError},
@@ -56,7 +56,10 @@ pub(super) async fn drive<'a>(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<End<'a>, ApplyError> {
     let mut log_tail = String::new();
-    let mut journal = Journal::new(deploy.clone());
+    let mut journal = Journal {
+        recorded: None,
+        lost: false,
+    };
     while deploy.next().is_some() {
         deploy = journal.keep(store, &mut entry, deploy)?;
         let Some(action) = deploy.next() else { break };
@@ -83,25 +86,13 @@ pub(super) async fn drive<'a>(
 }
 
 /// The journal of one deploy, which may become unwritable in the middle.
-///
-/// Without a durable record nothing new is done: what was begun is undone, which a recovery from the last record
-/// would do as well. A commit that was recorded goes on.
 struct Journal {
-    /// The deploy as it was recorded last, or as it began.
-    recorded: Deploy,
-    any: bool,
+    /// The deploy as it was recorded last; `None` before the first record.
+    recorded: Option<Deploy>,
     lost: bool,
 }
 
 impl Journal {
-    fn new(begin: Deploy) -> Self {
-        Self {
-            recorded: begin,
-            any: false,
-            lost: false,
-        }
-    }
-
     /// Records the deploy; returns how it goes on.
     fn keep(
         &mut self,
@@ -113,24 +104,18 @@ impl Journal {
             return Ok(deploy);
         }
         entry.body = deploy.to_journal().unwrap_or_default();
-        let Err(error) = store.write_journal(entry) else {
-            self.any = true;
-            self.recorded = deploy.clone();
-            return Ok(deploy);
-        };
-        if !self.any {
-            return Err(error);
-        }
-        self.lost = true;
-        let why = format!("the journal could not be written: {error}");
-        Ok(match (&self.recorded.state, &deploy.state) {
-            (_, State::Replacing { .. }) => deploy.on(Event::Failed { why }),
-            // Passed the gate, but not on record: the way back is the one that a recovery would go.
-            (State::Replacing { .. }, State::Committed { .. }) => {
-                self.recorded.clone().on(Event::Failed { why })
+        match (store.write_journal(entry), &self.recorded) {
+            (Ok(()), _) => {
+                self.recorded = Some(deploy.clone());
+                Ok(deploy)
             }
-            _ => deploy,
-        })
+            (Err(error), None) => Err(error),
+            (Err(error), Some(recorded)) => {
+                self.lost = true;
+                let why = format!("the journal could not be written: {error}");
+                Ok(deploy.unrecorded(recorded, why))
+            }
+        }
     }
 }
 

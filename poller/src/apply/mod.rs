@@ -27,7 +27,7 @@ mod progress;
 pub use progress::Progress;
 
 use drive::{Drive, drive};
-use prepare::{Prepared, prepare};
+use prepare::{Prepared, forget, prepare};
 
 /// One try to apply one intent to one service.
 #[derive(Clone, Debug)]
@@ -153,8 +153,7 @@ pub async fn apply(
     };
     let end = drive(drive_with, store, entry, plan.deploy, tell).await?;
     if !matches!(end.deploy.ending(), Some(Ending::Succeeded { .. })) {
-        // The image that failed is not worth keeping. What cannot be untagged is only kept longer.
-        engine.untag(&keep).await.ok();
+        forget(engine, keep).await;
     }
     Ok(end.applied(begun.elapsed()))
 }

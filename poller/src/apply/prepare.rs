@@ -18,8 +18,8 @@ use crate::{
 
 /// Where the preparations led.
 pub(super) enum Prepared {
-    /// To a plan, and the local tag that keeps the new image.
-    Ready(Box<Plan>, Reference),
+    /// To a plan, and the local tag that was made to keep the new image.
+    Ready(Box<Plan>, Option<Reference>),
     /// To an outcome: there is nothing to do, or nothing can be done.
     Over(Box<Applied>),
 }
@@ -132,7 +132,7 @@ pub(super) async fn prepare(
     match plan(&observed, &target, &digest, &image, naming, to.clone()) {
         Ok(plan) => Ok(Prepared::Ready(Box::new(plan), keep)),
         Err(mistake) => {
-            engine.untag(&keep).await.ok();
+            forget(engine, keep).await;
             Ok(Prepared::over(
                 Outcome::FailedUntouched,
                 from,
@@ -192,14 +192,15 @@ fn no_image(error: RegistryError, from: Side, to: Side) -> Result<Prepared, Appl
     Ok(Prepared::over(outcome, from, to, error.to_string()))
 }
 
-/// Tags both images, so that no pruning takes them: the new one before it is in use, the old one after.
+/// Tags both images, so that no pruning takes them: the new one before it is in use, the old one after. Returns the
+/// new one's tag, unless it was there before.
 async fn keep(
     engine: &Docker,
     job: &Job<'_>,
     observed: &Observed,
     image: &Value,
     digest: &Digest,
-) -> Result<Reference, EngineError> {
+) -> Result<Option<Reference>, EngineError> {
     let tag = |short: &str| {
         let odd = || EngineError::Unexpected(format!("no local tag can be made of {short:?}"));
         keep_tag(job.service, short).ok_or_else(odd)
@@ -220,8 +221,17 @@ async fn keep(
             None => Ok(()),
         }
     };
+    let known = engine.image(&new.to_string()).await?.is_some();
     tokio::try_join!(engine.tag(id, &new), keep_old)?;
-    Ok(new)
+    Ok((!known).then_some(new))
+}
+
+/// Takes the new image's tag away after a failure: the image is not worth keeping. What cannot be untagged is only
+/// kept longer.
+pub(super) async fn forget(engine: &Docker, keep: Option<Reference>) {
+    if let Some(tag) = keep {
+        engine.untag(&tag).await.ok();
+    }
 }
 
 /// The image that the operator's tag leads to now.

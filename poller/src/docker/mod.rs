@@ -109,6 +109,10 @@ impl Docker {
 }
 
 /// An error of `bollard` in our terms.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of bollard's many errors only these mean that the engine is not there"
+)]
 fn failure(address: &Address, error: bollard::errors::Error) -> EngineError {
     use bollard::errors::Error as Bollard;
     match error {
@@ -116,15 +120,19 @@ fn failure(address: &Address, error: bollard::errors::Error) -> EngineError {
             status_code,
             message,
         } => refusal(status_code, message),
-        Bollard::JsonDataError { message, .. } => EngineError::Unexpected(message),
         Bollard::DockerStreamError { error } => EngineError::Refused {
             status: 200,
             message: error,
         },
-        other => EngineError::Unreachable {
+        lost @ (Bollard::SocketNotFoundError(_)
+        | Bollard::RequestTimeoutError
+        | Bollard::IOError { .. }
+        | Bollard::HyperResponseError { .. }
+        | Bollard::HyperLegacyError { .. }) => EngineError::Unreachable {
             address: address.to_string(),
-            why: chain(&other),
+            why: chain(&lost),
         },
+        other => EngineError::Unexpected(chain(&other)),
     }
 }
 

@@ -11,7 +11,7 @@ use super::Pause;
 use crate::settings::HttpUrl;
 
 /// How long one try may take.
-pub(super) const TRY: Duration = Duration::from_secs(5);
+const TRY: Duration = Duration::from_secs(5);
 /// How much of a body is looked at, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
 

@@ -29,6 +29,8 @@ const STABLE: Duration = Duration::from_secs(3);
 const WEAK: Duration = Duration::from_secs(10);
 /// The same for an old version that is back: it had proved itself before.
 const RETURNED: Duration = Duration::from_secs(1);
+/// How long one look at the old version may take: the deploy waits for it.
+const GLANCE: Duration = Duration::from_secs(2);
 /// The pauses between tries: the first, and the longest. Each is half as long again as the one before.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(1));
 
@@ -95,7 +97,7 @@ pub async fn is_well(
             ..
         } = check
         {
-            tries.push(http::attempt(url, *status, contains.as_deref(), http::TRY));
+            tries.push(http::attempt(url, *status, contains.as_deref(), GLANCE));
         }
     }
     Ok(try_join_all(tries).await.is_ok())

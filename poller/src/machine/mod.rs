@@ -19,6 +19,7 @@ use thiserror::Error;
 use towline_protocol::{Gate, Side};
 
 mod back;
+mod call;
 mod forth;
 #[cfg(test)]
 mod model;
@@ -26,6 +27,7 @@ mod model;
 mod tests;
 
 pub use back::Undo;
+pub use call::{Action, Event, TagMove};
 pub use forth::{Step, Tidy};
 
 /// The journal format that this version writes, and the newest that it reads.
@@ -64,17 +66,6 @@ pub struct Member {
     pub was_healthy: bool,
     /// The local tag to move, if the operator's reference has one.
     pub tag: Option<TagMove>,
-}
-
-/// A local tag that is to lead to another image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TagMove {
-    /// The tag.
-    pub reference: String,
-    /// The id of the image that it led to; `None` when there was no such tag.
-    pub from: Option<String>,
-    /// The id of the image that it should lead to.
-    pub to: String,
 }
 
 /// How far a replacement is. Each names the call that comes next, whose effect may be there already.
@@ -143,103 +134,6 @@ pub enum Ending {
     /// Neither way could be gone to its end, or a human changed things meanwhile. Nothing more is touched.
     NeedsOperator {
         /// What went wrong, and what then.
-        why: String,
-    },
-}
-
-/// One call. Each may have been made before without its answer having been kept.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Let the tag lead to the image `to`.
-    MoveTag(TagMove),
-    /// Let the tag lead where it led before, unless it leads to neither image by now.
-    MoveTagBack(TagMove),
-    /// Create the replacement of the member under this name, not started and without a restart policy.
-    Create {
-        /// The member.
-        member: usize,
-        /// The new container's name.
-        name: String,
-    },
-    /// Look for a replacement of this name that this deploy had created.
-    Find {
-        /// The new container's name.
-        name: String,
-    },
-    /// Set the restart policy.
-    SetPolicy {
-        /// The container.
-        id: String,
-        /// `HostConfig.RestartPolicy`.
-        policy: Value,
-    },
-    /// Stop the container, if it runs.
-    Stop {
-        /// The container.
-        id: String,
-    },
-    /// Rename the container, if it has another name.
-    Rename {
-        /// The container.
-        id: String,
-        /// Its name from then on.
-        to: String,
-    },
-    /// Start the container, if it does not run.
-    Start {
-        /// The container.
-        id: String,
-    },
-    /// Wait until the new containers pass the gate, or fail it.
-    Gate {
-        /// The containers.
-        ids: Vec<String>,
-    },
-    /// Wait until the old containers are as well as they were.
-    Verify {
-        /// The members.
-        members: Vec<usize>,
-    },
-    /// Keep the end of the container's log for the report.
-    SaveLog {
-        /// The container.
-        id: String,
-    },
-    /// Remove the container, never its volumes.
-    Remove {
-        /// The container.
-        id: String,
-    },
-}
-
-/// What came of a call.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// It is done, now or since earlier.
-    Done,
-    /// The new container's id.
-    Created {
-        /// The id.
-        id: String,
-    },
-    /// What was looked for.
-    Found {
-        /// The id; `None` when there is none.
-        id: Option<String>,
-    },
-    /// The gate was passed.
-    Passed {
-        /// How sure it was.
-        gate: Gate,
-    },
-    /// It was refused, or a check was not passed.
-    Failed {
-        /// Why, for people.
-        why: String,
-    },
-    /// The container does not exist any more.
-    Gone {
-        /// Why, for people.
         why: String,
     },
 }
@@ -340,6 +234,20 @@ impl Deploy {
                     ..self
                 }
             }
+        }
+    }
+
+    /// The deploy as it goes on when it cannot be recorded any more; `recorded` is how it was recorded last.
+    ///
+    /// Without a durable record nothing new is begun: what was begun is undone, as a recovery from the last record
+    /// would do. A commit that is on record goes on, for the same reason.
+    pub fn unrecorded(self, recorded: &Self, why: String) -> Self {
+        match (&recorded.state, &self.state) {
+            (_, State::Replacing { .. }) => self.on(Event::Failed { why }),
+            (State::Replacing { .. }, State::Committed { .. }) => {
+                recorded.clone().on(Event::Failed { why })
+            }
+            _ => self,
         }
     }
 

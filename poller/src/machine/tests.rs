@@ -101,21 +101,52 @@ fn run(of: &Scene, mut fates: impl Iterator<Item = Fate>) -> Run {
         };
         let fate = fates.next().unwrap_or(Fate::Works);
         let resumed = || Deploy::from_journal(&journal).unwrap().resume();
-        deploy = match fate {
-            Fate::CrashBefore => resumed(),
-            Fate::Refused => deploy.on(Event::Failed {
-                why: "refused".to_owned(),
-            }),
-            Fate::Works | Fate::CrashAfter | Fate::RefusedYetDone => {
-                let event = engine.act(&action);
-                match fate {
-                    Fate::Works => deploy.on(event),
-                    Fate::CrashAfter => resumed(),
-                    _ => deploy.on(Event::Failed {
-                        why: "refused".to_owned(),
-                    }),
-                }
-            }
+        let event = match fate {
+            Fate::CrashBefore | Fate::Refused => None,
+            Fate::Works | Fate::CrashAfter | Fate::RefusedYetDone => Some(engine.act(&action)),
+        };
+        deploy = match (fate, event) {
+            (Fate::CrashBefore | Fate::CrashAfter, _) => resumed(),
+            (Fate::Works, Some(event)) => deploy.on(event),
+            (Fate::Works | Fate::Refused | Fate::RefusedYetDone, _) => deploy.on(refused()),
+        };
+        assert_always(&before, &engine, &deploy);
+    }
+    panic!("no end after 400 calls: {deploy:?}");
+}
+
+fn refused() -> Event {
+    Event::Failed {
+        why: "refused".to_owned(),
+    }
+}
+
+/// Drives the machine with a journal that cannot be written from call `lost` on; a crash at call `crash` goes on from
+/// what was recorded last, with a journal that works again.
+fn run_unrecorded(of: &Scene, lost: usize, crash: usize) -> Run {
+    let (mut engine, mut deploy) = scene(of);
+    let before = engine.clone();
+    let mut recorded = deploy.clone();
+    for call in 0..400 {
+        if call < lost || call > crash {
+            recorded = deploy.clone();
+        } else if call == lost {
+            deploy = deploy.unrecorded(&recorded, "disk full".to_owned());
+        }
+        let Some(action) = deploy.next() else {
+            let ending = deploy.ending().unwrap().clone();
+            return Run {
+                before,
+                after: engine,
+                ending,
+                deploy,
+            };
+        };
+        let event = engine.act(&action);
+        deploy = if call == crash {
+            recorded.clone().resume()
+        } else {
+            deploy.on(event)
         };
         assert_always(&before, &engine, &deploy);
     }
@@ -400,6 +431,15 @@ proptest! {
         scene in a_scene(), fates in proptest::collection::vec(a_fate(), 0..60),
     ) {
         assert_truthful(&run(&scene, fates.into_iter()));
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_written_any_more_never_leaves_the_service_down(
+        scene in a_scene(), lost in 1usize..40, crash in 1usize..60,
+    ) {
+        let run = run_unrecorded(&scene, lost, crash);
+        prop_assert!(!matches!(run.ending, Ending::NeedsOperator { .. }), "{:?}", run.ending);
+        assert_truthful(&run);
     }
 
     #[test]

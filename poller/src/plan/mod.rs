@@ -4,6 +4,8 @@
 //! which image an intent asks for, [`plan`] what the machine and the engine get. Not here: looking (`apply`), and
 //! whether the intent is for this service (`select`).
 
+use std::fmt;
+
 use serde_json::Value;
 use thiserror::Error;
 use towline_protocol::{Digest, Side};
@@ -20,8 +22,8 @@ mod target;
 pub use obstacle::{Refusal, own_container, refusal};
 pub use target::{Target, target};
 
-/// What the engine shows of a service, in its own JSON.
-#[derive(Clone, Debug)]
+/// What the engine shows of a service, in its own JSON. The environment may hold secrets: `Debug` does not show it.
+#[derive(Clone)]
 pub struct Observed {
     /// The container.
     pub container: Value,
@@ -29,6 +31,14 @@ pub struct Observed {
     pub image: Option<Value>,
     /// Every container of the host.
     pub all: Vec<Value>,
+}
+
+impl fmt::Debug for Observed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observed")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Observed {
