@@ -1,9 +1,11 @@
 //! A replacement has all that the operator had set, and the new image's defaults: compared by inspect.
 
+use std::{collections::BTreeSet, process::Command};
+
 use serde_json::{Map, Value, json};
 use towline_protocol::Outcome;
 
-use crate::scene::{Scene, docker, inspect};
+use crate::scene::{Scene, docker, inspect, required};
 
 /// What differs between any two containers, and is nobody's setting.
 const INCIDENTAL: [&str; 26] = [
@@ -47,9 +49,15 @@ fn settings(container: &Value) -> Value {
             .unwrap()
             .remove(field);
     }
-    if let Some(labels) = settings["Config"]["Labels"].as_object_mut() {
+    let config = settings["Config"].as_object_mut().unwrap();
+    if let Some(labels) = config.get_mut("Labels").and_then(Value::as_object_mut) {
         labels.retain(|key, _| !key.starts_with("towline."));
     }
+    config.retain(|_, value| !is_unset(value));
+    let networks = container["NetworkSettings"]["Networks"]
+        .as_object()
+        .unwrap();
+    settings["NetworkNames"] = json!(networks.keys().collect::<BTreeSet<_>>());
     settings
 }
 
@@ -329,4 +337,100 @@ async fn a_volume_without_a_name_keeps_its_data_over_a_success_and_a_rollback() 
         let copy = tempfile::tempdir().unwrap();
         docker(&["cp", "volume:/data/kept", copy.path().to_str().unwrap()]);
     }
+}
+
+/// An image that only sleeps, of a static busybox.
+fn sleeper(name: &str) {
+    let script = r#"tar -C "$(dirname "$1")" -c "$(basename "$1")" | docker import --change 'ENTRYPOINT ["/busybox", "sleep", "600"]' - "$2""#;
+    let busybox = required("TOWLINE_TEST_BUSYBOX");
+    let output = Command::new("sh")
+        .args(["-c", script, "sh", &busybox, name])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[tokio::test]
+async fn a_container_in_anothers_network_namespace_stays_there() {
+    let mut scene = Scene::new("guest").await;
+    scene.release("v1", "ok", &["EXPOSE 9090"]);
+    sleeper("guest-sleeper");
+    let publish = format!("127.0.0.1:{}:8080", scene.port);
+    docker(&[
+        "run",
+        "--detach",
+        "--name",
+        "guest-ns",
+        "--publish",
+        &publish,
+        "guest-sleeper",
+    ]);
+    docker(&[
+        "run",
+        "--detach",
+        "--name",
+        "guest",
+        "--network",
+        "container:guest-ns",
+        &scene.image("live"),
+    ]);
+    let before = scene.inspect();
+    scene.release("v2", "ok", &["EXPOSE 9091"]);
+    let applied = scene.deploy(&scene.checked("v2")).await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    assert_eq!(
+        settings(&scene.inspect())["HostConfig"],
+        settings(&before)["HostConfig"]
+    );
+    assert_eq!(scene.get().unwrap(), "toy v2 \n");
+}
+
+#[tokio::test]
+async fn links_to_other_containers_are_kept() {
+    let mut scene = Scene::new("linked").await;
+    scene.release("v1", "ok", &[]);
+    docker(&[
+        "run",
+        "--detach",
+        "--name",
+        "linked-db",
+        &scene.image("live"),
+    ]);
+    scene.run(&["--link", "linked-db:db"]);
+    for version in ["v2", "v3"] {
+        scene.release(version, "ok", &[]);
+        let applied = scene.deploy(&scene.checked(version)).await;
+        assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+        assert_eq!(
+            scene.inspect()["HostConfig"]["Links"],
+            json!(["/linked-db:/linked/db"])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_container_on_the_default_bridge_and_a_second_network_is_on_both_again() {
+    let mut scene = Scene::new("bridged").await;
+    docker(&["network", "create", "bridged-net"]);
+    scene.release("v1", "ok", &[]);
+    scene.run(&[]);
+    docker(&[
+        "network",
+        "connect",
+        "--alias",
+        "second",
+        "bridged-net",
+        "bridged",
+    ]);
+    let before = settings(&scene.inspect());
+    scene.release("v2", "ok", &[]);
+    let applied = scene.deploy(&scene.checked("v2")).await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    assert_eq!(settings(&scene.inspect()), before);
+    drop(scene);
+    docker(&["network", "rm", "bridged-net"]);
 }
