@@ -2,8 +2,9 @@
 // has none of these paths.
 //
 //   GET  /__test/counts            what was done since the last reset
-//   POST /__test/reset             zero the counts, stop failing
+//   POST /__test/reset             zero the counts, stop failing and being slow
 //   POST /__test/fail?op=OP&n=N    the next N operations of that kind fail; OP is put, get or hub
+//   POST /__test/slow?ms=N         from now on each put takes N milliseconds longer
 //   GET  /__test/kv?key=KEY        what KV holds, uncounted
 //   PUT  /__test/kv?key=KEY        put the body there, uncounted: what another hub left behind
 //
@@ -16,6 +17,7 @@ const NOTHING = { kv_reads: 0, kv_keys_read: 0, kv_writes: 0, kv_lists: 0, kv_de
 let counts = { ...NOTHING };
 let puts = [];
 let failing = { put: 0, get: 0, hub: 0 };
+let slow_ms = 0;
 
 function failIfTold(op) {
   if (failing[op] > 0) {
@@ -36,10 +38,12 @@ function countedMailboxes(kv) {
     getWithMetadata: read("getWithMetadata"),
     async put(key, value, ...rest) {
       counts.kv_writes += 1;
-      const put = { key, at_ms: Date.now(), head: JSON.parse(value).head, ok: false };
+      const put = { key, at_ms: Date.now(), done_ms: null, head: JSON.parse(value).head, ok: false };
       puts.push(put);
+      if (slow_ms > 0) await new Promise((done) => setTimeout(done, slow_ms));
       failIfTold("put");
       await kv.put(key, value, ...rest);
+      put.done_ms = Date.now();
       put.ok = true;
     },
     async list(...args) {
@@ -102,10 +106,14 @@ async function testPath(request, url, env) {
       counts = { ...NOTHING };
       puts = [];
       failing = { put: 0, get: 0, hub: 0 };
+      slow_ms = 0;
       return Response.json({});
     case "POST /__test/fail":
       failing[query.get("op")] = Number(query.get("n"));
       return Response.json(failing);
+    case "POST /__test/slow":
+      slow_ms = Number(query.get("ms"));
+      return Response.json({ slow_ms });
     case "GET /__test/kv":
       return new Response(await env.MAILBOXES.get(query.get("key")));
     case "PUT /__test/kv":
