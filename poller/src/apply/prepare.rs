@@ -12,7 +12,7 @@ use super::{
 use crate::{
     docker::{Docker, EngineError, RegistryError},
     health,
-    plan::{Naming, Observed, Plan, Target, plan, target},
+    plan::{ImageMistake, Naming, Observed, Plan, Refusal, Target, plan, target},
     reference::Reference,
 };
 
@@ -24,10 +24,12 @@ pub(super) enum Prepared {
     Over(Box<Applied>),
 }
 
-impl Prepared {
-    fn over(outcome: Outcome, from: Side, to: Side, message: String) -> Self {
-        Self::Over(Box::new(Applied::new(outcome, from, to, message)))
-    }
+/// Why there will be no plan.
+enum Halt {
+    /// Nothing is known yet; the intent stays.
+    Later(ApplyError),
+    /// It ends here, for this reason.
+    Over(Outcome, String),
 }
 
 pub(super) async fn prepare(
@@ -36,160 +38,150 @@ pub(super) async fn prepare(
     clock: &mut StepClock,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, ApplyError> {
-    let to = Side {
+    let mut from = Side::default();
+    let mut to = Side {
         sha: job.intent.revision.sha.clone(),
         digest: None,
     };
-    let observed = match inspect_service(engine, job.service).await {
-        Ok(observed) => observed,
-        Err(InspectError::Engine(error)) => return Err(error.into()),
-        Err(InspectError::Refused(refused)) => {
-            return Ok(Prepared::over(
-                Outcome::Refused,
-                Side::default(),
-                to,
-                refused.to_string(),
-            ));
+    let ready = async {
+        let observed = inspect_service(engine, job.service).await?;
+        from.digest = observed.digest();
+        let target = target(job.service.image.as_ref(), job.intent, &observed)?;
+        let (digest, was_healthy) = ask(engine, job, &observed, &target, clock).await?;
+        to.digest = Some(digest.clone());
+        if observed.has(&digest) {
+            return Err(unchanged(&observed, &digest));
         }
-    };
-    let from = Side {
-        sha: None,
-        digest: observed.digest(),
-    };
-    let target = match target(job.service.image.as_ref(), job.intent, &observed) {
-        Ok(target) => target,
-        Err(refused) => {
-            return Ok(Prepared::over(
-                Outcome::Refused,
-                from,
-                to,
-                refused.to_string(),
-            ));
+        let image = fetch(engine, &target, &digest, clock).await?;
+        tell(Progress::Pulled {
+            digest: digest.clone(),
+        });
+        if image.get("Id").and_then(Value::as_str) == Some(observed.image_id()) {
+            return Err(unchanged(&observed, &digest));
         }
+        let tagged = tag_of(engine, &target).await?;
+        let naming = Naming {
+            container: container_name(job.service),
+            service: job.service.name.as_str(),
+            deploy: &job.deploy,
+            tagged: tagged.as_deref(),
+            was_healthy,
+        };
+        let plan = plan(&observed, &target, &digest, &image, naming, to.clone())?;
+        let keep = keep(engine, job, &observed, &plan.image, &digest).await?;
+        Ok(Prepared::Ready(Box::new(plan), keep))
     };
-
-    let begun = Instant::now();
-    let (digest, was_healthy) = tokio::join!(
-        digest(engine, &target),
-        health::is_well(engine, observed.id(), &job.service.health)
-    );
-    clock.add("resolve", begun.elapsed());
-    let digest = match digest {
-        Ok(digest) => digest,
-        Err(error) => return no_image(error, from, to),
-    };
-    let to = Side {
-        digest: Some(digest.clone()),
-        ..to
-    };
-    if observed.has(&digest) {
-        return Ok(Prepared::over(
-            Outcome::Unchanged,
-            from,
-            to,
-            unchanged(&observed, &digest),
-        ));
-    }
-
-    let begun = Instant::now();
-    let image = match fetch(engine, &target, &digest).await {
-        Ok(image) => image,
-        Err(error) => return no_image(error, from, to),
-    };
-    clock.add("pull", begun.elapsed());
-    tell(Progress::Pulled {
-        digest: digest.clone(),
-    });
-    if image.get("Id").and_then(Value::as_str) == Some(observed.image_id()) {
-        return Ok(Prepared::over(
-            Outcome::Unchanged,
-            from,
-            to,
-            unchanged(&observed, &digest),
-        ));
-    }
-    let kept = keep(engine, job, &observed, &image, &digest).await;
-    let (keep, tagged) = match kept {
-        Ok(_) if let Err(error) = &was_healthy => return Err(error.clone().into()),
-        Ok(kept) => (kept, tag_of(engine, &target).await?),
-        Err(error @ EngineError::Unreachable { .. }) => return Err(error.into()),
-        Err(error) => {
-            return Ok(Prepared::over(
-                Outcome::FailedUntouched,
-                from,
-                to,
-                error.to_string(),
-            ));
-        }
-    };
-    let naming = Naming {
-        container: container_name(job.service),
-        service: job.service.name.as_str(),
-        deploy: &job.deploy,
-        tagged: tagged.as_deref(),
-        was_healthy: was_healthy.unwrap_or_default(),
-    };
-    match plan(&observed, &target, &digest, &image, naming, to.clone()) {
-        Ok(plan) => Ok(Prepared::Ready(Box::new(plan), keep)),
-        Err(mistake) => {
-            forget(engine, keep).await;
-            Ok(Prepared::over(
-                Outcome::FailedUntouched,
-                from,
-                to,
-                mistake.to_string(),
-            ))
+    match ready.await {
+        Ok(ready) => Ok(ready),
+        Err(Halt::Later(error)) => Err(error),
+        Err(Halt::Over(outcome, message)) => {
+            let applied = Applied::new(outcome, from, to, message);
+            Ok(Prepared::Over(Box::new(applied)))
         }
     }
 }
 
-fn unchanged(observed: &Observed, digest: &Digest) -> String {
+impl From<InspectError> for Halt {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Engine(error) => Self::Later(error.into()),
+            InspectError::Refused(refused) => refused.into(),
+        }
+    }
+}
+
+impl From<Refusal> for Halt {
+    fn from(refused: Refusal) -> Self {
+        Self::Over(Outcome::Refused, refused.to_string())
+    }
+}
+
+impl From<ImageMistake> for Halt {
+    fn from(mistake: ImageMistake) -> Self {
+        Self::Over(Outcome::FailedUntouched, mistake.to_string())
+    }
+}
+
+impl From<EngineError> for Halt {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Unreachable { .. } => Self::Later(error.into()),
+            EngineError::Address(_)
+            | EngineError::NotFound(_)
+            | EngineError::Refused { .. }
+            | EngineError::Unexpected(_) => Self::Over(Outcome::FailedUntouched, error.to_string()),
+        }
+    }
+}
+
+/// An image that could not be had is worth another try, unless it can never run here. A registry says "denied" of what
+/// is not there yet, so that is waited for as well.
+impl From<RegistryError> for Halt {
+    fn from(error: RegistryError) -> Self {
+        let message = error.to_string();
+        let may_pass = error.trouble.may_pass();
+        match Self::from(error.source) {
+            later @ Self::Later(_) => later,
+            Self::Over(..) if may_pass => Self::Over(Outcome::Waiting, message),
+            Self::Over(..) => Self::Over(Outcome::FailedUntouched, message),
+        }
+    }
+}
+
+fn unchanged(observed: &Observed, digest: &Digest) -> Halt {
     let state = if observed.runs() {
         "runs"
     } else {
         "is stopped, and has"
     };
-    format!("the container {state} {} already", digest.short())
+    let message = format!("the container {state} {} already", digest.short());
+    Halt::Over(Outcome::Unchanged, message)
 }
 
-/// The digest that the intent names, or that the tag has in the registry now.
-async fn digest(engine: &Docker, target: &Target) -> Result<Digest, RegistryError> {
-    match &target.digest {
-        Some(digest) => Ok(digest.clone()),
-        None => engine.resolve(&target.wanted).await,
-    }
+/// The digest that the intent names, or that the tag has in the registry now; and, meanwhile, how well the old
+/// version is.
+async fn ask(
+    engine: &Docker,
+    job: &Job<'_>,
+    observed: &Observed,
+    target: &Target,
+    clock: &mut StepClock,
+) -> Result<(Digest, bool), Halt> {
+    let begun = Instant::now();
+    let digest = async {
+        match &target.digest {
+            Some(digest) => Ok(digest.clone()),
+            None => engine.resolve(&target.wanted).await,
+        }
+    };
+    let is_well = health::is_well(engine, observed.id(), &job.service.health);
+    let (digest, is_well) = tokio::join!(digest, is_well);
+    clock.add("resolve", begun.elapsed());
+    Ok((digest?, is_well?))
 }
 
 /// The image, pulled unless it is here.
-async fn fetch(engine: &Docker, target: &Target, digest: &Digest) -> Result<Value, RegistryError> {
+async fn fetch(
+    engine: &Docker,
+    target: &Target,
+    digest: &Digest,
+    clock: &mut StepClock,
+) -> Result<Value, Halt> {
+    let begun = Instant::now();
     let reference = target.at(digest);
-    let local = || async {
-        let image = engine.image(&reference.to_string()).await;
-        image.map_err(|error| RegistryError::of(&reference, error))
+    let name = reference.to_string();
+    let image = match engine.image(&name).await? {
+        Some(image) => Some(image),
+        None => {
+            engine.pull(&reference).await?;
+            engine.image(&name).await?
+        }
     };
-    if let Some(image) = local().await? {
-        return Ok(image);
-    }
-    engine.pull(&reference).await?;
-    let missing =
-        || EngineError::Unexpected("the pull ended well, and the image is not there".to_owned());
-    local()
-        .await?
-        .ok_or_else(|| RegistryError::of(&reference, missing()))
-}
-
-/// An image that could not be had: worth another try, unless it can never run here. A registry says "denied" of what
-/// is not there yet, so that is waited for as well.
-fn no_image(error: RegistryError, from: Side, to: Side) -> Result<Prepared, ApplyError> {
-    if let EngineError::Unreachable { .. } = error.source {
-        return Err(error.source.into());
-    }
-    let outcome = if error.trouble.may_pass() {
-        Outcome::Waiting
-    } else {
-        Outcome::FailedUntouched
-    };
-    Ok(Prepared::over(outcome, from, to, error.to_string()))
+    clock.add("pull", begun.elapsed());
+    image.ok_or_else(|| {
+        let message = format!("{name}: the pull ended well, and the image is not there");
+        Halt::Over(Outcome::FailedUntouched, message)
+    })
 }
 
 /// Tags both images, so that no pruning takes them: the new one before it is in use, the old one after. Returns the
@@ -198,7 +190,7 @@ async fn keep(
     engine: &Docker,
     job: &Job<'_>,
     observed: &Observed,
-    image: &Value,
+    image: &str,
     digest: &Digest,
 ) -> Result<Option<Reference>, EngineError> {
     let tag = |short: &str| {
@@ -206,14 +198,10 @@ async fn keep(
         keep_tag(job.service, short).ok_or_else(odd)
     };
     let new = tag(digest.short())?;
-    let id = image.get("Id").and_then(Value::as_str).unwrap_or_default();
     let old = match observed.digest() {
         Some(digest) => tag(digest.short())?,
-        None => tag(observed
-            .image_id()
-            .trim_start_matches("sha256:")
-            .get(..12)
-            .unwrap_or_default())?,
+        // Built on this host: its id has the form of a digest.
+        None => tag(observed.image_id().get(7..19).unwrap_or_default())?,
     };
     let keep_old = async {
         match &observed.image {
@@ -222,7 +210,7 @@ async fn keep(
         }
     };
     let known = engine.image(&new.to_string()).await?.is_some();
-    tokio::try_join!(engine.tag(id, &new), keep_old)?;
+    tokio::try_join!(engine.tag(image, &new), keep_old)?;
     Ok((!known).then_some(new))
 }
 

@@ -60,7 +60,7 @@ impl RegistryTrouble {
 }
 
 impl RegistryError {
-    pub(crate) fn of(reference: &Reference, source: EngineError) -> Self {
+    pub(super) fn of(reference: &Reference, source: EngineError) -> Self {
         let trouble = match &source {
             EngineError::NotFound(message) => trouble(404, message),
             EngineError::Refused { status, message } => trouble(*status, message),

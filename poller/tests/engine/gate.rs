@@ -124,6 +124,8 @@ async fn a_version_that_answers_500_is_rolled_back() {
         "{:?}",
         scene.told
     );
+    let failed = format!("towline/five:{}", applied.to.digest.unwrap().short());
+    assert_eq!(docker(&["image", "ls", "--quiet", &failed]), "");
     assert_back(&scene, &old);
 }
 
