@@ -277,3 +277,6 @@ impl StepClock {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,8 @@
 
 use std::time::Duration;
 
-use bollard::API_DEFAULT_VERSION;
+use bollard::{API_DEFAULT_VERSION, BollardRequest};
+use hyper::{Uri, http::uri::PathAndQuery};
 use thiserror::Error;
 
 mod address;
@@ -85,10 +86,10 @@ impl Docker {
             Err(error) => Err(error),
         };
         let client = negotiated.map_err(|error| failure(&address, error))?;
-        let version = client.client_version().to_string();
+        let prefix = format!("/v{}", client.client_version());
         Ok(Self {
-            raw: Raw::new(address.clone(), &version),
-            client,
+            raw: Raw::new(address.clone(), prefix.clone()),
+            client: client.with_request_modifier(move |request| versioned(request, &prefix)),
             address,
         })
     }
@@ -106,6 +107,22 @@ impl Docker {
     fn check<T>(&self, result: Result<T, bollard::errors::Error>) -> Result<T, EngineError> {
         result.map_err(|error| failure(&self.address, error))
     }
+}
+
+/// `bollard` 0.21 loses the version's prefix when it joins its paths, and an engine then takes its own newest.
+fn versioned(mut request: BollardRequest, prefix: &str) -> BollardRequest {
+    let mut parts = request.uri().clone().into_parts();
+    let path = parts
+        .path_and_query
+        .as_ref()
+        .map_or("/", PathAndQuery::as_str);
+    if !path.starts_with(&format!("{prefix}/")) {
+        parts.path_and_query = format!("{prefix}{path}").parse().ok();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
 }
 
 /// An error of `bollard` in our terms.
@@ -159,3 +176,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

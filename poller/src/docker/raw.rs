@@ -26,16 +26,13 @@ const MAX_ANSWER: usize = 32 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Raw {
     address: Address,
-    /// For instance `/v1.41`.
     prefix: String,
 }
 
 impl Raw {
-    pub(super) fn new(address: Address, version: &str) -> Self {
-        Self {
-            address,
-            prefix: format!("/v{version}"),
-        }
+    /// Paths get `prefix`, for instance `/v1.41`.
+    pub(super) fn new(address: Address, prefix: String) -> Self {
+        Self { address, prefix }
     }
 
     /// `GET path`.

@@ -1,0 +1,96 @@
+use super::*;
+use crate::{machine::Member, settings::Settings};
+
+fn service(name: &str) -> Service {
+    let text = format!(
+        "[relay]\nurl = \"https://towline.example.workers.dev\"\n[service.{name}]\nrepository = \"octo-org/web\"\n\
+         workflow = \"ci.yml\"\nbranch = \"main\"\ndocker = {{ container = \"web\" }}\n"
+    );
+    Settings::parse(&text, "towline.toml")
+        .unwrap()
+        .services
+        .remove(0)
+}
+
+fn side(digit: &str) -> Side {
+    Side {
+        sha: None,
+        digest: Some(format!("sha256:{}", digit.repeat(64)).parse().unwrap()),
+    }
+}
+
+fn ended(ending: Ending, runs: bool) -> Deploy {
+    let member = Member {
+        name: "web".to_owned(),
+        old: "abc".to_owned(),
+        policy: serde_json::Value::Null,
+        runs,
+        was_healthy: true,
+        tag: None,
+    };
+    let mut deploy = Deploy::new("0a1b2c3d".to_owned(), vec![member], side("1"), side("2"));
+    deploy.state = crate::machine::State::Ended { ending };
+    deploy
+}
+
+#[test]
+fn a_kept_image_is_called_after_its_service_and_digest_even_where_a_name_is_no_repository() {
+    let tag = |name: &str| {
+        keep_tag(&service(name), "0123456789ab")
+            .unwrap()
+            .familiar_name()
+    };
+    assert_eq!(tag("web"), "towline/web");
+    for odd in ["web-", "a___b", "a-_b"] {
+        assert_eq!(tag(odd), "towline/service", "{odd}");
+        assert_eq!(
+            keep_tag(&service(odd), "0123456789ab").unwrap().tag(),
+            Some(format!("{odd}.0123456789ab").as_str())
+        );
+    }
+}
+
+#[test]
+fn a_message_says_from_what_to_what_how_long_and_what_went_wrong() {
+    let web = service("web");
+    let took = Duration::from_millis(3400);
+    let said = |deploy: &Deploy| Applied::of(deploy, Some(&web), took).message;
+    let good = Ending::Succeeded {
+        gate: Some(Gate::Healthy),
+    };
+    assert_eq!(
+        said(&ended(good, true)),
+        "web: 111111111111 -> 222222222222 in 3.4 s"
+    );
+    let stopped = said(&ended(Ending::Succeeded { gate: None }, false));
+    assert!(
+        stopped.ends_with("it was stopped and stays so"),
+        "{stopped}"
+    );
+    let mut bad = ended(
+        Ending::RolledBack {
+            why: "gate: it answered 500".to_owned(),
+        },
+        true,
+    );
+    bad.notes
+        .push("could not move the local tag back: x".to_owned());
+    assert_eq!(
+        said(&bad),
+        "web: 222222222222 failed: gate: it answered 500; could not move the local tag back: x"
+    );
+}
+
+#[test]
+fn step_times_add_up_in_the_order_of_their_beginnings() {
+    let mut clock = StepClock::default();
+    for (step, ms) in [("pull", 5), ("rollback", 1), ("rollback", 2)] {
+        clock.add(step, Duration::from_millis(ms));
+    }
+    let times: Vec<(String, u64)> = clock
+        .times()
+        .into_iter()
+        .map(|time| (time.step, time.ms))
+        .collect();
+    assert_eq!(times, [("pull".to_owned(), 5), ("rollback".to_owned(), 3)]);
+}

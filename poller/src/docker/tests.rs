@@ -1,0 +1,200 @@
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use serde_json::json;
+
+use super::*;
+use crate::reference::Reference;
+
+/// An engine of API 1.41 that gives each request what `answer` says of its first line: status and body. Returns its
+/// address and the first lines so far.
+fn engine(
+    answer: impl Fn(&str) -> (u16, String) + Send + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let line = read_request(&stream);
+            let (status, body) = if line.contains("/version") {
+                (200, json!({ "ApiVersion": "1.41" }).to_string())
+            } else {
+                log.lock().unwrap().push(line.clone());
+                answer(&line)
+            };
+            write_answer(stream, status, &body);
+        }
+    });
+    (address, asked)
+}
+
+fn read_request(stream: &TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).unwrap();
+        if header.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    reader.take(length).read_to_end(&mut Vec::new()).unwrap();
+    line.trim_end_matches(" HTTP/1.1\r\n").to_owned()
+}
+
+/// Without a length, so that the body may break off.
+fn write_answer(mut stream: TcpStream, status: u16, body: &str) {
+    let head = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+    );
+    stream
+        .write_all(format!("{head}{body}").as_bytes())
+        .unwrap();
+}
+
+async fn connected(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> Docker {
+    Docker::connect(Some(&engine(answer).0)).await.unwrap()
+}
+
+fn message(text: &str) -> String {
+    json!({ "message": text }).to_string()
+}
+
+fn image() -> Reference {
+    format!("127.0.0.1:5000/web@sha256:{}", "0".repeat(64))
+        .parse()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn typed_and_raw_calls_use_the_engines_older_api_version() {
+    let (address, asked) = engine(|_| (200, "{}".to_owned()));
+    let docker = Docker::connect(Some(&address)).await.unwrap();
+    docker.container("web").await.unwrap();
+    docker.start("web").await.unwrap();
+    assert_eq!(
+        *asked.lock().unwrap(),
+        [
+            "GET /v1.41/containers/web/json",
+            "POST /v1.41/containers/web/start"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_error_inside_of_a_successful_pull_is_an_error() {
+    let stream = concat!(
+        "{\"status\":\"Pulling from web\"}\r\n",
+        "{\"errorDetail\":{\"message\":\"unexpected EOF\"},\"error\":\"unexpected EOF\"}\r\n",
+        "{\"status\":\"Status: all is well\"}\r\n"
+    );
+    let docker = connected(|_| (200, stream.to_owned())).await;
+    let error = docker.pull(&image()).await.unwrap_err();
+    assert_eq!(error.trouble, RegistryTrouble::Broken);
+    assert!(error.to_string().contains("unexpected EOF"), "{error}");
+}
+
+#[tokio::test]
+async fn a_pull_with_a_line_that_is_no_json_is_an_error() {
+    let docker = connected(|_| (200, "{\"status\":\"Pulling\"}\r\n{\"sta!\r\n".to_owned())).await;
+    assert!(docker.pull(&image()).await.is_err());
+}
+
+#[tokio::test]
+async fn none_there_is_a_value_and_what_is_no_json_an_error_with_its_path() {
+    let docker = connected(|line| match line {
+        line if line.contains("absent") => (404, message("No such container: absent")),
+        _ => (200, "<html>".to_owned()),
+    })
+    .await;
+    assert_eq!(docker.container("absent").await, Ok(None));
+    let error = docker.container("odd").await.unwrap_err();
+    assert!(
+        matches!(&error, EngineError::Unexpected(why) if why.contains("/containers/odd/json")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_rename_that_was_done_before_is_done() {
+    let docker = connected(|line| match line {
+        line if line.starts_with("POST") => {
+            (400, message("Renaming a container with the same name"))
+        }
+        _ => (200, json!({ "Name": "/web" }).to_string()),
+    })
+    .await;
+    assert_eq!(docker.rename("abc", "web").await, Ok(()));
+    assert!(matches!(
+        docker.rename("abc", "other").await,
+        Err(EngineError::Refused { status: 400, .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_removal_under_way_is_waited_for() {
+    let looked = Mutex::new(0);
+    let docker = connected(move |line| {
+        if line.starts_with("DELETE") {
+            return (
+                409,
+                message("removal of container abc is already in progress"),
+            );
+        }
+        let mut looked = looked.lock().unwrap();
+        *looked += 1;
+        if *looked < 3 {
+            (200, "{}".to_owned())
+        } else {
+            (404, message("No such container: abc"))
+        }
+    })
+    .await;
+    assert_eq!(docker.remove("abc").await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_policy_that_is_refused_for_a_moment_is_set_all_the_same() {
+    let (address, asked) = {
+        let tries = Mutex::new(0);
+        engine(move |_| {
+            let mut tries = tries.lock().unwrap();
+            *tries += 1;
+            if *tries < 3 {
+                (500, message("cannot update a stopped container"))
+            } else {
+                (200, "{}".to_owned())
+            }
+        })
+    };
+    let docker = Docker::connect(Some(&address)).await.unwrap();
+    assert_eq!(
+        docker.set_policy("abc", &json!({ "Name": "no" })).await,
+        Ok(())
+    );
+    assert_eq!(asked.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn an_engine_that_breaks_off_does_not_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    thread::spawn(move || listener.incoming().flatten().for_each(drop));
+    let error = Docker::connect(Some(&address)).await.unwrap_err();
+    assert!(
+        matches!(&error, EngineError::Unreachable { .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains(&address), "{error}");
+}
