@@ -14,8 +14,10 @@ say() {
 
 # locked_version CRATE: the version that Cargo.lock holds for it.
 locked_version() {
-  awk -v name="\"$1\"" '$1 == "name" { hit = $3 == name } hit && $1 == "version" { gsub(/"/, "", $3); print $3; exit }' \
-    "$root/Cargo.lock"
+  awk -v name="\"$1\"" '
+    $1 == "name" { hit = $3 == name }
+    hit && $1 == "version" { gsub(/"/, "", $3); print $3; exit }
+  ' "$root/Cargo.lock"
 }
 
 # digest_of FILE...: a short key of what these files say, for the name of a cache folder.
@@ -48,7 +50,8 @@ engine_environment() {
 # compose_plugin: a DOCKER_CONFIG in which `docker compose` is the unpacked one.
 compose_plugin() {
   mkdir -p "$DOCKER_CONFIG"
-  printf '{"cliPluginsExtraDirs": ["%s"]}\n' "$debian/engine-26.1/usr/libexec/docker/cli-plugins" >"$DOCKER_CONFIG/config.json"
+  printf '{"cliPluginsExtraDirs": ["%s"]}\n' "$debian/engine-26.1/usr/libexec/docker/cli-plugins" \
+    >"$DOCKER_CONFIG/config.json"
 }
 
 # remove_cgroups NAME: the groups that a dead engine left, in every hierarchy.

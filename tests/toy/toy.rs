@@ -84,7 +84,7 @@ fn serve(version: &str, mode: &str) {
     }
 }
 
-/// Reads a request that fits one segment and answers it; a client that is slower than that gets its answer all the same.
+/// Reads a request that fits one segment and answers it; a slower client gets its answer all the same.
 fn respond(mut stream: TcpStream, answer: &str) {
     let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
     let _ = stream.set_write_timeout(Some(Duration::from_millis(200)));
