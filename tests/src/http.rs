@@ -17,6 +17,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The error's code; empty when the body is no error.
+    pub fn code(&self) -> String {
+        let body = self.json().unwrap_or_default();
+        body["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
     /// The body as JSON.
     ///
     /// # Errors

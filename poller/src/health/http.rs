@@ -15,7 +15,8 @@ const TRY: Duration = Duration::from_secs(5);
 /// How much of a body is looked at, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
 
-/// Tries until an answer is good or `within` is over; then the last answer is the reason.
+/// Tries until an answer is good or `within` is over; then the last answer is the reason. A try that the deadline cut
+/// short says less than the answer before it.
 pub(super) async fn until(
     url: &HttpUrl,
     status: Option<u16>,
@@ -24,6 +25,7 @@ pub(super) async fn until(
 ) -> Result<(), String> {
     let begun = Instant::now();
     let mut pause = Pause::new();
+    let mut last = None;
     loop {
         let left = within
             .saturating_sub(begun.elapsed())
@@ -31,6 +33,8 @@ pub(super) async fn until(
         let Err(why) = attempt(url, status, contains, TRY.min(left)).await else {
             return Ok(());
         };
+        let was_cut = begun.elapsed() >= within;
+        let why = if was_cut { last.unwrap_or(why) } else { why };
         let pause = pause.next();
         if begun.elapsed() + pause >= within {
             return Err(format!(
@@ -38,6 +42,7 @@ pub(super) async fn until(
                 within.as_secs()
             ));
         }
+        last = Some(why);
         tokio::time::sleep(pause).await;
     }
 }
@@ -233,6 +238,24 @@ mod tests {
         )
         .await
         .unwrap_err();
+        assert!(why.contains("it answered 500"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_try_that_the_deadline_cuts_does_not_hide_the_answer_before_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            read_request(&stream);
+            stream.write_all(answer("500 Oops", "").as_bytes()).unwrap();
+            let silent = listener.accept().unwrap();
+            thread::sleep(Duration::from_secs(5));
+            drop(silent);
+        });
+        let within = Duration::from_millis(500);
+        let why = until(&url.parse().unwrap(), None, None, within).await;
+        let why = why.unwrap_err();
         assert!(why.contains("it answered 500"), "{why}");
     }
 }

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use towline_protocol::{Claims, Glob, Role, Secret, TokenKey};
 use towline_tests::{
     github::Delivery,
-    http::{Answer, get, post},
+    http::{get, post},
     relay::{WEBHOOK_SECRET, token, token_of},
 };
 
-use crate::relay;
+use crate::{refused, relay};
 
 fn queue(repository: &str, id: u64, number: u64) -> Result<String> {
     let run = Delivery::run(number, &format!("{number:040x}"))?.of(repository, id);
@@ -19,16 +19,6 @@ fn queue(repository: &str, id: u64, number: u64) -> Result<String> {
 
 fn pi() -> Result<String> {
     token(Role::Host, "pi", &["octo-org/*"])
-}
-
-fn refused(answer: &Answer, status: u16, code: &str) {
-    assert_eq!(answer.status, status, "{}", answer.body);
-    assert_eq!(
-        answer.json().unwrap()["error"]["code"],
-        code,
-        "{}",
-        answer.body
-    );
 }
 
 fn report(intent: &str, outcome: &str) -> Value {

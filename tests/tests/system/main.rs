@@ -6,11 +6,22 @@ mod api;
 mod settings;
 mod storage;
 mod webhook;
+mod whole_way;
 
 use anyhow::{Result, anyhow};
-use towline_tests::relay::{Relay, SHARED};
+use towline_tests::{
+    http::Answer,
+    relay::{Relay, SHARED},
+};
 
 /// The relay that tests share which neither count nor break anything.
 fn relay() -> Result<&'static Relay> {
     SHARED.as_ref().map_err(|error| anyhow!("{error:#}"))
+}
+
+/// The relay said no, with this status and code.
+#[track_caller]
+fn refused(answer: &Answer, status: u16, code: &str) {
+    let got = (answer.status, answer.code());
+    assert_eq!(got, (status, code.to_owned()), "{}", answer.body);
 }

@@ -8,7 +8,7 @@ use towline_tests::{
     relay::{PREVIOUS_SECRET, WEBHOOK_SECRET},
 };
 
-use crate::relay;
+use crate::{refused, relay};
 
 const MIB: usize = 1024 * 1024;
 
@@ -37,16 +37,6 @@ fn deliver(body: &[u8], changed: &[(&str, &str)]) -> Result<Answer> {
         .filter(|(_, value)| !value.is_empty())
         .collect();
     post(&hook()?, &headers, body)
-}
-
-fn refused(answer: &Answer, status: u16, code: &str) {
-    assert_eq!(answer.status, status, "{}", answer.body);
-    assert_eq!(
-        answer.json().unwrap()["error"]["code"],
-        code,
-        "{}",
-        answer.body
-    );
 }
 
 #[test]
