@@ -72,10 +72,12 @@ impl RelayError {
     /// Whether the relay will never take this very request, however often it is sent.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Forbidden { .. } => true,
             // These say that the address or the moment is wrong, not the request.
             Self::Refused { status, .. } => !matches!(status, 404 | 405 | 408),
-            Self::Unreachable { .. }
+            // A token of another role is forbidden everything: another token will do. The relay leaves out single
+            // reports that the token does not allow.
+            Self::Forbidden { .. }
+            | Self::Unreachable { .. }
             | Self::NotARelay { .. }
             | Self::Token { .. }
             | Self::Upgrade { .. }
