@@ -153,7 +153,7 @@ async fn create(with: &Drive<'_>, name: &str) -> Result<Event, EngineError> {
 }
 
 async fn find(with: &Drive<'_>, name: &str, deploy: &str) -> Result<Event, EngineError> {
-    let found = with.engine.container(name).await?;
+    let found = with.engine.named(name).await?;
     let ours = found.filter(|found| {
         let labels = found.pointer("/Config/Labels").and_then(Value::as_object);
         labels

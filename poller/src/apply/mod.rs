@@ -98,7 +98,7 @@ pub enum InspectError {
 pub async fn inspect_service(engine: &Docker, service: &Service) -> Result<Observed, InspectError> {
     let name = container_name(service);
     let container = engine
-        .container(name)
+        .named(name)
         .await?
         .ok_or_else(|| Refusal::Absent(name.to_owned()))?;
     let image_id = container

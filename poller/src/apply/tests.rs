@@ -1,5 +1,7 @@
+use serde_json::{Value, json};
+
 use super::*;
-use crate::{machine::Member, settings::Settings};
+use crate::{docker::fake::connected, machine::Member, settings::Settings};
 
 fn service(name: &str) -> Service {
     let text = format!(
@@ -23,7 +25,7 @@ fn ended(ending: Ending, runs: bool) -> Deploy {
     let member = Member {
         name: "web".to_owned(),
         old: "abc".to_owned(),
-        policy: serde_json::Value::Null,
+        policy: Value::Null,
         runs,
         was_healthy: true,
         tag: None,
@@ -93,4 +95,36 @@ fn step_times_add_up_in_the_order_of_their_beginnings() {
         .map(|time| (time.step, time.ms))
         .collect();
     assert_eq!(times, [("pull".to_owned(), 5), ("rollback".to_owned(), 3)]);
+}
+
+/// A container as the engine shows it.
+fn shown(id: &str, name: &str) -> Value {
+    json!({ "Id": id, "Name": format!("/{name}"), "Image": "sha256:1", "Config": {}, "State": { "Running": true } })
+}
+
+#[tokio::test]
+async fn a_stranger_whose_id_begins_like_the_name_is_not_the_container() {
+    let answer = |line: &str| match line {
+        line if line.contains("/containers/web/") => (200, shown("web0ff", "stranger").to_string()),
+        line if line.contains("/containers/json") => (200, "[]".to_owned()),
+        _ => (404, json!({ "message": "none" }).to_string()),
+    };
+    let docker = connected(answer).await;
+    let error = inspect_service(&docker, &service("web")).await.unwrap_err();
+    assert!(
+        matches!(&error, InspectError::Refused(Refusal::Absent(name)) if name == "web"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_container_of_that_name_is_the_one() {
+    let answer = |line: &str| match line {
+        line if line.contains("/containers/web/") => (200, shown("abc", "web").to_string()),
+        line if line.contains("/containers/json") => (200, "[]".to_owned()),
+        _ => (404, json!({ "message": "none" }).to_string()),
+    };
+    let docker = connected(answer).await;
+    let observed = inspect_service(&docker, &service("web")).await.unwrap();
+    assert_eq!(observed.id(), "abc");
 }

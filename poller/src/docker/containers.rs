@@ -43,6 +43,20 @@ impl Docker {
         )
     }
 
+    /// The container of exactly this name; `None` when there is none. The engine itself also takes the name for the
+    /// beginning of an id, which would be a stranger's.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn named(&self, name: &str) -> Result<Option<Value>, EngineError> {
+        let container = self.container(name).await?;
+        let is_called = |shown: &Value| {
+            let shown = shown.get("Name").and_then(Value::as_str);
+            shown.and_then(|shown| shown.strip_prefix('/')) == Some(name)
+        };
+        Ok(container.filter(is_called))
+    }
+
     /// Every container as [`Self::container`] shows it, without those that vanish meanwhile.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ use thiserror::Error;
 
 mod address;
 mod containers;
+#[cfg(test)]
+pub(crate) mod fake;
 mod images;
 mod raw;
 mod registry;
