@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use towline_protocol::{HostName, Intent, IntentId, Mark, Outcome, RunSource, Source};
+use towline_protocol::{Channel, HostName, Intent, IntentId, Mark, Outcome, RunSource, Source};
 
 use crate::{settings::Service, store::Standing};
 
@@ -21,6 +21,10 @@ pub use rule::{Match, matches};
 /// Kept for each service, since a run on a branch that only another service listens to says nothing about this one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
+    /// The channel of `newest`, whose numbers say nothing about another one's; `None` in what an older version wrote,
+    /// which is the service's channel.
+    #[serde(default)]
+    pub channel: Option<Channel>,
     /// The newest intent that was chosen.
     pub newest: Mark,
     /// The newest run of each workflow.
@@ -41,6 +45,15 @@ pub struct SeenRun {
 }
 
 impl Seen {
+    /// What counts on `channel`: the newest intent of another one does not.
+    fn on(mut self, channel: &Channel) -> Self {
+        if self.channel.as_ref().is_some_and(|other| other != channel) {
+            self.newest = Mark::NONE;
+        }
+        self.channel = Some(channel.clone());
+        self
+    }
+
     fn of_workflow(&self, run: &RunSource) -> Option<&SeenRun> {
         self.runs.iter().find(|seen| {
             (seen.repository_id, seen.workflow_id) == (run.repository_id, run.workflow_id)
@@ -111,7 +124,8 @@ pub struct Settled {
 
 /// Decides what becomes of the intents that `service` has not settled yet.
 pub fn select(situation: &Situation<'_>) -> Selection {
-    let mut seen = situation.seen.cloned().unwrap_or_default();
+    let channel = &situation.service.rule.channel;
+    let mut seen = situation.seen.cloned().unwrap_or_default().on(channel);
     let mut settled = Vec::new();
     let mut left: Vec<&Intent> = Vec::new();
     for intent in situation.intents {

@@ -158,6 +158,36 @@ fn what_fills_a_gap_later_is_superseded_by_what_was_applied_before() {
 }
 
 #[test]
+fn after_a_move_to_another_repository_its_first_intent_is_applied() {
+    let mut host = Host::new("");
+    host.receive([manual(900)]).work(Outcome::Succeeded);
+    let channel: Channel = "octo-org/site".parse().unwrap();
+    host.service.rule.channel = channel.clone();
+    let first = Intent {
+        channel: channel.clone(),
+        ..manual(3)
+    };
+    host.intents = vec![first];
+    host.work(Outcome::Succeeded);
+    assert_eq!(host.applied, [900, 3]);
+    let older = Intent {
+        channel,
+        ..manual(2)
+    };
+    host.receive([older]).work(Outcome::Succeeded);
+    assert_eq!(host.outcome_of(2), Some(Outcome::Superseded));
+}
+
+#[test]
+fn what_an_older_version_has_seen_counts_on() {
+    let old = r#"{"newest":{"epoch":7,"seq":9},"runs":[]}"#;
+    let mut host = Host::new("");
+    host.seen = Some(serde_json::from_str(old).unwrap());
+    host.receive([manual(5)]).work(Outcome::Succeeded);
+    assert_eq!(host.outcome_of(5), Some(Outcome::Superseded));
+}
+
+#[test]
 fn a_waiting_intent_is_chosen_again_until_a_newer_one_comes() {
     let mut host = Host::new("");
     host.receive([intent(7, 1)]).work(Outcome::Waiting);

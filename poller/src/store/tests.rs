@@ -41,6 +41,7 @@ fn filled() -> TempDir {
         .receive(&channel(), at(2), &[intent(7, 2), intent(7, 1)])
         .unwrap();
     let seen = Seen {
+        channel: Some(channel()),
         newest: at(2),
         runs: vec![],
     };
