@@ -28,7 +28,7 @@ impl Todo {
         self.again.insert(service.clone(), at);
     }
 
-    /// Nothing is to be done before `until`.
+    /// Nothing is to be done before `until`, and something then.
     pub(super) fn hold(&mut self, until: Instant) {
         self.hold = Some(until);
     }
@@ -43,6 +43,7 @@ impl Todo {
         if !self.held(now).is_zero() {
             return false;
         }
+        self.hold = None;
         let news = self.dealt.get(service) != Some(&self.news);
         let due = self.again.get(service).is_some_and(|at| *at <= now);
         if news || due {
@@ -55,14 +56,20 @@ impl Todo {
     /// How long until one of `services` has something to do; `None` when that needs news.
     pub(super) fn pause<'a>(
         &self,
-        mut services: impl Iterator<Item = &'a ServiceName>,
+        services: impl Iterator<Item = &'a ServiceName>,
         now: Instant,
     ) -> Option<Duration> {
-        if services.any(|service| self.dealt.get(service) != Some(&self.news)) {
+        if self.hold.is_some() {
             return Some(self.held(now));
         }
-        let next = self.again.values().min()?;
-        Some(next.saturating_duration_since(now).max(self.held(now)))
+        let pause = |service| {
+            if self.dealt.get(service) != Some(&self.news) {
+                return Some(Duration::ZERO);
+            }
+            let again = self.again.get(service)?;
+            Some(again.saturating_duration_since(now))
+        };
+        services.filter_map(pause).min()
     }
 }
 
@@ -85,6 +92,28 @@ mod tests {
             Some(Duration::from_secs(9))
         );
         assert!(!todo.take(&web, now) && todo.take(&web, later) && !todo.take(&web, later));
+    }
+
+    #[test]
+    fn a_service_that_the_file_names_no_longer_keeps_nobody_busy() {
+        let (web, mut todo, now) = ("web".parse().unwrap(), Todo::default(), Instant::now());
+        assert!(todo.take(&web, now));
+        todo.again(&"gone".parse().unwrap(), now);
+        assert_eq!(todo.pause([&web].into_iter(), now), None);
+    }
+
+    #[test]
+    fn a_hold_is_looked_at_again_when_it_ends_though_no_service_has_news() {
+        let (web, mut todo, now) = ("web".parse().unwrap(), Todo::default(), Instant::now());
+        assert!(todo.take(&web, now));
+        let until = now + Duration::from_secs(9);
+        todo.hold(until);
+        assert_eq!(
+            todo.pause([&web].into_iter(), now),
+            Some(Duration::from_secs(9))
+        );
+        assert!(!todo.take(&web, until));
+        assert_eq!(todo.pause([&web].into_iter(), until), None);
     }
 
     #[test]
