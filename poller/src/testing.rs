@@ -46,12 +46,14 @@ pub(crate) fn run(run_number: u64, run_attempt: u64) -> RunSource {
 
 /// The service `web`, with `more` under its header.
 pub(crate) fn service(more: &str) -> Service {
+    settings(more).services.remove(0)
+}
+
+/// A host's file with that service.
+pub(crate) fn settings(more: &str) -> Settings {
     let text = format!(
         "[relay]\nurl = \"https://towline.example.workers.dev\"\n[service.web]\nrepository = \"octo-org/web\"\n\
          workflow = \"ci.yml\"\nbranch = [\"main\", \"release/*\"]\ndocker = {{ container = \"web\" }}\n{more}\n"
     );
-    Settings::parse(&text, "towline.toml")
-        .unwrap()
-        .services
-        .remove(0)
+    Settings::parse(&text, "towline.toml").unwrap()
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
-use super::{Poller, Stop, deploy::ENGINE_RETRY};
+use super::{LOCAL_RETRY, Poller, Stop, deploy::ENGINE_RETRY};
 use crate::{
     report,
     select::{Situation, select},
@@ -15,9 +15,14 @@ use crate::{
 
 impl Poller {
     /// Takes every service with something to do as far as it goes now. Ends early, between services, on `stop`.
+    ///
+    /// Nothing is begun while the journal of an earlier deploy is open, whatever left it so.
+    ///
+    /// # Errors
+    /// When the store fails; the service in question keeps its turn.
     pub(super) async fn work(&mut self, stop: &Stop) -> Result<(), StoreError> {
         let now = Instant::now();
-        if self.interrupted && !self.recover().await? {
+        if !self.recover().await? {
             self.todo.hold(now + ENGINE_RETRY);
             return Ok(());
         }
@@ -26,7 +31,11 @@ impl Poller {
                 return Ok(());
             }
             if self.todo.take(&service.name, now) {
-                self.serve(&service).await?;
+                let served = self.serve(&service).await;
+                if served.is_err() {
+                    self.todo.again(&service.name, now + LOCAL_RETRY);
+                }
+                served?;
             }
         }
         for channel in self.settings.channels() {

@@ -72,13 +72,12 @@ impl Poller {
         }
         warn!(%service, "{error}; trying again in {} s", ENGINE_RETRY.as_secs());
         self.failed = true;
-        self.interrupted |= matches!(error, ApplyError::Interrupted { .. });
         self.engine.forget();
         self.todo.again(service, Instant::now() + ENGINE_RETRY);
         Ok(())
     }
 
-    /// Takes deploys that a crash has interrupted to their end.
+    /// Takes deploys that a crash, an engine or a disk has interrupted to their end.
     ///
     /// Returns whether all of them are; otherwise the engine cannot be reached now.
     pub(super) async fn recover(&mut self) -> Result<bool, StoreError> {
@@ -111,12 +110,11 @@ impl Poller {
                 }
             }
         }
-        self.interrupted = false;
         Ok(true)
     }
 
     /// Keeps how a try ended: journal, outcome and report in one transaction.
-    fn end(
+    pub(super) fn end(
         &mut self,
         entry: &JournalEntry,
         service: Option<&Service>,

@@ -3,7 +3,10 @@
 //! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
 //! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use tokio::sync::oneshot;
@@ -34,6 +37,9 @@ use engine::Engine;
 use relay_thread::RelayThread;
 use todo::Todo;
 
+/// How soon to try again what the disk or the engine refused.
+const LOCAL_RETRY: Duration = Duration::from_secs(10);
+
 /// Everything that the loop works with.
 #[derive(Debug)]
 pub struct Poller {
@@ -41,8 +47,6 @@ pub struct Poller {
     host: HostName,
     store: Store,
     engine: Engine,
-    /// Whether the engine was lost in the middle of a deploy, which has to be taken to its end first.
-    interrupted: bool,
     relay: RelayThread,
     todo: Todo,
     /// Channels of which intents are missing, and from when on the hub may be asked for them.
@@ -72,7 +76,6 @@ impl Poller {
             host,
             store,
             engine: Engine::at(docker_host),
-            interrupted: false,
             todo: Todo::default(),
             gaps: BTreeMap::new(),
             outcomes: Vec::new(),
@@ -162,3 +165,6 @@ fn random() -> u32 {
 fn jitter() -> f64 {
     f64::from(random()) / f64::from(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-use super::{Poller, Stop, backoff::pause, jitter, relay_thread::Polling};
+use super::{LOCAL_RETRY, Poller, Stop, backoff::pause, jitter, relay_thread::Polling};
 use crate::{exit::Ending, report::Delivery, store::StoreError};
-
-/// How soon to try again what the disk or the engine refused.
-const LOCAL_RETRY: Duration = Duration::from_secs(10);
 
 impl Poller {
     /// Fetches, applies and reports until `stop`.

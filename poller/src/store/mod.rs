@@ -144,6 +144,14 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+impl Store {
+    /// Changes the database past the methods: makes the disk refuse, for instance.
+    pub(crate) fn tamper(&self, sql: &str) {
+        self.db.execute_batch(sql).unwrap();
+    }
+}
+
 fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)

@@ -1,0 +1,122 @@
+//! The loop's parts with a real store, without an engine and without a relay.
+
+use tempfile::TempDir;
+use towline_protocol::{Intent, Mark, Side, Source};
+
+use super::*;
+use crate::{apply::Applied, store::JournalEntry, testing};
+
+/// A poller of the service `web` whose engine is not there.
+struct Host {
+    poller: Poller,
+    stop: Stop,
+    _dir: TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state")).unwrap();
+        let nowhere = format!("unix://{}", dir.path().join("no-engine.sock").display());
+        let token = Secret::new("tl1.e30.AAAA");
+        let name = "pi".parse().unwrap();
+        let settings = testing::settings("");
+        let poller = Poller::new(settings, name, &token, store, Some(nowhere)).unwrap();
+        let stop = Stop::on_signals().unwrap();
+        Self {
+            poller,
+            stop,
+            _dir: dir,
+        }
+    }
+
+    fn receive(&mut self, intents: &[Intent]) {
+        let channel = "octo-org/web".parse().unwrap();
+        let newest = intents.last().unwrap().seq;
+        let mark = Mark {
+            epoch: 7,
+            seq: newest,
+        };
+        self.poller.store.receive(&channel, mark, intents).unwrap();
+        self.poller.todo.note_news();
+    }
+
+    async fn work(&mut self) -> Result<(), StoreError> {
+        self.poller.work(&self.stop).await
+    }
+
+    /// How long until the service is to be looked at again.
+    fn pause(&self) -> Option<Duration> {
+        let services = self.poller.settings.services.iter();
+        let names = services.map(|service| &service.name);
+        self.poller.todo.pause(names, Instant::now())
+    }
+}
+
+fn manual(seq: u64) -> Intent {
+    Intent {
+        source: Source::Manual {
+            by: "olga".to_owned(),
+            reason: String::new(),
+        },
+        ..testing::intent(7, seq)
+    }
+}
+
+fn entry() -> JournalEntry {
+    JournalEntry {
+        deploy: "0a0a0a0a".to_owned(),
+        service: "web".parse().unwrap(),
+        intent: manual(1).id,
+        attempt: 1,
+        body: "{}".to_owned(),
+    }
+}
+
+fn applied(outcome: Outcome) -> Applied {
+    Applied {
+        outcome,
+        gate: None,
+        from: Side::default(),
+        to: Side::default(),
+        message: String::new(),
+        log_tail: String::new(),
+        steps: Vec::new(),
+    }
+}
+
+/// Makes writes to `table` fail, as a full disk does.
+fn fill_disk(table: &str) -> String {
+    format!(
+        "CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(FAIL, 'disk is full'); END"
+    )
+}
+
+#[tokio::test]
+async fn a_service_keeps_its_turn_when_the_disk_is_full() {
+    let mut host = Host::new();
+    host.receive(&[manual(1)]);
+    host.poller.store.tamper(&fill_disk("seen"));
+    let error = host.work().await.unwrap_err();
+    assert!(error.to_string().contains("disk is full"), "{error}");
+    let pause = host.pause().unwrap();
+    assert!(pause <= LOCAL_RETRY && pause > LOCAL_RETRY / 2, "{pause:?}");
+}
+
+#[tokio::test]
+async fn a_journal_that_could_not_be_closed_is_taken_to_its_end_before_anything_else() {
+    let mut host = Host::new();
+    host.poller.store.write_journal(&entry()).unwrap();
+    host.poller.store.tamper(&fill_disk("spool"));
+    let now = jiff::Timestamp::now();
+    host.poller
+        .end(&entry(), None, None, now, applied(Outcome::Succeeded))
+        .unwrap_err();
+    host.poller.store.tamper("DROP TRIGGER full");
+    host.receive(&[manual(2)]);
+    host.work().await.unwrap();
+    assert_eq!(host.poller.store.open_journals().unwrap(), [entry()]);
+    let seen = host.poller.store.seen(&entry().service).unwrap();
+    assert_eq!(seen, None, "nothing was chosen meanwhile");
+    assert!(host.pause().is_some_and(|pause| !pause.is_zero()));
+}
