@@ -164,7 +164,7 @@ impl Docker {
         }
     }
 
-    /// Sets a container's restart policy.
+    /// Sets a container's restart policy, unless it has that one: a socket proxy may refuse every update.
     ///
     /// An engine also refuses this, for a moment, of a container that ends right then: one that crashes again and
     /// again would never get its fix.
@@ -180,6 +180,17 @@ impl Docker {
                 Err(EngineError::Refused { status: 500, .. }) if tries > 0 => {
                     tries -= 1;
                     tokio::time::sleep(UPDATES.0).await;
+                }
+                Err(refused @ EngineError::Refused { .. }) => {
+                    let container = self.container(id).await?;
+                    let has = container
+                        .as_ref()
+                        .and_then(|shown| shown.pointer("/HostConfig/RestartPolicy"));
+                    return if has == Some(policy) {
+                        Ok(())
+                    } else {
+                        Err(refused)
+                    };
                 }
                 other => return other.map(drop),
             }

@@ -128,6 +128,25 @@ async fn a_policy_that_is_refused_for_a_moment_is_set_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_policy_that_a_proxy_refuses_to_set_is_set_when_it_was_that_one_before() {
+    let docker = connected(|line| match line {
+        line if line.starts_with("POST") => (403, message("Forbidden")),
+        _ => {
+            let policy = json!({ "Name": "always", "MaximumRetryCount": 0 });
+            let host = json!({ "HostConfig": { "RestartPolicy": policy } });
+            (200, host.to_string())
+        }
+    })
+    .await;
+    let same = json!({ "MaximumRetryCount": 0, "Name": "always" });
+    assert_eq!(docker.set_policy("abc", &same).await, Ok(()));
+    assert!(matches!(
+        docker.set_policy("abc", &json!({ "Name": "no" })).await,
+        Err(EngineError::Refused { status: 403, .. })
+    ));
+}
+
+#[tokio::test]
 async fn an_engine_that_breaks_off_does_not_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("tcp://{}", listener.local_addr().unwrap());

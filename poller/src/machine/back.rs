@@ -119,6 +119,13 @@ impl Deploy {
             Event::Found { id } => back.new.extend(id),
             Event::Done => {}
             Event::Gone { .. } if step.is_about_new() => {}
+            Event::Failed { why } if step == Undo::Rearm => {
+                self.notes
+                    .push(format!("could not {}: {why}", step.words()));
+                // Whether it serves is worth more than its policy. Since that is not as it was, neither is the
+                // container: it is looked at like one that was stopped.
+                back.reached = back.reached.max(Step::Stop);
+            }
             Event::Failed { why } | Event::Gone { why } if step.is_tidying() => {
                 self.notes
                     .push(format!("could not {}: {why}", step.words()));

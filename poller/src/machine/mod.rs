@@ -121,12 +121,12 @@ pub enum Ending {
         /// How sure the gate was; `None` when nothing was to run.
         gate: Option<Gate>,
     },
-    /// The old version was stopped and is back.
+    /// The old version was stopped, or lost its restart policy, and is back.
     RolledBack {
         /// What went wrong.
         why: String,
     },
-    /// The old version was never stopped.
+    /// The old version was never changed.
     FailedUntouched {
         /// What went wrong.
         why: String,

@@ -199,9 +199,11 @@ fn assert_truthful(run: &Run) {
             .named(&member.name)
             .expect("the canonical name is held");
         let holder = &run.after.containers[&id];
-        assert_eq!(
-            (holder.image, holder.running, &holder.policy),
-            (image, was.running, &was.policy)
+        assert_eq!((holder.image, holder.running), (image, was.running));
+        assert!(
+            holder.policy == was.policy || told(&run.deploy, "restart policy"),
+            "a lost policy is told: {:?}",
+            run.deploy.notes
         );
     }
     if run.deploy.notes.is_empty() {
@@ -213,6 +215,10 @@ fn assert_truthful(run: &Run) {
             run.after
         );
     }
+}
+
+fn told(deploy: &Deploy, words: &str) -> bool {
+    deploy.notes.iter().any(|note| note.contains(words))
 }
 
 fn one(passes: bool) -> Scene {
@@ -305,6 +311,84 @@ fn a_failure_at_each_call_ends_truthfully_and_before_the_stop_untouched() {
             ),
         }
     }
+}
+
+/// Drives one deploy against an engine that refuses some calls, each of them always.
+fn run_refusing(of: &Scene, refuses: impl Fn(&Action) -> bool) -> Run {
+    let (mut engine, mut deploy) = scene(of);
+    let before = engine.clone();
+    while let Some(action) = deploy.next() {
+        let event = if refuses(&action) {
+            refused()
+        } else {
+            engine.act(&action)
+        };
+        deploy = deploy.on(event);
+        assert_always(&before, &engine, &deploy);
+    }
+    let ending = deploy.ending().unwrap().clone();
+    Run {
+        before,
+        after: engine,
+        ending,
+        deploy,
+    }
+}
+
+fn sets(policy: &'static str) -> impl Fn(&Action) -> bool {
+    move |action| matches!(action, Action::SetPolicy { policy: to, .. } if to["Name"] == policy)
+}
+
+#[test]
+fn a_policy_that_may_not_be_taken_leaves_the_host_as_it_was() {
+    let run = run_refusing(&one(true), sets("no"));
+    assert!(
+        matches!(&run.ending, Ending::FailedUntouched { why } if why.contains("disarm")),
+        "{:?}",
+        run.ending
+    );
+    assert_eq!(run.after.containers, run.before.containers);
+}
+
+#[test]
+fn a_policy_that_may_not_even_be_looked_after_leaves_the_old_version_running() {
+    let run = run_refusing(&one(true), |action| {
+        matches!(action, Action::SetPolicy { .. })
+    });
+    assert!(
+        matches!(&run.ending, Ending::RolledBack { why } if why.contains("disarm")),
+        "{:?}",
+        run.ending
+    );
+    assert_eq!(run.after.containers, run.before.containers);
+    assert!(told(&run.deploy, "restart policy back: refused"));
+}
+
+#[test]
+fn a_policy_that_cannot_be_given_back_is_told_and_the_old_version_serves_all_the_same() {
+    let run = run_refusing(&one(false), sets("always"));
+    assert!(
+        matches!(&run.ending, Ending::RolledBack { why } if why.contains("gate")),
+        "{:?}",
+        run.ending
+    );
+    assert!(told(&run.deploy, "restart policy back: refused"));
+    assert_truthful(&run);
+    assert!(run.after.containers["old0"].running);
+}
+
+#[test]
+fn a_refused_start_of_the_old_version_needs_an_operator_whatever_became_of_its_policy() {
+    let refuses = |action: &Action| {
+        sets("always")(action) || matches!(action, Action::Start { id } if id == "old0")
+    };
+    let run = run_refusing(&one(false), refuses);
+    assert!(
+        matches!(&run.ending, Ending::NeedsOperator { why } if why.contains("start the old")),
+        "{:?}",
+        run.ending
+    );
+    assert!(told(&run.deploy, "restart policy back"));
 }
 
 #[test]
