@@ -40,7 +40,7 @@ pub struct Relay {
     /// Where it listens, without a slash at the end.
     pub url: String,
     process: Mutex<Process>,
-    commands: Mutex<ChildStdin>,
+    commands: Mutex<Option<ChildStdin>>,
 }
 
 impl Relay {
@@ -90,7 +90,7 @@ impl Relay {
         Ok(Self {
             url,
             process: Mutex::new(process),
-            commands: Mutex::new(commands),
+            commands: Mutex::new(Some(commands)),
         })
     }
 
@@ -118,7 +118,7 @@ impl Relay {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         let before = process.lines().len();
         let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(commands, "evict")?;
+        writeln!(commands.as_mut().context("the relay has ended")?, "evict")?;
         let line = process.line_after(before, Duration::from_secs(10), |line| {
             line.starts_with("done evict") || line.starts_with("failed evict")
         })?;
@@ -199,6 +199,17 @@ impl Relay {
     /// When there is none.
     pub fn mailbox(&self, channel: &str) -> Result<Value> {
         get(&format!("{}/__test/kv?key=c/{channel}", self.url), &[])?.json()
+    }
+}
+
+impl Drop for Relay {
+    /// Ends it by the end of its input: killed hard, node would leave its workerds behind.
+    fn drop(&mut self) {
+        let commands = self.commands.get_mut();
+        commands.unwrap_or_else(PoisonError::into_inner).take();
+        let process = self.process.get_mut();
+        let process = process.unwrap_or_else(PoisonError::into_inner);
+        let _ = process.ended(Duration::from_secs(10));
     }
 }
 

@@ -4,7 +4,17 @@
 //! Not here: any I/O, any clock, any randomness (callers pass them in), the relay's gate (crate
 //! `towline-relay`) and the host's rules (crate `towline`).
 //!
-//! Readers ignore fields that they do not know, so nothing in this crate refuses unknown keys.
+//! Readers ignore fields that they do not know, so nothing in this crate refuses unknown keys. It is part of the
+//! Worker, so that nothing in it panics either.
+
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 
 pub mod answer;
 pub mod glob;

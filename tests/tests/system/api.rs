@@ -1,12 +1,15 @@
 //! What hosts and operators ask the relay, and who may.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use towline_protocol::{Claims, Glob, Role, Secret, TokenKey};
 use towline_tests::{
     github::Delivery,
     http::{get, post},
     relay::{WEBHOOK_SECRET, token, token_of},
+    wait::until,
 };
 
 use crate::{refused, relay};
@@ -61,6 +64,75 @@ fn every_channel_asked_for_appears_with_what_is_newer_than_its_mark() -> Result<
         "an older epoch counts for nothing"
     );
     assert!(seqs(&ask(&format!("{epoch}.3"))?).is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_poll_of_many_channels_finds_each_ones_mailbox_in_kv() -> Result<()> {
+    for (channel, id, runs) in [("kv-one", 611, 1), ("kv-two", 612, 2)] {
+        for number in 1..=runs {
+            queue(&format!("octo-org/{channel}"), id, number)?;
+        }
+        until("the mailbox in KV", Duration::from_secs(20), || {
+            let mailbox = relay()?.mailbox(&format!("octo-org/{channel}")).ok();
+            Ok(mailbox.filter(|mailbox| mailbox["head"] == runs))
+        })?;
+    }
+    let unknown: String = (0..97)
+        .map(|n| format!("&channel=octo-org/none{n}@0.0"))
+        .collect();
+    let path =
+        format!("/v1/intents?channel=octo-org/kv-one@0.0&channel=octo-org/kv-two@0.0{unknown}");
+    let answer = relay()?.get(&path, &pi()?)?.json()?;
+    let channels = answer["channels"].as_object().context("no channels")?;
+    assert_eq!(channels.len(), 99);
+    assert_eq!(
+        channels["octo-org/none96"],
+        json!({ "epoch": 0, "head": 0, "pruned_before": 0, "intents": [] })
+    );
+    for (channel, runs) in [("octo-org/kv-one", 1), ("octo-org/kv-two", 2)] {
+        let news = &channels[channel];
+        assert_eq!(
+            (&news["head"], news["intents"].as_array().map(Vec::len)),
+            (&json!(runs), Some(runs)),
+            "{news}"
+        );
+        assert_eq!(news["intents"][0]["channel"], channel);
+    }
+    let epoch = channels["octo-org/kv-two"]["epoch"]
+        .as_u64()
+        .context("no epoch")?;
+    let path = format!("/v1/intents?channel=octo-org/kv-two@{epoch}.1");
+    let newer = relay()?.get(&path, &pi()?)?;
+    assert_eq!(
+        newer.json()?["channels"]["octo-org/kv-two"]["intents"][0]["seq"],
+        2
+    );
+    let etag = newer.headers["etag"].to_str()?;
+    let bearer = format!("Bearer {}", pi()?);
+    let headers = [("Authorization", bearer.as_str()), ("If-None-Match", etag)];
+    assert_eq!(
+        get(&format!("{}{path}", relay()?.url), &headers)?.status,
+        304
+    );
+    Ok(())
+}
+
+#[test]
+fn a_report_on_an_intent_that_the_token_does_not_allow_is_left_out() -> Result<()> {
+    let intent = queue("elsewhere/reported", 613, 1)?;
+    let answer = relay()?.post(
+        "/v1/reports",
+        &pi()?,
+        &json!([report(&intent, "succeeded")]),
+    )?;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    assert_eq!(answer.json()?["accepted"], 0, "{}", answer.body);
+    let operator = token(Role::Operator, "ada", &["*"])?;
+    let status = relay()?
+        .get(&format!("/v1/intents/{intent}"), &operator)?
+        .json()?;
+    assert_eq!(status["hosts"], json!({}));
     Ok(())
 }
 

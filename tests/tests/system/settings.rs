@@ -1,15 +1,17 @@
 //! A relay that is set up wrongly says so to its operator, and to nobody else.
 
-use std::process::Command;
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use towline_protocol::Role;
+use towline_protocol::{Claims, Glob, Role, Secret, TokenKey};
 use towline_tests::{
     github::Delivery,
     http::get,
     place,
     relay::{Face, Relay, WEBHOOK_SECRET, token},
+    wait::until,
 };
 
 fn relay(secrets: &Value, vars: &Value) -> Result<Relay> {
@@ -22,7 +24,7 @@ fn webhook_is_503(relay: &Relay, variable: &str) -> Result<()> {
     let answer = Delivery::run(1, &"c".repeat(40))?.send(&relay.url, WEBHOOK_SECRET)?;
     assert_eq!(answer.status, 503, "{}", answer.body);
     assert!(!answer.body.contains(variable), "{}", answer.body);
-    let logged = towline_tests::wait::until("the log", std::time::Duration::from_secs(5), || {
+    let logged = until("the log", Duration::from_secs(5), || {
         Ok(Some(relay.output()).filter(|output| output.contains(variable)))
     });
     logged.map(drop)
@@ -57,6 +59,10 @@ fn a_gate_that_is_set_admits_what_it_names_and_nothing_else() -> Result<()> {
     });
     let secrets = json!({ "WEBHOOK_SECRET": WEBHOOK_SECRET, "TOKEN_KEY": "k".repeat(32) });
     let relay = relay(&secrets, &json!({ "gate": gate }))?;
+    let first = Delivery::run(98, &"d".repeat(40))?
+        .send(&relay.url, WEBHOOK_SECRET)?
+        .json()?;
+    is_the_contracts_intent(&relay, first["intent"].as_str().unwrap_or_default())?;
     let mut number = 0;
     let mut said = |change: &dyn Fn(&mut Value)| -> Result<Value> {
         number += 1;
@@ -83,12 +89,92 @@ fn a_gate_that_is_set_admits_what_it_names_and_nothing_else() -> Result<()> {
         "ignored"
     );
     assert_eq!(said(&|run| run["event"] = json!("schedule"))?, "ignored");
+    let same_name = Delivery::fixture("workflow_run.same-name-in-another-file")?;
+    let answer = same_name.send(&relay.url, WEBHOOK_SECRET)?;
+    assert_eq!(answer.json()?["status"], "ignored", "{}", answer.body);
     let elsewhere = Delivery::run(99, &"d".repeat(40))?.of("elsewhere/web", 605);
     assert_eq!(
         elsewhere.send(&relay.url, WEBHOOK_SECRET)?.json()?["status"],
         "ignored"
     );
     Ok(())
+}
+
+/// The whole intent as the contract shows it, expiring an hour after it was made.
+fn is_the_contracts_intent(relay: &Relay, id: &str) -> Result<()> {
+    let path = "/v1/intents?channel=octo-org/web@0.0&fresh=1";
+    let polled = relay.get(path, &token_with(&"k".repeat(32))?)?.json()?;
+    let mut intent = polled["channels"]["octo-org/web"]["intents"][0].clone();
+    let at = |name: &str| -> Result<Timestamp> {
+        Ok(intent[name].as_str().unwrap_or_default().parse()?)
+    };
+    let lives = at("expires_at")?.duration_since(at("created_at")?);
+    assert_eq!(lives, SignedDuration::from_hours(1));
+    let epoch = intent["epoch"].as_u64();
+    assert!(epoch > Some(1_700_000_000_000), "{intent}");
+    for varying in ["epoch", "created_at", "expires_at"] {
+        intent[varying] = Value::Null;
+    }
+    let expected = json!({
+        "id": id, "channel": "octo-org/web", "epoch": null, "seq": 1, "created_at": null, "expires_at": null,
+        "source": {
+            "kind": "workflow_run", "repository_id": 1_296_269, "repository": "octo-org/web", "workflow_id": 77,
+            "workflow": ".github/workflows/ci.yml", "run_id": 30_433_740, "run_number": 98, "run_attempt": 1,
+            "event": "push", "actor": "octo-dev", "url": "https://github.com/octo-org/web/actions/runs/30433642",
+        },
+        "revision": { "sha": "d".repeat(40), "branch": "main", "tag": null },
+        "image": null, "service": null, "hosts": [],
+    });
+    assert_eq!(intent, expected);
+    Ok(())
+}
+
+/// A host's token that a relay with this TOKEN_KEY accepts.
+fn token_with(key: &str) -> Result<String> {
+    let channels = vec![Glob::new("*")];
+    let claims = Claims {
+        role: Role::Host,
+        name: "pi".parse()?,
+        channels,
+        generation: 1,
+        iat: 0,
+    };
+    let token = TokenKey::new(Secret::new(key))?.mint(&claims);
+    Ok(token.expose_str().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_relay_that_is_dropped_leaves_no_process_behind() -> Result<()> {
+    let relay = relay(&json!({}), &json!({}))?;
+    let processes = descendants(relay.process_id())?;
+    assert!(
+        processes.iter().any(|(_, name)| name == "workerd"),
+        "{processes:?}"
+    );
+    drop(relay);
+    for (process, name) in processes {
+        until(
+            &format!("the end of {name}"),
+            Duration::from_secs(10),
+            || Ok((!Path::new(&format!("/proc/{process}")).exists()).then_some(())),
+        )?;
+    }
+    Ok(())
+}
+
+/// The processes below one, with their names (proc(5), /proc/pid/task/tid/children).
+fn descendants(process: u32) -> Result<Vec<(u32, String)>> {
+    let mut found = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let children = fs::read_to_string(thread?.path().join("children"))?;
+        for child in children.split_whitespace() {
+            let child: u32 = child.parse()?;
+            let name = fs::read_to_string(format!("/proc/{child}/comm"))?;
+            found.push((child, name.trim().to_owned()));
+            found.extend(descendants(child)?);
+        }
+    }
+    Ok(found)
 }
 
 #[test]
