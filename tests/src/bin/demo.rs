@@ -49,7 +49,7 @@ fn main() -> Result<()> {
     story.tell(&format!("CI has pushed web v2 as {}", short(&digest)));
 
     let intent = deliver(&relay, &story)?;
-    follow(&mut towline, &story)?;
+    follow(&mut towline, &digest, &story)?;
     reported(&relay, &intent, &story)?;
     let page = web.page(PATIENCE)?;
     ensure!(
@@ -113,19 +113,26 @@ fn deliver(relay: &Relay, story: &Story) -> Result<String> {
 }
 
 /// Tells towline's own log lines as they come.
-fn follow(towline: &mut Process, story: &Story) -> Result<()> {
+fn follow(towline: &mut Process, pushed: &str, story: &Story) -> Result<()> {
+    let digest = pushed.rsplit_once('@').map_or(pushed, |(_, digest)| digest);
     let steps = [
-        ("picked up", "picked up by the host"),
-        ("pulled ", "pulled by digest"),
+        ("picked up", "picked up by the host".to_owned()),
+        (
+            &format!("pulled {digest}"),
+            format!("pulled by digest, {}", short(digest)),
+        ),
         (
             "swapped",
-            "swapped: the old container waits, the new one has started",
+            "swapped: the old container waits, the new one has started".to_owned(),
         ),
-        ("healthy", "healthy: the new one answers"),
+        (
+            "healthy",
+            "healthy: the new one answers and has not restarted".to_owned(),
+        ),
     ];
     for (word, told) in steps {
         towline.line(PATIENCE, |line| line.contains(word))?;
-        story.tell(told);
+        story.tell(&told);
     }
     Ok(())
 }
