@@ -4,13 +4,14 @@
 //! dedupe key and an alarm; the put into KV follows, and is not waited for. An await in here lets other
 //! requests in, so one put per channel is in flight at a time and its value is read from SQL at the
 //! moment of the put. What fails, or what an eviction cuts off, the alarm repeats: the channel's row
-//! says how far KV has come, memory only paces the puts.
+//! says how far KV has come, memory only paces the puts. An alarm that fires is gone, so it is set anew
+//! before anything else, unless a look at the rows has shown that nothing is due.
 //!
 //! Epochs are per channel: the hub's creation time, unless KV holds a mailbox of an earlier hub that is
 //! not below it. Raising the epoch of one channel then renumbers no other.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::BTreeMap,
     rc::Rc,
 };
@@ -35,7 +36,10 @@ use store::Store;
 #[durable_object(alarm)]
 pub struct Hub {
     state: State,
-    parts: Result<Parts, Fault>,
+    env: Env,
+    /// Opened on first need. A failure is not kept, so that the next request tries again.
+    parts: OnceCell<Parts>,
+    failures: Rc<Cell<u32>>,
 }
 
 /// What outlives a request: handles, and the pacing of puts.
@@ -56,30 +60,47 @@ struct Put {
 
 impl DurableObject for Hub {
     fn new(state: State, env: Env) -> Self {
-        let parts = Parts::open(&state, &env);
-        Self { state, parts }
+        Self {
+            state,
+            env,
+            parts: OnceCell::new(),
+            failures: Rc::default(),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let body = request.bytes().await?;
         match self.answer(&body).await {
             Ok(json) => Response::ok(json),
-            Err(fault) => Response::error(fault.to_string(), 500),
+            // The asker makes it a fault of storage again.
+            Err(Fault::Storage(what)) => Response::error(what, 500),
+            Err(fault @ Fault::Settings(_)) => Response::error(fault.to_string(), 500),
         }
     }
 
-    /// Repeats the puts that are due. Never fails: the runtime gives up after a few failures.
+    /// Repeats the puts that are due. Fails only when the next alarm could not be set: then the runtime
+    /// repeats this one, and it gives up after a few times.
     async fn alarm(&self) -> worker::Result<Response> {
-        if let Err(fault) = self.repeat().await {
+        let due = self.due();
+        if due.as_ref().is_ok_and(Vec::is_empty) {
+            self.failures.set(0);
+            return Response::ok("");
+        }
+        // Before the work, so that neither a failure nor an eviction in its middle loses anything.
+        let failures = self.failures.get();
+        self.failures.set(failures.saturating_add(1));
+        let armed = arm(&self.state.storage(), failures).await;
+        if let Err(fault) = self.repeat(due).await {
             console_error!("alarm: {fault}");
         }
+        armed.inspect_err(|error| console_error!("alarm: cannot be set: {error}"))?;
         Response::ok("")
     }
 }
 
 impl Hub {
     async fn answer(&self, body: &[u8]) -> Result<String, Fault> {
-        let parts = self.parts.as_ref().map_err(Fault::clone)?;
+        let parts = self.parts()?;
         match serde_json::from_slice(body).map_err(failed)? {
             Ask::Queue(candidate) => json(&self.queue(parts, *candidate).await?),
             Ask::Since(marks) => json(&parts.store.since(&marks)?),
@@ -130,31 +151,34 @@ impl Hub {
         committed.ok_or_else(|| failed("the transaction ended without a result"))
     }
 
-    async fn repeat(&self) -> Result<(), Fault> {
-        let parts = self.parts.as_ref().map_err(Fault::clone)?;
-        let due = parts.store.due()?;
-        if due.is_empty() {
-            parts.failures.set(0);
-            return Ok(());
+    fn parts(&self) -> Result<&Parts, Fault> {
+        if let Some(parts) = self.parts.get() {
+            return Ok(parts);
         }
-        // Armed before the work, so that an eviction in its middle loses nothing.
-        let failures = parts.failures.get();
-        parts.failures.set(failures.saturating_add(1));
-        let armed = arm(&self.state.storage(), failures).await;
-        for channel in due {
+        let parts = Parts::open(&self.state, &self.env, self.failures.clone())?;
+        Ok(self.parts.get_or_init(|| parts))
+    }
+
+    fn due(&self) -> Result<Vec<Channel>, Fault> {
+        self.parts()?.store.due()
+    }
+
+    async fn repeat(&self, due: Result<Vec<Channel>, Fault>) -> Result<(), Fault> {
+        let parts = self.parts()?;
+        for channel in due? {
             parts.flush(&channel).await;
         }
-        armed.map_err(failed)
+        Ok(())
     }
 }
 
 impl Parts {
-    fn open(state: &State, env: &Env) -> Result<Self, Fault> {
+    fn open(state: &State, env: &Env, failures: Rc<Cell<u32>>) -> Result<Self, Fault> {
         Ok(Self {
             store: Store::open(state.storage().sql(), now_ms())?,
             mailboxes: Mailboxes::open(env)?,
             puts: Rc::default(),
-            failures: Rc::default(),
+            failures,
         })
     }
 

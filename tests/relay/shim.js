@@ -3,7 +3,8 @@
 //
 //   GET  /__test/counts            what was done since the last reset
 //   POST /__test/reset             zero the counts, stop failing and being slow
-//   POST /__test/fail?op=OP&n=N    the next N operations of that kind fail; OP is put, get or hub
+//   POST /__test/fail?op=OP&n=N    the next N operations of that kind fail; OP is put or get (KV), hub (asking it),
+//                                  sql (a statement in the hub) or alarm (looking at it or setting it)
 //   POST /__test/slow?ms=N         from now on each put takes N milliseconds longer
 //   GET  /__test/kv?key=KEY        what KV holds, uncounted
 //   PUT  /__test/kv?key=KEY        put the body there, uncounted: what another hub left behind
@@ -14,9 +15,11 @@ import Relay, { Hub as RelayHub } from "../../build/index.js";
 
 const NOTHING = { kv_reads: 0, kv_keys_read: 0, kv_writes: 0, kv_lists: 0, kv_deletes: 0, hub_requests: 0, alarms: 0 };
 
+const WORKING = { put: 0, get: 0, hub: 0, sql: 0, alarm: 0 };
+
 let counts = { ...NOTHING };
 let puts = [];
-let failing = { put: 0, get: 0, hub: 0 };
+let failing = { ...WORKING };
 let slow_ms = 0;
 
 function failIfTold(op) {
@@ -80,11 +83,37 @@ function counted(env) {
   return { ...env, MAILBOXES: countedMailboxes(env.MAILBOXES), HUB: new DurableObjectNamespace(env.HUB) };
 }
 
+// The runtime's object with some methods replaced; the others run on the real one.
+function instead(real, methods) {
+  return new Proxy(real, {
+    get(target, name) {
+      if (name in methods) return methods[name];
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+function failingState(state) {
+  const sql = instead(state.storage.sql, {
+    exec(...args) {
+      failIfTold("sql");
+      return state.storage.sql.exec(...args);
+    },
+  });
+  const alarm = (method) => async (...args) => {
+    failIfTold("alarm");
+    return state.storage[method](...args);
+  };
+  const storage = instead(state.storage, { sql, getAlarm: alarm("getAlarm"), setAlarm: alarm("setAlarm") });
+  return instead(state, { storage });
+}
+
 export class Hub {
   #hub;
 
   constructor(state, env) {
-    this.#hub = new RelayHub(state, counted(env));
+    this.#hub = new RelayHub(failingState(state), counted(env));
   }
 
   fetch(request) {
@@ -105,7 +134,7 @@ async function testPath(request, url, env) {
     case "POST /__test/reset":
       counts = { ...NOTHING };
       puts = [];
-      failing = { put: 0, get: 0, hub: 0 };
+      failing = { ...WORKING };
       slow_ms = 0;
       return Response.json({});
     case "POST /__test/fail":

@@ -16,6 +16,8 @@ use towline_tests::{
     wait::until,
 };
 
+mod failing;
+
 /// The relay of this module's tests. One test at a time, because they count.
 fn relay() -> Result<MutexGuard<'static, Relay>> {
     static RELAY: LazyLock<Result<Mutex<Relay>>> =
@@ -41,9 +43,17 @@ fn mailbox(relay: &Relay, channel: &str, head: u64) -> Result<Value> {
     })
 }
 
-/// Lets what was begun come to its end, then returns the counts.
+/// Lets what a delivery began come to its end, its alarm included, then returns the counts.
 fn settled(relay: &Relay) -> Result<Value> {
-    thread::sleep(Duration::from_millis(1500));
+    until("the alarm", Duration::from_secs(10), || {
+        Ok((relay.counts()?["alarms"] != 0).then_some(()))
+    })?;
+    quiet(relay)
+}
+
+/// Waits for longer than an alarm or a put may be away, then returns the counts.
+fn quiet(relay: &Relay) -> Result<Value> {
+    thread::sleep(Duration::from_millis(2500));
     relay.counts()
 }
 
@@ -78,7 +88,9 @@ fn an_accepted_delivery_costs_one_kv_write_and_one_hub_request() -> Result<()> {
         202
     );
     mailbox(&relay, "octo-org/warm", 2)?;
-    assert_counts(&settled(&relay)?, &[("kv_writes", 1), ("hub_requests", 1)]);
+    let counts = settled(&relay)?;
+    assert_counts(&counts, &[("kv_writes", 1), ("hub_requests", 1)]);
+    assert_eq!(counts["alarms"], 1, "{counts}");
     Ok(())
 }
 
@@ -110,7 +122,9 @@ fn a_duplicate_costs_one_hub_request_and_no_kv() -> Result<()> {
             .status,
         200
     );
-    assert_counts(&settled(&relay)?, &[("hub_requests", 1)]);
+    let counts = quiet(&relay)?;
+    assert_counts(&counts, &[("hub_requests", 1)]);
+    assert_eq!(counts["alarms"], 0, "{counts}");
     Ok(())
 }
 
@@ -134,7 +148,7 @@ fn a_rejected_or_ignored_delivery_costs_nothing() -> Result<()> {
         415
     );
     assert_eq!(get(&format!("{}/health", relay.url), &[])?.status, 200);
-    assert_counts(&settled(&relay)?, &[]);
+    assert_counts(&quiet(&relay)?, &[]);
     Ok(())
 }
 
