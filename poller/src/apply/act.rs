@@ -173,31 +173,21 @@ async fn gate(with: &Drive<'_>, ids: &[String]) -> Result<Event, EngineError> {
     })
 }
 
-/// As well as before: one that had not passed its checks need not pass them now.
 async fn verify(
     with: &Drive<'_>,
     deploy: &Deploy,
     members: &[usize],
 ) -> Result<Event, EngineError> {
-    let all: Vec<_> = members
-        .iter()
-        .filter_map(|at| deploy.members.get(*at))
+    let members = members.iter().filter_map(|at| deploy.members.get(*at));
+    let olds: Vec<_> = members
+        .map(|member| health::Old {
+            id: &member.old,
+            was_healthy: member.was_healthy,
+            was_restarting: member.was_restarting,
+        })
         .collect();
-    let well: Vec<String> = all
-        .iter()
-        .filter(|member| member.was_healthy)
-        .map(|member| member.old.clone())
-        .collect();
-    if well.is_empty() {
-        return Ok(Event::Done);
-    }
-    // The service's checks are for the whole of it.
-    let checks = if well.len() == all.len() {
-        checks(with)
-    } else {
-        &[]
-    };
-    Ok(match health::returned(with.engine, &well, checks).await? {
+    let verdict = health::returned(with.engine, &olds, checks(with)).await?;
+    Ok(match verdict {
         Ok(()) => Event::Done,
         Err(why) => Event::Failed { why },
     })

@@ -28,6 +28,7 @@ fn ended(ending: Ending, runs: bool) -> Deploy {
         policy: Value::Null,
         runs,
         was_healthy: true,
+        was_restarting: false,
         tag: None,
     };
     let mut deploy = Deploy::new("0a1b2c3d".to_owned(), vec![member], side("1"), side("2"));

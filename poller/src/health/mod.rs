@@ -21,7 +21,7 @@ use crate::{
 mod http;
 mod vitals;
 
-use vitals::Vitals;
+use vitals::{Health, Vitals};
 
 /// How long nothing may restart after the checks were passed.
 const STABLE: Duration = Duration::from_secs(3);
@@ -29,8 +29,8 @@ const STABLE: Duration = Duration::from_secs(3);
 const WEAK: Duration = Duration::from_secs(10);
 /// The same for an old version that is back: it had proved itself before.
 const RETURNED: Duration = Duration::from_secs(1);
-/// How long one look at the old version may take: the deploy waits for it.
-const GLANCE: Duration = Duration::from_secs(2);
+/// How long the look at the old version may take at most: a fix of one that does not answer waits for it.
+const GLANCE: Duration = Duration::from_secs(5);
 /// The pauses between tries: the first, and the longest. Each is half as long again as the one before.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(1));
 
@@ -53,13 +53,7 @@ pub async fn gate(
         Ok(first) => first,
         Err(why) => return Ok(Err(why)),
     };
-    let own = [HealthCheck::Docker { within: None }];
-    let own_is_enough = checks.is_empty() && first.iter().all(|vitals| vitals.has_healthcheck);
-    let checks = if own_is_enough {
-        own.as_slice()
-    } else {
-        checks
-    };
+    let checks = or_own(checks, &first);
     if let Err(why) = passed(engine, ids, checks).await? {
         return Ok(Err(why));
     }
@@ -72,7 +66,7 @@ pub async fn gate(
     Ok(stable.map(|()| gate))
 }
 
-/// Looks once whether the container passes `checks` now: how well the old version was.
+/// Whether the container passes `checks` now, each within its own limit but soon: how well the old version was.
 ///
 /// # Errors
 /// When the engine cannot be asked.
@@ -81,7 +75,7 @@ pub async fn is_well(
     id: &str,
     checks: &[HealthCheck],
 ) -> Result<bool, EngineError> {
-    let vitals = Vitals::read(engine.container(id).await?.as_ref());
+    let vitals = settled(engine, id).await?;
     if vitals.ended().is_some()
         || vitals.restarting
         || vitals.health.is_some_and(|health| !health.is_good())
@@ -94,31 +88,91 @@ pub async fn is_well(
             url,
             status,
             contains,
-            ..
+            within,
         } = check
         {
-            tries.push(http::attempt(url, *status, contains.as_deref(), GLANCE));
+            let within = GLANCE.min(*within);
+            tries.push(http::until(url, *status, contains.as_deref(), within));
         }
     }
     Ok(try_join_all(tries).await.is_ok())
 }
 
-/// Waits until the old containers, started again, pass `checks`.
+/// What the engine shows of a container once its own healthcheck has an opinion, or soon.
+async fn settled(engine: &Docker, id: &str) -> Result<Vitals, EngineError> {
+    let begun = Instant::now();
+    let mut pause = Pause::new();
+    loop {
+        let vitals = Vitals::read(engine.container(id).await?.as_ref());
+        let is_undecided = vitals.health.as_ref().is_some_and(Health::is_starting);
+        if vitals.ended().is_some() || !is_undecided || begun.elapsed() >= GLANCE {
+            return Ok(vitals);
+        }
+        pause.take().await;
+    }
+}
+
+/// The service's checks; Docker's own where there are none and every container has one.
+fn or_own<'a>(checks: &'a [HealthCheck], containers: &[Vitals]) -> &'a [HealthCheck] {
+    const OWN: &[HealthCheck] = &[HealthCheck::Docker { within: None }];
+    if checks.is_empty() && containers.iter().all(|vitals| vitals.has_healthcheck) {
+        OWN
+    } else {
+        checks
+    }
+}
+
+/// An old container that was started again, and how it was before.
+#[derive(Clone, Copy, Debug)]
+pub struct Old<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Whether it passed the checks.
+    pub was_healthy: bool,
+    /// Whether the engine had to start it again and again.
+    pub was_restarting: bool,
+}
+
+/// Waits until the old containers, started again, are as well as they were: each goes on running, or restarting if it
+/// did that before, and those that passed `checks` pass them. Docker's own healthcheck counts as for [`gate`].
 ///
 /// # Errors
 /// When the engine cannot be asked.
 pub async fn returned(
     engine: &Docker,
-    ids: &[String],
+    olds: &[Old<'_>],
     checks: &[HealthCheck],
 ) -> Result<Result<(), String>, EngineError> {
-    let first = match look(engine, ids).await? {
+    let ids = |which: &dyn Fn(&Old<'_>) -> bool| -> Vec<String> {
+        let those = olds.iter().filter(|old| which(old));
+        those.map(|old| old.id.to_owned()).collect()
+    };
+    let well = ids(&|old| old.was_healthy);
+    // The service's checks are for the whole of it.
+    let checks = if well.len() == olds.len() {
+        checks
+    } else {
+        &[]
+    };
+    let first = match look(engine, &well).await? {
         Ok(first) => first,
         Err(why) => return Ok(Err(why)),
     };
-    match passed(engine, ids, checks).await? {
-        Ok(()) if checks.is_empty() => stays(engine, ids, &first, RETURNED).await,
-        verdict => Ok(verdict),
+    if let Err(why) = passed(engine, &well, or_own(checks, &first)).await? {
+        return Ok(Err(why));
+    }
+    let (steady, restarting) = (
+        ids(&|old| !old.was_restarting),
+        ids(&|old| old.was_restarting),
+    );
+    let first = match look(engine, &steady).await? {
+        Ok(first) => first,
+        Err(why) => return Ok(Err(why)),
+    };
+    tokio::select! {
+        biased;
+        ended = ended(engine, &restarting) => ended.map(Err),
+        verdict = stays(engine, &steady, &first, RETURNED) => verdict,
     }
 }
 
@@ -197,7 +251,7 @@ async fn own_healthcheck(
         }
         let waiting = all
             .iter()
-            .find(|vitals| !vitals.health.as_ref().is_some_and(vitals::Health::is_good));
+            .find(|vitals| !vitals.health.as_ref().is_some_and(Health::is_good));
         let Some(waiting) = waiting else {
             return Ok(Ok(()));
         };
@@ -260,3 +314,6 @@ impl Pause {
         tokio::time::sleep(self.next()).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

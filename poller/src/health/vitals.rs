@@ -37,6 +37,11 @@ impl Health {
     pub(super) fn is_good(&self) -> bool {
         self.status == "healthy"
     }
+
+    /// Whether it has no opinion yet.
+    pub(super) fn is_starting(&self) -> bool {
+        self.status == "starting"
+    }
 }
 
 impl Vitals {

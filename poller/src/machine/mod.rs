@@ -64,6 +64,9 @@ pub struct Member {
     pub runs: bool,
     /// Whether it passed the service's checks.
     pub was_healthy: bool,
+    /// Whether the engine had to start it again and again.
+    #[serde(default)]
+    pub was_restarting: bool,
     /// The local tag to move, if the operator's reference has one.
     pub tag: Option<TagMove>,
 }

@@ -63,6 +63,7 @@ fn scene(scene: &Scene) -> (Engine, Deploy) {
             policy: json!({ "Name": policy }),
             runs,
             was_healthy: true,
+            was_restarting: false,
             tag: scene.tagged.then_some(tag),
         });
     }

@@ -64,6 +64,16 @@ impl Observed {
             .any(|path| self.container.pointer(path) == Some(&Value::Bool(true)))
     }
 
+    /// Whether the engine had to start it again since somebody started it.
+    fn restarts(&self) -> bool {
+        self.container.pointer("/State/Restarting") == Some(&Value::Bool(true))
+            || self
+                .container
+                .get("RestartCount")
+                .and_then(Value::as_u64)
+                .is_some_and(|count| count > 0)
+    }
+
     /// The digest that it runs, if its image came from a registry.
     pub fn digest(&self) -> Option<Digest> {
         let own = self.reference().parse::<Reference>().ok();
@@ -182,6 +192,7 @@ pub fn plan(
         policy: observed.policy(),
         runs: observed.runs(),
         was_healthy: naming.was_healthy,
+        was_restarting: observed.restarts(),
         tag: tag.map(|reference| TagMove {
             reference: reference.to_string(),
             from: naming.tagged.map(str::to_owned),

@@ -12,8 +12,13 @@ use crate::scene::{Scene, docker, intent};
 
 /// A service on v1 whose deploy to v2 went as far as the start of the new container, by hand; and that deploy.
 async fn half_way(name: &'static str) -> (Scene, Deploy, String) {
+    half_way_from(name, "ok").await
+}
+
+/// The same with a v1 in this mode.
+async fn half_way_from(name: &'static str, mode: &str) -> (Scene, Deploy, String) {
     let scene = Scene::new(name).await;
-    scene.release("v1", "ok", &[]);
+    scene.release("v1", mode, &[]);
     scene.run(&["--restart", "always"]);
     let old = scene.inspect();
     let id = old["Id"].as_str().unwrap().to_owned();
@@ -41,6 +46,7 @@ async fn half_way(name: &'static str) -> (Scene, Deploy, String) {
         policy: old["HostConfig"]["RestartPolicy"].clone(),
         runs: true,
         was_healthy: true,
+        was_restarting: false,
         tag: None,
     };
     let deploy = Deploy::new(
@@ -105,6 +111,27 @@ async fn before_the_commit_the_same_old_container_comes_back() {
     .unwrap();
     assert_eq!(again.outcome, Outcome::RolledBack, "{}", again.message);
     assert_eq!(scene.inspect()["Id"], old.as_str());
+}
+
+#[tokio::test]
+async fn an_old_version_that_ends_again_is_not_called_back_however_unwell_it_was() {
+    let (mut scene, mut deploy, _) = half_way_from("unwell", "exit").await;
+    deploy.members[0].was_healthy = false;
+    let entry = entry(&scene, &deploy);
+    let applied = recover(&scene.docker, &mut scene.store, &entry, None, &mut |_| ())
+        .await
+        .unwrap();
+    assert_eq!(
+        applied.outcome,
+        Outcome::NeedsOperator,
+        "{}",
+        applied.message
+    );
+    assert!(
+        applied.message.contains("it restarted"),
+        "{}",
+        applied.message
+    );
 }
 
 #[tokio::test]
