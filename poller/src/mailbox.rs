@@ -3,9 +3,16 @@
 //! Answers may be old (KV), repeated, or begin after a gap. Whatever comes in whatever order: no intent is lost, none
 //! is taken twice, the mark never steps back and never moves across a gap that the relay could still fill.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use jiff::Timestamp;
 use towline_protocol::{Channel, ChannelNews, Intent, Mark};
+
+/// How far a hub's clock may be ahead of this host's: an epoch is the time when the hub was made.
+const CLOCKS_APART: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What to keep of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,11 +30,26 @@ pub fn brings_anything(mark: Option<Mark>, news: &ChannelNews) -> bool {
     mark.is_none_or(|mark| (news.epoch, news.head) > (mark.epoch, mark.seq))
 }
 
-/// Reads an answer; `known` are the intents of `channel` that were received before.
+/// Whether an answer may be a hub's: a mark in an epoch from the far future would never be left again.
+pub fn is_credible(news: &ChannelNews, now: Timestamp) -> bool {
+    let latest = now
+        .saturating_add(CLOCKS_APART)
+        .map_or(i64::MAX, Timestamp::as_millisecond);
+    i64::try_from(news.epoch).is_ok_and(|epoch| epoch <= latest)
+}
+
+/// Reads an answer; `known` are the intents of `channel` that were received before, `unreadable` the numbers of those
+/// in the answer that are not understood: they count as received.
 ///
 /// A reader without a mark begins with the window that it is shown, one with a mark misses nothing. When the hub has
 /// begun a new epoch, its numbers begin anew.
-pub fn read(channel: &Channel, mark: Option<Mark>, known: &[Intent], news: ChannelNews) -> Reading {
+pub fn read(
+    channel: &Channel,
+    mark: Option<Mark>,
+    known: &[Intent],
+    news: ChannelNews,
+    unreadable: &BTreeSet<u64>,
+) -> Reading {
     if !brings_anything(mark, &news) {
         let mark = mark.unwrap_or_default();
         return Reading {
@@ -47,7 +69,11 @@ pub fn read(channel: &Channel, mark: Option<Mark>, known: &[Intent], news: Chann
     let begin = match mark {
         Some(mark) if mark.epoch == epoch => mark.seq,
         Some(_) => 0,
-        None => arrived.keys().next().map_or(head, |first| first - 1),
+        None => {
+            let unreadable = unreadable.iter().filter(|seq| (1..=head).contains(*seq));
+            let first = arrived.keys().chain(unreadable).min();
+            first.map_or(head, |first| first.saturating_sub(1))
+        }
     };
     // What the relay has pruned cannot be waited for.
     let begin = begin.max(news.pruned_before.saturating_sub(1).min(head));
@@ -58,6 +84,7 @@ pub fn read(channel: &Channel, mark: Option<Mark>, known: &[Intent], news: Chann
         .map(|intent| intent.seq)
         .collect();
     held.extend(arrived.keys());
+    held.extend(unreadable.range(..=head));
     arrived.retain(|seq, intent| *seq > begin && !ids.contains(&intent.id));
     let seq = contiguous(begin, &held);
     let newest = held.last().copied().unwrap_or_default().max(head);
@@ -86,6 +113,33 @@ mod tests {
 
     use super::*;
     use crate::testing::intent;
+
+    fn read(channel: &Channel, mark: Option<Mark>, known: &[Intent], news: ChannelNews) -> Reading {
+        super::read(channel, mark, known, news, &BTreeSet::new())
+    }
+
+    #[test]
+    fn an_intent_that_is_not_understood_is_not_waited_for() {
+        let unreadable = BTreeSet::from([4, 6, 99]);
+        let answer = news(7, 6, &[5]);
+        let reading = super::read(&channel(), at(7, 3), &[], answer.clone(), &unreadable);
+        assert_eq!(
+            (seqs(&reading), Some(reading.mark), reading.gap),
+            (vec![5], at(7, 6), false)
+        );
+        let new = super::read(&channel(), None, &[], answer, &unreadable);
+        assert_eq!((Some(new.mark), new.gap), (at(7, 6), false));
+    }
+
+    #[test]
+    fn a_hub_from_the_far_future_is_not_credible() {
+        let now: Timestamp = "2026-11-20T15:00:00Z".parse().unwrap();
+        let of = |epoch| is_credible(&news(epoch, 1, &[]), now);
+        let epoch = now.as_millisecond().unsigned_abs();
+        let day = 24 * 60 * 60 * 1000;
+        assert!(of(0) && of(epoch) && of(epoch + day));
+        assert!(!of(epoch + 8 * day) && !of(u64::MAX));
+    }
 
     fn channel() -> Channel {
         "octo-org/web".parse().unwrap()

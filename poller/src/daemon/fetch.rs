@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use towline_protocol::{Channel, ChannelMark, ChannelNews, Polled};
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use towline_protocol::{Channel, ChannelMark};
 use tracing::{info, warn};
 
-use super::Poller;
+use super::{Poller, relay_thread::Polling};
 use crate::{
-    mailbox::{brings_anything, read},
+    mailbox::{brings_anything, is_credible, read},
+    relay_client::{Answer, News},
     store::StoreError,
 };
 
@@ -40,12 +43,33 @@ impl Poller {
             .collect()
     }
 
+    /// Asks the relay, by its thread.
+    pub(super) fn poll(&self, asked: Vec<ChannelMark>, fresh: bool) -> oneshot::Receiver<Polling> {
+        self.relay.poll(asked, fresh, self.tag.clone())
+    }
+
     /// Takes in an answer; `fresh` says that it is the hub's.
-    pub(super) fn take_in(&mut self, polled: Polled, fresh: bool) -> Result<(), StoreError> {
-        for (channel, news) in polled.channels {
-            if self.settings.channels().contains(&channel) {
+    ///
+    /// Its tag counts only when all of it is on disk: the relay would not tell the rest again.
+    ///
+    /// # Errors
+    /// When the store fails; what was not taken in will be asked for again.
+    pub(super) fn take_in(&mut self, answer: Answer, fresh: bool) -> Result<(), StoreError> {
+        for complaint in &answer.complaints {
+            warn!("{complaint}");
+        }
+        let now = Timestamp::now();
+        let mut whole = true;
+        for (channel, news) in answer.channels {
+            if is_credible(&news.news, now) {
                 self.take_in_channel(&channel, news, fresh)?;
+            } else {
+                whole = false;
+                warn!(%channel, epoch = news.news.epoch, "the relay's hub claims to be from the future, so that its answer does not count; is this host's clock right ({now})?");
             }
+        }
+        if !fresh {
+            self.tag = answer.tag.filter(|_| whole);
         }
         Ok(())
     }
@@ -53,7 +77,7 @@ impl Poller {
     fn take_in_channel(
         &mut self,
         channel: &Channel,
-        news: ChannelNews,
+        News { news, unreadable }: News,
         fresh: bool,
     ) -> Result<(), StoreError> {
         let before = self.store.mark(channel)?;
@@ -61,7 +85,7 @@ impl Poller {
             return Ok(());
         }
         let known = self.store.intents(channel)?;
-        let reading = read(channel, before, &known, news);
+        let reading = read(channel, before, &known, news, &unreadable);
         let moved = before != Some(reading.mark);
         if moved || !reading.received.is_empty() {
             self.store

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     exit::Ending,
-    relay_client::{Deadlines, RelayClient, RelayError},
+    relay_client::{Deadlines, RelayClient, RelayError, Tag},
     report::{Delivery, batch},
     settings::Settings,
     store::{Spooled, Store, StoreError},
@@ -48,6 +48,8 @@ pub struct Poller {
     store: Store,
     engine: Engine,
     relay: RelayThread,
+    /// The tag of the last answer that was taken in.
+    tag: Option<Tag>,
     todo: Todo,
     /// Channels of which intents are missing, and from when on the hub may be asked for them.
     gaps: BTreeMap<Channel, Instant>,
@@ -76,6 +78,7 @@ impl Poller {
             host,
             store,
             engine: Engine::at(docker_host),
+            tag: None,
             todo: Todo::default(),
             gaps: BTreeMap::new(),
             outcomes: Vec::new(),
@@ -112,9 +115,9 @@ impl Poller {
         let mut asked = self.asked()?;
         let mut fresh = false;
         while !asked.is_empty() {
-            let answer = self.relay.poll(asked, fresh).await;
-            if let Some(polled) = answer.context("the relay thread has ended")?? {
-                self.take_in(polled, fresh)?;
+            let answer = self.poll(asked, fresh).await;
+            if let Some(answer) = answer.context("the relay thread has ended")?? {
+                self.take_in(answer, fresh)?;
             }
             asked = self.gaps()?;
             fresh = true;

@@ -6,21 +6,22 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use towline_protocol::{ChannelMark, Polled};
+use towline_protocol::ChannelMark;
 
 use crate::{
-    relay_client::{RelayClient, RelayError},
+    relay_client::{Answer, RelayClient, RelayError, Tag},
     report::{Delivery, deliver},
     store::Spooled,
 };
 
 /// What a poll answers: nothing changed, or news.
-pub(super) type Polling = Result<Option<Polled>, RelayError>;
+pub(super) type Polling = Result<Option<Answer>, RelayError>;
 
 enum Job {
     Poll {
         asked: Vec<ChannelMark>,
         fresh: bool,
+        known: Option<Tag>,
         answer: oneshot::Sender<Polling>,
     },
     Deliver {
@@ -45,12 +46,18 @@ impl RelayThread {
         Ok(Self { jobs })
     }
 
-    /// Asks for intents.
-    pub(super) fn poll(&self, asked: Vec<ChannelMark>, fresh: bool) -> oneshot::Receiver<Polling> {
+    /// Asks for intents; `known` is the tag of what is on disk.
+    pub(super) fn poll(
+        &self,
+        asked: Vec<ChannelMark>,
+        fresh: bool,
+        known: Option<Tag>,
+    ) -> oneshot::Receiver<Polling> {
         let (answer, receiver) = oneshot::channel();
         self.push(Job::Poll {
             asked,
             fresh,
+            known,
             answer,
         });
         receiver
@@ -69,16 +76,17 @@ impl RelayThread {
     }
 }
 
-fn work(mut client: RelayClient, todo: &Receiver<Job>) {
+fn work(client: RelayClient, todo: &Receiver<Job>) {
     for job in todo {
         // Whoever asked may have left meanwhile; reports are sent again then, which is harmless.
         match job {
             Job::Poll {
                 asked,
                 fresh,
+                known,
                 answer,
             } => {
-                let _ = answer.send(client.intents(&asked, fresh));
+                let _ = answer.send(client.intents(&asked, fresh, known.as_ref()));
             }
             Job::Deliver { batch, answer } => {
                 let _ = answer.send(deliver(&batch, &mut |reports| client.report(reports)));

@@ -55,7 +55,7 @@ impl Poller {
         }
         let now = Instant::now();
         if rounds.polling.is_none() && rounds.next_poll.is_none_or(|at| at <= now) {
-            rounds.polling = Some(self.relay.poll(self.asked()?, false));
+            rounds.polling = Some(self.poll(self.asked()?, false));
         }
         if rounds.sending.is_none() && rounds.next_send.is_none_or(|at| at <= now) {
             rounds.sending = self.send()?;
@@ -90,16 +90,16 @@ impl Poller {
         let fresh = std::mem::take(&mut rounds.fresh);
         rounds.polled = true;
         match answer {
-            Ok(polled) => {
+            Ok(answer) => {
                 if rounds.poll_failures > 0 {
                     info!("the relay answers again");
                 }
                 rounds.poll_failures = 0;
-                polled.map_or(Ok(()), |polled| self.take_in(polled, fresh))?;
+                answer.map_or(Ok(()), |answer| self.take_in(answer, fresh))?;
                 let gaps = self.gaps()?;
                 if !gaps.is_empty() {
                     rounds.fresh = true;
-                    rounds.polling = Some(self.relay.poll(gaps, true));
+                    rounds.polling = Some(self.poll(gaps, true));
                 }
                 rounds.next_poll = Some(Instant::now() + pause(interval, 0, None, jitter()));
             }

@@ -1,10 +1,15 @@
 //! The loop's parts with a real store, without an engine and without a relay.
 
 use tempfile::TempDir;
-use towline_protocol::{Intent, Mark, Side, Source};
+use towline_protocol::{ChannelNews, Intent, Mark, Side, Source};
 
 use super::*;
-use crate::{apply::Applied, store::JournalEntry, testing};
+use crate::{
+    apply::Applied,
+    relay_client::{Answer, News},
+    store::JournalEntry,
+    testing,
+};
 
 /// A poller of the service `web` whose engine is not there.
 struct Host {
@@ -119,4 +124,45 @@ async fn a_journal_that_could_not_be_closed_is_taken_to_its_end_before_anything_
     let seen = host.poller.store.seen(&entry().service).unwrap();
     assert_eq!(seen, None, "nothing was chosen meanwhile");
     assert!(host.pause().is_some_and(|pause| !pause.is_zero()));
+}
+
+/// An answer to the usual question, with a tag.
+fn answer(epoch: u64, intents: &[Intent]) -> Answer {
+    let news = ChannelNews {
+        epoch,
+        head: intents.last().map_or(0, |intent| intent.seq),
+        pruned_before: 0,
+        intents: intents.to_vec(),
+    };
+    let channel = "octo-org/web".parse().unwrap();
+    let unreadable = std::collections::BTreeSet::new();
+    Answer {
+        channels: [(channel, News { news, unreadable })].into(),
+        complaints: Vec::new(),
+        tag: Some(Tag::of("question", "v1")),
+    }
+}
+
+#[tokio::test]
+async fn the_tag_of_an_answer_counts_only_when_the_answer_is_on_disk() {
+    let mut host = Host::new();
+    host.poller.store.tamper(&fill_disk("mark"));
+    let news = answer(7, &[manual(1)]);
+    host.poller.take_in(news.clone(), false).unwrap_err();
+    assert_eq!(host.poller.tag, None);
+    host.poller.store.tamper("DROP TRIGGER full");
+    host.poller.take_in(news.clone(), false).unwrap();
+    assert_eq!(host.poller.tag, news.tag);
+}
+
+#[tokio::test]
+async fn a_hub_from_the_far_future_freezes_nothing() {
+    let mut host = Host::new();
+    let far = answer(u64::MAX, &[testing::intent(u64::MAX, 1)]);
+    host.poller.take_in(far, false).unwrap();
+    assert_eq!(host.poller.tag, None, "the relay is to tell it again");
+    host.poller.take_in(answer(7, &[manual(1)]), false).unwrap();
+    let channel = "octo-org/web".parse().unwrap();
+    let mark = host.poller.store.mark(&channel).unwrap();
+    assert_eq!(mark, Some(Mark { epoch: 7, seq: 1 }));
 }

@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use towline_protocol::{
-    ChannelMark, ErrorBody, MAX_ANSWER, PROTOCOL_HEADER, PROTOCOL_VERSION, Polled, Report, Secret,
+    ChannelMark, ErrorBody, MAX_ANSWER, PROTOCOL_HEADER, PROTOCOL_VERSION, Report, Secret,
 };
 use ureq::{
     Agent, Body,
@@ -16,8 +15,10 @@ use ureq::{
 
 use crate::settings::RelayUrl;
 
+mod answer;
 mod error;
 
+pub use answer::{Answer, News, Tag};
 pub use error::RelayError;
 
 /// The longest that a relay may ask us to stay away.
@@ -47,8 +48,6 @@ pub struct RelayClient {
     agent: Agent,
     origin: String,
     authorization: Secret,
-    /// The last question that had an `ETag`, and the tag.
-    tagged: Option<(String, String)>,
 }
 
 impl RelayClient {
@@ -73,45 +72,58 @@ impl RelayClient {
             agent: config.build().new_agent(),
             origin: url.to_string(),
             authorization,
-            tagged: None,
         }
     }
 
-    /// `GET /v1/intents`: what is newer than the marks; `None` when nothing has changed since the last answer.
+    /// `GET /v1/intents`: what is newer than the marks; `None` when nothing has changed since the answer
+    /// that had the tag `known`.
     ///
     /// With `fresh` the hub is asked, which knows more than the mailboxes.
     ///
     /// # Errors
     /// See [`RelayError`].
     pub fn intents(
-        &mut self,
+        &self,
         asked: &[ChannelMark],
         fresh: bool,
-    ) -> Result<Option<Polled>, RelayError> {
+        known: Option<&Tag>,
+    ) -> Result<Option<Answer>, RelayError> {
         let mut query: Vec<_> = asked.iter().map(|mark| format!("channel={mark}")).collect();
         if fresh {
             query.push("fresh=1".to_owned());
         }
         let path = format!("/v1/intents?{}", query.join("&"));
         let mut request = Request::get(format!("{}{path}", self.origin));
-        if let Some((_, tag)) = self.tagged.as_ref().filter(|(asked, _)| *asked == path) {
-            request = request.header(header::IF_NONE_MATCH, tag);
+        let known = known.filter(|known| known.question == path);
+        if let Some(known) = known {
+            request = request.header(header::IF_NONE_MATCH, &known.tag);
         }
         let response = self.exchange(request.body(Vec::new()))?;
         if response.status() == StatusCode::NOT_MODIFIED {
-            return Ok(None);
+            return match known {
+                Some(_) => Ok(None),
+                None => Err(self.not_a_relay(
+                    "it says that nothing has changed (304) without having been asked that"
+                        .to_owned(),
+                )),
+            };
         }
         let tag = text_of(response.headers(), header::ETAG);
-        let polled = self.json(response, StatusCode::OK)?;
-        self.tagged = tag.map(|tag| (path, tag));
-        Ok(Some(polled))
+        let body = self.json(response, StatusCode::OK)?;
+        let answer = answer::read(&body, asked)
+            .map_err(|error| self.not_a_relay(format!("its JSON is not understood: {error}")))?;
+        let tag = tag.map(|tag| Tag {
+            question: path,
+            tag,
+        });
+        Ok(Some(Answer { tag, ..answer }))
     }
 
     /// `POST /v1/reports`. `reports` are within the contract's number and size.
     ///
     /// # Errors
     /// See [`RelayError`]; repeating what was perhaps taken is harmless.
-    pub fn report(&mut self, reports: &[&Report]) -> Result<(), RelayError> {
+    pub fn report(&self, reports: &[&Report]) -> Result<(), RelayError> {
         let body =
             serde_json::to_vec(reports).map_err(|error| self.not_a_relay(error.to_string()))?;
         let request = Request::post(format!("{}/v1/reports", self.origin))
@@ -145,11 +157,8 @@ impl RelayClient {
         self.agent.run(request).map_err(|error| self.trouble(error))
     }
 
-    fn json<T: DeserializeOwned>(
-        &self,
-        response: Response<Body>,
-        wanted: StatusCode,
-    ) -> Result<T, RelayError> {
+    /// The JSON of an answer that has the status `wanted`.
+    fn json(&self, response: Response<Body>, wanted: StatusCode) -> Result<Vec<u8>, RelayError> {
         if response.status() != wanted {
             return Err(self.refusal(response));
         }
@@ -157,9 +166,7 @@ impl RelayClient {
         if !is_json(&kind) {
             return Err(self.not_a_relay(format!("expected JSON, found {kind:?}")));
         }
-        let body = self.body(response)?;
-        serde_json::from_slice(&body)
-            .map_err(|error| self.not_a_relay(format!("its JSON is not understood: {error}")))
+        self.body(response)
     }
 
     fn body(&self, mut response: Response<Body>) -> Result<Vec<u8>, RelayError> {

@@ -84,14 +84,14 @@ fn client(url: &RelayUrl) -> RelayClient {
     RelayClient::new(url, &Secret::new("tl1.e30.hunter2"), deadlines)
 }
 
-fn ask(url: &RelayUrl) -> Result<Option<Polled>, RelayError> {
-    client(url).intents(&["octo-org/web@7.3".parse().unwrap()], false)
+fn ask(url: &RelayUrl) -> Result<Option<Answer>, RelayError> {
+    client(url).intents(&["octo-org/web@7.3".parse().unwrap()], false, None)
 }
 
 /// What a poll makes of one answer.
 fn poll(
     answer: impl FnOnce(&mut TcpStream) + Send + 'static,
-) -> Result<Option<Polled>, RelayError> {
+) -> Result<Option<Answer>, RelayError> {
     ask(&serve(vec![answer]).url)
 }
 
@@ -105,7 +105,7 @@ fn a_poll_asks_from_the_mark_with_token_and_version_and_reads_the_news() {
     let server = serve(vec![answer("200 OK", JSON, &news())]);
     let polled = ask(&server.url).unwrap().unwrap();
     let channel = polled.channels.values().next().unwrap();
-    assert_eq!(channel.intents, [intent(7, 4)]);
+    assert_eq!(channel.news.intents, [intent(7, 4)]);
     let asked = server.asked.recv().unwrap().to_ascii_lowercase();
     assert!(
         asked.starts_with("get /v1/intents?channel=octo-org/web@7.3 http/1.1\r\n"),
@@ -128,11 +128,12 @@ fn the_same_question_carries_the_tag_and_unchanged_is_nothing() {
         Box::new(again),
         Box::new(answer("200 OK", JSON, &news())),
     ]);
-    let mut client = client(&server.url);
+    let client = client(&server.url);
     let mark = ["octo-org/web@7.3".parse().unwrap()];
-    assert!(client.intents(&mark, false).unwrap().is_some());
-    assert_eq!(client.intents(&mark, false).unwrap(), None);
-    assert!(client.intents(&mark, true).unwrap().is_some());
+    let first = client.intents(&mark, false, None).unwrap().unwrap();
+    let tag = first.tag.as_ref();
+    assert_eq!(client.intents(&mark, false, tag).unwrap(), None);
+    assert!(client.intents(&mark, true, tag).unwrap().is_some());
     let asked: Vec<_> = server
         .asked
         .iter()
@@ -141,6 +142,22 @@ fn the_same_question_carries_the_tag_and_unchanged_is_nothing() {
         .collect();
     assert!(!asked[0].contains("if-none-match") && asked[1].contains("if-none-match: \"v1\""));
     assert!(asked[2].contains("&fresh=1 ") && !asked[2].contains("if-none-match"));
+}
+
+#[test]
+fn unchanged_is_no_answer_to_a_question_without_a_tag() {
+    let error = poll(answer("304 Not Modified", "", "")).unwrap_err();
+    assert!(matches!(error, RelayError::NotARelay { .. }), "{error}");
+    let tagged = format!("{JSON}ETag: \"v1\"\r\n");
+    let first = poll(answer("200 OK", &tagged, &news())).unwrap().unwrap();
+    let server = serve(vec![answer("304 Not Modified", "", "")]);
+    let other = ["octo-org/web@7.4".parse().unwrap()];
+    assert!(
+        client(&server.url)
+            .intents(&other, false, first.tag.as_ref())
+            .is_err(),
+        "the tag is another question's"
+    );
 }
 
 #[test]
@@ -299,7 +316,7 @@ fn reports_are_posted_as_json_and_202_takes_them() {
         answer("202 Accepted", JSON, "{}"),
         answer("200 OK", JSON, "{}"),
     ]);
-    let mut client = client(&server.url);
+    let client = client(&server.url);
     client.report(&[&one]).unwrap();
     assert!(
         client.report(&[&one]).is_err(),
