@@ -1,0 +1,132 @@
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    sync::Mutex,
+};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::docker::fake::connected;
+
+/// An engine whose containers all show, look after look, the next of these states; the last one from then on.
+async fn showing(states: Vec<Value>) -> Docker {
+    let looked = Mutex::new(0);
+    connected(move |_| {
+        let mut looked = looked.lock().unwrap();
+        let state = &states[(*looked).min(states.len() - 1)];
+        *looked += 1;
+        (
+            200,
+            json!({ "State": state, "RestartCount": 0 }).to_string(),
+        )
+    })
+    .await
+}
+
+fn runs() -> Value {
+    json!({ "Running": true, "StartedAt": "a" })
+}
+
+fn restarts() -> Value {
+    json!({ "Running": true, "Restarting": true, "StartedAt": "a" })
+}
+
+fn ended_with_1() -> Value {
+    json!({ "Running": false, "ExitCode": 1, "StartedAt": "a" })
+}
+
+fn own(status: &str) -> Value {
+    json!({ "Running": true, "StartedAt": "a", "Health": { "Status": status } })
+}
+
+fn old(was_healthy: bool, was_restarting: bool) -> Old<'static> {
+    Old {
+        id: "abc",
+        was_healthy,
+        was_restarting,
+    }
+}
+
+#[tokio::test]
+async fn an_old_version_that_was_not_well_must_run_all_the_same() {
+    let at_once = showing(vec![ended_with_1()]).await;
+    let soon = showing(vec![runs(), runs(), ended_with_1()]).await;
+    for docker in [at_once, soon] {
+        let verdict = returned(&docker, &[old(false, false)], &[]).await.unwrap();
+        assert_eq!(verdict, Err("it ended with status 1".to_owned()));
+    }
+    let docker = showing(vec![runs()]).await;
+    let verdict = returned(&docker, &[old(false, false)], &[]).await.unwrap();
+    assert_eq!(verdict, Ok(()));
+}
+
+#[tokio::test]
+async fn only_what_restarted_before_may_restart_again_and_nothing_may_end() {
+    let verdict = async |states, old| {
+        let docker = showing(states).await;
+        returned(&docker, &[old], &[]).await.unwrap()
+    };
+    let states = vec![runs(), restarts()];
+    assert_eq!(
+        verdict(states.clone(), old(false, false)).await,
+        Err("it restarted".to_owned())
+    );
+    assert_eq!(verdict(states, old(false, true)).await, Ok(()));
+    assert_eq!(
+        verdict(vec![restarts(), ended_with_1()], old(false, true)).await,
+        Err("it ended with status 1".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn an_old_version_with_a_healthcheck_of_its_own_is_back_when_that_says_so() {
+    let late = vec![own("starting"), own("starting"), own("starting")];
+    let docker = showing([late.clone(), vec![own("healthy")]].concat()).await;
+    let verdict = returned(&docker, &[old(true, false)], &[]).await.unwrap();
+    assert_eq!(verdict, Ok(()));
+    // Long after one that merely has to run would have been believed.
+    let starting = vec![own("starting"); 12];
+    let docker = showing([starting, vec![ended_with_1()]].concat()).await;
+    let verdict = returned(&docker, &[old(true, false)], &[]).await.unwrap();
+    assert_eq!(verdict, Err("it ended with status 1".to_owned()));
+}
+
+#[tokio::test]
+async fn a_healthcheck_that_has_no_opinion_yet_is_waited_for() {
+    let docker = showing(vec![own("starting"), own("starting"), own("healthy")]).await;
+    assert_eq!(is_well(&docker, "abc", &[]).await, Ok(true));
+    let docker = showing(vec![own("starting"), own("unhealthy")]).await;
+    assert_eq!(is_well(&docker, "abc", &[]).await, Ok(false));
+}
+
+/// A server that gives each connection the next of `answers` and then none, as a check.
+fn served(answers: &'static [&'static str], within: Duration) -> HealthCheck {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for status in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            let answer =
+                format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    HealthCheck::Http {
+        url: url.parse().unwrap(),
+        status: None,
+        contains: None,
+        within,
+    }
+}
+
+#[tokio::test]
+async fn one_bad_answer_does_not_make_an_old_version_unwell_and_its_check_has_its_own_limit() {
+    let docker = showing(vec![runs()]).await;
+    let late = &["503 Soon", "503 Soon", "200 OK"];
+    let check = served(late, Duration::from_secs(60));
+    assert_eq!(is_well(&docker, "abc", &[check]).await, Ok(true));
+    let check = served(late, Duration::from_millis(50));
+    assert_eq!(is_well(&docker, "abc", &[check]).await, Ok(false));
+}
