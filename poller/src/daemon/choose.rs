@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
+use towline_protocol::Outcome;
 use tracing::{info, warn};
 
 use super::{LOCAL_RETRY, Poller, Stop, deploy::ENGINE_RETRY};
 use crate::{
     report,
-    select::{Situation, select},
+    select::{Situation, is_open, select},
     settings::Service,
     store::StoreError,
 };
@@ -38,17 +39,27 @@ impl Poller {
                 served?;
             }
         }
+        self.prune()
+    }
+
+    /// Forgets old intents that every service of the file has judged.
+    fn prune(&mut self) -> Result<(), StoreError> {
+        let (host, services) = (&self.host, &self.settings.services);
         for channel in self.settings.channels() {
-            self.store.prune(&channel)?;
+            self.store.prune(&channel, |intent, outcomes| {
+                services.iter().any(|service| {
+                    is_open(host, service, intent, outcomes.get(&service.name).copied())
+                })
+            })?;
         }
         Ok(())
     }
 
+    /// Judges what there is for `service` and applies the newest.
+    ///
+    /// While an operator is needed the newest waits and the others are judged all the same, so that they do not pile
+    /// up.
     async fn serve(&mut self, service: &Service) -> Result<(), StoreError> {
-        if let Some(intent) = self.store.blocked(&service.name)? {
-            warn!(service = %service.name, %intent, "an operator is needed since this intent; then run: towline resolve {}", service.name);
-            return Ok(());
-        }
         let standings = self.store.standings(&service.name)?;
         let seen = self.store.seen(&service.name)?;
         let intents = self.store.intents(&service.rule.channel)?;
@@ -74,12 +85,15 @@ impl Poller {
             self.store
                 .settle(&service.name, &selection.seen, &reports)?;
         }
-        match selection.apply {
-            Some(intent) => {
-                self.deploy(service, &intent, standings.get(&intent.id))
-                    .await
-            }
-            None => Ok(()),
+        let Some(intent) = selection.apply else {
+            return Ok(());
+        };
+        if let Some(since) = self.store.blocked(&service.name)? {
+            warn!(service = %service.name, intent = %intent.id, "not applied: an operator is needed since {since}; see to it, stop towline, run `towline resolve {}`, and start towline again", service.name);
+            self.outcomes.push(Outcome::NeedsOperator);
+            return Ok(());
         }
+        self.deploy(service, &intent, standings.get(&intent.id))
+            .await
     }
 }

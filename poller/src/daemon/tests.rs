@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     apply::Applied,
     relay_client::{Answer, News},
+    report,
     store::JournalEntry,
     testing,
 };
@@ -165,4 +166,49 @@ async fn a_hub_from_the_far_future_freezes_nothing() {
     let channel = "octo-org/web".parse().unwrap();
     let mark = host.poller.store.mark(&channel).unwrap();
     assert_eq!(mark, Some(Mark { epoch: 7, seq: 1 }));
+}
+
+#[tokio::test]
+async fn every_intent_of_a_blocked_service_is_judged_once_and_the_newest_waits_for_the_operator() {
+    let mut host = Host::new();
+    let blocked = report::blank(
+        manual(1).id,
+        &entry().service,
+        1,
+        Outcome::NeedsOperator,
+        jiff::Timestamp::UNIX_EPOCH,
+    );
+    host.poller
+        .store
+        .close_journal("0", &blocked, None)
+        .unwrap();
+    host.receive(&(1..=100).map(manual).collect::<Vec<_>>());
+    host.work().await.unwrap();
+    host.receive(&(101..=300).map(manual).collect::<Vec<_>>());
+    host.work().await.unwrap();
+    let spooled = host.poller.store.spooled(1000).unwrap();
+    let mut judged: Vec<_> = spooled
+        .iter()
+        .map(|one| one.report.intent.clone())
+        .collect();
+    judged.sort();
+    let mut all: Vec<_> = (1..300).map(|seq| manual(seq).id).collect();
+    all.sort();
+    assert_eq!(judged, all);
+    let channel = "octo-org/web".parse().unwrap();
+    let kept = host.poller.store.intents(&channel).unwrap();
+    assert_eq!((kept.len(), kept.last()), (64, Some(&manual(300))));
+    let worst = |outcomes: &[Outcome]| outcomes.contains(&Outcome::NeedsOperator);
+    assert!(worst(&host.poller.outcomes));
+}
+
+#[tokio::test]
+async fn what_a_service_could_not_judge_yet_is_not_forgotten() {
+    let mut host = Host::new();
+    host.receive(&(1..=100).map(manual).collect::<Vec<_>>());
+    let later = Instant::now() + LOCAL_RETRY;
+    host.poller.todo.hold(later);
+    host.work().await.unwrap();
+    let channel = "octo-org/web".parse().unwrap();
+    assert_eq!(host.poller.store.intents(&channel).unwrap().len(), 100);
 }

@@ -163,6 +163,17 @@ pub fn select(situation: &Situation<'_>) -> Selection {
     }
 }
 
+/// Whether `service` has still to say what becomes of `intent`, with which it stands at `outcome`.
+pub fn is_open(
+    host: &HostName,
+    service: &Service,
+    intent: &Intent,
+    outcome: Option<Outcome>,
+) -> bool {
+    let is_settled = outcome.is_some_and(Outcome::is_terminal);
+    !is_settled && matches(host, service, intent) != Match::No
+}
+
 fn is_settled(situation: &Situation<'_>, intent: &Intent) -> bool {
     situation
         .standings

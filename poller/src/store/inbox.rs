@@ -127,11 +127,16 @@ impl Store {
         Ok(tx.commit()?)
     }
 
-    /// Forgets intents of `channel` that are far behind the newest and that nobody waits for.
+    /// Forgets intents of `channel` that are far behind the newest, unless `is_open` says that somebody has still to
+    /// judge them, by how they stand with each service.
     ///
     /// # Errors
     /// When the database refuses.
-    pub fn prune(&mut self, channel: &Channel) -> Result<(), StoreError> {
+    pub fn prune(
+        &mut self,
+        channel: &Channel,
+        is_open: impl Fn(&Intent, &BTreeMap<ServiceName, Outcome>) -> bool,
+    ) -> Result<(), StoreError> {
         let kept: usize = self
             .db
             .query_row("SELECT count(*) FROM intent", [], |row| {
@@ -144,26 +149,25 @@ impl Store {
         }
         let mark = self.mark(channel)?.unwrap_or_default();
         let tx = self.db.transaction()?;
-        let mut standings: BTreeMap<String, Vec<(String, Outcome)>> = BTreeMap::new();
+        let mut standings: BTreeMap<String, BTreeMap<ServiceName, Outcome>> = BTreeMap::new();
         for (key, standing) in row::all::<Standing>(&tx, STANDING, "")? {
-            let id = key.rsplit('/').next().unwrap_or_default().to_owned();
-            standings
-                .entry(id)
-                .or_default()
-                .push((key, standing.outcome));
+            let (service, id) = key.split_once('/').unwrap_or_default();
+            if let Ok(service) = service.parse() {
+                let of_it = standings.entry(id.to_owned()).or_default();
+                of_it.insert(service, standing.outcome);
+            }
         }
+        let none = BTreeMap::new();
         for intent in intents(&tx, channel)?.iter().rev().skip(KEPT) {
             // What lies behind a gap would be received again.
             if (intent.epoch, intent.seq) > (mark.epoch, mark.seq) {
                 continue;
             }
-            let of_it = standings
-                .get(intent.id.as_str())
-                .map_or(&[][..], Vec::as_slice);
-            if of_it.iter().all(|(_, outcome)| outcome.is_terminal()) {
+            let of_it = standings.get(intent.id.as_str()).unwrap_or(&none);
+            if !is_open(intent, of_it) {
                 row::delete(&tx, INTENT, &intent_key(intent))?;
-                for (key, _) in of_it {
-                    row::delete(&tx, STANDING, key)?;
+                for service in of_it.keys() {
+                    row::delete(&tx, STANDING, &standing_key(service, &intent.id))?;
                 }
             }
         }
@@ -197,6 +201,10 @@ impl Store {
     }
 }
 
+fn standing_key(service: &ServiceName, intent: &IntentId) -> String {
+    format!("{service}/{intent}")
+}
+
 fn intent_key(intent: &Intent) -> String {
     format!("{}@{}", intent.channel, intent.id)
 }
@@ -223,7 +231,7 @@ pub(super) fn note(
         row::put(
             db,
             STANDING,
-            &format!("{service}/{}", report.intent),
+            &standing_key(service, &report.intent),
             &standing,
         )?;
         if outcome == Outcome::NeedsOperator {

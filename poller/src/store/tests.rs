@@ -1,8 +1,8 @@
-use std::os::unix::fs::PermissionsExt;
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
 
 use jiff::Timestamp;
 use tempfile::TempDir;
-use towline_protocol::{Channel, Mark, Outcome, Report, ServiceName, Side};
+use towline_protocol::{Channel, Intent, Mark, Outcome, Report, ServiceName, Side};
 
 use super::*;
 use crate::{report::blank, select::Seen, testing::intent};
@@ -133,7 +133,7 @@ fn a_service_that_needs_an_operator_is_blocked_until_it_is_resolved() {
 }
 
 #[test]
-fn old_intents_are_forgotten_unless_they_wait_or_lie_behind_a_gap() {
+fn old_intents_are_forgotten_unless_somebody_has_to_judge_them_or_they_lie_behind_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     let all: Vec<_> = (1..=100).map(|seq| intent(7, seq)).collect();
@@ -144,14 +144,19 @@ fn old_intents_are_forgotten_unless_they_wait_or_lie_behind_a_gap() {
     store
         .close_journal("1", &report(6, Outcome::Succeeded), None)
         .unwrap();
-    store.prune(&channel()).unwrap();
+    let is_open =
+        |one: &Intent, outcomes: &BTreeMap<ServiceName, Outcome>| match outcomes.get(&web()) {
+            Some(outcome) => !outcome.is_terminal(),
+            None => one.seq == 7,
+        };
+    store.prune(&channel(), is_open).unwrap();
     let left: Vec<_> = store
         .intents(&channel())
         .unwrap()
         .iter()
         .map(|one| one.seq)
         .collect();
-    assert_eq!(left, [vec![5], (31..=100).collect()].concat());
+    assert_eq!(left, [vec![5, 7], (31..=100).collect()].concat());
     assert_eq!(store.standings(&web()).unwrap().len(), 1);
 }
 
