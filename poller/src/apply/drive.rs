@@ -78,7 +78,7 @@ pub(super) async fn drive<'a>(
         milestone(&before, &deploy.state, tell);
     }
     Ok(End {
-        deploy,
+        deploy: deploy.or_stuck(),
         service: with.service,
         clock: with.clock,
         log_tail,

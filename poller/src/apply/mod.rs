@@ -8,11 +8,11 @@
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
-use towline_protocol::{Digest, Gate, Intent, Outcome, Side, StepTime};
+use towline_protocol::{Digest, Gate, Intent, Outcome, Side, StepTime, report::log_tail};
 
 use crate::{
     docker::{Docker, EngineError},
-    machine::{Deploy, Ending},
+    machine::{Deploy, Ending, JournalError},
     plan::{Observed, Refusal, own_container, refusal},
     reference::Reference,
     settings::{Service, Work},
@@ -67,7 +67,7 @@ pub enum ApplyError {
     /// The engine does not answer; nothing was touched.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The state directory cannot be written; nothing was touched.
+    /// The state directory cannot be written, or a newer version has written it; nothing was touched.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The engine was lost in the middle. The journal is open: `recover` goes on with it.
@@ -172,14 +172,12 @@ pub async fn recover(
     let begun = Instant::now();
     let deploy = match Deploy::from_journal(&entry.body) {
         Ok(deploy) => deploy.resume(),
-        Err(error) => {
-            return Ok(Applied::new(
-                Outcome::NeedsOperator,
-                Side::default(),
-                Side::default(),
-                error.to_string(),
-            ));
+        Err(JournalError::Newer { found }) => {
+            let what = format!("the journal of deploy {}", entry.deploy);
+            let found = i64::from(found);
+            return Err(StoreError::Newer { what, found }.into());
         }
+        Err(error) => return Ok(unreadable(entry, &error)),
     };
     let with = Drive {
         engine,
@@ -189,6 +187,17 @@ pub async fn recover(
     };
     let end = drive(with, store, entry.clone(), deploy, tell).await?;
     Ok(end.applied(begun.elapsed()))
+}
+
+/// How a deploy ends whose journal cannot be read. Its text stands where the report has a version's last words, since
+/// it names the containers and nothing else will do so when the journal is closed.
+fn unreadable(entry: &JournalEntry, error: &JournalError) -> Applied {
+    let message = format!("{}: {error}; nothing was touched", entry.service);
+    let (from, to) = (Side::default(), Side::default());
+    Applied {
+        log_tail: log_tail(&entry.body).to_owned(),
+        ..Applied::new(Outcome::NeedsOperator, from, to, message)
+    }
 }
 
 fn container_name(service: &Service) -> &str {

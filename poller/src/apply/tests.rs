@@ -129,3 +129,43 @@ async fn the_container_of_that_name_is_the_one() {
     let observed = inspect_service(&docker, &service("web")).await.unwrap();
     assert_eq!(observed.id(), "abc");
 }
+
+/// An open journal with this text, in a state directory of its own, and what a recovery makes of it.
+async fn recovered(body: &str) -> (Result<Applied, ApplyError>, Vec<JournalEntry>, JournalEntry) {
+    let state = tempfile::tempdir().unwrap();
+    let mut store = Store::open(state.path()).unwrap();
+    let entry = JournalEntry {
+        deploy: "0a1b2c3d".to_owned(),
+        service: "web".parse().unwrap(),
+        intent: crate::testing::intent(1, 1).id,
+        attempt: 1,
+        body: body.to_owned(),
+    };
+    store.write_journal(&entry).unwrap();
+    let docker = connected(|line| panic!("the engine was asked: {line}")).await;
+    let end = recover(&docker, &mut store, &entry, None, &mut |_| ()).await;
+    (end, store.open_journals().unwrap(), entry)
+}
+
+#[tokio::test]
+async fn a_newer_versions_journal_is_an_error_and_stays() {
+    let (end, left, entry) = recovered("{ \"format\": 2, \"more\": [] }").await;
+    let error = end.unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            ApplyError::Store(StoreError::Newer { found: 2, .. })
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("0a1b2c3d"), "{error}");
+    assert_eq!(left, [entry]);
+}
+
+#[tokio::test]
+async fn a_damaged_journals_text_is_kept_for_the_operator() {
+    let (end, _, _) = recovered("{ \"format\": 1, \"members\": [{ \"old\": \"abc\" }] }").await;
+    let applied = end.unwrap();
+    assert_eq!(applied.outcome, Outcome::NeedsOperator);
+    assert!(applied.log_tail.contains("abc"), "{applied:?}");
+}

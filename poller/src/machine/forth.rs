@@ -211,9 +211,13 @@ impl Deploy {
     ) -> Self {
         match (step, event) {
             (_, Event::Done) | (Tidy::RemoveOld, Event::Gone { .. }) => {}
-            (Tidy::RemoveOld, Event::Failed { why }) => self
-                .notes
-                .push(format!("the old container is still there: {why}")),
+            (Tidy::RemoveOld, Event::Failed { why }) => {
+                let name = self.members.get(at).map(|member| self.parked_name(member));
+                let name = name.unwrap_or_default();
+                self.notes.push(format!(
+                    "the old container is still there, remove it with `docker rm {name}`: {why}"
+                ));
+            }
             (Tidy::Arm, Event::Gone { why } | Event::Failed { why }) => {
                 return self.needs_operator(format!(
                     "the new version passed its checks, but its restart policy could not be set: {why}"

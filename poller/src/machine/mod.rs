@@ -254,6 +254,18 @@ impl Deploy {
         }
     }
 
+    /// The deploy, ended also when there is no next call because its journal does not fit together.
+    pub fn or_stuck(self) -> Self {
+        if self.ending().is_some() || self.next().is_some() {
+            return self;
+        }
+        let why = format!(
+            "the journal of the deploy does not fit together: {:?}",
+            self.state
+        );
+        self.needs_operator(why)
+    }
+
     /// How it ended; `None` while it is under way.
     pub fn ending(&self) -> Option<&Ending> {
         match &self.state {

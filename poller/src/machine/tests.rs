@@ -478,6 +478,32 @@ fn a_damaged_an_empty_and_a_newer_journal_are_told_apart() {
     ));
 }
 
+#[test]
+fn an_old_container_that_cannot_be_removed_is_told_by_its_name() {
+    let run = run_refusing(&one(true), |action| matches!(action, Action::Remove { .. }));
+    assert!(matches!(run.ending, Ending::Succeeded { .. }));
+    let parked = &run.after.containers["old0"].name;
+    assert!(told(&run.deploy, &format!("docker rm {parked}")));
+}
+
+#[test]
+fn a_journal_whose_parts_do_not_fit_together_needs_an_operator() {
+    let (_, mut deploy) = scene(&one(true));
+    assert_eq!(deploy.clone().or_stuck(), deploy, "one under way goes on");
+    deploy.state = State::Replacing {
+        step: Step::Promote,
+        at: 0,
+        new: Vec::new(),
+    };
+    assert_eq!(deploy.next(), None);
+    let deploy = deploy.or_stuck();
+    assert!(
+        matches!(deploy.ending(), Some(Ending::NeedsOperator { why }) if why.contains("Promote")),
+        "{deploy:?}"
+    );
+    assert_eq!(deploy.clone().or_stuck(), deploy);
+}
+
 fn a_scene() -> impl Strategy<Value = Scene> {
     (
         proptest::collection::vec(any::<(bool, bool)>(), 1..4),

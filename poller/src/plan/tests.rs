@@ -97,6 +97,23 @@ fn planned(observed: &Observed, image: &Value, tagged: Option<&str>) -> Result<P
 }
 
 #[test]
+fn only_a_container_that_the_engine_started_again_counts_as_restarting() {
+    let was_restarting = |state: Value, count: u64| {
+        let mut observed = observed("ghcr.io/octo-org/web:main");
+        observed.container["State"] = state;
+        observed.container["RestartCount"] = json!(count);
+        let plan = planned(&observed, &new_image(), None).unwrap();
+        plan.deploy.members[0].was_restarting
+    };
+    assert!(!was_restarting(json!({ "Running": true }), 0));
+    assert!(was_restarting(json!({ "Running": true }), 2));
+    assert!(was_restarting(
+        json!({ "Running": true, "Restarting": true }),
+        0
+    ));
+}
+
+#[test]
 fn without_a_template_the_containers_own_tag_is_asked_for() {
     let target = target(None, &intent(None), &observed("ghcr.io/octo-org/web:main")).unwrap();
     assert_eq!(target.wanted.to_string(), "ghcr.io/octo-org/web:main");
