@@ -21,6 +21,8 @@ use crate::spec::CreateRequest;
 const STOP_MARGIN: Duration = Duration::from_secs(60);
 /// How often a removal that is under way is looked at, and how many times.
 const REMOVAL: (Duration, u32) = (Duration::from_millis(200), 150);
+/// How soon a refused removal is tried again, and how many times: something may still hold the file system.
+const REMOVALS: (Duration, u32) = (Duration::from_millis(500), 10);
 /// How soon a refused update is tried again, and how many times.
 const UPDATES: (Duration, u32) = (Duration::from_millis(100), 20);
 /// How many containers are inspected at once.
@@ -115,13 +117,15 @@ impl Docker {
         self.check(self.client.start_container(id, None).await)
     }
 
-    /// Stops a container, unless it is stopped. It has `grace` before it is killed, by default its own limit.
+    /// Stops a container, unless it is stopped. It has `grace` before it is killed, in whole seconds, of which one that
+    /// has begun counts; by default its own limit.
     ///
     /// # Errors
     /// See [`EngineError`].
     pub async fn stop(&self, id: &str, grace: Option<Duration>) -> Result<(), EngineError> {
         let options = grace.map(|grace| {
-            let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+            let begun = u64::from(grace.subsec_nanos() > 0);
+            let seconds = i32::try_from(grace.as_secs().saturating_add(begun)).unwrap_or(i32::MAX);
             StopContainerOptionsBuilder::default().t(seconds).build()
         });
         let own = || async {
@@ -202,16 +206,25 @@ impl Docker {
     /// # Errors
     /// See [`EngineError`]: `NotFound` when it was gone before.
     pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
-        let options = RemoveContainerOptionsBuilder::default()
-            .v(false)
-            .force(false)
-            .build();
-        match self.check(self.client.remove_container(id, Some(options)).await) {
-            Err(EngineError::Refused {
-                status: 409,
-                message,
-            }) if message.contains("already in progress") => self.wait_until_gone(id).await,
-            other => other,
+        let mut tries = REMOVALS.1;
+        loop {
+            let options = RemoveContainerOptionsBuilder::default()
+                .v(false)
+                .force(false)
+                .build();
+            match self.check(self.client.remove_container(id, Some(options)).await) {
+                Err(EngineError::Refused {
+                    status: 409,
+                    message,
+                }) if message.contains("already in progress") => {
+                    return self.wait_until_gone(id).await;
+                }
+                Err(EngineError::Refused { status: 500, .. }) if tries > 0 => {
+                    tries -= 1;
+                    tokio::time::sleep(REMOVALS.0).await;
+                }
+                other => return other,
+            }
         }
     }
 

@@ -106,6 +106,39 @@ async fn a_removal_under_way_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_removal_that_fails_for_a_moment_is_tried_again() {
+    let tries = Mutex::new(0);
+    let docker = connected(move |_| {
+        let mut tries = tries.lock().unwrap();
+        *tries += 1;
+        match *tries {
+            1 | 2 => (500, message("device or resource busy")),
+            3 => (204, String::new()),
+            _ => (404, message("No such container: abc")),
+        }
+    })
+    .await;
+    assert_eq!(docker.remove("abc").await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_fraction_of_a_second_to_stop_is_never_an_immediate_kill() {
+    let (address, asked) = engine(|_| (204, String::new()));
+    let docker = Docker::connect(Some(&address)).await.unwrap();
+    for ms in [1, 500, 1000, 1001] {
+        let grace = Duration::from_millis(ms);
+        docker.stop("abc", Some(grace)).await.unwrap();
+    }
+    let graces: Vec<String> = asked
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|line| line.split_once('?').unwrap().1.to_owned())
+        .collect();
+    assert_eq!(graces, ["t=1", "t=1", "t=1", "t=2"]);
+}
+
+#[tokio::test]
 async fn a_policy_that_is_refused_for_a_moment_is_set_all_the_same() {
     let (address, asked) = {
         let tries = Mutex::new(0);

@@ -37,6 +37,7 @@ pub(super) async fn until(
         let why = if was_cut { last.unwrap_or(why) } else { why };
         let pause = pause.next();
         if begun.elapsed() + pause >= within {
+            let url = shown(url.as_str());
             return Err(format!(
                 "{url} was not good within {} s: {why}",
                 within.as_secs()
@@ -44,6 +45,14 @@ pub(super) async fn until(
         }
         last = Some(why);
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// The address for logs and reports: a query may hold a token.
+fn shown(url: &str) -> String {
+    match url.split_once('?') {
+        Some((url, _)) => format!("{url}?..."),
+        None => url.to_owned(),
     }
 }
 
@@ -80,7 +89,7 @@ fn get(
     let mut answer = Agent::from(config)
         .get(url)
         .call()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| error.to_string().replace(url, &shown(url)))?;
     let found = answer.status().as_u16();
     if !status.map_or((200..300).contains(&found), |status| status == found) {
         return Err(format!("it answered {found}"));
@@ -225,6 +234,24 @@ mod tests {
             until(&url.parse().unwrap(), None, None, Duration::from_secs(20)).await,
             Ok(())
         );
+    }
+
+    #[tokio::test]
+    async fn a_query_is_sent_and_never_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/up?token=hunter2", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut line = [0; 64];
+            let read = stream.read(&mut line).unwrap();
+            stream.write_all(answer("500 Oops", "").as_bytes()).unwrap();
+            String::from_utf8_lossy(&line[..read]).into_owned()
+        });
+        let within = Duration::from_millis(200);
+        let why = until(&url.parse().unwrap(), None, None, within).await;
+        let why = why.unwrap_err();
+        assert!(!why.contains("hunter2") && why.contains("/up?..."), "{why}");
+        assert!(server.join().unwrap().contains("/up?token=hunter2"));
     }
 
     #[tokio::test]
