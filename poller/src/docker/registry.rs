@@ -42,7 +42,7 @@ impl fmt::Display for RegistryTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Absent => "not in the registry",
-            Self::Denied => "access denied, or no such repository",
+            Self::Denied => "access denied, or no such repository (towline sends no credentials to registries yet)",
             Self::RateLimited => "the registry wants fewer requests",
             Self::Unreachable => "the registry does not answer",
             Self::Broken => "the registry failed",
@@ -179,6 +179,17 @@ mod tests {
         ] {
             assert_eq!(trouble(status, message), expected, "{message}");
         }
+    }
+
+    #[test]
+    fn a_denial_says_that_no_credentials_were_sent() {
+        let reference = "ghcr.io/octo-org/web:v1".parse().unwrap();
+        let source = EngineError::Refused {
+            status: 500,
+            message: "unauthorized".to_owned(),
+        };
+        let said = RegistryError::of(&reference, source).to_string();
+        assert!(said.contains("sends no credentials"), "{said}");
     }
 
     #[test]
