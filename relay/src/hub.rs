@@ -7,6 +7,11 @@
 //! says how far KV has come, memory only paces the puts. An alarm that fires is gone, so it is set anew
 //! before anything else, unless a look at the rows has shown that nothing is due.
 //!
+//! A put that does not answer in time counts as failed, and may still land over a newer one. So its end
+//! is waited for beside the work, and then the channel is put once more. An eviction meanwhile forgets
+//! this: the mailbox is then old until the channel's next put, and pollers take a head below their mark
+//! for the stale copy that it is.
+//!
 //! Epochs are per channel: the hub's creation time, unless KV holds a mailbox of an earlier hub that is
 //! not below it. Raising the epoch of one channel then renumbers no other.
 
@@ -16,12 +21,17 @@ use std::{
     rc::Rc,
 };
 
+use futures_util::{
+    StreamExt,
+    future::{Either, LocalBoxFuture, select},
+    stream,
+};
 use jiff::Timestamp;
 use serde::Serialize;
-use towline_protocol::Channel;
+use towline_protocol::{Channel, Mailbox};
 use worker::{
     Delay, DurableObject, Env, Request, Response, State, Storage, console_error, durable_object,
-    wasm_bindgen,
+    wasm_bindgen, wasm_bindgen_futures::spawn_local,
 };
 
 use crate::{error::Fault, gate::Candidate, kv::Mailboxes, mailbox, now_ms};
@@ -43,9 +53,10 @@ pub struct Hub {
 }
 
 /// What outlives a request: handles, and the pacing of puts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Parts {
     store: Store,
+    storage: Rc<Storage>,
     mailboxes: Mailboxes,
     puts: Rc<RefCell<BTreeMap<Channel, Put>>>,
     failures: Rc<Cell<u32>>,
@@ -165,9 +176,12 @@ impl Hub {
 
     async fn repeat(&self, due: Result<Vec<Channel>, Fault>) -> Result<(), Fault> {
         let parts = self.parts()?;
-        for channel in due? {
-            parts.flush(&channel).await;
-        }
+        // At once, so that one that hangs holds up no other.
+        stream::iter(due?)
+            .for_each_concurrent(mailbox::PUTS_AT_ONCE, async |channel| {
+                parts.flush(&channel).await;
+            })
+            .await;
         Ok(())
     }
 }
@@ -176,6 +190,7 @@ impl Parts {
     fn open(state: &State, env: &Env, failures: Rc<Cell<u32>>) -> Result<Self, Fault> {
         Ok(Self {
             store: Store::open(state.storage().sql(), now_ms())?,
+            storage: Rc::new(state.storage()),
             mailboxes: Mailboxes::open(env)?,
             puts: Rc::default(),
             failures,
@@ -211,22 +226,54 @@ impl Parts {
     async fn put_while_due(&self, channel: &Channel) -> Result<(), Fault> {
         loop {
             let pause = mailbox::pause(self.put(channel, |put| put.last_ms), now_ms());
-            if !pause.is_zero() && self.store.due_mailbox(channel, now()?)?.is_some() {
+            if !pause.is_zero() && self.store.is_due(channel)? {
                 Delay::from(pause).await;
             }
             let Some(mailbox) = self.store.due_mailbox(channel, now()?)? else {
                 return Ok(());
             };
             self.put(channel, |put| put.last_ms = Some(now_ms()));
-            self.mailboxes.put(channel, &mailbox).await?;
-            self.store.written(channel, mailbox.head)?;
+            let head = mailbox.head;
+            self.put_in_time(channel, mailbox).await?;
+            self.store.written(channel, head)?;
         }
+    }
+
+    async fn put_in_time(&self, channel: &Channel, mailbox: Mailbox) -> Result<(), Fault> {
+        let (mailboxes, name) = (self.mailboxes.clone(), channel.clone());
+        let put: Late = Box::pin(async move { mailboxes.put(&name, &mailbox).await });
+        match select(put, Delay::from(mailbox::PUT_TIMEOUT)).await {
+            Either::Left((done, _)) => done,
+            Either::Right(((), late)) => {
+                spawn_local(self.clone().repair_after(late, channel.clone()));
+                let limit = mailbox::PUT_TIMEOUT.as_secs();
+                Err(Fault::storage("KV", format!("no answer within {limit} s")))
+            }
+        }
+    }
+
+    /// Puts a channel's mailbox once more when a put that was given up has ended, however it ended.
+    async fn repair_after(self, late: Late, channel: Channel) {
+        let ended = late.await;
+        let armed = match self.store.unwritten(&channel) {
+            Ok(()) => arm(&self.storage, 0).await.map_err(failed),
+            Err(fault) => Err(fault),
+        };
+        let how = ended.map_or_else(|fault| fault.to_string(), |()| "written".to_owned());
+        console_error!("mailbox of {channel}: a late put ended: {how}; it is put again");
+        if let Err(fault) = armed {
+            console_error!("mailbox of {channel}: {fault}");
+        }
+        self.flush(&channel).await;
     }
 
     fn put<T>(&self, channel: &Channel, change: impl FnOnce(&mut Put) -> T) -> T {
         change(self.puts.borrow_mut().entry(channel.clone()).or_default())
     }
 }
+
+/// A put that may come to its end later.
+type Late = LocalBoxFuture<'static, Result<(), Fault>>;
 
 /// Sets the alarm unless one is set: moving it would let a stream of deliveries put it off for ever.
 async fn arm(storage: &Storage, failures: u32) -> worker::Result<()> {

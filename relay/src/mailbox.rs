@@ -11,6 +11,13 @@ use towline_protocol::{Intent, MAILBOX_WINDOW, MAX_ANSWER, Mailbox, Mark, Polled
 /// (Cloudflare, "Workers KV limits").
 pub const PUT_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a put may take before it counts as failed.
+pub const PUT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many puts the alarm has in flight: a Worker opens so many connections at once
+/// (Cloudflare, "Workers limits").
+pub const PUTS_AT_ONCE: usize = 6;
+
 /// How long after a commit the alarm looks whether the mailbox was written.
 pub const FIRST_ALARM: Duration = Duration::from_secs(2);
 

@@ -43,11 +43,14 @@ function countedMailboxes(kv) {
       counts.kv_writes += 1;
       const put = { key, at_ms: Date.now(), done_ms: null, head: JSON.parse(value).head, ok: false };
       puts.push(put);
-      if (slow_ms > 0) await new Promise((done) => setTimeout(done, slow_ms));
-      failIfTold("put");
-      await kv.put(key, value, ...rest);
-      put.done_ms = Date.now();
-      put.ok = true;
+      try {
+        if (slow_ms > 0) await new Promise((done) => setTimeout(done, slow_ms));
+        failIfTold("put");
+        await kv.put(key, value, ...rest);
+        put.ok = true;
+      } finally {
+        put.done_ms = Date.now();
+      }
     },
     async list(...args) {
       counts.kv_lists += 1;

@@ -185,6 +185,14 @@ impl Relay {
         .map(drop)
     }
 
+    /// Makes each put from now on take so many milliseconds longer; [`Face::Counted`] only.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn slow(&self, ms: u64) -> Result<()> {
+        post(&format!("{}/__test/slow?ms={ms}", self.url), &[], b"").map(drop)
+    }
+
     /// Puts a mailbox into KV as another hub would have left it; [`Face::Counted`] only.
     ///
     /// # Errors

@@ -162,18 +162,24 @@ impl Store {
         rows.iter().map(|row| parsed(row, 0)).collect()
     }
 
+    /// Whether the channel's mailbox in KV is behind.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn is_due(&self, channel: &Channel) -> Result<bool, Fault> {
+        let query = "SELECT 1 FROM channel WHERE name = ? AND written < head";
+        Ok(self.row(query, vec![text(channel)])?.is_some())
+    }
+
     /// The mailbox as it should be in KV now; `None` when it is there already.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn due_mailbox(&self, channel: &Channel, now: Timestamp) -> Result<Option<Mailbox>, Fault> {
-        let due = "SELECT 1 FROM channel WHERE name = ? AND written < head";
-        let Some(numbers) = self.numbers(channel)? else {
+        let numbers = self.numbers(channel)?;
+        let (Some(numbers), true) = (numbers, self.is_due(channel)?) else {
             return Ok(None);
         };
-        if self.row(due, vec![text(channel)])?.is_none() {
-            return Ok(None);
-        }
         let newest = "SELECT body FROM intent WHERE channel = ? ORDER BY seq DESC LIMIT ?";
         let window = number(MAILBOX_WINDOW as u64)?;
         let rows = self.rows(newest, vec![text(channel), window])?;
@@ -189,6 +195,15 @@ impl Store {
         let update = "UPDATE channel SET written = max(written, ?) WHERE name = ?";
         self.rows(update, vec![number(head)?, text(channel)])
             .map(drop)
+    }
+
+    /// Notes that KV may have any older mailbox.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn unwritten(&self, channel: &Channel) -> Result<(), Fault> {
+        let update = "UPDATE channel SET written = 0 WHERE name = ?";
+        self.rows(update, vec![text(channel)]).map(drop)
     }
 
     /// All that is newer than the marks, as much as fits into one answer.

@@ -17,6 +17,7 @@ use towline_tests::{
 };
 
 mod failing;
+mod slow;
 
 /// The relay of this module's tests. One test at a time, because they count.
 fn relay() -> Result<MutexGuard<'static, Relay>> {
