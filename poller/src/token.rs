@@ -45,12 +45,18 @@ pub enum NoToken {
     )]
     Missing,
     /// The file cannot be read.
-    #[error("cannot read the token in {}: {source}", path.display())]
+    #[error("cannot read the token in {}: {why}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
-        source: io::Error,
+        /// Why: part of the message, and therefore not its source as well.
+        why: io::Error,
+    },
+    /// There is nothing in it.
+    #[error("{origin} is empty; make a token with: towline token --role host")]
+    Empty {
+        /// The file or variable.
+        origin: String,
     },
     /// What is there is not a token.
     #[error("what is in {origin} is not a token: {error}")]
@@ -86,9 +92,9 @@ pub fn read(
         variable(TOKEN_VARIABLE),
     ) {
         (Some(path), _) => {
-            let (text, warning) = read_file(&path).map_err(|source| NoToken::Unreadable {
+            let (text, warning) = read_file(&path).map_err(|why| NoToken::Unreadable {
                 path: path.clone(),
-                source,
+                why,
             })?;
             (path.display().to_string(), text, warning)
         }
@@ -100,6 +106,9 @@ pub fn read(
         (None, None) => return Err(NoToken::Missing),
     };
     let text = text.trim();
+    if text.is_empty() {
+        return Err(NoToken::Empty { origin });
+    }
     let claims = Claims::unverified(text).map_err(|error| NoToken::Malformed {
         origin: origin.clone(),
         error,
@@ -141,16 +150,21 @@ pub enum NoKey {
     )]
     Missing,
     /// The file cannot be read.
-    #[error("cannot read the key in {}: {source}", path.display())]
+    #[error("cannot read the key in {}: {why}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
-        source: io::Error,
+        /// Why: part of the message, and therefore not its source as well.
+        why: io::Error,
     },
     /// It is too short.
-    #[error(transparent)]
-    Short(#[from] ShortKey),
+    #[error("{origin}: {why}")]
+    Short {
+        /// The file or variable.
+        origin: String,
+        /// What it should be.
+        why: ShortKey,
+    },
 }
 
 /// Reads the key from `file`, else from `$TOKEN_KEY`. One line's end after it does not count.
@@ -162,16 +176,20 @@ pub fn key(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<TokenKey, NoKey> {
     let bytes = match (file, variable(KEY_VARIABLE)) {
-        (Some(path), _) => std::fs::read(path).map_err(|source| NoKey::Unreadable {
+        (Some(path), _) => std::fs::read(path).map_err(|why| NoKey::Unreadable {
             path: path.to_owned(),
-            source,
+            why,
         })?,
         (None, Some(value)) => value.into_encoded_bytes(),
         (None, None) => return Err(NoKey::Missing),
     };
+    let origin = file.map_or_else(
+        || format!("${KEY_VARIABLE}"),
+        |path| path.display().to_string(),
+    );
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    Ok(TokenKey::new(Secret::new(line))?)
+    TokenKey::new(Secret::new(line)).map_err(|why| NoKey::Short { origin, why })
 }
 
 #[cfg(test)]
@@ -269,7 +287,7 @@ mod tests {
         assert!(matches!(key(None, no_variable), Err(NoKey::Missing)));
         assert!(matches!(
             key(None, |_| Some("short".into())),
-            Err(NoKey::Short(_))
+            Err(NoKey::Short { .. })
         ));
     }
 }

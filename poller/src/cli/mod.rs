@@ -252,7 +252,9 @@ impl Parts {
 /// Reads the host's file; all its mistakes are one error.
 fn settings(path: &std::path::Path) -> anyhow::Result<Settings> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {file}"))?;
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!("cannot read the host's file {file} (see --config; docs/examples/towline.toml is one to begin with)")
+    })?;
     Settings::parse(&text, &file).map_err(|mistakes| {
         let count = mistakes.len();
         let lines: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();

@@ -189,12 +189,10 @@ fn unknown(key: &str, known: &[&str]) -> String {
 pub(super) fn described(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("{:?}", values::cut(text)),
-        DeValue::Integer(_)
-        | DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_)
-        | DeValue::Array(_)
-        | DeValue::Table(_) => format!("a value of type {}", value.type_str()),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(flag) => flag.to_string(),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => format!("a value of type {}", value.type_str()),
     }
 }
 

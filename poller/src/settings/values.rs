@@ -51,7 +51,7 @@ impl std::str::FromStr for HttpUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        web_uri(text).map(|_| Self(text.to_owned()))
+        web_uri(text, "http://127.0.0.1:8080/health").map(|_| Self(text.to_owned()))
     }
 }
 
@@ -167,7 +167,7 @@ pub(super) fn workflow(value: &DeValue<'_>) -> Result<String, String> {
 /// The relay's origin: https, or http on this very machine.
 pub(super) fn relay_url(value: &DeValue<'_>) -> Result<RelayUrl, String> {
     let text = string(value)?;
-    let uri = web_uri(text)?;
+    let uri = web_uri(text, "https://towline.example.workers.dev")?;
     if uri.scheme() == Some(&Scheme::HTTP) && !is_loopback(&uri) {
         return Err(format!(
             "expected https://, found {}: the token would cross the network in the clear",
@@ -187,10 +187,10 @@ pub(super) fn http_url(value: &DeValue<'_>) -> Result<HttpUrl, String> {
     string(value)?.parse()
 }
 
-fn web_uri(text: &str) -> Result<Uri, String> {
+fn web_uri(text: &str, example: &str) -> Result<Uri, String> {
     let expected = || {
         format!(
-            "expected an address such as \"http://127.0.0.1:8080/health\", without user name, found {:?}",
+            "expected an address such as {example:?}, without user name, found {:?}",
             cut(text)
         )
     };

@@ -50,12 +50,12 @@ const SCHEMA: &str = "
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The directory or a file in it cannot be used.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot keep state in {}: {why} (see --state-dir)", path.display())]
     Io {
         /// What could not be used.
         path: PathBuf,
-        /// Why.
-        source: io::Error,
+        /// Why: part of the message, and therefore not its source as well.
+        why: io::Error,
     },
     /// Another process has the directory.
     #[error("{} is in use by another towline process; stop that one first (is the service running?)", dir.display())]
@@ -117,7 +117,7 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let io = |path: &Path| {
             let path = path.to_owned();
-            move |source| StoreError::Io { path, source }
+            move |why| StoreError::Io { path, why }
         };
         DirBuilder::new()
             .recursive(true)
@@ -132,7 +132,7 @@ impl Store {
                     dir: dir.to_owned(),
                 });
             }
-            Err(TryLockError::Error(source)) => return Err(io(dir)(source)),
+            Err(TryLockError::Error(why)) => return Err(io(dir)(why)),
         }
         let path = dir.join("state.db");
         // The journal holds containers' environments, so that the file is for its owner only; SQLite gives its log
