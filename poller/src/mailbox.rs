@@ -14,6 +14,10 @@ use towline_protocol::{Channel, ChannelNews, Intent, Mark};
 /// How far a hub's clock may be ahead of this host's: an epoch is the time when the hub was made.
 const CLOCKS_APART: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// How many intents of a channel are kept before the mark, and how many behind a gap, whatever the relay sends. What
+/// is left out lies behind the mark, so that it is asked for again.
+pub const ROOM: usize = 1024;
+
 /// What to keep of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
@@ -23,6 +27,8 @@ pub struct Reading {
     pub mark: Mark,
     /// Whether intents behind the mark are still missing; the hub has them (`fresh=1`).
     pub gap: bool,
+    /// Whether intents were left out because too many are kept already.
+    pub full: bool,
 }
 
 /// Whether an answer can bring anything to a reader at `mark`; `None` is a reader who never had an answer.
@@ -83,16 +89,45 @@ pub fn read(
         .filter(|intent| intent.epoch == epoch)
         .map(|intent| intent.seq)
         .collect();
-    held.extend(arrived.keys());
-    held.extend(unreadable.range(..=head));
-    arrived.retain(|seq, intent| *seq > begin && !ids.contains(&intent.id));
-    let seq = contiguous(begin, &held);
     let newest = held.last().copied().unwrap_or_default().max(head);
-    Reading {
-        received: arrived.into_values().collect(),
-        mark: Mark { epoch, seq },
-        gap: seq < newest,
+    held.extend(unreadable.range(..=head));
+    let seen = |intent: &Intent| ids.contains(&intent.id);
+    held.extend(arrived.values().filter(|one| seen(one)).map(|one| one.seq));
+    arrived.retain(|seq, intent| *seq > begin && !seen(intent));
+    let behind = held_behind(begin, epoch, known);
+    let mut reading = Reading {
+        mark: Mark {
+            epoch,
+            seq: contiguous(begin, &held),
+        },
+        ..Reading::default()
+    };
+    let mut in_order = ROOM.saturating_sub(known.len() - behind);
+    let mut behind_gap = ROOM.saturating_sub(behind);
+    for (seq, intent) in arrived {
+        let is_next = Some(seq) == reading.mark.seq.checked_add(1);
+        let room = if is_next {
+            &mut in_order
+        } else {
+            &mut behind_gap
+        };
+        if *room == 0 {
+            reading.full = true;
+            continue;
+        }
+        *room -= 1;
+        held.insert(seq);
+        reading.received.push(intent);
+        reading.mark.seq = contiguous(reading.mark.seq, &held);
     }
+    reading.gap = reading.mark.seq < newest;
+    reading
+}
+
+/// How many of `known` lie behind a gap after `begin`.
+fn held_behind(begin: u64, epoch: u64, known: &[Intent]) -> usize {
+    let is_behind = |one: &&Intent| one.epoch == epoch && one.seq > begin;
+    known.iter().filter(is_behind).count()
 }
 
 /// The last number after `begin` that is reached without a gap.
@@ -129,6 +164,31 @@ mod tests {
         );
         let new = super::read(&channel(), None, &[], answer, &unreadable);
         assert_eq!((Some(new.mark), new.gap), (at(7, 6), false));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_a_gap_is_still_filled_when_it_is_full() {
+        let many: Vec<_> = (100..3000).collect();
+        let first = read(&channel(), at(7, 3), &[], news(7, 1 << 60, &many));
+        assert_eq!(
+            (first.received.len(), first.gap, first.full),
+            (ROOM, true, true)
+        );
+        let filling: Vec<_> = (4..100).collect();
+        let known = &first.received;
+        let second = read(
+            &channel(),
+            Some(first.mark),
+            known,
+            news(7, 1 << 60, &filling),
+        );
+        assert_eq!(Some(second.mark), at(7, 99 + ROOM as u64));
+        let in_order: Vec<_> = (4..3000).collect();
+        let third = read(&channel(), at(7, 3), &[], news(7, 2999, &in_order));
+        assert_eq!(
+            (third.received.len(), Some(third.mark), third.full),
+            (2 * ROOM, at(7, 3 + ROOM as u64), true)
+        );
     }
 
     #[test]
@@ -373,11 +433,12 @@ mod tests {
             mark in proptest::option::of((0u64.., 0u64..)),
             numbers in (0u64.., 0u64.., 0u64..),
             seqs in proptest::collection::vec(0u64.., 0..5),
+            unreadable in proptest::collection::btree_set(0u64.., 0..3),
         ) {
             let mark = mark.map(|(epoch, seq)| Mark { epoch, seq });
             let (epoch, head, pruned_before) = numbers;
             let answer = ChannelNews { pruned_before, ..news(epoch, head, &seqs) };
-            let reading = read(&channel(), mark, &[], answer);
+            let reading = super::read(&channel(), mark, &[], answer, &unreadable);
             prop_assert!(mark.is_none_or(|mark| reading.mark >= mark));
         }
     }

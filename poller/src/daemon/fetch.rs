@@ -17,8 +17,11 @@ use crate::{
 /// How soon to ask the hub again for a gap that it did not fill: its requests are limited by the day.
 const HUB_RETRY: Duration = Duration::from_secs(30 * 60);
 
-/// How soon to ask the hub again after it could not answer.
-const HUB_TROUBLE: Duration = Duration::from_secs(2 * 60);
+/// How many answers of the hub are taken in one after another. It may never come to an end.
+const PAGES: u32 = 8;
+
+/// How soon to ask the hub again after it could not answer, or answered that often.
+const HUB_PAUSE: Duration = Duration::from_secs(2 * 60);
 
 impl Poller {
     /// What to ask the relay for: every channel, from its mark on.
@@ -68,8 +71,14 @@ impl Poller {
                 warn!(%channel, epoch = news.news.epoch, "the relay's hub claims to be from the future, so that its answer does not count; is this host's clock right ({now})?");
             }
         }
-        if !fresh {
+        if fresh {
+            self.pages += 1;
+        } else {
+            self.pages = 0;
             self.tag = answer.tag.filter(|_| whole);
+        }
+        if self.pages >= PAGES {
+            self.leave_hub();
         }
         Ok(())
     }
@@ -97,6 +106,10 @@ impl Poller {
         }
         if !reading.gap {
             self.gaps.remove(channel);
+        } else if reading.full {
+            warn!(%channel, mark = %reading.mark, "more intents than can be kept; those after this mark are asked for again when the others are judged");
+            self.gaps
+                .insert(channel.clone(), Instant::now() + HUB_PAUSE);
         } else if fresh && !moved {
             warn!(%channel, mark = %reading.mark, "the hub does not have what came after this mark; asking again later");
             self.gaps
@@ -109,9 +122,9 @@ impl Poller {
         Ok(())
     }
 
-    /// Leaves the gaps alone for a while, since the hub cannot be asked now. What the mailboxes say still counts.
-    pub(super) fn note_hub_trouble(&mut self) {
-        let later = Instant::now() + HUB_TROUBLE;
+    /// Leaves the gaps alone for a while. What the mailboxes say still counts.
+    pub(super) fn leave_hub(&mut self) {
+        let later = Instant::now() + HUB_PAUSE;
         for at in self.gaps.values_mut() {
             *at = later.max(*at);
         }

@@ -53,6 +53,8 @@ pub struct Poller {
     todo: Todo,
     /// Channels of which intents are missing, and from when on the hub may be asked for them.
     gaps: BTreeMap<Channel, Instant>,
+    /// How many answers of the hub came one after another.
+    pages: u32,
     /// What this process has brought about.
     outcomes: Vec<Outcome>,
     /// Whether something could not be done.
@@ -81,6 +83,7 @@ impl Poller {
             tag: None,
             todo: Todo::default(),
             gaps: BTreeMap::new(),
+            pages: 0,
             outcomes: Vec::new(),
             failed: false,
         })

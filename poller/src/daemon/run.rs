@@ -104,7 +104,7 @@ impl Poller {
                 rounds.next_poll = Some(Instant::now() + pause(interval, 0, None, jitter()));
             }
             Err(error) => {
-                self.note_hub_trouble();
+                self.leave_hub();
                 rounds.poll_failures += u32::from(!fresh);
                 let pause = pause(
                     interval,

@@ -212,3 +212,26 @@ async fn what_a_service_could_not_judge_yet_is_not_forgotten() {
     let channel = "octo-org/web".parse().unwrap();
     assert_eq!(host.poller.store.intents(&channel).unwrap().len(), 100);
 }
+
+#[tokio::test]
+async fn a_hub_without_an_end_is_left_alone_after_some_answers() {
+    let mut host = Host::new();
+    let endless = |seq| {
+        let mut endless = answer(7, &[manual(seq)]);
+        for news in endless.channels.values_mut() {
+            news.news.head = 1 << 60;
+        }
+        endless
+    };
+    for first in [1, 10, 19] {
+        host.poller.gaps.clear();
+        host.poller.take_in(endless(first), false).unwrap();
+        let mut asked = 0;
+        while !host.poller.gaps().unwrap().is_empty() {
+            asked += 1;
+            assert!(asked < 50, "it is asked for ever");
+            host.poller.take_in(endless(first + asked), true).unwrap();
+        }
+        assert_eq!(asked, 8);
+    }
+}
