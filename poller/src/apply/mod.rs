@@ -1,7 +1,8 @@
 //! Applying an intent to a container: look, pull, plan, then drive the machine to its end.
 //!
 //! Here the shell that acts: [`prepare`] does everything that touches nothing (registry, pull, plan), [`drive`] is
-//! the one loop that writes the journal, makes the machine's call, and tells the machine what came of it. What is
+//! the one loop that writes the journal, makes the machine's call, and tells the machine what came of it, [`keep`] keeps
+//! the current and the previous image from a pruning. What is
 //! decided is decided in `plan`, `spec` and `machine`. Not here: which intent (`select`), reports and outcomes in the
 //! database (the caller closes the journal).
 
@@ -14,20 +15,21 @@ use crate::{
     docker::{Docker, EngineError},
     machine::{Deploy, Ending, JournalError},
     plan::{Observed, Refusal, own_container, refusal},
-    reference::Reference,
     settings::{Service, Work},
     store::{JournalEntry, Store, StoreError},
 };
 
 mod act;
 mod drive;
+mod keep;
 mod prepare;
 mod progress;
 
 pub use progress::Progress;
 
 use drive::{Drive, drive};
-use prepare::{Prepared, forget, prepare};
+use keep::tidy;
+use prepare::{Prepared, prepare};
 
 /// One try to apply one intent to one service.
 #[derive(Clone, Debug)]
@@ -131,8 +133,8 @@ pub async fn apply(
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
     let mut clock = StepClock::default();
-    let (plan, keep) = match prepare(engine, job, &mut clock, tell).await? {
-        Prepared::Ready(plan, keep) => (*plan, keep),
+    let plan = match prepare(engine, job, &mut clock, tell).await? {
+        Prepared::Ready(plan) => *plan,
         Prepared::Over(mut applied) => {
             applied.steps = clock.times();
             return Ok(*applied);
@@ -152,9 +154,7 @@ pub async fn apply(
         clock,
     };
     let end = drive(drive_with, store, entry, plan.deploy, tell).await?;
-    if !matches!(end.deploy.ending(), Some(Ending::Succeeded { .. })) {
-        forget(engine, keep).await;
-    }
+    tidy(engine, &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }
 
@@ -186,6 +186,7 @@ pub async fn recover(
         clock: StepClock::default(),
     };
     let end = drive(with, store, entry.clone(), deploy, tell).await?;
+    tidy(engine, &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }
 
@@ -204,16 +205,6 @@ fn container_name(service: &Service) -> &str {
     match &service.work {
         Work::Docker { container } => container,
     }
-}
-
-/// The local tag by which an image outlives a pruning: `towline/SERVICE:DIGEST12`.
-fn keep_tag(service: &Service, short_digest: &str) -> Option<Reference> {
-    let name = &service.name;
-    let plain = format!("towline/{name}:{short_digest}").parse();
-    // Some names of services, such as `web-`, are no names of repositories.
-    plain
-        .or_else(|_| format!("towline/service:{name}.{short_digest}").parse())
-        .ok()
 }
 
 impl Applied {

@@ -7,19 +7,18 @@ use towline_protocol::{Digest, Outcome, Side};
 
 use super::{
     Applied, ApplyError, InspectError, Job, Progress, StepClock, container_name, inspect_service,
-    keep_tag,
+    keep::keep,
 };
 use crate::{
     docker::{Docker, EngineError, RegistryError},
     health,
     plan::{ImageMistake, Naming, Observed, Plan, Refusal, Target, plan, target},
-    reference::Reference,
 };
 
 /// Where the preparations led.
 pub(super) enum Prepared {
-    /// To a plan, and the local tag that was made to keep the new image.
-    Ready(Box<Plan>, Option<Reference>),
+    /// To a plan, whose images are kept.
+    Ready(Box<Plan>),
     /// To an outcome: there is nothing to do, or nothing can be done.
     Over(Box<Applied>),
 }
@@ -67,9 +66,10 @@ pub(super) async fn prepare(
             tagged: tagged.as_deref(),
             was_healthy,
         };
-        let plan = plan(&observed, &target, &digest, &image, naming, to.clone())?;
-        let keep = keep(engine, job, &observed, &plan.image, &digest).await?;
-        Ok(Prepared::Ready(Box::new(plan), keep))
+        let mut plan = plan(&observed, &target, &digest, &image, naming, to.clone())?;
+        let kept = keep(engine, job.service, &observed, &plan.image, &digest).await?;
+        plan.deploy.kept = Some(kept);
+        Ok(Prepared::Ready(Box::new(plan)))
     };
     match ready.await {
         Ok(ready) => Ok(ready),
@@ -182,44 +182,6 @@ async fn fetch(
         let message = format!("{name}: the pull ended well, and the image is not there");
         Halt::Over(Outcome::FailedUntouched, message)
     })
-}
-
-/// Tags both images, so that no pruning takes them: the new one before it is in use, the old one after. Returns the
-/// new one's tag, unless it was there before.
-async fn keep(
-    engine: &Docker,
-    job: &Job<'_>,
-    observed: &Observed,
-    image: &str,
-    digest: &Digest,
-) -> Result<Option<Reference>, EngineError> {
-    let tag = |short: &str| {
-        let odd = || EngineError::Unexpected(format!("no local tag can be made of {short:?}"));
-        keep_tag(job.service, short).ok_or_else(odd)
-    };
-    let new = tag(digest.short())?;
-    let old = match observed.digest() {
-        Some(digest) => tag(digest.short())?,
-        // Built on this host: its id has the form of a digest.
-        None => tag(observed.image_id().get(7..19).unwrap_or_default())?,
-    };
-    let keep_old = async {
-        match &observed.image {
-            Some(_) => engine.tag(observed.image_id(), &old).await,
-            None => Ok(()),
-        }
-    };
-    let known = engine.image(&new.to_string()).await?.is_some();
-    tokio::try_join!(engine.tag(image, &new), keep_old)?;
-    Ok((!known).then_some(new))
-}
-
-/// Takes the new image's tag away after a failure: the image is not worth keeping. What cannot be untagged is only
-/// kept longer.
-pub(super) async fn forget(engine: &Docker, keep: Option<Reference>) {
-    if let Some(tag) = keep {
-        engine.untag(&tag).await.ok();
-    }
 }
 
 /// The image that the operator's tag leads to now.

@@ -37,23 +37,6 @@ fn ended(ending: Ending, runs: bool) -> Deploy {
 }
 
 #[test]
-fn a_kept_image_is_called_after_its_service_and_digest_even_where_a_name_is_no_repository() {
-    let tag = |name: &str| {
-        keep_tag(&service(name), "0123456789ab")
-            .unwrap()
-            .familiar_name()
-    };
-    assert_eq!(tag("web"), "towline/web");
-    for odd in ["web-", "a___b", "a-_b"] {
-        assert_eq!(tag(odd), "towline/service", "{odd}");
-        assert_eq!(
-            keep_tag(&service(odd), "0123456789ab").unwrap().tag(),
-            Some(format!("{odd}.0123456789ab").as_str())
-        );
-    }
-}
-
-#[test]
 fn a_message_says_from_what_to_what_how_long_and_what_went_wrong() {
     let web = service("web");
     let took = Duration::from_millis(3400);

@@ -13,6 +13,15 @@ use towline_protocol::Digest;
 use super::{Docker, EngineError, RegistryError, TIMEOUT, containers::found};
 use crate::reference::Reference;
 
+/// A local tag, and the id of the image that it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalTag {
+    /// As the engine lists it, for instance `octo-org/web:v1`.
+    pub tag: String,
+    /// The image's id.
+    pub image: String,
+}
+
 /// How long a pull may go without a sign of progress.
 const PULL_IDLE: Duration = Duration::from_secs(300);
 
@@ -107,6 +116,60 @@ impl Docker {
                 .await,
         ) {
             Ok(_) | Err(EngineError::NotFound(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// All local tags.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn local_tags(&self) -> Result<Vec<LocalTag>, EngineError> {
+        let images = self.raw.get("/images/json", TIMEOUT).await?;
+        let tags = images.as_array().into_iter().flatten().flat_map(|image| {
+            let id = image.get("Id").and_then(Value::as_str).unwrap_or_default();
+            let tags = image.get("RepoTags").and_then(Value::as_array);
+            let tags = tags.into_iter().flatten().filter_map(Value::as_str);
+            tags.map(|tag| LocalTag {
+                tag: tag.to_owned(),
+                image: id.to_owned(),
+            })
+        });
+        Ok(tags.collect())
+    }
+
+    /// The ids of the images that containers were made from, stopped ones included.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn images_in_use(&self) -> Result<Vec<String>, EngineError> {
+        let all = self.raw.get("/containers/json?all=1", TIMEOUT).await?;
+        let all = all.as_array().into_iter().flatten();
+        let ids = all.filter_map(|container| Some(container.get("ImageID")?.as_str()?.to_owned()));
+        Ok(ids.collect())
+    }
+
+    /// Removes an image that no tag leads to. One that a container was made from, or that was pulled from several
+    /// repositories, stays.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn remove_unnamed(&self, id: &str) -> Result<(), EngineError> {
+        let image = self.image(id).await?;
+        let tags = image
+            .as_ref()
+            .and_then(|image| image.get("RepoTags")?.as_array());
+        if image.is_none() || tags.is_some_and(|tags| !tags.is_empty()) {
+            return Ok(());
+        }
+        let options = RemoveImageOptionsBuilder::default()
+            .force(false)
+            .noprune(true)
+            .build();
+        match self.check(self.client.remove_image(id, Some(options), None).await) {
+            Ok(_) | Err(EngineError::NotFound(_) | EngineError::Refused { status: 409, .. }) => {
+                Ok(())
+            }
             Err(other) => Err(other),
         }
     }

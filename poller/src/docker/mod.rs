@@ -21,6 +21,7 @@ mod raw;
 mod registry;
 
 pub use address::{Address, AddressError};
+pub use images::LocalTag;
 pub use registry::{RegistryError, RegistryTrouble};
 
 use raw::Raw;

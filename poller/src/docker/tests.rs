@@ -106,6 +106,31 @@ async fn a_removal_under_way_is_waited_for() {
 }
 
 #[tokio::test]
+async fn an_image_goes_with_its_last_tag_and_stays_with_any_other() {
+    let (address, asked) = engine(|line| match line {
+        line if line.contains("/images/tagged/json") => {
+            (200, json!({ "RepoTags": ["octo-org/web:v1"] }).to_string())
+        }
+        line if line.starts_with("GET") => (200, json!({ "RepoTags": [] }).to_string()),
+        line if line.contains("/images/used?") => (409, message("image is being used")),
+        _ => (200, "[]".to_owned()),
+    });
+    let docker = Docker::connect(Some(&address)).await.unwrap();
+    for id in ["tagged", "used", "free"] {
+        assert_eq!(docker.remove_unnamed(id).await, Ok(()));
+    }
+    let removals: Vec<String> = asked
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|line| line.starts_with("DELETE"))
+        .cloned()
+        .collect();
+    assert_eq!(removals.len(), 2, "{removals:?}");
+    assert!(removals.iter().all(|line| line.contains("force=false")));
+}
+
+#[tokio::test]
 async fn a_removal_that_fails_for_a_moment_is_tried_again() {
     let tries = Mutex::new(0);
     let docker = connected(move |_| {

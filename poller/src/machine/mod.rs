@@ -49,6 +49,20 @@ pub struct Deploy {
     pub state: State,
     /// What was left undone without harm, for people.
     pub notes: Vec<String>,
+    /// What the images are kept by; the machine itself does not look at it.
+    #[serde(default)]
+    pub kept: Option<Kept>,
+}
+
+/// The local tags by which the images of a replacement are kept from a pruning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The new image's.
+    pub new: String,
+    /// The old image's.
+    pub old: String,
+    /// Whether the new image's was made for this replacement.
+    pub made: bool,
 }
 
 /// One container to replace, as it was before.
@@ -176,6 +190,7 @@ impl Deploy {
             to,
             state,
             notes: Vec::new(),
+            kept: None,
         };
         fresh.forth(Step::Tag, 0, Vec::new())
     }
