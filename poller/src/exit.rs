@@ -42,9 +42,9 @@ fn of_outcome(outcome: Outcome) -> u8 {
         | Outcome::Unchanged
         | Outcome::Superseded
         | Outcome::Stale
-        | Outcome::Expired
-        | Outcome::Waiting
-        | Outcome::Applying => 0,
+        | Outcome::Expired => 0,
+        // It has not ended: the work could not be done now.
+        Outcome::Waiting | Outcome::Applying => 1,
         Outcome::RolledBack
         | Outcome::FailedUntouched
         | Outcome::Quarantined
@@ -94,6 +94,8 @@ mod tests {
     fn work_that_could_not_be_done_is_1_unless_a_deploy_says_worse() {
         assert_eq!(applied(&[Outcome::Succeeded], true), 1);
         assert_eq!(applied(&[Outcome::RolledBack], true), 3);
+        let waiting = [Outcome::Succeeded, Outcome::Waiting];
+        assert_eq!(applied(&waiting, false), 1);
         assert_eq!(
             (
                 Ending::Done.status(),

@@ -21,6 +21,7 @@ pub mod settings;
 pub mod spec;
 pub mod store;
 pub mod token;
+pub mod uptime;
 
 #[cfg(test)]
 mod testing;

@@ -71,14 +71,15 @@ fn about_token(token: &HostToken, settings: &Settings) -> String {
     text
 }
 
-/// What the engine says to each service, and how many it cannot be asked to replace.
+/// What the engine says to each service, and how many problems there are: one when it does not answer, since nothing
+/// is known then.
 async fn look(settings: &Settings) -> (Vec<String>, usize) {
     let docker_host = super::docker_host();
     let engine = match Docker::connect(docker_host.as_deref()).await {
         Ok(engine) => engine,
         Err(error) => {
-            let unseen = format!("not looked at: {error}");
-            return (vec![unseen; settings.services.len()], 0);
+            let unseen = format!("PROBLEM: not looked at: {error}");
+            return (vec![unseen; settings.services.len()], 1);
         }
     };
     let (mut said, mut refused) = (Vec::new(), 0);

@@ -181,7 +181,7 @@ impl Arguments {
                 let parts = self.parts()?;
                 on_one_thread(async move {
                     let stop = Stop::on_signals()?;
-                    parts.poller()?.once(&stop).await
+                    Ok(parts.poller()?.once(&stop).await)
                 })
             }
             Command::Run { interval } => {

@@ -12,6 +12,7 @@ use crate::{
     report,
     settings::Service,
     store::{JournalEntry, Running, Standing, StoreError},
+    uptime::{Uptime, Waited},
 };
 
 /// How soon to look again for an image that is not there yet.
@@ -123,12 +124,15 @@ impl Poller {
         mut applied: Applied,
     ) -> Result<(), StoreError> {
         let now = Timestamp::now();
+        let waited = standing
+            .map_or_else(Waited::default, |standing| standing.waited.clone())
+            .until(Uptime::now());
         if applied.outcome == Outcome::Waiting {
             let wait = service
                 .map(|service| service.image_wait)
                 .unwrap_or_default();
-            let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-            match wait.checked_sub(waited).filter(|left| !left.is_zero()) {
+            let left = wait.checked_sub(waited.duration());
+            match left.filter(|left| !left.is_zero()) {
                 Some(left) => self
                     .todo
                     .again(&entry.service, Instant::now() + IMAGE_RETRY.min(left)),
@@ -143,19 +147,28 @@ impl Poller {
             }
         }
         if let Some(running) = self.store.running(&entry.service)?
+            && running.side.digest.is_some()
             && running.side.digest == applied.from.digest
         {
             applied.from.sha = running.side.sha;
         }
         let told = standing.is_some_and(|standing| standing.outcome == applied.outcome);
         if told && !applied.outcome.is_terminal() {
-            return self.store.drop_journal(&entry.deploy);
+            self.outcomes.push(applied.outcome);
+            self.store.drop_journal(&entry.deploy)?;
+            return self
+                .store
+                .keep_waiting(&entry.service, &entry.intent, &waited);
         }
         let report = report::fitted(finished(entry, applied, since, now));
         let running = running(&report, now);
         self.store
             .close_journal(&entry.deploy, &report, running.as_ref())?;
         self.outcomes.extend(report.outcome);
+        if report.outcome == Some(Outcome::Waiting) {
+            self.store
+                .keep_waiting(&entry.service, &entry.intent, &waited)?;
+        }
         log_end(&report);
         Ok(())
     }

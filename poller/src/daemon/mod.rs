@@ -89,11 +89,23 @@ impl Poller {
         })
     }
 
-    /// Fetches once, applies, reports, and says how that ended.
-    ///
-    /// # Errors
-    /// When something outside of a deploy could not be done; deploys that were begun are at their end all the same.
-    pub async fn once(mut self, stop: &Stop) -> anyhow::Result<Ending> {
+    /// Fetches once, applies, reports, and says how that ended. What could not be done is told in the log.
+    pub async fn once(mut self, stop: &Stop) -> Ending {
+        if let Err(error) = self.fetch_and_work(stop).await {
+            error!("{error:#}");
+            self.failed = true;
+        }
+        if let Err(error) = self.send_all().await {
+            error!("{error:#}; reports are kept and sent with the next run");
+            self.failed = true;
+        }
+        Ending::Applied {
+            outcomes: self.outcomes,
+            failed: self.failed,
+        }
+    }
+
+    async fn fetch_and_work(&mut self, stop: &Stop) -> anyhow::Result<()> {
         if !self.recover().await? {
             anyhow::bail!(
                 "a deploy was interrupted and the engine cannot be reached to take it to its end"
@@ -103,15 +115,7 @@ impl Poller {
             error!("{error:#}");
             self.failed = true;
         }
-        self.work(stop).await?;
-        if let Err(error) = self.send_all().await {
-            error!("{error:#}; reports are kept and sent with the next run");
-            self.failed = true;
-        }
-        Ok(Ending::Applied {
-            outcomes: self.outcomes,
-            failed: self.failed,
-        })
+        Ok(self.work(stop).await?)
     }
 
     async fn fetch_all(&mut self) -> anyhow::Result<()> {

@@ -8,8 +8,9 @@ use crate::{
     apply::Applied,
     relay_client::{Answer, News},
     report,
-    store::JournalEntry,
+    store::{JournalEntry, Running, Standing},
     testing,
+    uptime::{Uptime, Waited},
 };
 
 /// A poller of the service `web` whose engine is not there.
@@ -234,4 +235,79 @@ async fn a_hub_without_an_end_is_left_alone_after_some_answers() {
         }
         assert_eq!(asked, 8);
     }
+}
+
+/// How `web` stands after its image has been waited for, by which clock.
+fn waiting(since: jiff::Timestamp, ms: u64) -> Standing {
+    let at = Uptime::now();
+    Standing {
+        attempt: 1,
+        outcome: Outcome::Waiting,
+        since,
+        waited: Waited { ms, at },
+    }
+}
+
+impl Host {
+    /// Ends a try that found no image.
+    fn wait(&mut self, standing: Option<&Standing>) {
+        let service = self.poller.settings.services[0].clone();
+        let since = standing.map_or_else(jiff::Timestamp::now, |standing| standing.since);
+        let waiting = applied(Outcome::Waiting);
+        self.poller
+            .end(&entry(), Some(&service), standing, since, waiting)
+            .unwrap();
+    }
+
+    fn standing(&self) -> Standing {
+        let standings = self.poller.store.standings(&entry().service).unwrap();
+        standings[&entry().intent].clone()
+    }
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_does_not_end_the_wait_for_an_image() {
+    let mut host = Host::new();
+    host.wait(None);
+    assert!(host.standing().waited.at.is_some(), "it counts from now on");
+    let long_ago = waiting(jiff::Timestamp::UNIX_EPOCH, 1000);
+    host.wait(Some(&long_ago));
+    let standing = host.standing();
+    assert_eq!(standing.outcome, Outcome::Waiting);
+    assert!((1000..60_000).contains(&standing.waited.ms));
+    assert_eq!(host.poller.outcomes, [Outcome::Waiting; 2]);
+    host.wait(Some(&waiting(jiff::Timestamp::now(), 5 * 60 * 1000)));
+    assert_eq!(host.standing().outcome, Outcome::FailedUntouched);
+}
+
+#[tokio::test]
+async fn the_commit_that_ran_before_is_not_guessed_without_a_digest() {
+    let mut host = Host::new();
+    let side = Side {
+        sha: Some(testing::SHA.parse().unwrap()),
+        digest: None,
+    };
+    let done = report::blank(
+        manual(1).id,
+        &entry().service,
+        1,
+        Outcome::Succeeded,
+        jiff::Timestamp::now(),
+    );
+    let running = Running {
+        side,
+        intent: manual(1).id,
+        since: jiff::Timestamp::now(),
+    };
+    let store = &mut host.poller.store;
+    store.close_journal("0", &done, Some(&running)).unwrap();
+    let other = JournalEntry {
+        intent: manual(2).id,
+        ..entry()
+    };
+    let now = jiff::Timestamp::now();
+    let ended = applied(Outcome::RolledBack);
+    host.poller.end(&other, None, None, now, ended).unwrap();
+    let spooled = host.poller.store.spooled(9).unwrap();
+    assert_eq!(spooled.last().unwrap().report.from.sha, None);
 }

@@ -2,7 +2,10 @@ use proptest::prelude::*;
 use towline_protocol::Image;
 
 use super::*;
-use crate::testing::{intent, run, service};
+use crate::{
+    testing::{intent, run, service},
+    uptime::Waited,
+};
 
 /// A host with one service, which keeps what was decided as the store does.
 struct Host {
@@ -46,6 +49,7 @@ impl Host {
             attempt: 1,
             outcome,
             since: Timestamp::UNIX_EPOCH,
+            waited: Waited::default(),
         };
         let before = self.standings.insert(id.clone(), standing);
         assert!(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, Intent, IntentId, Mark, Outcome, Report, ServiceName, Side};
 
 use super::{Store, StoreError, row, spool};
-use crate::select::Seen;
+use crate::{select::Seen, uptime::Waited};
 
 const MARK: &str = "mark";
 const INTENT: &str = "intent";
@@ -27,8 +27,11 @@ pub struct Standing {
     pub attempt: u32,
     /// How the last try stands or ended.
     pub outcome: Outcome,
-    /// When this try was first begun, for the time that an image is waited for.
+    /// When this try was first begun.
     pub since: Timestamp,
+    /// How long it has waited for its image.
+    #[serde(default)]
+    pub waited: Waited,
 }
 
 /// What runs as a service, by the last deploy that took effect.
@@ -125,6 +128,24 @@ impl Store {
             spool::push(&tx, report)?;
         }
         Ok(tx.commit()?)
+    }
+
+    /// Keeps how long `intent` has waited with `service`, if it waits.
+    ///
+    /// # Errors
+    /// When the database refuses or the row is damaged.
+    pub fn keep_waiting(
+        &mut self,
+        service: &ServiceName,
+        intent: &IntentId,
+        waited: &Waited,
+    ) -> Result<(), StoreError> {
+        let key = standing_key(service, intent);
+        let Some(standing) = row::get::<Standing>(&self.db, STANDING, &key)? else {
+            return Ok(());
+        };
+        let waited = waited.clone();
+        row::put(&self.db, STANDING, &key, &Standing { waited, ..standing })
     }
 
     /// Forgets intents of `channel` that are far behind the newest, unless `is_open` says that somebody has still to
@@ -227,6 +248,7 @@ pub(super) fn note(
             attempt: report.attempt,
             outcome,
             since: report.started_at,
+            waited: Waited::default(),
         };
         row::put(
             db,

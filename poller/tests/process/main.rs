@@ -14,8 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use relay::{Relay, manual, news};
 use tempfile::TempDir;
+use towline::{report, store::Store};
+use towline_protocol::{IntentId, Outcome};
 
 mod relay;
 
@@ -168,16 +171,17 @@ fn check_tells_every_mistake_of_the_file() {
 }
 
 #[test]
-fn check_says_what_a_service_accepts_and_a_missing_token_is_a_problem() {
+fn check_says_what_a_service_accepts_and_an_engine_or_token_that_is_missing_is_a_problem() {
     let host = Host::new(1, "");
     let output = host.command(&["check"]).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{said}");
+    let said = String::from_utf8(output.stdout.clone()).unwrap();
+    let (status, log) = ended(output);
+    assert_eq!((status, log.trim()), (1, "towline: 1 problem"), "{said}");
     assert!(
         said.contains("successful runs of ci.yml in octo-org/web on main"),
         "{said}"
     );
-    assert!(said.contains("container: not looked at"), "{said}");
+    assert!(said.contains("container: PROBLEM: not looked at"), "{said}");
     fs::remove_file(host.path("token")).unwrap();
     let output = host.command(&["check"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -274,6 +278,61 @@ fn what_the_hosts_file_refuses_is_reported_with_its_line_and_3() {
     );
     assert_eq!(host.once().0, 0, "told once, and nothing to do then");
     assert_eq!(relay.outcomes().len(), 1);
+}
+
+#[test]
+fn a_new_intent_for_a_service_that_needs_an_operator_is_4_until_it_is_resolved() {
+    let relay = Relay::start();
+    relay.change(|state| state.intents = news(&[manual(1)]));
+    let host = Host::new(relay.port, "");
+    {
+        let mut store = Store::open(&host.path("state")).unwrap();
+        let failed = report::blank(
+            IntentId::of_key("an earlier one"),
+            &"web".parse().unwrap(),
+            1,
+            Outcome::NeedsOperator,
+            Timestamp::now(),
+        );
+        store.close_journal("0", &failed, None).unwrap();
+    }
+    for _ in 0..2 {
+        let (status, log) = host.once();
+        assert_eq!(status, 4, "{log}");
+        assert!(
+            log.contains("stop towline, run `towline resolve web`, and start towline again"),
+            "{log}"
+        );
+        assert!(!log.contains("picked up"), "{log}");
+    }
+    let resolved = host.command(&["resolve", "web"]).output().unwrap();
+    assert!(resolved.status.success());
+    let (status, log) = host.once();
+    assert_eq!(status, 1, "now the engine is missed");
+    assert!(log.contains("picked up"), "{log}");
+}
+
+#[test]
+fn a_disk_that_fails_later_does_not_hide_how_a_deploy_ended() {
+    let relay = Relay::start();
+    let mut for_api = manual(2);
+    for_api["service"] = "api".into();
+    relay.change(|state| state.intents = news(&[manual(1), for_api]));
+    let host = Host::new(relay.port, "");
+    let mut file = fs::read_to_string(host.path("towline.toml")).unwrap();
+    file += "[service.api]\nrepository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\n\
+             manual = false\ndocker = { container = \"api\" }\n";
+    fs::write(host.path("towline.toml"), file).unwrap();
+    drop(Store::open(&host.path("state")).unwrap());
+    let full = "CREATE TRIGGER full BEFORE INSERT ON seen WHEN NEW.key = 'web'
+                BEGIN SELECT RAISE(FAIL, 'disk is full'); END";
+    let db = rusqlite::Connection::open(host.path("state/state.db")).unwrap();
+    db.execute_batch(full).unwrap();
+    drop(db);
+    let (status, log) = host.once();
+    assert!(log.contains("disk is full"), "{log}");
+    assert_eq!(status, 3, "{log}");
+    assert_eq!(relay.outcomes(), [("api".to_owned(), "refused".to_owned())]);
 }
 
 #[test]

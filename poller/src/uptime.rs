@@ -1,0 +1,97 @@
+//! How long something waits, by a clock that nobody sets: the time since the system's start.
+//!
+//! Here: adding up such times across processes and restarts of the system. The time between two starts does not
+//! count, since nobody knows it; the wall clock, which jumps when a host without a clock of its own hears the time, is
+//! not asked.
+
+use std::{fs, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// A moment since a start of the system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uptime {
+    /// The start: the kernel's `boot_id`.
+    pub boot: String,
+    /// Milliseconds since then.
+    pub ms: u64,
+}
+
+impl Uptime {
+    /// Now, by `/proc` (proc(5)); `None` where that cannot be read.
+    pub fn now() -> Option<Self> {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Self::parse(&boot, &fs::read_to_string("/proc/uptime").ok()?)
+    }
+
+    fn parse(boot: &str, uptime: &str) -> Option<Self> {
+        let seconds: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+        let ms = Duration::try_from_secs_f64(seconds).ok()?.as_millis();
+        Some(Self {
+            boot: boot.trim().to_owned(),
+            ms: ms.try_into().ok()?,
+        })
+    }
+}
+
+/// How long something has waited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waited {
+    /// Milliseconds up to `at`.
+    pub ms: u64,
+    /// Up to when it was counted; `None` before the first time.
+    pub at: Option<Uptime>,
+}
+
+impl Waited {
+    /// Counts on up to `now`.
+    pub fn until(&self, now: Option<Uptime>) -> Self {
+        let since = match (&self.at, &now) {
+            (Some(at), Some(now)) if at.boot == now.boot => now.ms.saturating_sub(at.ms),
+            _ => 0,
+        };
+        Self {
+            ms: self.ms.saturating_add(since),
+            at: now,
+        }
+    }
+
+    /// The time.
+    pub fn duration(&self) -> Duration {
+        Duration::from_millis(self.ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(boot: &str, ms: u64) -> Option<Uptime> {
+        let boot = boot.to_owned();
+        Some(Uptime { boot, ms })
+    }
+
+    #[test]
+    fn time_adds_up_within_a_start_of_the_system_and_goes_on_after_the_next_one() {
+        let first = Waited::default().until(at("a", 5000));
+        assert_eq!(first.ms, 0);
+        let second = first.until(at("a", 7000));
+        assert_eq!(second.duration(), Duration::from_secs(2));
+        let restarted = second.until(at("b", 90_000));
+        assert_eq!(restarted.ms, 2000, "nobody knows how long it was off");
+        assert_eq!(restarted.until(at("b", 90_500)).ms, 2500);
+        assert_eq!(restarted.until(at("b", 1)).ms, 2000, "never back");
+        assert_eq!(restarted.until(None).until(at("b", 99_000)).ms, 2000);
+    }
+
+    #[test]
+    fn the_kernel_s_words_are_understood_and_this_system_s_clock_runs() {
+        let parsed = Uptime::parse("0b1c-22\n", "350735.47 234388.90\n");
+        assert_eq!(parsed, at("0b1c-22", 350_735_470));
+        for bad in ["", "x", "-1 2", "inf", "NaN"] {
+            assert_eq!(Uptime::parse("b", bad), None, "{bad:?}");
+        }
+        let (before, after) = (Uptime::now().unwrap(), Uptime::now().unwrap());
+        assert!(before.boot == after.boot && before.ms <= after.ms);
+    }
+}
