@@ -72,6 +72,9 @@ pub enum ApplyError {
     /// The state directory cannot be written, or a newer version has written it; nothing was touched.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Somebody asked to stop; nothing was touched.
+    #[error("asked to stop before anything was touched")]
+    Stopped,
     /// The engine was lost in the middle. The journal is open: `recover` goes on with it.
     #[error("deploy {deploy} was interrupted: {source}")]
     Interrupted {
@@ -123,17 +126,27 @@ pub async fn inspect_service(engine: &Docker, service: &Service) -> Result<Obser
 
 /// Applies an intent to a service, to its end: the caller closes the journal with what is returned.
 ///
+/// As long as nothing is touched it is abandoned when `stop` is ready: a pull may take longer than a service manager
+/// waits, and would be followed by a replacement.
+///
 /// # Errors
 /// See [`ApplyError`]: the intent is to be tried again.
 pub async fn apply(
     engine: &Docker,
     store: &mut Store,
     job: &Job<'_>,
+    stop: impl Future<Output = ()>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
     let mut clock = StepClock::default();
-    let plan = match prepare(engine, job, &mut clock, tell).await? {
+    // `stop` is looked at before each step of the preparations, so that the last look is right before the first record.
+    let prepared = tokio::select! {
+        biased;
+        () = stop => return Err(ApplyError::Stopped),
+        prepared = prepare(engine, job, &mut clock, tell) => prepared?,
+    };
+    let plan = match prepared {
         Prepared::Ready(plan) => *plan,
         Prepared::Over(mut applied) => {
             applied.steps = clock.times();

@@ -152,3 +152,45 @@ async fn a_damaged_journals_text_is_kept_for_the_operator() {
     assert_eq!(applied.outcome, Outcome::NeedsOperator);
     assert!(applied.log_tail.contains("abc"), "{applied:?}");
 }
+
+/// A state directory's journals after `apply` was asked to stop at `stop`, with an engine whose pull takes its time.
+async fn stopped_at(stop: impl Future<Output = ()>) -> (Result<Applied, ApplyError>, usize) {
+    let answer = |line: &str| match line {
+        line if line.contains("/containers/web/") => {
+            let mut shown = shown("abc", "web");
+            shown["Config"] = json!({ "Image": "ghcr.io/octo-org/web:main" });
+            (200, shown.to_string())
+        }
+        line if line.contains("/containers/json") => (200, "[]".to_owned()),
+        line if line.contains("/distribution/") => {
+            std::thread::sleep(Duration::from_secs(1));
+            (404, json!({ "message": "manifest unknown" }).to_string())
+        }
+        _ => (404, json!({ "message": "none" }).to_string()),
+    };
+    let docker = connected(answer).await;
+    let state = tempfile::tempdir().unwrap();
+    let mut store = Store::open(state.path()).unwrap();
+    let (service, intent) = (service("web"), crate::testing::intent(1, 1));
+    let job = Job {
+        service: &service,
+        intent: &intent,
+        attempt: 1,
+        deploy: "0a1b2c3d".to_owned(),
+    };
+    let end = apply(&docker, &mut store, &job, stop, &mut |_| ()).await;
+    (end, store.open_journals().unwrap().len())
+}
+
+#[tokio::test]
+async fn a_stop_during_the_preparations_abandons_them_at_once() {
+    let begun = Instant::now();
+    let (end, journals) = stopped_at(tokio::time::sleep(Duration::from_millis(100))).await;
+    assert!(matches!(end, Err(ApplyError::Stopped)), "{end:?}");
+    assert!(begun.elapsed() < Duration::from_millis(900));
+    assert_eq!(journals, 0);
+    let (end, _) = stopped_at(std::future::ready(())).await;
+    assert!(matches!(end, Err(ApplyError::Stopped)), "{end:?}");
+    let (end, _) = stopped_at(std::future::pending()).await;
+    assert_eq!(end.unwrap().outcome, Outcome::Waiting, "nobody asked");
+}

@@ -32,7 +32,7 @@ impl Poller {
                 return Ok(());
             }
             if self.todo.take(&service.name, now) {
-                let served = self.serve(&service).await;
+                let served = self.serve(&service, stop).await;
                 if served.is_err() {
                     self.todo.again(&service.name, now + LOCAL_RETRY);
                 }
@@ -59,7 +59,7 @@ impl Poller {
     ///
     /// While an operator is needed the newest waits and the others are judged all the same, so that they do not pile
     /// up.
-    async fn serve(&mut self, service: &Service) -> Result<(), StoreError> {
+    async fn serve(&mut self, service: &Service, stop: &Stop) -> Result<(), StoreError> {
         let standings = self.store.standings(&service.name)?;
         let seen = self.store.seen(&service.name)?;
         let intents = self.store.intents(&service.rule.channel)?;
@@ -93,7 +93,7 @@ impl Poller {
             self.outcomes.push(Outcome::NeedsOperator);
             return Ok(());
         }
-        self.deploy(service, &intent, standings.get(&intent.id))
+        self.deploy(service, &intent, standings.get(&intent.id), stop)
             .await
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use towline_protocol::{Intent, Outcome, Report, ServiceName, Source};
 use tracing::{error, info, warn};
 
-use super::Poller;
+use super::{Poller, Stop};
 use crate::{
     apply::{Applied, ApplyError, Job, Progress, apply, recover},
     report,
@@ -28,6 +28,7 @@ impl Poller {
         service: &Service,
         intent: &Intent,
         standing: Option<&Standing>,
+        stop: &Stop,
     ) -> Result<(), StoreError> {
         let name = &service.name;
         let attempt = standing.map_or(1, |standing| standing.attempt);
@@ -47,8 +48,9 @@ impl Poller {
             deploy: random_deploy(),
         };
         let mut tell = |progress: Progress| info!(service = %name, "{progress}");
+        let mut stop = stop.clone();
         let applied = match self.engine.get().await {
-            Ok(engine) => apply(engine, &mut self.store, &job, &mut tell).await,
+            Ok(engine) => apply(engine, &mut self.store, &job, stop.wanted(), &mut tell).await,
             Err(error) => Err(ApplyError::Engine(error)),
         };
         match applied {
@@ -61,6 +63,10 @@ impl Poller {
                     body: String::new(),
                 };
                 self.end(&entry, Some(service), standing, since, applied)
+            }
+            Err(stopped @ ApplyError::Stopped) => {
+                info!(service = %name, "{stopped}");
+                Ok(())
             }
             Err(error) => self.note_trouble(name, error),
         }

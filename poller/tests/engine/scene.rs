@@ -143,9 +143,14 @@ impl Scene {
             deploy,
         };
         let told = &mut self.told;
-        apply(&self.docker, &mut self.store, &job, &mut |progress| {
-            told.push(progress)
-        })
+        let never = std::future::pending();
+        apply(
+            &self.docker,
+            &mut self.store,
+            &job,
+            never,
+            &mut |progress| told.push(progress),
+        )
         .await
         .unwrap()
     }
