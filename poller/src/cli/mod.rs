@@ -49,8 +49,8 @@ struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-Exit status: 0 nothing to do, or all deploys succeeded; 1 could not do its work (configuration, relay, engine); \
-2 wrong usage; 3 a deploy ended otherwise; 4 an operator is needed.";
+Exit status: 0 nothing to do, or all deploys succeeded; 1 could not do its work (configuration, relay, engine), \
+or an image is still waited for; 2 wrong usage; 3 a deploy ended otherwise; 4 an operator is needed.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -87,6 +87,8 @@ enum Command {
         key_file: Option<PathBuf>,
     },
     /// Let a service be deployed again after an operator was needed and has seen to it.
+    ///
+    /// Stop towline before and start it again afterwards: the state belongs to one process at a time.
     Resolve {
         /// The service.
         service: ServiceName,

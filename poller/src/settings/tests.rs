@@ -251,6 +251,20 @@ fn a_health_check_is_of_one_kind() {
 }
 
 #[test]
+fn the_example_is_valid_and_has_nothing_that_never_happens() {
+    let example = include_str!("../../../docs/examples/towline.toml");
+    let settings = Settings::parse(example, "towline.toml").unwrap();
+    assert!(!settings.services.is_empty());
+    for service in settings.services {
+        assert!(
+            service.rule.runs.is_some(),
+            "nothing deploys {}",
+            service.name
+        );
+    }
+}
+
+#[test]
 fn a_host_listens_to_so_many_channels_and_no_more() {
     let service = |n: usize| {
         format!("[service.s{n}]\nchannel = \"c{n}\"\ndocker = {{ container = \"c{n}\" }}\n")

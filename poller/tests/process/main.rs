@@ -122,6 +122,19 @@ fn help_is_0_and_a_wrong_call_is_2() {
 }
 
 #[test]
+fn help_says_what_each_exit_status_means() {
+    let help = towline(&["--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for meaning in [
+        "1 could not do its work",
+        "still waited for",
+        "4 an operator",
+    ] {
+        assert!(help.contains(meaning), "{help}");
+    }
+}
+
+#[test]
 fn a_token_is_the_only_thing_on_standard_output_and_its_key_is_nowhere() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("key"), format!("{KEY}\n")).unwrap();
