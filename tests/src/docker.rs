@@ -113,22 +113,29 @@ impl Web {
             repository,
             url: format!("http://127.0.0.1:{port}"),
         };
-        let published = format!("127.0.0.1:{port}:8080");
-        let image = format!("{}:{tag}", web.repository);
-        let label = format!("{LABEL}={}", web.name);
-        let mut run = vec![
+        let mut run = web.run_arguments(tag);
+        run.splice(1..1, options.iter().map(|option| (*option).to_owned()));
+        docker(&run.iter().map(String::as_str).collect::<Vec<_>>())?;
+        Ok(web)
+    }
+
+    /// What `docker` is told to start version `tag` of it.
+    pub fn run_arguments(&self, tag: &str) -> Vec<String> {
+        let address = self.url.trim_start_matches("http://");
+        let words = [
             "run",
             "--detach",
             "--name",
-            &web.name,
+            &self.name,
             "--publish",
-            &published,
+            &format!("{address}:8080"),
+            "--restart",
+            "unless-stopped",
+            "--label",
+            &format!("{LABEL}={}", self.name),
+            &format!("{}:{tag}", self.repository),
         ];
-        run.extend(["--restart", "unless-stopped", "--label", &label]);
-        run.extend_from_slice(options);
-        run.push(&image);
-        docker(&run)?;
-        Ok(web)
+        words.map(str::to_owned).to_vec()
     }
 
     /// What its page says, once it answers 200.

@@ -1,0 +1,47 @@
+//! Resident memory of `towline run` while it polls and nothing happens.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use towline_protocol::Role;
+use towline_tests::{
+    docker::{Web, push},
+    host::Host,
+    relay::{Face, Relay, token},
+    wait::until,
+};
+
+use crate::{Row, numbers::spread, proc::memory_mib, swap::services};
+
+const STARTS: usize = 3;
+const POLLS: u64 = 12;
+
+pub(crate) fn measure() -> Result<Vec<Row>> {
+    let relay = Relay::start(Face::Counted, &json!({}))?;
+    push("idle", "v1", "ok")?;
+    let web = Web::start("idle", "v1")?;
+    let token = token(Role::Host, "pi", &["octo-org/*"])?;
+    let host = Host::new(&relay.url, &token, &services(&web))?;
+    let (mut now, mut peak) = (Vec::new(), Vec::new());
+    for _ in 0..STARTS {
+        let mut towline = host.run()?;
+        relay.reset_counts()?;
+        until("the polls", Duration::from_secs(60), || {
+            let polls = relay.counts()?["kv_reads"].as_u64();
+            Ok(polls.context("no kv_reads")?.ge(&POLLS).then_some(()))
+        })?;
+        now.push(memory_mib(towline.id(), "VmRSS")?);
+        peak.push(memory_mib(towline.id(), "VmHWM")?);
+        towline.terminate(Duration::from_secs(30))?;
+    }
+    let what = format!("`towline run`, resident after {POLLS} polls");
+    Ok(vec![
+        Row::new(what, spread(&now, 1, " MiB"), "≤ 10 MB"),
+        Row::new(
+            "the same, peak since its start",
+            spread(&peak, 1, " MiB"),
+            "",
+        ),
+    ])
+}
