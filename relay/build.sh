@@ -51,7 +51,7 @@ wasm=$target/wasm32-unknown-unknown/release/towline_relay.wasm
 if [[ ! -f $wasm ]]; then echo "compiling the relay to wasm (about a minute, the first time)" >&2; fi
 cargo build --quiet --release --lib --target wasm32-unknown-unknown
 
-made_from="$(sha256sum <"$wasm") $worker $bindgen ${options[*]}"
+made_from="$(sha256sum <"$wasm") $worker $bindgen ${options[*]} $(sha256sum <Cargo.toml)"
 if [[ -f $root/build/index.js && $(cat "$root/build/.made-from" 2>/dev/null) == "$made_from" ]]; then exit 0; fi
 rm -f "$root/build/.made-from"
 if ! words=$("$worker_build" "${options[@]}" --out-dir ../build 2>&1); then
