@@ -9,8 +9,7 @@
 //!
 //! A put that does not answer in time counts as failed, and may still land over a newer one. So its end
 //! is waited for beside the work, and then the channel is put once more. An eviction meanwhile forgets
-//! this: the mailbox is then old until the channel's next put, and pollers take a head below their mark
-//! for the stale copy that it is.
+//! this: the mailbox may then be old until the channel's next put, which docs/protocol.md says too.
 //!
 //! Epochs are per channel: the hub's creation time, unless KV holds a mailbox of an earlier hub that is
 //! not below it. Raising the epoch of one channel then renumbers no other.
@@ -34,7 +33,13 @@ use worker::{
     wasm_bindgen, wasm_bindgen_futures::spawn_local,
 };
 
-use crate::{error::Fault, gate::Candidate, kv::Mailboxes, mailbox, now_ms};
+use crate::{
+    error::Fault,
+    gate::Candidate,
+    kv::{self, Mailboxes},
+    mailbox::{self, Room},
+    now_ms,
+};
 
 pub mod ask;
 pub mod store;
@@ -114,7 +119,7 @@ impl Hub {
         let parts = self.parts()?;
         match serde_json::from_slice(body).map_err(failed)? {
             Ask::Queue(candidate) => json(&self.queue(parts, *candidate).await?),
-            Ask::Since(marks) => json(&parts.store.since(&marks)?),
+            Ask::Since(marks) => json(&parts.store.since(&marks, Room::new(marks.len()))?),
             Ask::Status(id) => json(&parts.store.status(&id)?),
             Ask::Keep {
                 host,
@@ -205,7 +210,11 @@ impl Parts {
         }
         let left_behind = self.mailboxes.get(channel).await?;
         let left_behind = left_behind.map(|value| serde_json::from_str(&value));
-        let left_behind = left_behind.transpose().map_err(failed)?;
+        let left_behind = left_behind.transpose().map_err(|error| {
+            let key = kv::key(channel);
+            let what = format!("the value of {key} is no mailbox: {error}; see docs/protocol.md");
+            Fault::storage("KV", what)
+        })?;
         Ok(mailbox::first_epoch(self.store.created_ms(), left_behind))
     }
 

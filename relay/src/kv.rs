@@ -78,7 +78,8 @@ impl Mailboxes {
     }
 }
 
-fn key(channel: &Channel) -> String {
+/// The key of a channel's mailbox.
+pub fn key(channel: &Channel) -> String {
     format!("c/{channel}")
 }
 

@@ -30,8 +30,11 @@ pub mod mailbox;
 pub mod settings;
 pub mod webhook;
 
+use std::collections::BTreeMap;
+
 use towline_protocol::{
-    IntentStatus, MAX_REQUEST_BODY, PROTOCOL_HEADER, Role, WebhookAnswer, WebhookStatus,
+    Channel, IntentId, IntentStatus, MAX_REQUEST_BODY, PROTOCOL_HEADER, Polled, Role,
+    WebhookAnswer, WebhookStatus,
 };
 use worker::{Context, Date, Env, Request, Response, console_error, console_log, event, js_sys};
 
@@ -132,13 +135,36 @@ async fn poll(request: &Request, env: &Env) -> Result<Answer, Refusal> {
         ask::ask(env, &Ask::Since(asked.marks)).await?
     } else {
         let values = Mailboxes::open(env)?.get_all(asked.marks.keys()).await?;
-        let polled = poll::news(&asked, values).map_err(|(channel, error)| {
-            error::Fault::Storage(format!("the mailbox of {channel} is unreadable: {error}"))
-        })?;
+        let (polled, unreadable) = poll::news(&asked, values);
+        let polled = if unreadable.is_empty() {
+            polled
+        } else {
+            mailbox::fit(with_the_hubs(polled, &asked, unreadable, env).await?)
+        };
         Answer::json(200, &polled).body
     };
     let if_none_match = http::header(request, "if-none-match");
     Ok(poll::answer(body, if_none_match.as_deref()))
+}
+
+/// Adds what the hub says of channels whose mailbox cannot be read, so that the others are served.
+async fn with_the_hubs(
+    mut polled: Polled,
+    asked: &poll::Asked,
+    unreadable: Vec<(Channel, serde_json::Error)>,
+    env: &Env,
+) -> Result<Polled, Refusal> {
+    let mut marks = BTreeMap::new();
+    for (channel, error) in unreadable {
+        let key = kv::key(&channel);
+        console_error!("KV: the value of {key} is no mailbox: {error}; the hub is asked instead");
+        let mark = asked.marks.get(&channel).copied().unwrap_or_default();
+        marks.insert(channel, mark);
+    }
+    let json = ask::ask(env, &Ask::Since(marks)).await?;
+    let theirs: Polled = ask::answer(&json)?;
+    polled.channels.extend(theirs.channels);
+    Ok(polled)
 }
 
 /// `GET /v1/intents/{id}`
@@ -163,6 +189,7 @@ async fn reports(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
     let length = http::header(request, "content-length");
     webhook::check_length(length.as_deref(), MAX_REQUEST_BODY)?;
     let body = http::read_body(request, MAX_REQUEST_BODY).await?;
+    let host = claims.name.clone();
     let keep = Ask::Keep {
         host: claims.name,
         channels: claims.channels,
@@ -170,6 +197,11 @@ async fn reports(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
     };
     let json = ask::ask(env, &keep).await?;
     let kept: Kept = ask::answer(&json)?;
+    if !kept.left_out.is_empty() {
+        let ids: Vec<_> = kept.left_out.iter().map(IntentId::as_str).collect();
+        let ids = ids.join(", ");
+        console_log!("reports of {host}: left out, their channels are not its token's: {ids}");
+    }
     Ok(Answer::json(202, &kept))
 }
 

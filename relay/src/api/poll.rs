@@ -71,34 +71,35 @@ fn flag(text: &str) -> Result<bool, Refusal> {
     }
 }
 
-/// What is new in the mailboxes, given as KV holds them. Every channel asked for appears.
-///
-/// # Errors
-/// The name of a channel whose mailbox cannot be read.
+/// What is new in the mailboxes, given as KV holds them, and the channels whose mailbox cannot be read.
+/// Every channel asked for is in one of the two.
 pub fn news(
     asked: &Asked,
     mut values: BTreeMap<Channel, String>,
-) -> Result<Polled, (Channel, serde_json::Error)> {
-    let mut polled = Polled::default();
+) -> (Polled, Vec<(Channel, serde_json::Error)>) {
+    let (mut polled, mut unreadable) = (Polled::default(), Vec::new());
     let mut bytes = 0usize;
     for (channel, mark) in &asked.marks {
-        let news = match values.remove(channel) {
+        let value = values.remove(channel);
+        bytes = bytes.saturating_add(value.as_ref().map_or(0, String::len));
+        let mailbox = value.map(|value| serde_json::from_str::<Mailbox>(&value));
+        let news = match mailbox {
             None => ChannelNews::default(),
-            Some(value) => {
-                bytes = bytes.saturating_add(value.len());
-                let mailbox: Mailbox =
-                    serde_json::from_str(&value).map_err(|error| (channel.clone(), error))?;
-                mailbox.since(*mark)
+            Some(Ok(mailbox)) => mailbox.since(*mark),
+            Some(Err(error)) => {
+                unreadable.push((channel.clone(), error));
+                continue;
             }
         };
         polled.channels.insert(channel.clone(), news);
     }
     let surely_fits = bytes < MAX_ANSWER / 2;
-    Ok(if surely_fits {
+    let polled = if surely_fits {
         polled
     } else {
         mailbox::fit(polled)
-    })
+    };
+    (polled, unreadable)
 }
 
 /// The answer of a poll's body: 304 when the asker has it already.
@@ -197,7 +198,8 @@ mod tests {
     #[test]
     fn an_unknown_mailbox_appears_with_head_zero() {
         let asked = asked("channel=octo-org/web@0.0", &claims("*")).unwrap();
-        let polled = news(&asked, BTreeMap::new()).unwrap();
+        let (polled, unreadable) = news(&asked, BTreeMap::new());
+        assert!(unreadable.is_empty());
         let json = serde_json::to_string(&polled).unwrap();
         assert!(
             json.contains(r#""octo-org/web":{"epoch":0,"head":0"#),
@@ -206,11 +208,18 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_mailbox_is_an_error_and_not_an_empty_one() {
-        let asked = asked("channel=octo-org/web@0.0", &claims("*")).unwrap();
-        let channel: Channel = "octo-org/web".parse().unwrap();
-        let values = [(channel.clone(), "{}".to_owned())].into();
-        assert_eq!(news(&asked, values).unwrap_err().0, channel);
+    fn an_unreadable_mailbox_is_named_and_neither_empty_nor_in_the_way_of_the_others() {
+        let asked = asked(
+            "channel=octo-org/web@0.0&channel=octo-org/api@0.0",
+            &claims("*"),
+        )
+        .unwrap();
+        let [api, web] = ["octo-org/api", "octo-org/web"].map(|name| name.parse().unwrap());
+        let values = [(Channel::clone(&web), "{}".to_owned())].into();
+        let (polled, unreadable) = news(&asked, values);
+        assert!(polled.channels.keys().eq([&api]));
+        let named: Vec<_> = unreadable.into_iter().map(|(channel, _)| channel).collect();
+        assert_eq!(named, [web]);
     }
 
     #[test]

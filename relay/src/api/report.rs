@@ -4,13 +4,25 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use towline_protocol::{
-    HostName, Intent, IntentStatus, MAX_REPORTS, Outcome, Report, answer::HostStatus,
+    HostName, Intent, IntentStatus, MAX_ANSWER, MAX_REPORTS, Outcome, Report, answer::HostStatus,
     report::log_tail,
 };
 
 use crate::error::Refusal;
 
-/// Reads the body of `POST /v1/reports`; log tails are cut to their cap.
+/// The longest message that is kept, in bytes: it is one line for people.
+pub const MAX_MESSAGE: usize = 1024;
+
+/// The most steps of a report that are kept.
+pub const MAX_STEPS: usize = 64;
+
+/// The longest name of a step that is kept, in bytes.
+pub const MAX_STEP: usize = 64;
+
+/// The most matched services of an acknowledgement that are kept.
+pub const MAX_MATCHED: usize = 100;
+
+/// Reads the body of `POST /v1/reports`; what is over its cap is cut.
 ///
 /// # Errors
 /// 400 when it is not an array of reports, or of more than 100.
@@ -23,13 +35,25 @@ pub fn read(body: &[u8]) -> Result<Vec<Report>, Refusal> {
         let message = format!("send at most {MAX_REPORTS} reports at once; these are {sent}");
         return Err(Refusal::BadRequest(message));
     }
-    for report in &mut reports {
-        let tail = log_tail(&report.log_tail);
-        if tail.len() < report.log_tail.len() {
-            report.log_tail = tail.to_owned();
-        }
-    }
+    reports.iter_mut().for_each(cap);
     Ok(reports)
+}
+
+fn cap(report: &mut Report) {
+    let tail = log_tail(&report.log_tail);
+    if tail.len() < report.log_tail.len() {
+        report.log_tail = tail.to_owned();
+    }
+    cut(&mut report.message, MAX_MESSAGE);
+    report.steps.truncate(MAX_STEPS);
+    for step in &mut report.steps {
+        cut(&mut step.step, MAX_STEP);
+    }
+    report.matched.truncate(MAX_MATCHED);
+}
+
+fn cut(text: &mut String, limit: usize) {
+    text.truncate(text.floor_char_boundary(limit));
 }
 
 /// Whether a report takes the place of the one that is there with the same host, intent, service and
@@ -72,9 +96,37 @@ pub fn status(intent: Intent, heard: Vec<Heard>) -> IntentStatus {
     IntentStatus { intent, hosts }
 }
 
+/// Keeps an answer under its cap: of all reports first the log tails go, then the steps, then the
+/// messages, then the reports themselves.
+pub fn fit(mut status: IntentStatus) -> IntentStatus {
+    let shorter: [fn(&mut Report); 3] = [
+        |report| report.log_tail.clear(),
+        |report| report.steps.clear(),
+        |report| report.message.clear(),
+    ];
+    for shorten in shorter {
+        if fits(&status) {
+            return status;
+        }
+        let hosts = status.hosts.values_mut();
+        hosts
+            .flat_map(|host| host.services.values_mut())
+            .for_each(shorten);
+    }
+    if !fits(&status) {
+        let hosts = status.hosts.values_mut();
+        hosts.for_each(|host| host.services.clear());
+    }
+    status
+}
+
+fn fits(status: &IntentStatus) -> bool {
+    serde_json::to_string(status).is_ok_and(|json| json.len() <= MAX_ANSWER)
+}
+
 #[cfg(test)]
 mod tests {
-    use towline_protocol::{IntentId, MAX_LOG_TAIL, Revision, Side, Source};
+    use towline_protocol::{IntentId, MAX_LOG_TAIL, Revision, Side, Source, StepTime};
 
     use super::*;
 
@@ -131,6 +183,53 @@ mod tests {
         let read = read(&serde_json::to_vec(&[long]).unwrap()).unwrap();
         assert_eq!(read[0].log_tail.len(), MAX_LOG_TAIL);
         assert!(read[0].log_tail.ends_with("the end"));
+    }
+
+    #[test]
+    fn what_is_over_its_cap_is_cut_when_it_comes_in() {
+        let mut long = report(Some("web"), 1, Some(Outcome::Succeeded));
+        long.message = format!("x{}", "é".repeat(MAX_MESSAGE));
+        let step = "é".repeat(MAX_STEP);
+        long.steps = vec![StepTime { step, ms: 1 }; MAX_STEPS + 1];
+        long.matched = vec!["web".parse().unwrap(); MAX_MATCHED + 1];
+        let read = read(&serde_json::to_vec(&[long]).unwrap()).unwrap();
+        assert_eq!(read[0].message.len(), MAX_MESSAGE - 1);
+        assert_eq!(read[0].steps.len(), MAX_STEPS);
+        assert!(read[0].steps.iter().all(|step| step.step.len() == MAX_STEP));
+        assert_eq!(read[0].matched.len(), MAX_MATCHED);
+    }
+
+    #[test]
+    fn an_answer_of_many_reports_loses_what_is_longest_first_and_always_fits() {
+        let said = |hosts: usize, tail: usize, message: usize| {
+            let mut one = report(Some("web"), 1, Some(Outcome::Succeeded));
+            one.log_tail = "x".repeat(tail);
+            one.message = "y".repeat(message);
+            let heard = (0..hosts).map(|n| heard(&format!("h{n}"), 1, one.clone()));
+            fit(status(intent(), heard.collect()))
+        };
+        let reports = |status: &IntentStatus| -> Vec<Report> {
+            let hosts = status.hosts.values();
+            hosts
+                .flat_map(|host| host.services.values().cloned())
+                .collect()
+        };
+        let few = reports(&said(100, 8000, 10));
+        assert!(few.iter().all(|report| report.log_tail.len() == 8000));
+        let more = said(150, 8000, 10);
+        let kept = reports(&more);
+        assert!(fits(&more) && kept.len() == 150);
+        assert!(
+            kept.iter()
+                .all(|report| report.log_tail.is_empty() && report.message.len() == 10)
+        );
+        let many = said(1500, 8000, 1000);
+        let kept = reports(&many);
+        assert!(fits(&many) && kept.len() == 1500);
+        assert!(kept.iter().all(|report| report.message.is_empty()));
+        let too_many = said(6000, 0, 0);
+        assert!(fits(&too_many) && reports(&too_many).is_empty());
+        assert_eq!(too_many.hosts.len(), 6000);
     }
 
     #[test]

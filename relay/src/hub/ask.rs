@@ -46,12 +46,12 @@ pub struct Committed {
 }
 
 /// What the hub has kept of a host's reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// How many were stored or had been overtaken.
     pub accepted: u32,
-    /// How many were left out, because they are about channels that the token does not allow.
-    pub left_out: u32,
+    /// The intents whose reports were left out, because the token does not allow their channels.
+    pub left_out: Vec<IntentId>,
 }
 
 /// Asks the hub and returns its answer's JSON.

@@ -206,13 +206,12 @@ impl Store {
         self.rows(update, vec![text(channel)]).map(drop)
     }
 
-    /// All that is newer than the marks, as much as fits into one answer.
+    /// All that is newer than the marks, as much as there is room for.
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn since(&self, marks: &BTreeMap<Channel, Mark>) -> Result<Polled, Fault> {
+    pub fn since(&self, marks: &BTreeMap<Channel, Mark>, mut room: Room) -> Result<Polled, Fault> {
         let mut polled = Polled::default();
-        let mut room = Room::new(marks.len());
         for (channel, mark) in marks {
             let mut news = ChannelNews::default();
             if let Some(numbers) = self.numbers(channel)? {

@@ -16,6 +16,7 @@ use towline_tests::{
     wait::until,
 };
 
+mod answers;
 mod failing;
 mod slow;
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Store {
-    /// How an intent fares; `None` when there is no such intent.
+    /// How an intent fares, as much as fits into one answer; `None` when there is no such intent.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -24,10 +24,13 @@ impl Store {
         let Some(row) = self.row(query, vec![text(id)])? else {
             return Ok(None);
         };
-        let query = "SELECT host, received_ms, body FROM report WHERE intent = ?";
+        // With max(), SQLite takes the other columns from the row that has it ("SELECT", section 2.5).
+        let query = "SELECT host, (SELECT max(received_ms) FROM report AS said \
+                     WHERE said.intent = report.intent AND said.host = report.host), \
+                     body, max(attempt) FROM report WHERE intent = ? GROUP BY host, service";
         let rows = self.rows(query, vec![text(id)])?;
         let heard: Result<_, _> = rows.iter().map(|row| heard(row)).collect();
-        Ok(Some(report::status(body(&row, 0)?, heard?)))
+        Ok(Some(report::fit(report::status(body(&row, 0)?, heard?))))
     }
 
     /// Keeps a host's reports. One about an unknown intent is kept too; one about a known intent on a
@@ -44,14 +47,14 @@ impl Store {
     ) -> Result<Kept, Fault> {
         let mut kept = Kept {
             accepted: 0,
-            left_out: 0,
+            left_out: Vec::new(),
         };
         for report in reports {
             if self.may_report(&report.intent, channels)? {
                 self.keep_one(host, report, now_ms)?;
                 kept.accepted = kept.accepted.saturating_add(1);
-            } else {
-                kept.left_out = kept.left_out.saturating_add(1);
+            } else if !kept.left_out.contains(&report.intent) {
+                kept.left_out.push(report.intent.clone());
             }
         }
         Ok(kept)
