@@ -4,7 +4,8 @@
 //   GET  /__test/counts            what was done since the last reset
 //   POST /__test/reset             zero the counts, stop failing and being slow
 //   POST /__test/fail?op=OP&n=N    the next N operations of that kind fail; OP is put or get (KV), hub (asking it),
-//                                  sql (a statement in the hub) or alarm (looking at it or setting it)
+//                                  hub_after (its answer is lost), sql (a statement in the hub) or
+//                                  alarm (looking at it or setting it)
 //   POST /__test/slow?ms=N         from now on each put takes N milliseconds longer
 //   GET  /__test/kv?key=KEY        what KV holds, uncounted
 //   PUT  /__test/kv?key=KEY        put the body there, uncounted: what another hub left behind
@@ -15,7 +16,7 @@ import Relay, { Hub as RelayHub } from "../../build/index.js";
 
 const NOTHING = { kv_reads: 0, kv_keys_read: 0, kv_writes: 0, kv_lists: 0, kv_deletes: 0, hub_requests: 0, alarms: 0 };
 
-const WORKING = { put: 0, get: 0, hub: 0, sql: 0, alarm: 0 };
+const WORKING = { put: 0, get: 0, hub: 0, hub_after: 0, sql: 0, alarm: 0 };
 
 let counts = { ...NOTHING };
 let puts = [];
@@ -76,7 +77,9 @@ class DurableObjectNamespace {
     const fetch = async (...args) => {
       counts.hub_requests += 1;
       failIfTold("hub");
-      return stub.fetch(...args);
+      const answer = await stub.fetch(...args);
+      failIfTold("hub_after");
+      return answer;
     };
     return { fetch };
   }

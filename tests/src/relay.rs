@@ -171,8 +171,8 @@ impl Relay {
         post(&format!("{}/__test/reset", self.url), &[], b"").map(drop)
     }
 
-    /// Lets the next `times` operations of a kind fail: `put`, `get`, `hub`, `sql` or `alarm`;
-    /// [`Face::Counted`] only.
+    /// Lets the next `times` operations of a kind fail: `put`, `get`, `hub`, `hub_after` (its
+    /// answer is lost), `sql` or `alarm`; [`Face::Counted`] only.
     ///
     /// # Errors
     /// When nobody answers.

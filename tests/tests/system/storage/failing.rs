@@ -1,12 +1,22 @@
 //! What the hub survives: a database, an alarm, a KV that fail for a while, and being dropped.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use anyhow::Result;
-use serde_json::json;
-use towline_tests::{relay::WEBHOOK_SECRET, wait::until};
+use serde_json::{Value, json};
+use towline_tests::{
+    relay::{Relay, WEBHOOK_SECRET},
+    wait::until,
+};
 
 use super::{mailbox, relay, run, settled};
+
+/// Waits until the relay has logged a line with this in it.
+fn logged(relay: &Relay, part: &str) -> Result<()> {
+    until(part, Duration::from_secs(5), || {
+        Ok(relay.output().contains(part).then_some(()))
+    })
+}
 
 #[test]
 fn an_alarm_that_meets_a_failing_database_is_set_again() -> Result<()> {
@@ -60,13 +70,87 @@ fn a_hub_that_could_not_open_its_database_tries_again_with_the_next_request() ->
     assert_eq!(send()?.status, 503);
     let again = send()?;
     assert_eq!((again.status, &again.json()?["seq"]), (202, &json!(2)));
-    let line = until("the log's line", Duration::from_secs(5), || {
-        let log = relay.output();
-        let mut lines = log.lines().rev();
-        Ok(lines
-            .find(|line| line.contains("503: storage: SQL: Error: sql fails"))
-            .map(str::to_owned))
+    logged(
+        &relay,
+        "503: storage: SQL: Error: sql fails because the test said so",
+    )
+}
+
+#[test]
+fn what_was_pending_when_the_hub_was_dropped_reaches_kv_without_a_further_request() -> Result<()> {
+    let relay = relay()?;
+    relay.fail("put", 1)?;
+    let sent = run("octo-org/dropped", 1)?.send(&relay.url, WEBHOOK_SECRET)?;
+    assert_eq!(sent.status, 202);
+    until("the failed put", Duration::from_secs(2), || {
+        Ok((relay.counts()?["failing"]["put"] == 0).then_some(()))
     })?;
-    assert!(line.contains("because the test said so"), "{line}");
+    relay.evict_hub()?;
+    mailbox(&relay, "octo-org/dropped", 1)?;
+    let counts = relay.counts()?;
+    assert_eq!(counts["hub_requests"], 1, "{counts}");
+    Ok(())
+}
+
+#[test]
+fn ten_copies_of_a_first_delivery_at_once_become_one_intent() -> Result<()> {
+    let relay = relay()?;
+    let url = relay.url.as_str();
+    let delivery = run("octo-org/copies", 1)?;
+    let mut answers: Vec<(u16, Value)> = thread::scope(|scope| {
+        let send = || scope.spawn(|| delivery.send(url, WEBHOOK_SECRET));
+        let sends: Vec<_> = (0..10).map(|_| send()).collect();
+        let answers = sends.into_iter().map(|send| send.join().expect("no panic"));
+        let told = answers.map(|answer| {
+            let answer = answer?;
+            Ok((answer.status, answer.json()?["seq"].clone()))
+        });
+        told.collect::<Result<_>>()
+    })?;
+    answers.sort_by_key(|(status, _)| *status);
+    let mut wanted = vec![(200, json!(1)); 9];
+    wanted.push((202, json!(1)));
+    assert_eq!(answers, wanted);
+    mailbox(&relay, "octo-org/copies", 1)?;
+    Ok(())
+}
+
+#[test]
+fn a_delivery_whose_answer_was_lost_is_a_duplicate_when_it_comes_again() -> Result<()> {
+    let relay = relay()?;
+    relay.fail("hub_after", 1)?;
+    let send = || run("octo-org/lost-answer", 1)?.send(&relay.url, WEBHOOK_SECRET);
+    assert_eq!(send()?.status, 503);
+    let again = send()?;
+    let said = again.json()?;
+    assert_eq!((again.status, &said["status"]), (200, &json!("duplicate")));
+    assert_eq!(said["seq"], 1);
+    Ok(())
+}
+
+#[test]
+fn a_channel_is_not_begun_while_kv_cannot_say_what_was_there() -> Result<()> {
+    let relay = relay()?;
+    relay.fail("get", 1)?;
+    let send = || run("octo-org/kv-down", 1)?.send(&relay.url, WEBHOOK_SECRET);
+    assert_eq!(send()?.status, 503);
+    let again = send()?;
+    assert_eq!((again.status, &again.json()?["seq"]), (202, &json!(1)));
+    Ok(())
+}
+
+#[test]
+fn a_channel_is_not_begun_over_a_value_that_is_no_mailbox_and_the_log_names_its_key() -> Result<()>
+{
+    let relay = relay()?;
+    relay.put_mailbox("octo-org/no-mailbox", &json!({ "head": 7 }))?;
+    let send = || run("octo-org/no-mailbox", 1)?.send(&relay.url, WEBHOOK_SECRET);
+    assert_eq!(send()?.status, 503);
+    logged(
+        &relay,
+        "KV: the value of c/octo-org/no-mailbox is no mailbox: missing field `epoch`",
+    )?;
+    relay.put_mailbox("octo-org/no-mailbox", &json!({ "epoch": 7 }))?;
+    assert_eq!(send()?.status, 202);
     Ok(())
 }
