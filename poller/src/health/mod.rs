@@ -66,7 +66,8 @@ pub async fn gate(
     Ok(stable.map(|()| gate))
 }
 
-/// Whether the container passes `checks` now, each within its own limit but soon: how well the old version was.
+/// Whether the container passes `checks` now, each within its own limit but soon: how well the old version was. One
+/// without a healthcheck does not pass a check that asks for Docker's own.
 ///
 /// # Errors
 /// When the engine cannot be asked.
@@ -76,10 +77,14 @@ pub async fn is_well(
     checks: &[HealthCheck],
 ) -> Result<bool, EngineError> {
     let vitals = settled(engine, id).await?;
-    if vitals.ended().is_some()
-        || vitals.restarting
-        || vitals.health.is_some_and(|health| !health.is_good())
-    {
+    let own_is_asked = checks
+        .iter()
+        .any(|check| matches!(check, HealthCheck::Docker { .. }));
+    let own_is_good = vitals
+        .health
+        .as_ref()
+        .map_or(!own_is_asked, Health::is_good);
+    if vitals.ended().is_some() || vitals.restarting || !own_is_good {
         return Ok(false);
     }
     let mut tries = Vec::new();

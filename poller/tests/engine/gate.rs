@@ -132,6 +132,18 @@ async fn a_version_that_ends_at_once_is_rolled_back_with_its_last_words() {
 }
 
 #[tokio::test]
+async fn without_the_healthcheck_that_the_file_asks_for_the_old_version_comes_back() {
+    let (mut scene, old) = on_v1("unchecked").await;
+    scene.release("v2", "ok", &[]);
+    let service = scene.service("health = [{ docker = true }]\n");
+    let applied = scene.deploy(&service).await;
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    let why = "the container has no healthcheck";
+    assert!(applied.message.contains(why), "{}", applied.message);
+    assert_back(&scene, &old);
+}
+
+#[tokio::test]
 async fn a_version_that_answers_500_is_rolled_back() {
     let (mut scene, old) = on_v1("five").await;
     scene.release("v2", "500", &[]);
