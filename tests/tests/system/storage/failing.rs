@@ -154,3 +154,55 @@ fn a_channel_is_not_begun_over_a_value_that_is_no_mailbox_and_the_log_names_its_
     assert_eq!(send()?.status, 202);
     Ok(())
 }
+
+#[test]
+fn a_failed_put_is_repeated_until_the_intent_is_in_kv() -> Result<()> {
+    let relay = relay()?;
+    relay.fail("put", 2)?;
+    assert_eq!(
+        run("octo-org/failing", 1)?
+            .send(&relay.url, WEBHOOK_SECRET)?
+            .status,
+        202
+    );
+    let mailbox = mailbox(&relay, "octo-org/failing", 1)?;
+    assert_eq!(
+        mailbox["intents"][0]["revision"]["sha"],
+        format!("{:040x}", 1)
+    );
+    let counts = relay.counts()?;
+    assert_eq!(counts["kv_writes"], 3, "{counts}");
+    Ok(())
+}
+
+#[test]
+fn a_hub_that_fails_is_503_and_the_redelivery_is_queued() -> Result<()> {
+    let relay = relay()?;
+    relay.fail("hub", 1)?;
+    let failed = run("octo-org/hub-fails", 1)?.send(&relay.url, WEBHOOK_SECRET)?;
+    assert_eq!(
+        (failed.status, &failed.json()?["error"]["code"]),
+        (503, &json!("unavailable"))
+    );
+    let again = run("octo-org/hub-fails", 1)?.send(&relay.url, WEBHOOK_SECRET)?;
+    assert_eq!((again.status, &again.json()?["seq"]), (202, &json!(1)));
+    Ok(())
+}
+
+#[test]
+fn a_hub_that_was_dropped_from_memory_goes_on_where_it_was() -> Result<()> {
+    let relay = relay()?;
+    let first = run("octo-org/evicted", 1)?.send(&relay.url, WEBHOOK_SECRET)?;
+    let epoch = mailbox(&relay, "octo-org/evicted", 1)?["epoch"].clone();
+    relay.evict_hub()?;
+    let duplicate = run("octo-org/evicted", 1)?.send(&relay.url, WEBHOOK_SECRET)?;
+    assert_eq!(duplicate.json()?["intent"], first.json()?["intent"]);
+    assert_eq!(
+        run("octo-org/evicted", 2)?
+            .send(&relay.url, WEBHOOK_SECRET)?
+            .json()?["seq"],
+        2
+    );
+    assert_eq!(mailbox(&relay, "octo-org/evicted", 2)?["epoch"], epoch);
+    Ok(())
+}
