@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
-use towline_protocol::{Channel, ChannelMark};
+use towline_protocol::{Channel, ChannelMark, Intent};
 use tracing::{info, warn};
 
 use super::{Poller, relay_thread::Polling};
 use crate::{
     mailbox::{brings_anything, is_credible, read},
     relay_client::{Answer, News},
+    select::objection,
     store::StoreError,
 };
 
@@ -102,6 +103,7 @@ impl Poller {
         }
         for intent in &reading.received {
             info!(%channel, seq = intent.seq, intent = %intent.id, "received");
+            self.tell_objections(channel, intent);
             self.todo.note_news();
         }
         if !reading.gap {
@@ -120,6 +122,16 @@ impl Poller {
                 .or_insert_with(Instant::now);
         }
         Ok(())
+    }
+
+    /// Says which services an intent of their channel is not for, and why: what one looks for when nothing happens.
+    fn tell_objections(&self, channel: &Channel, intent: &Intent) {
+        let services = self.settings.services.iter();
+        for service in services.filter(|service| service.rule.channel == *channel) {
+            if let Some(why) = objection(service, intent) {
+                info!(service = %service.name, seq = intent.seq, intent = %intent.id, "not for this service: {why}");
+            }
+        }
     }
 
     /// Leaves the gaps alone for a while. What the mailboxes say still counts.

@@ -14,7 +14,7 @@ use crate::{settings::Service, store::Standing};
 
 mod rule;
 
-pub use rule::{Match, matches};
+pub use rule::{Match, matches, objection};
 
 /// What a service has seen, so that nothing takes it back.
 ///

@@ -1,6 +1,6 @@
 //! Whether a service's rule lets an intent in. The host's file is final, whatever the relay says.
 
-use towline_protocol::{Channel, HostName, Intent, RunSource, Source};
+use towline_protocol::{Channel, Glob, HostName, Intent, RunSource, Source};
 
 use crate::settings::{RunRule, Service};
 
@@ -29,24 +29,30 @@ pub fn matches(host: &HostName, service: &Service, intent: &Intent) -> Match {
     if intent.channel != rule.channel || elsewhere || other_service {
         return Match::No;
     }
-    let objection = match &intent.source {
-        Source::WorkflowRun(run) => run_objection(rule.runs.as_ref(), &rule.channel, run, intent),
-        Source::Manual { .. } if rule.manual => None,
-        Source::Manual { .. } => {
-            return Match::Refused(format!(
-                "{}: manual = false in [service.{}]",
-                rule.place, service.name
-            ));
-        }
-        Source::Unknown => Some("its kind is not known to this version".to_owned()),
-    };
-    match objection {
+    if let (Source::Manual { .. }, false) = (&intent.source, rule.manual) {
+        return Match::Refused(format!(
+            "{}: manual = false in [service.{}]",
+            rule.place, service.name
+        ));
+    }
+    match objection(service, intent) {
         None => Match::Yes,
         Some(why) if intent.service.is_some() => Match::Refused(format!(
             "{}: the rule of [service.{}] does not allow it: {why}",
             rule.place, service.name
         )),
         Some(_) => Match::No,
+    }
+}
+
+/// What a service's rule has against an intent of its own channel; `None` when nothing. People look for this when a
+/// deploy that they wait for does not come.
+pub fn objection(service: &Service, intent: &Intent) -> Option<String> {
+    let rule = &service.rule;
+    match &intent.source {
+        Source::WorkflowRun(run) => run_objection(rule.runs.as_ref(), &rule.channel, run, intent),
+        Source::Manual { .. } => None,
+        Source::Unknown => Some("its kind is not known to this version".to_owned()),
     }
 }
 
@@ -63,7 +69,10 @@ fn run_objection(
         return Some(format!("the run is of {:?}", run.repository));
     }
     if !is_workflow(&rule.workflow, &run.workflow) {
-        return Some(format!("the workflow is {:?}", run.workflow));
+        return Some(format!(
+            "the workflow is {:?}, and the rule is for {:?}",
+            run.workflow, rule.workflow
+        ));
     }
     // A tag may be called like a branch, and a branch rule is not about tags.
     let branch = intent
@@ -73,7 +82,13 @@ fn run_objection(
         .filter(|_| intent.revision.tag.is_none());
     match branch {
         Some(branch) if rule.branches.iter().any(|glob| glob.matches(branch)) => None,
-        Some(branch) => Some(format!("the branch is {branch:?}")),
+        Some(branch) => {
+            let wanted: Vec<_> = rule.branches.iter().map(Glob::as_str).collect();
+            let wanted = wanted.join(", ");
+            Some(format!(
+                "the branch is {branch:?}, and the rule is for {wanted}"
+            ))
+        }
         None => Some("the run was for a tag, not for a branch".to_owned()),
     }
 }

@@ -192,7 +192,9 @@ pub(super) fn described(value: &DeValue<'_>) -> String {
         DeValue::Integer(number) => number.to_string(),
         DeValue::Float(number) => number.to_string(),
         DeValue::Boolean(flag) => flag.to_string(),
-        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => format!("a value of type {}", value.type_str()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            format!("a value of type {}", value.type_str())
+        }
     }
 }
 

@@ -223,6 +223,10 @@ fn what_the_hosts_own_file_does_not_name_is_not_deployed() -> Result<()> {
     scene.ci_succeeds(2)?;
     let (status, said) = scene.once()?;
     assert_eq!((status, scene.container()?), (Some(0), old), "{said}");
+    assert!(
+        said.contains("not for this service") && said.contains("release.yml"),
+        "{said}"
+    );
     Ok(())
 }
 
