@@ -47,7 +47,7 @@ impl Relay {
     /// Starts a relay with the secrets above and this gate.
     ///
     /// # Errors
-    /// When it does not come up within a minute; with what it said.
+    /// When it does not come up within three minutes, which a busy machine may need; with what it said.
     pub fn start(face: Face, gate: &Value) -> Result<Self> {
         let secrets = json!({
             "WEBHOOK_SECRET": WEBHOOK_SECRET,

@@ -35,8 +35,9 @@ async fn half_way_from(name: &'static str, mode: &str) -> (Scene, Deploy, String
         ]
         .concat(),
     );
-    docker(&["update", "--restart", "no", name]);
+    // Stopped first: engine 20.10 refuses to update a container that is just crashing.
     docker(&["stop", name]);
+    docker(&["update", "--restart", "no", name]);
     docker(&["rename", name, &format!("{name}--old-0a1b2c3d")]);
     docker(&["rename", &candidate, name]);
     docker(&["start", name]);
