@@ -83,7 +83,7 @@ impl Relay {
             .env("WRANGLER_SEND_METRICS", "false");
         let mut process = Process::start("the relay", command.stdin(Stdio::piped()))?;
         let commands = process.stdin().context("the relay's commands")?;
-        let line = process.line(Duration::from_secs(60), |line| {
+        let line = process.line(Duration::from_secs(180), |line| {
             line.starts_with("listening ")
         })?;
         let url = line.text.trim_start_matches("listening ").to_owned();
