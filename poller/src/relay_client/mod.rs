@@ -197,25 +197,27 @@ impl RelayClient {
                 cut(&to)
             ));
         }
-        let message = self
+        let status = status.as_u16();
+        let error: Option<ErrorBody> = self
             .body(response)
             .ok()
-            .and_then(|body| serde_json::from_slice::<ErrorBody>(&body).ok())
-            .map_or_else(
-                || "no reason given".to_owned(),
-                |body| cut(&body.error.message),
-            );
-        match status.as_u16() {
-            401 => RelayError::Token { message },
-            403 => RelayError::Forbidden { message },
-            426 => RelayError::Upgrade { message },
-            status @ (429 | 500..=599) => RelayError::Busy {
+            .and_then(|body| serde_json::from_slice(&body).ok());
+        let message = error.map(|body| cut(&body.error.message));
+        match (status, message) {
+            (429 | 500..=599, message) => RelayError::Busy {
                 status,
-                message,
+                message: message.unwrap_or_else(|| "no reason given".to_owned()),
                 retry_after,
             },
-            status @ 400..=499 => RelayError::Refused { status, message },
-            status => self.not_a_relay(format!("unexpected status {status}")),
+            // A proxy or another server says no in its own words, and not about the request.
+            (_, None) => {
+                self.not_a_relay(format!("it answered {status} without the error of a relay"))
+            }
+            (401, Some(message)) => RelayError::Token { message },
+            (403, Some(message)) => RelayError::Forbidden { message },
+            (426, Some(message)) => RelayError::Upgrade { message },
+            (400..=499, Some(message)) => RelayError::Refused { status, message },
+            (_, Some(_)) => self.not_a_relay(format!("unexpected status {status}")),
         }
     }
 

@@ -161,6 +161,18 @@ fn unchanged_is_no_answer_to_a_question_without_a_tag() {
 }
 
 #[test]
+fn a_refusal_in_other_words_than_the_relays_says_that_this_is_no_relay() {
+    for status in ["401 Unauthorized", "403 Forbidden", "404 Not Found"] {
+        let error = poll(answer(status, "Content-Type: text/html\r\n", "<h1>no</h1>")).unwrap_err();
+        assert!(matches!(error, RelayError::NotARelay { .. }), "{error}");
+        assert!(
+            !error.is_permanent() && error.to_string().contains("127.0.0.1"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_wrong_token_an_old_version_and_a_busy_relay_are_told_apart() {
     let body = r#"{"error":{"code":"c","message":"because"}}"#;
     let told = |status: &str, head: &str| {

@@ -405,7 +405,16 @@ fn reports_are_kept_while_the_relay_takes_none_and_one_that_it_never_takes_block
     let (status, log) = host.once();
     assert_eq!(status, 1, "{log}");
     assert!(log.contains("reports are kept"), "{log}");
-    relay.change(|state| state.reports.0 = "400 Bad Request");
+    // A proxy's own refusal is not the relay's, so that it puts nothing aside.
+    relay.change(|state| state.reports.0 = "403 Forbidden");
+    let (status, log) = host.once();
+    assert_eq!(status, 1, "{log}");
+    assert!(log.contains("without the error of a relay"), "{log}");
+    let refusal = r#"{"error": {"code": "bad_request", "message": "because"}}"#;
+    relay.change(|state| {
+        state.reports.0 = "400 Bad Request";
+        state.reports.2 = refusal.to_owned();
+    });
     let (status, log) = host.once();
     assert_eq!(status, 0, "{log}");
     assert!(log.contains("put aside"), "{log}");
