@@ -138,6 +138,21 @@ impl Web {
         words.map(str::to_owned).to_vec()
     }
 
+    /// Its section of a host's file: deployed as `vN` when run N of `ci.yml` of `octo-org/web` has succeeded on `main`.
+    pub fn section(&self) -> String {
+        format!(
+            r#"[service.web]
+repository = "octo-org/web"
+workflow = "ci.yml"
+branch = "main"
+image = "{}:v{{run_number}}"
+docker = {{ container = {:?} }}
+health = [{{ http = "{}/", contains = "toy", within = "30s" }}]
+"#,
+            self.repository, self.name, self.url
+        )
+    }
+
     /// What its page says, once it answers 200.
     ///
     /// # Errors

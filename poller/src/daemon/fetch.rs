@@ -30,7 +30,7 @@ impl Poller {
         self.asked_for(self.settings.channels())
     }
 
-    /// What to ask the hub for now: every channel with a gap that is not to be left alone yet.
+    /// What to ask the hub for now: every channel with a gap whose pause is over.
     pub(super) fn gaps(&self) -> Result<Vec<ChannelMark>, StoreError> {
         let now = Instant::now();
         let due = self.gaps.iter().filter(|(_, at)| **at <= now);

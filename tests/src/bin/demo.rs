@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     let host = Host::new(
         &relay.url,
         &token(Role::Host, "pi", &["octo-org/*"])?,
-        &services(&web),
+        &web.section(),
     )?;
     let mut towline = host.run()?;
     towline.line(PATIENCE, |line| line.contains("running"))?;
@@ -75,20 +75,6 @@ impl Story {
     fn tell(&self, what: &str) {
         println!("{:7.2} s  {what}", self.0.elapsed().as_secs_f64());
     }
-}
-
-fn services(web: &Web) -> String {
-    format!(
-        r#"[service.web]
-repository = "octo-org/web"
-workflow = "ci.yml"
-branch = "main"
-image = "{}:v{{run_number}}"
-docker = {{ container = {:?} }}
-health = [{{ http = "{}/", contains = "toy", within = "30s" }}]
-"#,
-        web.repository, web.name, web.url
-    )
 }
 
 /// GitHub's part: run number 2 of `ci.yml` on `main` has succeeded.

@@ -12,7 +12,7 @@ use towline_tests::{
     wait::until,
 };
 
-use crate::{Row, numbers::spread, proc::memory_mib, swap::services};
+use crate::{Row, numbers::spread, proc::memory_mib};
 
 const STARTS: usize = 3;
 const POLLS: u64 = 12;
@@ -22,7 +22,7 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
     push("idle", "v1", "ok")?;
     let web = Web::start("idle", "v1")?;
     let token = token(Role::Host, "pi", &["octo-org/*"])?;
-    let host = Host::new(&relay.url, &token, &services(&web))?;
+    let host = Host::new(&relay.url, &token, &web.section())?;
     let (mut now, mut peak) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
         let mut towline = host.run()?;

@@ -42,26 +42,11 @@ const SETTLE: Duration = Duration::from_millis(500);
 const SCRIPT: &str = r#"image=$1 name=$2; shift 2
 docker pull "$image" && docker stop "$name" && docker rm "$name" && docker "$@""#;
 
-/// A service's section of the host's file.
-pub(crate) fn services(web: &Web) -> String {
-    format!(
-        r#"[service.web]
-repository = "octo-org/web"
-workflow = "ci.yml"
-branch = "main"
-image = "{}:v{{run_number}}"
-docker = {{ container = {:?} }}
-health = [{{ http = "{}/", contains = "toy", within = "30s" }}]
-"#,
-        web.repository, web.name, web.url
-    )
-}
-
 pub(crate) fn measure() -> Result<Vec<Row>> {
     let relay = Relay::start(Face::Deployed, &json!({}))?;
     let (ours, theirs) = (site("by-towline")?, site("by-script")?);
     let token = token(Role::Host, "pi", &["octo-org/*"])?;
-    let host = Host::new(&relay.url, &token, &services(&ours))?;
+    let host = Host::new(&relay.url, &token, &ours.section())?;
     let mut towline = host.run()?;
     let (mut by_towline, mut by_script) = (Vec::new(), Vec::new());
     for number in 2..2 + ROUNDS {
