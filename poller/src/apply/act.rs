@@ -167,10 +167,13 @@ async fn find(with: &Drive<'_>, name: &str, deploy: &str) -> Result<Event, Engin
 }
 
 async fn gate(with: &Drive<'_>, ids: &[String]) -> Result<Event, EngineError> {
-    Ok(match health::gate(with.engine, ids, checks(with)).await? {
-        Ok(gate) => Event::Passed { gate },
-        Err(why) => Event::Failed { why },
-    })
+    let spent = Duration::ZERO;
+    Ok(
+        match health::gate(with.engine, ids, checks(with), spent).await? {
+            Ok(gate) => Event::Passed { gate },
+            Err(why) => Event::Failed { why },
+        },
+    )
 }
 
 async fn verify(

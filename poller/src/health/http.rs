@@ -1,51 +1,29 @@
 //! One GET, and GETs until one is good. `ureq` blocks, so that each runs on a thread of its own.
 
-use std::{
-    io::Read,
-    time::{Duration, Instant},
-};
+use std::{io::Read, time::Duration};
 
 use ureq::Agent;
 
-use super::Pause;
+use super::tries::{self, Budget};
 use crate::settings::HttpUrl;
 
-/// How long one try may take.
-const TRY: Duration = Duration::from_secs(5);
 /// How much of a body is looked at, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
 
-/// Tries until an answer is good or `within` is over; then the last answer is the reason. A try that the deadline cut
-/// short says less than the answer before it.
+/// Tries until an answer is good or the time is over.
 pub(super) async fn until(
     url: &HttpUrl,
     status: Option<u16>,
     contains: Option<&str>,
-    within: Duration,
+    budget: Budget,
 ) -> Result<(), String> {
-    let begun = Instant::now();
-    let mut pause = Pause::new();
-    let mut last = None;
-    loop {
-        let left = within
-            .saturating_sub(begun.elapsed())
-            .max(Duration::from_millis(1));
-        let Err(why) = attempt(url, status, contains, TRY.min(left)).await else {
-            return Ok(());
-        };
-        let was_cut = begun.elapsed() >= within;
-        let why = if was_cut { last.unwrap_or(why) } else { why };
-        let pause = pause.next();
-        if begun.elapsed() + pause >= within {
-            let url = shown(url.as_str());
-            return Err(format!(
-                "{url} was not good within {} s: {why}",
-                within.as_secs()
-            ));
-        }
-        last = Some(why);
-        tokio::time::sleep(pause).await;
-    }
+    let attempt = async |limit| attempt(url, status, contains, limit).await;
+    let within = budget.within.as_secs();
+    let end = tries::until(budget, attempt).await;
+    end.map_err(|why| {
+        let url = shown(url.as_str());
+        format!("{url} was not good within {within} s: {why}")
+    })
 }
 
 /// The address for logs and reports: a query may hold a token.
@@ -57,7 +35,7 @@ fn shown(url: &str) -> String {
 }
 
 /// One try; the reason when it is no good.
-pub(super) async fn attempt(
+async fn attempt(
     url: &HttpUrl,
     status: Option<u16>,
     contains: Option<&str>,
@@ -121,6 +99,7 @@ mod tests {
         io::Write,
         net::{TcpListener, TcpStream},
         thread,
+        time::Instant,
     };
 
     use super::*;
@@ -153,6 +132,10 @@ mod tests {
             "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         )
+    }
+
+    fn all(within: Duration) -> Budget {
+        Budget::new(within, Duration::ZERO)
     }
 
     fn got(
@@ -231,7 +214,13 @@ mod tests {
             answer("200 OK", ""),
         ]);
         assert_eq!(
-            until(&url.parse().unwrap(), None, None, Duration::from_secs(20)).await,
+            until(
+                &url.parse().unwrap(),
+                None,
+                None,
+                all(Duration::from_secs(20))
+            )
+            .await,
             Ok(())
         );
     }
@@ -248,7 +237,7 @@ mod tests {
             String::from_utf8_lossy(&line[..read]).into_owned()
         });
         let within = Duration::from_millis(200);
-        let why = until(&url.parse().unwrap(), None, None, within).await;
+        let why = until(&url.parse().unwrap(), None, None, all(within)).await;
         let why = why.unwrap_err();
         assert!(!why.contains("hunter2") && why.contains("/up?..."), "{why}");
         assert!(server.join().unwrap().contains("/up?token=hunter2"));
@@ -261,7 +250,7 @@ mod tests {
             &url.parse().unwrap(),
             None,
             None,
-            Duration::from_millis(300),
+            all(Duration::from_millis(300)),
         )
         .await
         .unwrap_err();
@@ -281,7 +270,7 @@ mod tests {
             drop(silent);
         });
         let within = Duration::from_millis(500);
-        let why = until(&url.parse().unwrap(), None, None, within).await;
+        let why = until(&url.parse().unwrap(), None, None, all(within)).await;
         let why = why.unwrap_err();
         assert!(why.contains("it answered 500"), "{why}");
     }

@@ -19,8 +19,10 @@ use crate::{
 };
 
 mod http;
+mod tries;
 mod vitals;
 
+use tries::{Budget, Pause};
 use vitals::{Health, Vitals};
 
 /// How long nothing may restart after the checks were passed.
@@ -31,8 +33,6 @@ const WEAK: Duration = Duration::from_secs(10);
 const RETURNED: Duration = Duration::from_secs(1);
 /// How long the look at the old version may take at most: a fix of one that does not answer waits for it.
 const GLANCE: Duration = Duration::from_secs(5);
-/// The pauses between tries: the first, and the longest. Each is half as long again as the one before.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(1));
 
 /// Whether the containers passed; otherwise why not, with the last answer.
 pub type Verdict = Result<Gate, String>;
@@ -40,7 +40,7 @@ pub type Verdict = Result<Gate, String>;
 /// Waits until the new containers `ids` pass `checks`, or fail them.
 ///
 /// Without checks, Docker's own healthcheck counts where a container has one; the rest must run for a while, which
-/// is [`Gate::Weak`].
+/// is [`Gate::Weak`]. `spent` is how much of the checks' time an earlier process has used up; at least one try is made.
 ///
 /// # Errors
 /// When the engine cannot be asked.
@@ -48,13 +48,14 @@ pub async fn gate(
     engine: &Docker,
     ids: &[String],
     checks: &[HealthCheck],
+    spent: Duration,
 ) -> Result<Verdict, EngineError> {
     let first = match look(engine, ids).await? {
         Ok(first) => first,
         Err(why) => return Ok(Err(why)),
     };
     let checks = or_own(checks, &first);
-    if let Err(why) = passed(engine, ids, checks).await? {
+    if let Err(why) = passed(engine, ids, checks, spent).await? {
         return Ok(Err(why));
     }
     let (window, gate) = if checks.is_empty() {
@@ -96,8 +97,8 @@ pub async fn is_well(
             within,
         } = check
         {
-            let within = GLANCE.min(*within);
-            tries.push(http::until(url, *status, contains.as_deref(), within));
+            let budget = Budget::new(GLANCE.min(*within), Duration::ZERO);
+            tries.push(http::until(url, *status, contains.as_deref(), budget));
         }
     }
     Ok(try_join_all(tries).await.is_ok())
@@ -163,7 +164,7 @@ pub async fn returned(
         Ok(first) => first,
         Err(why) => return Ok(Err(why)),
     };
-    if let Err(why) = passed(engine, &well, or_own(checks, &first)).await? {
+    if let Err(why) = passed(engine, &well, or_own(checks, &first), Duration::ZERO).await? {
         return Ok(Err(why));
     }
     let (steady, restarting) = (
@@ -199,6 +200,7 @@ async fn passed(
     engine: &Docker,
     ids: &[String],
     checks: &[HealthCheck],
+    spent: Duration,
 ) -> Result<Result<(), String>, EngineError> {
     let checks = checks.iter().map(|check| async move {
         match check {
@@ -208,9 +210,10 @@ async fn passed(
                 contains,
                 within,
             } => {
-                Ok::<_, EngineError>(http::until(url, *status, contains.as_deref(), *within).await)
+                let budget = Budget::new(*within, spent);
+                Ok::<_, EngineError>(http::until(url, *status, contains.as_deref(), budget).await)
             }
-            HealthCheck::Docker { within } => own_healthcheck(engine, ids, *within).await,
+            HealthCheck::Docker { within } => own_healthcheck(engine, ids, *within, spent).await,
         }
     });
     let checks = async {
@@ -243,6 +246,7 @@ async fn own_healthcheck(
     engine: &Docker,
     ids: &[String],
     within: Option<Duration>,
+    spent: Duration,
 ) -> Result<Result<(), String>, EngineError> {
     let begun = Instant::now();
     let mut pause = Pause::new();
@@ -261,7 +265,7 @@ async fn own_healthcheck(
             return Ok(Ok(()));
         };
         let within = within.unwrap_or(waiting.patience);
-        if begun.elapsed() >= within {
+        if begun.elapsed().saturating_add(spent) >= within {
             return Ok(Err(format!(
                 "not healthy within {} s: {}",
                 within.as_secs(),
@@ -298,25 +302,6 @@ async fn stays(
         if left.is_zero() {
             return Ok(Ok(()));
         }
-    }
-}
-
-/// Pauses that grow.
-struct Pause(Duration);
-
-impl Pause {
-    fn new() -> Self {
-        Self(PAUSE.0)
-    }
-
-    fn next(&mut self) -> Duration {
-        let pause = self.0;
-        self.0 = (pause * 3 / 2).min(PAUSE.1);
-        pause
-    }
-
-    async fn take(&mut self) {
-        tokio::time::sleep(self.next()).await;
     }
 }
 

@@ -1,0 +1,122 @@
+//! Tries until one is good or a check's time is over.
+
+use std::time::{Duration, Instant};
+
+/// The pauses between tries: the first, and the longest. Each is half as long again as the one before.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(1));
+/// How long one try may take.
+const TRY: Duration = Duration::from_secs(5);
+/// What the one try gets that is made when no time is left.
+const LAST_TRY: Duration = Duration::from_secs(1);
+
+/// The time that a check has, of which an earlier process may have used up some.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// All of it.
+    pub(super) within: Duration,
+    begun: Instant,
+    spent: Duration,
+}
+
+impl Budget {
+    /// `within`, of which `spent` is used up.
+    pub(super) fn new(within: Duration, spent: Duration) -> Self {
+        let begun = Instant::now();
+        Self {
+            within,
+            begun,
+            spent,
+        }
+    }
+
+    /// What is left of it.
+    pub(super) fn left(&self) -> Duration {
+        let used = self.spent.saturating_add(self.begun.elapsed());
+        self.within.saturating_sub(used)
+    }
+}
+
+/// Tries until an answer is good or the time is over; then the last answer is the reason. A try that the deadline cut
+/// short says less than the answer before it. At least one try is made.
+pub(super) async fn until(
+    budget: Budget,
+    attempt: impl AsyncFn(Duration) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut pause = Pause::new();
+    let mut last = None;
+    let first = match budget.left() {
+        left if left.is_zero() => LAST_TRY,
+        left => left,
+    };
+    let mut left = first;
+    loop {
+        let Err(why) = attempt(TRY.min(left)).await else {
+            return Ok(());
+        };
+        let was_cut = budget.left().is_zero();
+        let why = if was_cut { last.unwrap_or(why) } else { why };
+        let pause = pause.next();
+        if pause >= budget.left() {
+            return Err(why);
+        }
+        last = Some(why);
+        tokio::time::sleep(pause).await;
+        left = budget.left().max(Duration::from_millis(1));
+    }
+}
+
+/// Pauses that grow.
+pub(super) struct Pause(Duration);
+
+impl Pause {
+    pub(super) fn new() -> Self {
+        Self(PAUSE.0)
+    }
+
+    pub(super) fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (pause * 3 / 2).min(PAUSE.1);
+        pause
+    }
+
+    pub(super) async fn take(&mut self) {
+        tokio::time::sleep(self.next()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// How many tries were made that all failed, and the reason that was told.
+    async fn failing(within: Duration, spent: Duration) -> (u32, String) {
+        let tries = Cell::new(0);
+        let attempt = async |limit: Duration| {
+            assert!(!limit.is_zero());
+            tries.set(tries.get() + 1);
+            Err(format!("try {}", tries.get()))
+        };
+        let why = until(Budget::new(within, spent), attempt)
+            .await
+            .unwrap_err();
+        (tries.get(), why)
+    }
+
+    #[tokio::test]
+    async fn one_try_is_made_even_when_all_the_time_was_spent_before() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        assert_eq!(failing(day, day).await, (1, "try 1".to_owned()));
+        assert_eq!(failing(day, Duration::MAX).await, (1, "try 1".to_owned()));
+        let good = async |_| Ok(());
+        assert_eq!(until(Budget::new(day, day), good).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn tries_go_on_while_there_is_time() {
+        let (tries, why) = failing(Duration::from_millis(150), Duration::ZERO).await;
+        assert!(tries > 1, "{tries}");
+        assert_eq!(why, format!("try {tries}"));
+    }
+}
