@@ -1,6 +1,6 @@
 //! Values that the tests of several modules begin from.
 
-use towline_protocol::{Intent, IntentId, Revision, RunSource, Source};
+use towline_protocol::{Digest, Intent, IntentId, Revision, RunSource, Source};
 
 use crate::settings::{Service, Settings};
 
@@ -26,6 +26,12 @@ pub(crate) fn intent(epoch: u64, seq: u64) -> Intent {
         service: None,
         hosts: vec![],
     }
+}
+
+/// A digest whose digits are all `digit`.
+pub(crate) fn digest(digit: char) -> Digest {
+    let digits: String = std::iter::repeat_n(digit, 64).collect();
+    format!("sha256:{digits}").parse().unwrap()
 }
 
 /// A run of octo-org/web's `ci.yml`.

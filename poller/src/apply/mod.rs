@@ -158,6 +158,7 @@ pub async fn apply(
         intent: job.intent.id.clone(),
         attempt: job.attempt,
         body: String::new(),
+        on_purpose: None,
     };
     let drive_with = Drive {
         engine,

@@ -123,6 +123,7 @@ async fn recovered(body: &str) -> (Result<Applied, ApplyError>, Vec<JournalEntry
         intent: crate::testing::intent(1, 1).id,
         attempt: 1,
         body: body.to_owned(),
+        on_purpose: None,
     };
     store.write_journal(&entry).unwrap();
     let docker = connected(|line| panic!("the engine was asked: {line}")).await;

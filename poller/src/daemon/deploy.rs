@@ -11,7 +11,7 @@ use crate::{
     apply::{Applied, ApplyError, Job, Progress, apply, recover},
     report,
     settings::Service,
-    store::{JournalEntry, Running, Standing, StoreError},
+    store::{End, JournalEntry, Running, Standing, StoreError},
     uptime::{Uptime, Waited},
 };
 
@@ -61,6 +61,7 @@ impl Poller {
                     intent: intent.id.clone(),
                     attempt,
                     body: String::new(),
+                    on_purpose: None,
                 };
                 self.end(&entry, Some(service), standing, since, applied)
             }
@@ -167,9 +168,12 @@ impl Poller {
                 .keep_waiting(&entry.service, &entry.intent, &waited);
         }
         let report = report::fitted(finished(entry, applied, since, now));
-        let running = running(&report, now);
+        let end = End {
+            running: running(&report, now),
+            ..End::of(report.clone())
+        };
         self.store
-            .close_journal(&entry.deploy, &report, running.as_ref())?;
+            .close_journal(&entry.deploy, &entry.service, &end)?;
         self.outcomes.extend(report.outcome);
         if report.outcome == Some(Outcome::Waiting) {
             self.store
@@ -207,7 +211,7 @@ fn running(report: &Report, now: Timestamp) -> Option<Running> {
     )
     .then(|| Running {
         side: report.to.clone(),
-        intent: report.intent.clone(),
+        intent: Some(report.intent.clone()),
         since: now,
     })
 }

@@ -8,7 +8,7 @@ use crate::{
     apply::Applied,
     relay_client::{Answer, News},
     report,
-    store::{JournalEntry, Running, Standing},
+    store::{End, JournalEntry, Running, Standing},
     testing,
     uptime::{Uptime, Waited},
 };
@@ -77,6 +77,7 @@ fn entry() -> JournalEntry {
         intent: manual(1).id,
         attempt: 1,
         body: "{}".to_owned(),
+        on_purpose: None,
     }
 }
 
@@ -181,7 +182,7 @@ async fn every_intent_of_a_blocked_service_is_judged_once_and_the_newest_waits_f
     );
     host.poller
         .store
-        .close_journal("0", &blocked, None)
+        .close_journal("0", &entry().service, &End::of(blocked))
         .unwrap();
     host.receive(&(1..=100).map(manual).collect::<Vec<_>>());
     host.work().await.unwrap();
@@ -245,6 +246,8 @@ fn waiting(since: jiff::Timestamp, ms: u64) -> Standing {
         outcome: Outcome::Waiting,
         since,
         waited: Waited { ms, at },
+        again: false,
+        interruptions: 0,
     }
 }
 
@@ -296,11 +299,15 @@ async fn the_commit_that_ran_before_is_not_guessed_without_a_digest() {
     );
     let running = Running {
         side,
-        intent: manual(1).id,
+        intent: Some(manual(1).id),
         since: jiff::Timestamp::now(),
     };
     let store = &mut host.poller.store;
-    store.close_journal("0", &done, Some(&running)).unwrap();
+    let end = End {
+        running: Some(running),
+        ..End::of(done)
+    };
+    store.close_journal("0", &entry().service, &end).unwrap();
     let other = JournalEntry {
         intent: manual(2).id,
         ..entry()

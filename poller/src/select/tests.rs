@@ -50,6 +50,8 @@ impl Host {
             outcome,
             since: Timestamp::UNIX_EPOCH,
             waited: Waited::default(),
+            again: false,
+            interruptions: 0,
         };
         let before = self.standings.insert(id.clone(), standing);
         assert!(

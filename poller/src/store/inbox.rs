@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, Intent, IntentId, Mark, Outcome, Report, ServiceName, Side};
 
-use super::{Store, StoreError, row, spool};
+use super::{Store, StoreError, history, row, spool};
 use crate::{select::Seen, uptime::Waited};
 
 const MARK: &str = "mark";
@@ -32,6 +32,12 @@ pub struct Standing {
     /// How long it has waited for its image.
     #[serde(default)]
     pub waited: Waited,
+    /// Whether it is to be tried once more though the last try has ended.
+    #[serde(default)]
+    pub again: bool,
+    /// How many tries in a row ended by an interruption.
+    #[serde(default)]
+    pub interruptions: u32,
 }
 
 /// What runs as a service, by the last deploy that took effect.
@@ -39,8 +45,8 @@ pub struct Standing {
 pub struct Running {
     /// Commit and digest.
     pub side: Side,
-    /// The intent that brought it.
-    pub intent: IntentId,
+    /// The intent that brought it; `None` when an operator went back to what no deploy of ours had brought.
+    pub intent: Option<IntentId>,
     /// Since when.
     pub since: Timestamp,
 }
@@ -124,7 +130,8 @@ impl Store {
         let tx = self.db.transaction()?;
         row::put(&tx, SEEN, service.as_str(), seen)?;
         for report in reports {
-            note(&tx, report, None)?;
+            note(&tx, report, false, 0)?;
+            history::add_end(&tx, report)?;
             spool::push(&tx, report)?;
         }
         Ok(tx.commit()?)
@@ -237,31 +244,64 @@ fn intents(db: &Connection, channel: &Channel) -> Result<Vec<Intent>, StoreError
     Ok(intents)
 }
 
-/// Keeps how an intent stands, and what runs if it changed that.
+/// The intent of this id, whatever its channel.
+pub(super) fn intent(db: &Connection, id: &IntentId) -> Result<Option<Intent>, StoreError> {
+    let key: Option<String> = db
+        .prepare_cached("SELECT key FROM intent WHERE substr(key, -length(?1)) = ?1 LIMIT 1")?
+        .query_row([format!("@{id}")], |row| row.get(0))
+        .optional()?;
+    key.map_or(Ok(None), |key| row::get(db, INTENT, &key))
+}
+
+/// Keeps how an intent stands.
 pub(super) fn note(
     db: &Connection,
     report: &Report,
-    running: Option<&Running>,
+    again: bool,
+    interruptions: u32,
 ) -> Result<(), StoreError> {
-    if let (Some(service), Some(outcome)) = (&report.service, report.outcome) {
-        let standing = Standing {
-            attempt: report.attempt,
-            outcome,
-            since: report.started_at,
-            waited: Waited::default(),
-        };
-        row::put(
-            db,
-            STANDING,
-            &standing_key(service, &report.intent),
-            &standing,
-        )?;
-        if outcome == Outcome::NeedsOperator {
-            row::put(db, BLOCKED, service.as_str(), &report.intent)?;
-        }
-        if let Some(running) = running {
-            row::put(db, RUNNING, service.as_str(), running)?;
-        }
+    let (Some(service), Some(outcome)) = (&report.service, report.outcome) else {
+        return Ok(());
+    };
+    let standing = Standing {
+        attempt: report.attempt,
+        outcome,
+        since: report.started_at,
+        waited: Waited::default(),
+        again,
+        interruptions,
+    };
+    let key = standing_key(service, &report.intent);
+    row::put(db, STANDING, &key, &standing)?;
+    if outcome == Outcome::NeedsOperator {
+        row::put(db, BLOCKED, service.as_str(), &report.intent)?;
     }
     Ok(())
+}
+
+/// Keeps what runs.
+pub(super) fn note_running(
+    db: &Connection,
+    service: &ServiceName,
+    running: &Running,
+) -> Result<(), StoreError> {
+    row::put(db, RUNNING, service.as_str(), running)
+}
+
+/// Has `intent` tried once more, whatever its last try ended as.
+pub(super) fn again(
+    db: &Connection,
+    service: &ServiceName,
+    intent: &IntentId,
+) -> Result<(), StoreError> {
+    let key = standing_key(service, intent);
+    let Some(standing) = row::get::<Standing>(db, STANDING, &key)? else {
+        return Ok(());
+    };
+    let standing = Standing {
+        again: standing.outcome.is_terminal(),
+        interruptions: 0,
+        ..standing
+    };
+    row::put(db, STANDING, &key, &standing)
 }

@@ -1,9 +1,11 @@
-//! The journal: deploys under way, so that a crash in the middle is taken to its end.
+//! The journal: deploys under way, so that a crash in the middle is taken to its end; and all that changes with an end.
 
 use serde::{Deserialize, Serialize};
-use towline_protocol::{IntentId, Report, ServiceName};
+use towline_protocol::{Channel, Digest, IntentId, Mark, Report, ServiceName};
 
-use super::{Running, Store, StoreError, inbox, row, spool};
+use super::{
+    Hold, Past, Quarantined, Running, Store, StoreError, history, inbox, quarantine, row, spool,
+};
 
 const JOURNAL: &str = "journal";
 
@@ -20,6 +22,65 @@ pub struct JournalEntry {
     pub attempt: u32,
     /// How far it has come: JSON of the apply machine.
     pub body: String,
+    /// Set when it is a rollback that an operator asked for.
+    #[serde(default)]
+    pub on_purpose: Option<OnPurpose>,
+}
+
+/// A rollback that an operator asked for: what has to be known at its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnPurpose {
+    /// The service's channel.
+    pub channel: Channel,
+    /// The newest intent of it that was known.
+    pub known: Mark,
+    /// The intent that had brought the version gone back to, if one had.
+    pub brought: Option<IntentId>,
+    /// Whether the entry's intent had brought the version that is left, so that the relay is to hear of it.
+    pub is_reported: bool,
+}
+
+/// All that changes when a try has come to an end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct End {
+    /// What the relay is told, and how the intent stands from then on.
+    pub report: Option<Report>,
+    /// What the history says where it is not the report.
+    pub past: Option<Past>,
+    /// What runs, if that has changed.
+    pub running: Option<Running>,
+    /// Whether the intent is to be tried once more.
+    pub again: bool,
+    /// How many tries of it in a row ended by an interruption.
+    pub interruptions: u32,
+    /// A digest that is not to be tried again.
+    pub failed: Option<Quarantined>,
+    /// A digest that has proved itself.
+    pub proved: Option<Digest>,
+    /// Whether the service is held from now on, or no longer.
+    pub hold: HoldChange,
+}
+
+/// What becomes of a service's hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HoldChange {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// The service is held.
+    Begin(Hold),
+    /// The service is not held any more.
+    End,
+}
+
+impl End {
+    /// An end that is nothing but its report.
+    pub fn of(report: Report) -> Self {
+        Self {
+            report: Some(report),
+            ..Self::default()
+        }
+    }
 }
 
 impl Store {
@@ -40,21 +101,41 @@ impl Store {
         Ok(rows.into_iter().map(|(_, entry)| entry).collect())
     }
 
-    /// Ends a deploy in one transaction: its journal is closed, its outcome kept, its report spooled, and what runs
-    /// now is remembered.
+    /// Ends a deploy of `service` in one transaction: its journal is closed, and all that changes with it is kept.
     ///
     /// # Errors
     /// When the database refuses; the journal is open as before then.
     pub fn close_journal(
         &mut self,
         deploy: &str,
-        report: &Report,
-        running: Option<&Running>,
+        service: &ServiceName,
+        end: &End,
     ) -> Result<(), StoreError> {
         let tx = self.db.transaction()?;
         row::delete(&tx, JOURNAL, deploy)?;
-        inbox::note(&tx, report, running)?;
-        spool::push(&tx, report)?;
+        if let Some(report) = &end.report {
+            inbox::note(&tx, report, end.again, end.interruptions)?;
+            spool::push(&tx, report)?;
+        }
+        match (&end.past, &end.report) {
+            (Some(past), _) => history::add(&tx, past)?,
+            (None, Some(report)) => history::add_end(&tx, report)?,
+            (None, None) => {}
+        }
+        if let Some(running) = &end.running {
+            inbox::note_running(&tx, service, running)?;
+        }
+        if let Some(digest) = &end.proved {
+            quarantine::clear(&tx, service, digest)?;
+        }
+        if let Some(failed) = &end.failed {
+            quarantine::add(&tx, service, failed)?;
+        }
+        match &end.hold {
+            HoldChange::Keep => {}
+            HoldChange::Begin(hold) => quarantine::set_hold(&tx, service, hold)?,
+            HoldChange::End => quarantine::end_hold(&tx, service)?,
+        }
         Ok(tx.commit()?)
     }
 

@@ -5,8 +5,11 @@
 //! is damaged, or was written by a newer version, is an error that names it and changes nothing. Not guaranteed:
 //! anything when the disk lies about a sync.
 //!
+//! A state of an older version is brought to this one's layout when it is opened, in one transaction.
+//!
 //! `row` seals single rows, `inbox` keeps marks, intents and how they stand, `journal` the deploys under way, `spool`
-//! the reports.
+//! the reports, `history` what has ended, `versions` what a service can be taken back to, `quarantine` what is not
+//! tried again.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -18,19 +21,28 @@ use std::{
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
+mod history;
 mod inbox;
 mod journal;
+mod quarantine;
 mod row;
 mod spool;
+mod versions;
 
+pub use history::{Cause, CauseKind, HISTORY, Past};
 pub use inbox::{Running, Standing};
-pub use journal::JournalEntry;
+pub use journal::{End, HoldChange, JournalEntry, OnPurpose};
+pub use quarantine::{Hold, Quarantined};
 pub use spool::Spooled;
+pub use versions::Version;
 
 /// The tables' layout, in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = SCHEMA.len() as i64;
 
-const SCHEMA: &str = "
+/// What each version of the layout adds to the one before it, from version 1 on.
+const SCHEMA: [&str; 2] = [VERSION_1, VERSION_2];
+
+const VERSION_1: &str = "
     CREATE TABLE mark (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE intent (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE seen (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
@@ -44,6 +56,18 @@ const SCHEMA: &str = "
         parked TEXT,
         row BLOB NOT NULL
     );
+";
+
+const VERSION_2: &str = "
+    CREATE TABLE quarantine (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE hold (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE version (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE history (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        service TEXT NOT NULL,
+        row BLOB NOT NULL
+    );
+    CREATE INDEX history_of_service ON history (service, id);
 ";
 
 /// Why the state could not be read or written.
@@ -179,20 +203,24 @@ fn prepare(db: &mut Connection) -> Result<(), StoreError> {
         });
     }
     let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        0 => {
-            let tx = db.transaction()?;
-            tx.execute_batch(SCHEMA)?;
-            tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            tx.commit()?;
-            Ok(())
-        }
-        SCHEMA_VERSION => Ok(()),
-        found => Err(StoreError::Newer {
+    let missing = usize::try_from(found)
+        .ok()
+        .and_then(|found| SCHEMA.get(found..));
+    let Some(missing) = missing else {
+        return Err(StoreError::Newer {
             what: "state.db".to_owned(),
             found,
-        }),
+        });
+    };
+    if !missing.is_empty() {
+        let tx = db.transaction()?;
+        for version in missing {
+            tx.execute_batch(version)?;
+        }
+        tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        tx.commit()?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ fn entry(scene: &Scene, deploy: &Deploy) -> JournalEntry {
         intent: intent(None).id,
         attempt: 1,
         body: deploy.to_journal().unwrap(),
+        on_purpose: None,
     }
 }
 

@@ -17,7 +17,10 @@ use std::{
 use jiff::Timestamp;
 use relay::{Relay, manual, news};
 use tempfile::TempDir;
-use towline::{report, store::Store};
+use towline::{
+    report,
+    store::{End, Store},
+};
 use towline_protocol::{IntentId, Outcome};
 
 mod relay;
@@ -300,14 +303,15 @@ fn a_new_intent_for_a_service_that_needs_an_operator_is_4_until_it_is_resolved()
     let host = Host::new(relay.port, "");
     {
         let mut store = Store::open(&host.path("state")).unwrap();
+        let web = "web".parse().unwrap();
         let failed = report::blank(
             IntentId::of_key("an earlier one"),
-            &"web".parse().unwrap(),
+            &web,
             1,
             Outcome::NeedsOperator,
             Timestamp::now(),
         );
-        store.close_journal("0", &failed, None).unwrap();
+        store.close_journal("0", &web, &End::of(failed)).unwrap();
     }
     for _ in 0..2 {
         let (status, log) = host.once();

@@ -1,0 +1,125 @@
+//! Versions that failed here, which are not tried again by themselves, and services that an operator took back.
+//!
+//! What may be tried all the same is decided by `select`.
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use towline_protocol::{Channel, Digest, IntentId, Mark, ServiceName, Sha};
+
+use super::{Store, StoreError, inbox, row};
+
+const QUARANTINE: &str = "quarantine";
+const HOLD: &str = "hold";
+
+/// A digest that failed with a service, or that an operator has left on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The digest.
+    pub digest: Digest,
+    /// The commit that it was to be, if one was known.
+    #[serde(default)]
+    pub sha: Option<Sha>,
+    /// The intent that it failed with; `None` when it was left and no intent had brought it.
+    #[serde(default)]
+    pub intent: Option<IntentId>,
+    /// The channel of `place`.
+    pub channel: Channel,
+    /// Intents of `channel` up to this one never try the digest again.
+    pub place: Mark,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, for people.
+    pub why: String,
+    /// Whether an operator left it on purpose.
+    #[serde(default)]
+    pub on_purpose: bool,
+}
+
+/// A service that an operator took back to an earlier version: it stays there until a newer intent comes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The channel of `place`.
+    pub channel: Channel,
+    /// The newest intent that was known then; up to it none is applied any more.
+    pub place: Mark,
+    /// Since when.
+    pub since: Timestamp,
+    /// What for, for people.
+    pub why: String,
+}
+
+impl Store {
+    /// The digests that are not tried again with `service`, in the order of the digests.
+    ///
+    /// # Errors
+    /// When the database refuses or a row is damaged.
+    pub fn quarantine(&self, service: &ServiceName) -> Result<Vec<Quarantined>, StoreError> {
+        let rows = row::all(&self.db, QUARANTINE, &prefix(service))?;
+        Ok(rows.into_iter().map(|(_, one)| one).collect())
+    }
+
+    /// What `service` was taken back for, if it was.
+    ///
+    /// # Errors
+    /// When the database refuses or the row is damaged.
+    pub fn hold(&self, service: &ServiceName) -> Result<Option<Hold>, StoreError> {
+        row::get(&self.db, HOLD, service.as_str())
+    }
+
+    /// Lets `intent` be tried once more with `service`, as a further attempt if the last one has ended: nothing is in
+    /// quarantine any more, and the service is not held. One transaction.
+    ///
+    /// # Errors
+    /// When the database refuses; nothing has changed then.
+    pub fn try_again(
+        &mut self,
+        service: &ServiceName,
+        intent: &IntentId,
+    ) -> Result<(), StoreError> {
+        let tx = self.db.transaction()?;
+        for (key, _) in row::all::<Quarantined>(&tx, QUARANTINE, &prefix(service))? {
+            row::delete(&tx, QUARANTINE, &key)?;
+        }
+        end_hold(&tx, service)?;
+        inbox::again(&tx, service, intent)?;
+        Ok(tx.commit()?)
+    }
+}
+
+pub(super) fn add(
+    db: &Connection,
+    service: &ServiceName,
+    failed: &Quarantined,
+) -> Result<(), StoreError> {
+    row::put(db, QUARANTINE, &key(service, &failed.digest), failed)
+}
+
+/// The digest has proved itself.
+pub(super) fn clear(
+    db: &Connection,
+    service: &ServiceName,
+    digest: &Digest,
+) -> Result<(), StoreError> {
+    row::delete(db, QUARANTINE, &key(service, digest))
+}
+
+pub(super) fn set_hold(
+    db: &Connection,
+    service: &ServiceName,
+    hold: &Hold,
+) -> Result<(), StoreError> {
+    row::put(db, HOLD, service.as_str(), hold)
+}
+
+pub(super) fn end_hold(db: &Connection, service: &ServiceName) -> Result<(), StoreError> {
+    row::delete(db, HOLD, service.as_str())
+}
+
+fn prefix(service: &ServiceName) -> String {
+    format!("{service}/")
+}
+
+fn key(service: &ServiceName, digest: &Digest) -> String {
+    format!("{service}/{digest}")
+}
