@@ -111,7 +111,7 @@ pub fn create_request(from: &Recreate<'_>) -> Result<CreateRequest, SpecError> {
     networks::clear_conflicts(&mut config, &mut host, old_id);
     let ids = [Some(old_id), previous.as_deref()];
     let ids: Vec<&str> = ids.into_iter().flatten().collect();
-    let networks = networks::endpoints(from.container, &host, &ids);
+    let networks = networks::endpoints(from.container, &mut host, &ids);
 
     label(&mut config, from, old_id, new_image);
     config.insert("Image".into(), json!(from.reference));

@@ -52,11 +52,17 @@ pub(super) fn clear_conflicts(
 }
 
 /// The endpoints of `container`'s replacement. Aliases that are one of `ids` came from the engine.
-pub(super) fn endpoints(container: &Value, host: &Map<String, Value>, ids: &[&str]) -> Endpoints {
-    let mode = host
-        .get("NetworkMode")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+///
+/// A container that was taken off the network that it was made with is not put back there: then `host` gets another
+/// one of its networks to be made with.
+pub(super) fn endpoints(
+    container: &Value,
+    host: &mut Map<String, Value>,
+    ids: &[&str],
+) -> Endpoints {
+    let mode = host.get("NetworkMode").and_then(Value::as_str);
+    let mode = mode.unwrap_or_default().to_owned();
+    let mode = mode.as_str();
     let networks = container
         .pointer("/NetworkSettings/Networks")
         .and_then(Value::as_object);
@@ -75,10 +81,15 @@ pub(super) fn endpoints(container: &Value, host: &Map<String, Value>, ids: &[&st
         .map(|(name, endpoint)| (name.clone(), configured(name, endpoint, ids)))
         .collect();
     endpoints.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let first = networks
-        .iter()
-        .find(|(name, endpoint)| is_mode(mode, name, endpoint))
-        .map(|(name, _)| name.clone());
+    let first = made_with(mode, networks)
+        .or_else(|| Some(endpoints.first().filter(|_| !is_id(mode))?.0.as_str()))
+        .map(str::to_owned);
+    if let Some(name) = first
+        .as_ref()
+        .filter(|_| made_with(mode, networks).is_none())
+    {
+        host.insert("NetworkMode".into(), json!(name));
+    }
     let (first, others): (Vec<_>, Vec<_>) = endpoints
         .into_iter()
         .partition(|(name, _)| Some(name) == first.as_ref());
@@ -92,6 +103,26 @@ pub(super) fn endpoints(container: &Value, host: &Map<String, Value>, ids: &[&st
             .map(|(network, endpoint)| Connect { network, endpoint })
             .collect(),
     }
+}
+
+/// The network that the container was made with, if it is on it still.
+fn made_with<'a>(mode: &str, networks: &'a Map<String, Value>) -> Option<&'a str> {
+    let found = networks
+        .iter()
+        .find(|(name, endpoint)| is_mode(mode, name, endpoint));
+    // A container that never ran does not show its networks' ids.
+    let single = networks
+        .iter()
+        .next()
+        .filter(|(_, endpoint)| networks.len() == 1 && unset(endpoint.get("NetworkID")));
+    found
+        .or(single.filter(|_| is_id(mode)))
+        .map(|(name, _)| name.as_str())
+}
+
+/// Whether `mode` is a network's whole id.
+fn is_id(mode: &str) -> bool {
+    mode.len() == 64 && mode.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// `NetworkMode` has a network's name or its id; `default` is the default bridge.

@@ -250,6 +250,43 @@ fn the_default_bridge_gets_no_aliases_and_host_mode_no_endpoint() {
 }
 
 #[test]
+fn a_container_that_was_taken_off_its_first_network_is_made_with_another() {
+    let created = networked(
+        "default",
+        json!({ "zoo": { "Aliases": ["z"] }, "back": { "Aliases": ["b"] } }),
+    );
+    assert_eq!(created.body["HostConfig"]["NetworkMode"], "back");
+    assert_eq!(
+        created.body["NetworkingConfig"],
+        json!({ "EndpointsConfig": { "back": { "Aliases": ["b"] } } })
+    );
+    assert_eq!(created.connect.len(), 1);
+    let none = networked("default", json!({}));
+    assert_eq!(none.body["HostConfig"]["NetworkMode"], "default");
+}
+
+#[test]
+fn a_network_named_by_its_id_is_the_first_also_when_the_container_never_ran() {
+    let id = "ab".repeat(32);
+    for shown in ["", id.as_str()] {
+        let created = networked(
+            &id,
+            json!({ "front": { "NetworkID": shown, "Aliases": ["www"] } }),
+        );
+        assert_eq!(created.body["HostConfig"]["NetworkMode"], id);
+        assert_eq!(
+            created.body["NetworkingConfig"],
+            json!({ "EndpointsConfig": { "front": { "Aliases": ["www"] } } })
+        );
+        assert!(created.connect.is_empty());
+    }
+    // Which of several it is cannot be told; then all are connected to, as they would be anyway.
+    let several = networked(&id, json!({ "a": {}, "b": {} }));
+    assert_eq!(several.body["HostConfig"]["NetworkMode"], id);
+    assert_eq!(several.connect.len(), 2);
+}
+
+#[test]
 fn aliases_of_the_predecessors_id_do_not_pile_up() {
     let grandparent = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     let mut old = container(

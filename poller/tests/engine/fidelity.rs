@@ -1,11 +1,17 @@
 //! A replacement has all that the operator had set, and the new image's defaults: compared by inspect.
 
-use std::{collections::BTreeSet, process::Command};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
-use towline_protocol::Outcome;
+use towline::docker::Docker;
+use towline_protocol::{Image, Outcome};
 
-use crate::scene::{Scene, docker, inspect, required};
+use crate::scene::{Scene, docker, required};
+
+mod host;
+mod image;
+mod networks;
+mod volumes;
 
 /// What differs between any two containers, and is nobody's setting.
 const INCIDENTAL: [&str; 26] = [
@@ -111,6 +117,82 @@ fn mounts(container: &Value) -> Vec<String> {
     let mut mounts: Vec<String> = mounts.map(shown).collect();
     mounts.sort();
     mounts
+}
+
+/// A setting of the operator's: what it is, and how `docker create` is told.
+type Row<'a> = (&'static str, &'a [&'a str]);
+
+/// Whether the engine speaks this API version, major and minor: the newest engines alone know some settings.
+async fn engine_knows(since: (u32, u32)) -> bool {
+    let docker = Docker::connect(Some(&required("DOCKER_HOST")))
+        .await
+        .unwrap();
+    let version = docker.api_version();
+    let (major, minor) = version.split_once('.').unwrap();
+    (major.parse().unwrap(), minor.parse().unwrap()) >= since
+}
+
+/// A service with two versions whose images bring the same along, to go from one to the other and back.
+struct Pair {
+    scene: Scene,
+    digests: [String; 2],
+    /// What a container shows that was made without any setting.
+    plain: Value,
+}
+
+impl Pair {
+    async fn new(name: &'static str) -> Self {
+        let scene = Scene::new(name).await;
+        let digests = ["v1", "v2"].map(|version| scene.release(version, "ok", &[]));
+        let mut pair = Self {
+            scene,
+            digests,
+            plain: Value::Null,
+        };
+        pair.plain = settings(&pair.make(&[]));
+        pair
+    }
+
+    /// The service's container, made anew with these arguments and not started: that needs no wait for its health.
+    fn make(&self, arguments: &[&str]) -> Value {
+        let name = self.scene.name;
+        for old in self.scene.containers() {
+            docker(&["rm", "--force", &old]);
+        }
+        let image = self.scene.image("live");
+        docker(&[&["create", "--name", name], arguments, &[&image]].concat());
+        self.scene.inspect()
+    }
+
+    /// What comes of the container when it is replaced by the other version, and by the first again.
+    async fn replace_twice(&mut self, what: &str) -> [Value; 2] {
+        let mut seen = Vec::new();
+        for digest in self.digests.clone() {
+            let image = Image {
+                reference: None,
+                digest: Some(digest.parse().unwrap()),
+            };
+            let service = self.scene.service("");
+            let applied = self.scene.deploy_image(&service, Some(image)).await;
+            let outcome = applied.outcome;
+            assert_eq!(outcome, Outcome::Succeeded, "{what}: {}", applied.message);
+            seen.push(self.scene.inspect());
+        }
+        seen.try_into().unwrap()
+    }
+
+    /// Each row is a setting that shows, is the same after one replacement and after two, and lets the container start.
+    async fn assert_kept(&mut self, rows: &[Row<'_>]) {
+        for (what, arguments) in rows {
+            let before = self.make(arguments);
+            assert_ne!(settings(&before), self.plain, "{what} does not show");
+            for after in self.replace_twice(what).await {
+                assert_ne!(after["Id"], before["Id"], "{what}");
+                assert_eq!(settings(&after), settings(&before), "{what}");
+            }
+            docker(&["start", self.scene.name]);
+        }
+    }
 }
 
 #[tokio::test]
@@ -243,194 +325,4 @@ async fn everything_that_the_operator_set_is_the_same_after_one_replacement_and_
     }
     drop(scene);
     docker(&["network", "rm", "faithful-front", "faithful-back"]);
-}
-
-#[tokio::test]
-async fn a_new_images_defaults_arrive_under_the_operators_settings() {
-    let mut scene = Scene::new("defaults").await;
-    scene.release(
-        "v1",
-        "ok",
-        &[
-            "ENV KEPT=old",
-            "ENV GONE=1",
-            "LABEL version=1",
-            "EXPOSE 1",
-            "WORKDIR /old",
-        ],
-    );
-    scene.run(&["--env", "MINE=1"]);
-    scene.release(
-        "v2",
-        "ok",
-        &[
-            "ENV KEPT=new",
-            "ENV FRESH=1",
-            "LABEL version=2",
-            "EXPOSE 2",
-            "WORKDIR /new",
-        ],
-    );
-    let applied = scene.deploy(&scene.checked("v2")).await;
-    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
-    let config = scene.inspect()["Config"].clone();
-    let mut env: Vec<&str> = config["Env"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
-    env.retain(|entry| !entry.starts_with("PATH="));
-    assert_eq!(env, ["MINE=1", "KEPT=new", "FRESH=1"]);
-    assert_eq!(config["Labels"]["version"], "2");
-    assert_eq!(config["WorkingDir"], "/new");
-    let ports: Vec<&String> = config["ExposedPorts"].as_object().unwrap().keys().collect();
-    assert_eq!(ports, ["2/tcp", "8080/tcp"]);
-}
-
-#[tokio::test]
-async fn a_container_without_a_hostname_of_its_own_gets_its_new_id_and_no_alias_of_the_old_one() {
-    let mut scene = Scene::new("nameless").await;
-    docker(&["network", "create", "nameless-net"]);
-    scene.release("v1", "ok", &[]);
-    scene.run(&["--network", "nameless-net"]);
-    let old = scene.inspect()["Id"].as_str().unwrap()[..12].to_owned();
-    scene.release("v2", "ok", &[]);
-    let applied = scene.deploy(&scene.checked("v2")).await;
-    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
-    let now = inspect("nameless");
-    assert_eq!(now["Config"]["Hostname"], now["Id"].as_str().unwrap()[..12]);
-    assert!(
-        !now["NetworkSettings"].to_string().contains(&old),
-        "{}",
-        now["NetworkSettings"]
-    );
-    drop(scene);
-    docker(&["network", "rm", "nameless-net"]);
-}
-
-#[tokio::test]
-async fn a_volume_without_a_name_keeps_its_data_over_a_success_and_a_rollback() {
-    let mut scene = Scene::new("volume").await;
-    scene.release("v1", "ok", &["VOLUME /data"]);
-    scene.run(&[]);
-    let volume = |scene: &Scene| {
-        scene.inspect()["Mounts"][0]["Name"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
-    let name = volume(&scene);
-    docker(&[
-        "cp",
-        concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-        "volume:/data/kept",
-    ]);
-    for (version, mode, outcome) in [
-        ("v2", "ok", Outcome::Succeeded),
-        ("v3", "exit", Outcome::RolledBack),
-    ] {
-        scene.release(version, mode, &["VOLUME /data"]);
-        let applied = scene.deploy(&scene.checked(version)).await;
-        assert_eq!(applied.outcome, outcome, "{}", applied.message);
-        assert_eq!(volume(&scene), name);
-        let copy = tempfile::tempdir().unwrap();
-        docker(&["cp", "volume:/data/kept", copy.path().to_str().unwrap()]);
-    }
-}
-
-/// An image that only sleeps, of a static busybox.
-fn sleeper(name: &str) {
-    let script = r#"tar -C "$(dirname "$1")" -c "$(basename "$1")" | docker import --change 'ENTRYPOINT ["/busybox", "sleep", "600"]' - "$2""#;
-    let busybox = required("TOWLINE_TEST_BUSYBOX");
-    let output = Command::new("sh")
-        .args(["-c", script, "sh", &busybox, name])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-#[tokio::test]
-async fn a_container_in_anothers_network_namespace_stays_there() {
-    let mut scene = Scene::new("guest").await;
-    scene.release("v1", "ok", &["EXPOSE 9090"]);
-    sleeper("guest-sleeper");
-    let publish = format!("127.0.0.1:{}:8080", scene.port);
-    docker(&[
-        "run",
-        "--detach",
-        "--name",
-        "guest-ns",
-        "--publish",
-        &publish,
-        "guest-sleeper",
-    ]);
-    docker(&[
-        "run",
-        "--detach",
-        "--name",
-        "guest",
-        "--network",
-        "container:guest-ns",
-        &scene.image("live"),
-    ]);
-    let before = scene.inspect();
-    scene.release("v2", "ok", &["EXPOSE 9091"]);
-    let applied = scene.deploy(&scene.checked("v2")).await;
-    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
-    assert_eq!(
-        settings(&scene.inspect())["HostConfig"],
-        settings(&before)["HostConfig"]
-    );
-    assert_eq!(scene.get().unwrap(), "toy v2 \n");
-}
-
-#[tokio::test]
-async fn links_to_other_containers_are_kept() {
-    let mut scene = Scene::new("linked").await;
-    scene.release("v1", "ok", &[]);
-    docker(&[
-        "run",
-        "--detach",
-        "--name",
-        "linked-db",
-        &scene.image("live"),
-    ]);
-    scene.run(&["--link", "linked-db:db"]);
-    for version in ["v2", "v3"] {
-        scene.release(version, "ok", &[]);
-        let applied = scene.deploy(&scene.checked(version)).await;
-        assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
-        assert_eq!(
-            scene.inspect()["HostConfig"]["Links"],
-            json!(["/linked-db:/linked/db"])
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_container_on_the_default_bridge_and_a_second_network_is_on_both_again() {
-    let mut scene = Scene::new("bridged").await;
-    docker(&["network", "create", "bridged-net"]);
-    scene.release("v1", "ok", &[]);
-    scene.run(&[]);
-    docker(&[
-        "network",
-        "connect",
-        "--alias",
-        "second",
-        "bridged-net",
-        "bridged",
-    ]);
-    let before = settings(&scene.inspect());
-    scene.release("v2", "ok", &[]);
-    let applied = scene.deploy(&scene.checked("v2")).await;
-    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
-    assert_eq!(settings(&scene.inspect()), before);
-    drop(scene);
-    docker(&["network", "rm", "bridged-net"]);
 }
