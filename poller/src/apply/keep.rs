@@ -1,7 +1,11 @@
-//! The local tags `towline/SERVICE:DIGEST12`, by which a service's images outlive a pruning: made before a deploy, and
-//! taken away after it, with what nothing else names. Two images of a service are kept, the current and the previous.
+//! What a service can be taken back to: its last versions' images and settings, as many as `keep` says, the current one
+//! included.
+//!
+//! An image is kept by a local tag `towline/SERVICE:DIGEST12`, made before a deploy and taken away after it, with what
+//! nothing else names; the settings are in the store.
 
-use towline_protocol::Digest;
+use jiff::Timestamp;
+use towline_protocol::{Digest, ServiceName};
 
 use crate::{
     docker::{Docker, EngineError, LocalTag},
@@ -9,6 +13,7 @@ use crate::{
     plan::Observed,
     reference::Reference,
     settings::Service,
+    store::{Running, Store, StoreError, Version},
 };
 
 /// How long the part of a digest in a tag is, in characters.
@@ -62,16 +67,55 @@ fn listed(tag: &Reference) -> String {
     format!("{}:{}", tag.familiar_name(), tag.tag().unwrap_or_default())
 }
 
-/// Takes away the tags of what is not worth keeping after the end of `deploy`, and what nothing else names. What the
-/// engine does not let go is only kept longer.
-pub(super) async fn tidy(engine: &Docker, deploy: &Deploy) {
-    let (Some(kept), Some(ending)) = (&deploy.kept, deploy.ending()) else {
+/// The version that runs, to be gone back to when its image is there: the image is what nobody can make again.
+/// `running` is what the last deploy that took effect had brought.
+pub(super) fn version(
+    observed: &Observed,
+    running: Option<Running>,
+    tag: &str,
+    now: Timestamp,
+) -> Option<Version> {
+    let image = observed.image.clone()?;
+    let digest = observed.digest();
+    let running = running.filter(|running| digest.is_some() && running.side.digest == digest);
+    let since = running.as_ref().map(|running| running.since);
+    let (sha, intent) = running
+        .map(|running| (running.side.sha, running.intent))
+        .unwrap_or_default();
+    Some(Version {
+        image_id: observed.image_id().to_owned(),
+        digest,
+        sha,
+        intent,
+        since,
+        until: now,
+        tag: tag.to_owned(),
+        container: observed.container.clone(),
+        image,
+    })
+}
+
+/// Lets go of what is not worth keeping after the end of `deploy` of `name`: settings, tags, and images that nothing
+/// else names. What the store or the engine does not let go is only kept longer, as is everything of a service that
+/// the host's file does not name any more.
+pub(super) async fn tidy(
+    engine: &Docker,
+    store: &mut Store,
+    name: &ServiceName,
+    service: Option<&Service>,
+    deploy: &Deploy,
+) {
+    let (Some(kept), Some(ending), Some(service)) = (&deploy.kept, deploy.ending(), service) else {
+        return;
+    };
+    let succeeded = matches!(ending, Ending::Succeeded { .. });
+    let Ok(worth) = worth_keeping(store, name, service.keep, kept, succeeded) else {
         return;
     };
     let Ok((tags, in_use)) = tokio::try_join!(engine.local_tags(), engine.images_in_use()) else {
         return;
     };
-    for stale in stale(kept, ending, &tags, &in_use) {
+    for stale in stale(kept, ending, &worth, &tags, &in_use) {
         let Ok(tag) = stale.tag.parse::<Reference>() else {
             continue;
         };
@@ -81,17 +125,38 @@ pub(super) async fn tidy(engine: &Docker, deploy: &Deploy) {
     }
 }
 
-/// After a success all tags of the service but the current and the previous image's; after a failure the one that was
-/// made for it. Never one of an image in use. What an operator is to look at stays.
+/// The tags of the versions before the current one that `keep` asks for; after a success the others are forgotten.
+fn worth_keeping(
+    store: &mut Store,
+    name: &ServiceName,
+    keep: u32,
+    kept: &Kept,
+    succeeded: bool,
+) -> Result<Vec<String>, StoreError> {
+    let mut versions = store.versions(name)?;
+    versions.retain(|version| version.tag != kept.new);
+    let before = usize::try_from(keep.saturating_sub(1)).unwrap_or(usize::MAX);
+    let forgotten = versions.split_off(before.min(versions.len()));
+    if succeeded {
+        for version in forgotten {
+            store.forget_version(name, &version.image_id)?;
+        }
+    }
+    Ok(versions.into_iter().map(|version| version.tag).collect())
+}
+
+/// After a success all tags of the service but the current image's and those `worth` keeping; after a failure the one
+/// that was made for it. Never one of an image in use. What an operator is to look at stays.
 fn stale<'a>(
     kept: &Kept,
     ending: &Ending,
+    worth: &[String],
     tags: &'a [LocalTag],
     in_use: &[String],
 ) -> Vec<&'a LocalTag> {
     let is_stale = |tag: &str| match ending {
         Ending::Succeeded { .. } => {
-            is_sibling(tag, &kept.new) && tag != kept.new && tag != kept.old
+            is_sibling(tag, &kept.new) && tag != kept.new && !worth.iter().any(|kept| kept == tag)
         }
         Ending::RolledBack { .. } | Ending::FailedUntouched { .. } => kept.made && tag == kept.new,
         Ending::NeedsOperator { .. } => false,
@@ -114,6 +179,7 @@ fn is_sibling(tag: &str, other: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use towline_protocol::Gate;
 
     use super::*;
@@ -143,7 +209,7 @@ mod tests {
         tags.iter().map(local).collect()
     }
 
-    /// What is stale when number 3 of `name` has taken the place of number 2.
+    /// What is stale when number 3 of `name` has taken the place of number 2, which is worth keeping.
     fn stale_of(name: &str, ending: &Ending, tags: &[LocalTag], in_use: &[&str]) -> Vec<String> {
         let kept = Kept {
             new: tag(name, 3),
@@ -151,7 +217,8 @@ mod tests {
             made: true,
         };
         let in_use: Vec<String> = in_use.iter().map(|id| (*id).to_owned()).collect();
-        let stale = stale(&kept, ending, tags, &in_use).into_iter();
+        let worth = [tag(name, 2)];
+        let stale = stale(&kept, ending, &worth, tags, &in_use).into_iter();
         stale.map(|local| local.tag.clone()).collect()
     }
 
@@ -172,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_success_only_the_current_and_the_previous_image_are_kept() {
+    fn after_a_success_only_the_current_image_and_those_worth_keeping_are_kept() {
         for name in ["web", "web-"] {
             let mut tags = locals(&[(name, 0), (name, 1), (name, 2), (name, 3)]);
             tags.extend(locals(&[("web2", 1), ("web--", 1), ("service", 1)]));
@@ -213,8 +280,85 @@ mod tests {
         };
         let back = Ending::RolledBack { why: why() };
         assert!(
-            stale(&kept, &back, &tags, &[]).is_empty(),
+            stale(&kept, &back, &[], &tags, &[]).is_empty(),
             "it was kept before this deploy"
+        );
+    }
+
+    /// What `docker inspect` shows of a container on image number `number`.
+    fn observed(number: u32) -> Observed {
+        let image = format!("sha256:{number:064x}");
+        let digest = format!("ghcr.io/octo-org/web@sha256:{number:064x}");
+        Observed {
+            container: json!({ "Id": "abc", "Image": image, "Config": { "Image": "ghcr.io/octo-org/web:main" } }),
+            image: Some(json!({ "Id": image, "RepoDigests": [digest] })),
+            all: Vec::new(),
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_version_has_the_commit_of_the_deploy_that_brought_it_and_of_no_other() {
+        let brought = |number| Running {
+            side: towline_protocol::Side {
+                sha: Some(crate::testing::SHA.parse().unwrap()),
+                digest: observed(number).digest(),
+            },
+            intent: Some(crate::testing::intent(7, 1).id),
+            since: at(1),
+        };
+        let ours = version(&observed(1), Some(brought(1)), "t", at(9)).unwrap();
+        assert_eq!(ours.sha, brought(1).side.sha);
+        assert_eq!((ours.intent, ours.since), (brought(1).intent, Some(at(1))));
+        assert_eq!((ours.digest, ours.until), (observed(1).digest(), at(9)));
+        let by_hand = version(&observed(2), Some(brought(1)), "t", at(9)).unwrap();
+        assert_eq!(
+            (by_hand.sha, by_hand.intent, by_hand.since),
+            (None, None, None)
+        );
+        let mut gone = observed(1);
+        gone.image = None;
+        assert_eq!(version(&gone, None, "t", at(9)), None);
+    }
+
+    #[test]
+    fn versions_beyond_keep_are_forgotten_after_a_success_and_only_then() {
+        let state = tempfile::tempdir().unwrap();
+        let mut store = Store::open(state.path()).unwrap();
+        let name = "web".parse().unwrap();
+        for number in 1..=4 {
+            let until = at(i64::from(number));
+            let version = version(&observed(number), None, &tag("web", number), until).unwrap();
+            store.keep_version(&name, &version).unwrap();
+        }
+        // Gone back to number 2: it is the current one, and none of those before.
+        let kept = Kept {
+            new: tag("web", 2),
+            old: tag("web", 4),
+            made: false,
+        };
+        let mut worth =
+            |keep, succeeded| worth_keeping(&mut store, &name, keep, &kept, succeeded).unwrap();
+        assert_eq!(worth(2, false), [tag("web", 4)]);
+        assert_eq!(
+            worth(3, false),
+            [tag("web", 4), tag("web", 3)],
+            "nothing was forgotten"
+        );
+        assert_eq!(worth(3, true), [tag("web", 4), tag("web", 3)]);
+        assert_eq!(
+            worth(9, true),
+            [tag("web", 4), tag("web", 3)],
+            "number 1 was forgotten"
+        );
+        assert_eq!(worth(1, true), [""; 0]);
+        let left: Vec<_> = store.versions(&name).unwrap();
+        assert_eq!(
+            left.iter().map(|version| &version.tag).collect::<Vec<_>>(),
+            [&tag("web", 2)]
         );
     }
 }

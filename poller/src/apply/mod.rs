@@ -1,14 +1,17 @@
 //! Applying an intent to a container: look, pull, plan, then drive the machine to its end.
 //!
 //! Here the shell that acts: [`prepare`] does everything that touches nothing (registry, pull, plan), [`drive`] is
-//! the one loop that writes the journal, makes the machine's call, and tells the machine what came of it; `keep` spares
-//! the current and the previous image from a pruning. What is decided is decided in `plan`, `spec` and `machine`. Not
+//! the one loop that writes the journal, makes the machine's call, and tells the machine what came of it; `keep` holds
+//! on to what a service can be taken back to. What is decided is decided in `plan`, `spec` and `machine`. Not
 //! here: which intent (`select`), reports and outcomes in the database (the caller closes the journal).
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use thiserror::Error;
-use towline_protocol::{Digest, Gate, Intent, Outcome, Side, StepTime, report::log_tail};
+use towline_protocol::{
+    Digest, Gate, Intent, Outcome, ServiceName, Side, StepTime, report::log_tail,
+};
 
 use crate::{
     docker::{Docker, EngineError},
@@ -27,7 +30,7 @@ mod progress;
 pub use progress::Progress;
 
 use drive::{Drive, drive};
-use keep::tidy;
+use keep::{tidy, version};
 use prepare::{Prepared, prepare};
 
 /// One try to apply one intent to one service.
@@ -145,13 +148,14 @@ pub async fn apply(
         () = stop => return Err(ApplyError::Stopped),
         prepared = prepare(engine, job, &mut clock, tell) => prepared?,
     };
-    let plan = match prepared {
-        Prepared::Ready(plan) => *plan,
+    let (plan, observed) = match prepared {
+        Prepared::Ready(plan, observed) => (*plan, observed),
         Prepared::Over(mut applied) => {
             applied.steps = clock.times();
             return Ok(*applied);
         }
     };
+    remember(store, &job.service.name, &observed, &plan.deploy)?;
     let entry = JournalEntry {
         deploy: job.deploy.clone(),
         service: job.service.name.clone(),
@@ -166,9 +170,27 @@ pub async fn apply(
         create: Some((plan.create, plan.image)),
         clock,
     };
+    let name = &job.service.name;
     let end = drive(drive_with, store, entry, plan.deploy, tell).await?;
-    tidy(engine, &end.deploy).await;
+    tidy(engine, store, name, Some(job.service), &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
+}
+
+/// Keeps what `deploy` is to replace, before anything is touched.
+fn remember(
+    store: &mut Store,
+    name: &ServiceName,
+    observed: &Observed,
+    deploy: &Deploy,
+) -> Result<(), StoreError> {
+    let Some(kept) = &deploy.kept else {
+        return Ok(());
+    };
+    let running = store.running(name)?;
+    match version(observed, running, &kept.old, Timestamp::now()) {
+        Some(version) => store.keep_version(name, &version),
+        None => Ok(()),
+    }
 }
 
 /// Takes a deploy that was interrupted to its end: back to the old version, or forth if the new one was committed.
@@ -199,7 +221,7 @@ pub async fn recover(
         clock: StepClock::default(),
     };
     let end = drive(with, store, entry.clone(), deploy, tell).await?;
-    tidy(engine, &end.deploy).await;
+    tidy(engine, store, &entry.service, service, &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }
 

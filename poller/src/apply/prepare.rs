@@ -17,8 +17,8 @@ use crate::{
 
 /// Where the preparations led.
 pub(super) enum Prepared {
-    /// To a plan, whose images are kept.
-    Ready(Box<Plan>),
+    /// To a plan, whose images are kept, and what it is to replace.
+    Ready(Box<Plan>, Box<Observed>),
     /// To an outcome: there is nothing to do, or nothing can be done.
     Over(Box<Applied>),
 }
@@ -69,7 +69,7 @@ pub(super) async fn prepare(
         let mut plan = plan(&observed, &target, &digest, &image, naming, to.clone())?;
         let kept = keep(engine, job.service, &observed, &plan.image, &digest).await?;
         plan.deploy.kept = Some(kept);
-        Ok(Prepared::Ready(Box::new(plan)))
+        Ok(Prepared::Ready(Box::new(plan), Box::new(observed)))
     };
     match ready.await {
         Ok(ready) => Ok(ready),

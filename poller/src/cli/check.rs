@@ -132,11 +132,20 @@ fn about_service(service: &Service) -> String {
         ),
     };
     format!(
-        "{}:\n  accepts: {}\n  image: {image}\n  replaces: container {container}\n  passes when: {}\n",
+        "{}:\n  accepts: {}\n  image: {image}\n  replaces: container {container}\n  keeps: {}\n  passes when: {}\n",
         service.name,
         accepts.join("; "),
+        about_keep(service.keep),
         about_health(&service.health),
     )
+}
+
+fn about_keep(keep: u32) -> String {
+    match keep {
+        1 => "the current version only, so that there is none to go back to".to_owned(),
+        2 => "the current version and the one before".to_owned(),
+        more => format!("the current version and {} before", more - 1),
+    }
 }
 
 fn about_health(checks: &[HealthCheck]) -> String {
@@ -179,7 +188,7 @@ mod tests {
     #[test]
     fn what_a_service_accepts_and_does_is_told_in_words() {
         let plain = about_service(&service("manual = false"));
-        let health = "image = \"ghcr.io/octo-org/web:sha-{short_sha}\"\nhealth = [{ http = \"http://127.0.0.1:8080/health\", contains = \"ok\" }, { docker = true, within = \"1500ms\" }]";
+        let health = "keep = 3\nimage = \"ghcr.io/octo-org/web:sha-{short_sha}\"\nhealth = [{ http = \"http://127.0.0.1:8080/health\", contains = \"ok\" }, { docker = true, within = \"1500ms\" }]";
         let full = about_service(&service(health));
         insta::assert_snapshot!(plain + &full);
     }

@@ -48,6 +48,8 @@ pub struct Service {
     pub image: Option<Template>,
     /// How long to wait for an image that is not in the registry yet.
     pub image_wait: Duration,
+    /// How many versions are kept to go back to, the current one included; at least 1.
+    pub keep: u32,
     /// What is replaced.
     pub work: Work,
     /// What the new version must pass. Empty: Docker's own healthcheck where the image has one, else running.

@@ -18,14 +18,16 @@ const IMAGE_WAIT: Duration = Duration::from_secs(5 * 60);
 /// How long the new version has to answer unless the file says otherwise.
 const HEALTH_WITHIN: Duration = Duration::from_secs(60);
 
+/// How many versions are kept unless the file says otherwise: the current one and the one before.
+const KEEP: u32 = 2;
+
 /// Keys of `[service.X]` that the design has and this version has not.
-const LATER: [&str; 9] = [
+const LATER: [&str; 8] = [
     "compose",
     "git",
     "command",
     "backup",
     "user",
-    "keep",
     "keep_env",
     "registry_auth_file",
     "hooks",
@@ -50,6 +52,7 @@ pub(super) fn service(
     });
     let image_wait = table.get(reader, "image_wait", values::duration);
     let stop_timeout = table.get(reader, "stop_timeout", values::duration);
+    let keep = table.get(reader, "keep", values::keep);
     let work = docker(&mut table, reader);
     let health = health(&mut table, reader);
     table.finish(reader, &LATER);
@@ -58,6 +61,7 @@ pub(super) fn service(
         rule: rule?,
         image: image?.map(|found| found.value),
         image_wait: image_wait?.map_or(IMAGE_WAIT, |found| found.value),
+        keep: keep?.map_or(KEEP, |found| found.value),
         work: work?,
         health: health?,
         stop_timeout: stop_timeout?.map(|found| found.value),

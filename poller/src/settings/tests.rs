@@ -13,6 +13,7 @@ workflow = "ci.yml"
 branch = "main"
 image = "ghcr.io/octo-org/web:sha-{short_sha}"
 image_wait = "2m"
+keep = 3
 
 [service.web.docker]
 container = "web"
@@ -57,6 +58,7 @@ fn a_good_file_becomes_settings() {
         ("tools", &None)
     );
     assert_eq!(tool.image_wait, Duration::from_secs(300));
+    assert_eq!((tool.keep, web.keep), (2, 3));
     assert_eq!(web.rule.channel.as_str(), "octo-org/web");
     assert_eq!(web.rule.place.to_string(), "towline.toml:6");
     assert_eq!(
@@ -174,7 +176,7 @@ fn what_a_later_version_will_have_is_told_as_that() {
     );
     assert!(
         told.iter().any(|line| line
-            == "towline.toml:13: service.web.compose: is not supported by this version of towline"),
+            == "towline.toml:14: service.web.compose: is not supported by this version of towline"),
         "{told:?}"
     );
 }
@@ -287,4 +289,21 @@ proptest::proptest! {
     fn no_text_makes_it_panic(text in "[\\[\\]a-z.=\"{}\n0-9 ]{0,200}") {
         let _ = Settings::parse(&text, "towline.toml");
     }
+}
+
+#[test]
+fn how_many_versions_are_kept_is_a_number_from_1_to_100() {
+    for wrong in ["0", "101", "-1", "2.0", "\"2\"", "99999999999"] {
+        let told = after("keep = 3", &format!("keep = {wrong}"));
+        assert_eq!(told.len(), 1, "{told:?}");
+        let place = "towline.toml:12: service.web.keep: expected how many versions are kept";
+        assert!(told[0].starts_with(place), "{}", told[0]);
+        assert!(
+            told[0].ends_with(&format!("from 1 to 100, found {wrong}")),
+            "{}",
+            told[0]
+        );
+    }
+    let good = |keep| Settings::parse(&GOOD.replace("keep = 3", keep), "towline.toml");
+    assert!(good("keep = 1").is_ok() && good("keep = 100").is_ok());
 }

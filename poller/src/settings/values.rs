@@ -14,6 +14,9 @@ use super::read::described;
 /// The longest duration that the file may ask for.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The most versions of a service that the file may have kept.
+const MAX_KEEP: u32 = 100;
+
 /// The relay's origin, `https://HOST[:PORT]` without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayUrl(String);
@@ -117,6 +120,20 @@ pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
         .and_then(|signed| Duration::try_from(signed).ok())
         .filter(|duration| !duration.is_zero() && *duration <= MAX_DURATION)
         .ok_or_else(|| format!("{expected}, found {}", described(value)))
+}
+
+/// How many versions of a service are kept, the current one included.
+pub(super) fn keep(value: &DeValue<'_>) -> Result<u32, String> {
+    value
+        .as_integer()
+        .and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok())
+        .filter(|keep| (1..=MAX_KEEP).contains(keep))
+        .ok_or_else(|| {
+            format!(
+                "expected how many versions are kept, the current one included, from 1 to {MAX_KEEP}, found {}",
+                described(value)
+            )
+        })
 }
 
 /// An HTTP status.

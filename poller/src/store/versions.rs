@@ -38,7 +38,7 @@ pub struct Version {
     pub tag: String,
     /// `GET /containers/{id}/json`.
     pub container: Value,
-    /// `GET /images/{id}/json`; `Null` when the image was gone already.
+    /// `GET /images/{id}/json`.
     pub image: Value,
 }
 

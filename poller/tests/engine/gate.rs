@@ -82,41 +82,6 @@ async fn a_good_version_takes_over_and_says_so_step_by_step() {
 }
 
 #[tokio::test]
-async fn both_images_are_kept_by_local_tags_after_a_success() {
-    let (mut scene, _) = on_v1("kept").await;
-    scene.release("v2", "ok", &[]);
-    let applied = scene.deploy(&scene.checked("v2")).await;
-    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
-    for side in [applied.from, applied.to] {
-        let tag = format!("towline/kept:{}", side.digest.unwrap().short());
-        assert!(docker(&["image", "inspect", "--format", "{{.Id}}", &tag]).starts_with("sha256:"));
-    }
-}
-
-#[tokio::test]
-async fn an_image_older_than_the_previous_one_is_let_go() {
-    let (mut scene, _) = on_v1("pruned").await;
-    let mut kept = Vec::new();
-    for version in ["v2", "v3", "v4"] {
-        scene.release(version, "ok", &[]);
-        let applied = scene.deploy(&scene.checked(version)).await;
-        assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
-        let short =
-            |side: &towline_protocol::Side| side.digest.as_ref().unwrap().short().to_owned();
-        kept = vec![short(&applied.from), short(&applied.to)];
-    }
-    kept.sort();
-    let tags = docker(&["image", "ls", "--format", "{{.Tag}}", "towline/pruned"]);
-    let mut tags: Vec<&str> = tags.lines().collect();
-    tags.sort_unstable();
-    assert_eq!(tags, kept);
-    let repository = scene.image("live").replace(":live", "");
-    let left = docker(&["image", "ls", "--quiet", "--no-trunc", &repository]);
-    let left: std::collections::BTreeSet<&str> = left.lines().collect();
-    assert_eq!(left.len(), 2, "images take room on the disk: {left:?}");
-}
-
-#[tokio::test]
 async fn a_version_that_ends_at_once_is_rolled_back_with_its_last_words() {
     let (mut scene, old) = on_v1("ends").await;
     scene.release("v2", "exit", &[]);

@@ -13,6 +13,7 @@
 mod compose;
 mod fidelity;
 mod gate;
+mod keep;
 mod recovery;
 mod refusals;
 mod scene;
