@@ -1,10 +1,11 @@
 //! Towline on the host: fetches deploy intents from the relay and applies them to this host's services.
 //!
 //! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`); one file for each
-//! outside system acts (`relay_client`, `docker`, `health`, `store`); `daemon` and `cli` tie them together.
+//! outside system acts (`relay_client`, `docker`, `credentials`, `health`, `store`); `daemon` and `cli` tie them together.
 
 pub mod apply;
 pub mod cli;
+pub mod credentials;
 pub mod daemon;
 pub mod docker;
 pub mod exit;

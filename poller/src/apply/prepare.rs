@@ -10,7 +10,7 @@ use super::{
     keep::keep,
 };
 use crate::{
-    docker::{Docker, EngineError, RegistryError},
+    docker::{Cause, Docker, EngineError, RegistryError},
     health,
     plan::{ImageMistake, Naming, Observed, Plan, Refusal, Target, plan, target},
 };
@@ -120,11 +120,15 @@ impl From<RegistryError> for Halt {
     fn from(error: RegistryError) -> Self {
         let message = error.to_string();
         let may_pass = error.trouble.may_pass();
-        match Self::from(error.source) {
-            later @ Self::Later(_) => later,
-            Self::Over(..) if may_pass => Self::Over(Outcome::Waiting, message),
-            Self::Over(..) => Self::Over(Outcome::FailedUntouched, message),
+        if let Cause::Engine(lost @ EngineError::Unreachable { .. }) = error.cause {
+            return Self::Later(lost.into());
         }
+        let outcome = if may_pass {
+            Outcome::Waiting
+        } else {
+            Outcome::FailedUntouched
+        };
+        Self::Over(outcome, message)
     }
 }
 
@@ -173,7 +177,7 @@ async fn fetch(
     let image = match engine.image(&name).await? {
         Some(image) => Some(image),
         None => {
-            engine.pull(&reference).await?;
+            engine.pull(&reference, &mut |_| ()).await?;
             engine.image(&name).await?
         }
     };

@@ -1,16 +1,9 @@
-//! Images: reading, pulling by digest, and local tags.
+//! Images on the engine: reading, local tags, and letting go.
 
-use std::time::Duration;
-
-use bollard::query_parameters::{
-    CreateImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
-};
-use futures_util::StreamExt as _;
+use bollard::query_parameters::{RemoveImageOptionsBuilder, TagImageOptionsBuilder};
 use serde_json::Value;
-use tokio::time::timeout;
-use towline_protocol::Digest;
 
-use super::{Docker, EngineError, RegistryError, TIMEOUT, containers::found};
+use super::{Docker, EngineError, TIMEOUT, containers::found};
 use crate::reference::Reference;
 
 /// A local tag, and the id of the image that it leads to.
@@ -21,9 +14,6 @@ pub struct LocalTag {
     /// The image's id.
     pub image: String,
 }
-
-/// How long a pull may go without a sign of progress.
-const PULL_IDLE: Duration = Duration::from_secs(300);
 
 impl Docker {
     /// `GET /images/{reference}/json`, by reference or id; `None` when there is none.
@@ -36,55 +26,6 @@ impl Docker {
                 .get(&format!("/images/{reference}/json"), TIMEOUT)
                 .await,
         )
-    }
-
-    /// The digest that a tag has in its registry now, asked through the engine.
-    ///
-    /// # Errors
-    /// See [`RegistryError`].
-    pub async fn resolve(&self, reference: &Reference) -> Result<Digest, RegistryError> {
-        let answer = self
-            .client
-            .inspect_registry_image(&reference.to_string(), None)
-            .await;
-        let answer = self
-            .check(answer)
-            .map_err(|error| RegistryError::of(reference, error))?;
-        let digest = answer.descriptor.digest.unwrap_or_default();
-        digest.parse().map_err(|error| {
-            let unexpected = EngineError::Unexpected(format!("the registry's digest: {error}"));
-            RegistryError::of(reference, unexpected)
-        })
-    }
-
-    /// Pulls `reference`, which names a digest. A pull may fail inside of a successful answer, so every item counts.
-    ///
-    /// # Errors
-    /// See [`RegistryError`].
-    pub async fn pull(&self, reference: &Reference) -> Result<(), RegistryError> {
-        let options = CreateImageOptionsBuilder::default()
-            .from_image(&reference.to_string())
-            .build();
-        let mut items = std::pin::pin!(self.client.create_image(Some(options), None, None));
-        loop {
-            let item = timeout(PULL_IDLE, items.next()).await.map_err(|_| {
-                let why = format!("the pull has stood still for {} s", PULL_IDLE.as_secs());
-                RegistryError::of(
-                    reference,
-                    EngineError::Refused {
-                        status: 504,
-                        message: why,
-                    },
-                )
-            })?;
-            match item {
-                None => return Ok(()),
-                Some(item) => drop(
-                    self.check(item)
-                        .map_err(|error| RegistryError::of(reference, error))?,
-                ),
-            }
-        }
     }
 
     /// Lets a local tag lead to an image.

@@ -9,7 +9,11 @@
 use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, BollardRequest};
-use hyper::{Uri, http::uri::PathAndQuery};
+use hyper::{
+    Uri,
+    header::{HeaderName, HeaderValue},
+    http::uri::PathAndQuery,
+};
 use thiserror::Error;
 
 mod address;
@@ -17,17 +21,25 @@ mod containers;
 #[cfg(test)]
 pub(crate) mod fake;
 mod images;
+mod layers;
+mod pull;
 mod raw;
 mod registry;
 
 pub use address::{Address, AddressError};
 pub use images::LocalTag;
-pub use registry::{RegistryError, RegistryTrouble};
+pub use layers::Layers;
+pub use pull::Patience;
+pub use registry::{Cause, RegistryError, RegistryTrouble};
 
+use crate::credentials::Keyring;
 use raw::Raw;
 
 /// How long an answer may take, except where a call says otherwise. Starting a container may pull in drivers.
 const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Carries a login for a registry.
+const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
 
 /// A connection to the engine, with its API version agreed on.
 #[derive(Debug)]
@@ -35,6 +47,8 @@ pub struct Docker {
     address: Address,
     client: bollard::Docker,
     raw: Raw,
+    keyring: Keyring,
+    patience: Patience,
 }
 
 /// Why a call to the engine did not do what it should.
@@ -92,9 +106,21 @@ impl Docker {
         let prefix = format!("/v{}", client.client_version());
         Ok(Self {
             raw: Raw::new(address.clone(), prefix.clone()),
-            client: client.with_request_modifier(move |request| versioned(request, &prefix)),
+            client: client.with_request_modifier(move |request| repaired(request, &prefix)),
             address,
+            keyring: Keyring::empty(),
+            patience: Patience::default(),
         })
+    }
+
+    /// The same connection, with logins for registries. Without any, images are pulled as anybody could.
+    pub fn with_keyring(self, keyring: Keyring) -> Self {
+        Self { keyring, ..self }
+    }
+
+    /// The same connection, with other limits for registries.
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// The host name under which the engine is spoken to over TCP, which may be a socket proxy's.
@@ -112,8 +138,17 @@ impl Docker {
     }
 }
 
-/// `bollard` 0.21 loses the version's prefix when it joins its paths, and an engine then takes its own newest.
-fn versioned(mut request: BollardRequest, prefix: &str) -> BollardRequest {
+/// What `bollard` 0.21 gets wrong. It loses the version's prefix when it joins its paths, and an engine then takes its
+/// own newest. It writes logins in the usual base64, where engines read the alphabet for URLs and take what they cannot
+/// read for no login at all.
+fn repaired(mut request: BollardRequest, prefix: &str) -> BollardRequest {
+    let login = request.headers().get(REGISTRY_AUTH);
+    let login = login.and_then(|login| login.to_str().ok());
+    let for_urls = login.map(|login| login.replace('+', "-").replace('/', "_"));
+    if let Some(Ok(mut login)) = for_urls.map(HeaderValue::try_from) {
+        login.set_sensitive(true);
+        request.headers_mut().insert(REGISTRY_AUTH, login);
+    }
     let mut parts = request.uri().clone().into_parts();
     let path = parts
         .path_and_query

@@ -1,26 +1,57 @@
 //! What a registry's refusal means. The engine passes it on as a sentence, which is all that there is to go by.
 
-use std::fmt;
+use std::{fmt, path::PathBuf, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::EngineError;
-use crate::reference::Reference;
+use crate::{credentials::LoginError, reference::Reference};
 
 /// Why an image could not be had.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{reference}: {trouble}: {source}")]
+#[error("{reference}: {trouble}: {cause}{}", self.advice())]
 pub struct RegistryError {
     /// The image.
     pub reference: String,
     /// What kind of trouble it is.
     pub trouble: RegistryTrouble,
-    /// What the engine said.
-    pub source: EngineError,
+    /// Who said so.
+    pub cause: Cause,
+    sent: Option<Sent>,
+}
+
+/// Who said that an image could not be had.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Cause {
+    /// The engine.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// The file of logins, or a credential helper.
+    #[error(transparent)]
+    Login(LoginError),
+    /// Nobody: there was no answer in time.
+    #[error("no {what} within {} s", limit.as_secs())]
+    Nobody {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        limit: Duration,
+    },
+}
+
+/// What proved to the registry who asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// A login, by where it came from.
+    Login(String),
+    /// None was in this file, or no file is known.
+    Nothing(Option<PathBuf>),
 }
 
 /// The kinds of trouble with a registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RegistryTrouble {
     /// The registry has no such tag or digest.
     Absent,
@@ -32,22 +63,30 @@ pub enum RegistryTrouble {
     Unreachable,
     /// The registry failed, or broke off in the middle.
     Broken,
+    /// What came is not what its digest says.
+    Mismatch,
     /// The image has nothing for this platform.
     Platform,
     /// The engine itself: not reachable, or no room.
     Engine,
+    /// The file of logins is not as it should be.
+    Login,
+    /// A credential helper failed.
+    Helper,
 }
 
 impl fmt::Display for RegistryTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Absent => "not in the registry",
-            Self::Denied => "access denied, or no such repository (towline sends no credentials to registries yet)",
+            Self::Denied => "access denied, or no such repository",
             Self::RateLimited => "the registry wants fewer requests",
             Self::Unreachable => "the registry does not answer",
             Self::Broken => "the registry failed",
+            Self::Mismatch => "what the registry sent does not have the digest that it should",
             Self::Platform => "not for this platform",
             Self::Engine => "the engine could not store it",
+            Self::Login | Self::Helper => "nothing was asked of the registry",
         })
     }
 }
@@ -55,12 +94,20 @@ impl fmt::Display for RegistryTrouble {
 impl RegistryTrouble {
     /// Whether the same request may work later.
     pub fn may_pass(self) -> bool {
-        !matches!(self, Self::Platform | Self::Engine)
+        match self {
+            Self::Absent
+            | Self::Denied
+            | Self::RateLimited
+            | Self::Unreachable
+            | Self::Broken
+            | Self::Helper => true,
+            Self::Mismatch | Self::Platform | Self::Engine | Self::Login => false,
+        }
     }
 }
 
 impl RegistryError {
-    pub(super) fn of(reference: &Reference, source: EngineError) -> Self {
+    pub(super) fn of(reference: &Reference, source: EngineError, sent: &Sent) -> Self {
         let trouble = match &source {
             EngineError::NotFound(message) => trouble(404, message),
             EngineError::Refused { status, message } => trouble(*status, message),
@@ -70,7 +117,52 @@ impl RegistryError {
         Self {
             reference: reference.to_string(),
             trouble,
-            source,
+            cause: Cause::Engine(source),
+            sent: Some(sent.clone()),
+        }
+    }
+
+    pub(super) fn without_login(reference: &Reference, error: LoginError) -> Self {
+        let trouble = if error.may_pass() {
+            RegistryTrouble::Helper
+        } else {
+            RegistryTrouble::Login
+        };
+        Self {
+            reference: reference.to_string(),
+            trouble,
+            cause: Cause::Login(error),
+            sent: None,
+        }
+    }
+
+    pub(super) fn silent(reference: &Reference, what: &'static str, limit: Duration) -> Self {
+        Self {
+            reference: reference.to_string(),
+            trouble: RegistryTrouble::Unreachable,
+            cause: Cause::Nobody { what, limit },
+            sent: None,
+        }
+    }
+
+    /// Whoever is turned away wants to know as whom they asked.
+    fn advice(&self) -> String {
+        match (self.trouble, &self.sent) {
+            (RegistryTrouble::Denied, Some(Sent::Login(origin))) => {
+                format!("; asked with the login of {origin}")
+            }
+            (
+                RegistryTrouble::Denied | RegistryTrouble::RateLimited,
+                Some(Sent::Nothing(Some(path))),
+            ) => {
+                let path = path.display();
+                format!("; asked without a login, since {path} has none for this registry")
+            }
+            (RegistryTrouble::Denied | RegistryTrouble::RateLimited, Some(Sent::Nothing(None))) => {
+                "; asked without a login, since no file of logins is known: set registry_auth_file"
+                    .to_owned()
+            }
+            _ => String::new(),
         }
     }
 }
@@ -182,14 +274,25 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_says_that_no_credentials_were_sent() {
+    fn a_denial_says_as_whom_was_asked() {
         let reference = "ghcr.io/octo-org/web:v1".parse().unwrap();
         let source = EngineError::Refused {
             status: 500,
             message: "unauthorized".to_owned(),
         };
-        let said = RegistryError::of(&reference, source).to_string();
-        assert!(said.contains("sends no credentials"), "{said}");
+        let said = |sent| RegistryError::of(&reference, source.clone(), &sent).to_string();
+        let file = PathBuf::from("/root/.docker/config.json");
+        let none = said(Sent::Nothing(Some(file)));
+        assert!(
+            none.contains("without a login, since /root/.docker/config.json"),
+            "{none}"
+        );
+        assert!(said(Sent::Nothing(None)).contains("set registry_auth_file"));
+        let with = said(Sent::Login("/etc/towline/logins.json".to_owned()));
+        assert!(
+            with.contains("with the login of /etc/towline/logins.json"),
+            "{with}"
+        );
     }
 
     #[test]

@@ -41,7 +41,7 @@ async fn an_error_inside_of_a_successful_pull_is_an_error() {
         "{\"status\":\"Status: all is well\"}\r\n"
     );
     let docker = connected(|_| (200, stream.to_owned())).await;
-    let error = docker.pull(&image()).await.unwrap_err();
+    let error = docker.pull(&image(), &mut |_| ()).await.unwrap_err();
     assert_eq!(error.trouble, RegistryTrouble::Broken);
     assert!(error.to_string().contains("unexpected EOF"), "{error}");
 }
@@ -49,7 +49,7 @@ async fn an_error_inside_of_a_successful_pull_is_an_error() {
 #[tokio::test]
 async fn a_pull_with_a_line_that_is_no_json_is_an_error() {
     let docker = connected(|_| (200, "{\"status\":\"Pulling\"}\r\n{\"sta!\r\n".to_owned())).await;
-    assert!(docker.pull(&image()).await.is_err());
+    assert!(docker.pull(&image(), &mut |_| ()).await.is_err());
 }
 
 #[tokio::test]
