@@ -1,13 +1,16 @@
 //! `towline check`: is everything in place, and what would each service accept and do?
 //!
-//! Looks at the host's file, the token and the containers. Asks neither the relay nor a registry, and changes nothing.
+//! Looks at the host's file, the token, the containers and the logins for registries. Asks neither the relay nor a registry, and changes nothing.
 
 use std::path::Path;
 
+use super::logins;
 use crate::{
     apply::inspect_service,
+    credentials::Keyring,
     docker::Docker,
     exit::Ending,
+    reference::Reference,
     settings::{HealthCheck, RunRule, Service, Settings, Work},
     token::{self, HostToken},
 };
@@ -82,10 +85,15 @@ async fn look(settings: &Settings) -> (Vec<String>, usize) {
             return (vec![unseen; settings.services.len()], 1);
         }
     };
+    let keyring = Keyring::new(settings.registry_auth_file.as_deref(), |name| {
+        std::env::var_os(name)
+    });
     let (mut said, mut refused) = (Vec::new(), 0);
     for service in &settings.services {
-        said.push(match inspect_service(&engine, service).await {
+        let mut registry = service.image.as_ref().map(|image| image.name());
+        let mut found = match inspect_service(&engine, service).await {
             Ok(observed) => {
+                registry.get_or_insert_with(|| observed.reference().to_owned());
                 let digest = observed
                     .digest()
                     .map_or(String::new(), |digest| format!(" at {digest}"));
@@ -100,7 +108,15 @@ async fn look(settings: &Settings) -> (Vec<String>, usize) {
                 refused += 1;
                 format!("PROBLEM: {error}")
             }
-        });
+        };
+        let registry = registry.and_then(|name| name.parse::<Reference>().ok());
+        if let Some(reference) = registry {
+            let login = logins::about(&keyring, reference.registry()).await;
+            refused += usize::from(login.is_err());
+            let login = login.unwrap_or_else(|error| format!("PROBLEM: {error}"));
+            found += &format!("\n  registry: {login}");
+        }
+        said.push(found);
     }
     (said, refused)
 }

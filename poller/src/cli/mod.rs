@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod check;
+mod logins;
 mod mint;
 
 /// Deploys what your CI has just built to this host, which needs no open port for it.

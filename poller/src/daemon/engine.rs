@@ -2,22 +2,27 @@
 //!
 //! The engine may be down when the poller starts and may have been updated when it comes back.
 
-use crate::docker::{Docker, EngineError};
+use crate::{
+    credentials::Keyring,
+    docker::{Docker, EngineError},
+};
 
 /// The connection, if it stands.
 #[derive(Debug)]
 pub(super) struct Engine {
     /// `DOCKER_HOST`; `None` is the usual socket.
     address: Option<String>,
+    keyring: Keyring,
     connection: Option<Docker>,
 }
 
 impl Engine {
     /// Nothing is connected yet.
-    pub(super) fn at(address: Option<String>) -> Self {
+    pub(super) fn at(address: Option<String>, keyring: Keyring) -> Self {
         let connection = None;
         Self {
             address,
+            keyring,
             connection,
         }
     }
@@ -26,7 +31,9 @@ impl Engine {
     pub(super) async fn get(&mut self) -> Result<&Docker, EngineError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => Docker::connect(self.address.as_deref()).await?,
+            None => Docker::connect(self.address.as_deref())
+                .await?
+                .with_keyring(self.keyring.clone()),
         };
         Ok(self.connection.insert(connection))
     }

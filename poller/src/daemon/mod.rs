@@ -14,6 +14,7 @@ use towline_protocol::{Channel, HostName, MAX_REPORTS, Outcome, Secret};
 use tracing::{error, info, warn};
 
 use crate::{
+    credentials::Keyring,
     exit::Ending,
     relay_client::{Deadlines, RelayClient, RelayError, Tag},
     report::{Delivery, batch},
@@ -73,13 +74,16 @@ impl Poller {
         store: Store,
         docker_host: Option<String>,
     ) -> std::io::Result<Self> {
+        let keyring = Keyring::new(settings.registry_auth_file.as_deref(), |name| {
+            std::env::var_os(name)
+        });
         let client = RelayClient::new(&settings.relay.url, token, Deadlines::default());
         Ok(Self {
             relay: RelayThread::start(client)?,
             settings,
             host,
             store,
-            engine: Engine::at(docker_host),
+            engine: Engine::at(docker_host, keyring),
             tag: None,
             todo: Todo::default(),
             gaps: BTreeMap::new(),

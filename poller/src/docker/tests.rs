@@ -216,3 +216,17 @@ async fn an_engine_that_breaks_off_does_not_answer() {
     );
     assert!(error.to_string().contains(&address), "{error}");
 }
+
+#[test]
+fn a_login_is_sent_in_the_alphabet_that_engines_read_and_is_not_shown() {
+    let request = hyper::Request::builder()
+        .uri("http://engine/images/create")
+        .header("X-Registry-Auth", "ab+/+w==");
+    let request = request
+        .body(bollard::body_full(hyper::body::Bytes::new()))
+        .unwrap();
+    let request = repaired(request, "/v1.41");
+    let login = request.headers().get("x-registry-auth").unwrap();
+    assert_eq!(login, "ab-_-w==");
+    assert!(!format!("{login:?}").contains("ab-_"), "{login:?}");
+}

@@ -26,6 +26,8 @@ pub struct Settings {
     pub relay: Relay,
     /// What this host runs, in the order of their names.
     pub services: Vec<Service>,
+    /// The file of logins for registries; without it Docker's own places are looked into.
+    pub registry_auth_file: Option<PathBuf>,
 }
 
 /// Where intents come from.

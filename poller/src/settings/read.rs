@@ -3,7 +3,10 @@
 //! A reader function returns `Err(Told)` when it has recorded a mistake, so that a wrong key is not told as a
 //! missing one too.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use toml::{Spanned, de::DeTable, de::DeValue};
 use towline_protocol::MAX_CHANNELS;
@@ -216,11 +219,22 @@ pub(super) fn settings(text: &str, file: &str) -> Result<Settings, Vec<Mistake>>
     let mut root = Table::new(String::new(), document.span(), document.get_ref());
     let relay = relay(&mut root, &mut reader);
     let services = services(&mut root, &mut reader);
+    let registry_auth_file = root.get(&mut reader, "registry_auth_file", values::path);
     root.finish(&mut reader, &[]);
-    match (relay, services) {
-        (Ok(relay), Ok(services)) if reader.mistakes.is_empty() => Ok(Settings { relay, services }),
+    match (relay, services, registry_auth_file) {
+        (Ok(relay), Ok(services), Ok(logins)) if reader.mistakes.is_empty() => Ok(Settings {
+            relay,
+            services,
+            registry_auth_file: logins.map(|found| beside(file, found.value)),
+        }),
         _ => Err(reader.in_order()),
     }
+}
+
+/// A path of the host's file, which begins at the file's folder unless it is absolute.
+fn beside(file: &str, path: PathBuf) -> PathBuf {
+    let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+    folder.join(path)
 }
 
 fn relay(root: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Relay, Told> {
@@ -240,11 +254,9 @@ fn relay(root: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Relay, Tol
     );
     let token_file = table.get(reader, "token_file", values::path);
     table.finish(reader, &[]);
-    let beside = std::path::Path::new(reader.file()).parent();
     Ok(Relay {
         url: url?.value,
-        token_file: token_file?
-            .map(|found| beside.unwrap_or(std::path::Path::new("")).join(found.value)),
+        token_file: token_file?.map(|found| beside(reader.file(), found.value)),
     })
 }
 

@@ -22,15 +22,8 @@ const HEALTH_WITHIN: Duration = Duration::from_secs(60);
 const KEEP: u32 = 2;
 
 /// Keys of `[service.X]` that the design has and this version has not.
-const LATER: [&str; 8] = [
-    "compose",
-    "git",
-    "command",
-    "backup",
-    "user",
-    "keep_env",
-    "registry_auth_file",
-    "hooks",
+const LATER: [&str; 7] = [
+    "compose", "git", "command", "backup", "user", "keep_env", "hooks",
 ];
 
 /// Reads `[service.NAME]`; `header` is where the name stands.

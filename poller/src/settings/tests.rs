@@ -43,6 +43,23 @@ fn after(from: &str, to: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_file_of_logins_lies_beside_the_host_s_file_unless_its_path_is_absolute() {
+    let logins = |line: &str, file: &str| {
+        let settings = Settings::parse(&format!("{line}\n{GOOD}"), file).unwrap();
+        settings.registry_auth_file
+    };
+    let file = "/etc/towline/towline.toml";
+    assert_eq!(logins("", file), None);
+    let beside = logins("registry_auth_file = \"logins.json\"", file);
+    assert_eq!(beside, Some("/etc/towline/logins.json".into()));
+    let absolute = logins("registry_auth_file = \"/run/logins.json\"", file);
+    assert_eq!(absolute, Some("/run/logins.json".into()));
+    let wrong = mistakes(&format!("registry_auth_file = 7\n{GOOD}"));
+    assert_eq!(wrong.len(), 1, "{wrong:?}");
+    assert!(wrong[0].contains("registry_auth_file"), "{wrong:?}");
+}
+
+#[test]
 fn a_good_file_becomes_settings() {
     let settings = Settings::parse(GOOD, "towline.toml").unwrap();
     assert_eq!(
