@@ -14,6 +14,7 @@ mod compose;
 mod fidelity;
 mod gate;
 mod keep;
+mod private;
 mod recovery;
 mod refusals;
 mod scene;

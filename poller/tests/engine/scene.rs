@@ -6,6 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use towline::{
     apply::{Applied, Job, Progress, apply},
+    credentials::Keyring,
     docker::Docker,
     settings::{Service, Settings},
     store::Store,
@@ -41,6 +42,12 @@ impl Scene {
             deploys: 0,
             _state: state,
         }
+    }
+
+    /// Asks registries with these logins from now on.
+    pub(crate) async fn log_in(&mut self, keyring: Keyring) {
+        let engine = Docker::connect(Some(&required("DOCKER_HOST"))).await;
+        self.docker = engine.unwrap().with_keyring(keyring);
     }
 
     /// Pushes an image of the toy service; returns its digest.
@@ -100,15 +107,19 @@ impl Scene {
         docker(&all);
     }
 
-    /// The service, with these lines behind its name in the host's file.
-    pub(crate) fn service(&self, lines: &str) -> Service {
+    /// The host's file with the service, and these lines behind its name.
+    pub(crate) fn file(&self, lines: &str) -> String {
         let name = self.name;
-        let text = format!(
+        format!(
             "[relay]\nurl = \"http://127.0.0.1:1\"\ntoken_file = \"/nowhere\"\n\
              [service.{name}]\nrepository = \"octo-org/{name}\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\n\
              docker = {{ container = \"{name}\" }}\n{lines}"
-        );
-        Settings::parse(&text, "towline.toml")
+        )
+    }
+
+    /// The service, with these lines behind its name in the host's file.
+    pub(crate) fn service(&self, lines: &str) -> Service {
+        Settings::parse(&self.file(lines), "towline.toml")
             .unwrap()
             .services
             .remove(0)
