@@ -15,7 +15,7 @@ use towline_protocol::{
 
 use crate::{
     docker::{Docker, EngineError},
-    machine::{Deploy, Ending, JournalError},
+    machine::{Deploy, Ending, Fault, JournalError},
     plan::{Observed, Refusal, own_container, refusal},
     settings::{Service, Work},
     store::{JournalEntry, Store, StoreError},
@@ -63,6 +63,10 @@ pub struct Applied {
     pub log_tail: String,
     /// What took how long.
     pub steps: Vec<StepTime>,
+    /// Whose fault it is if it did not succeed.
+    pub fault: Fault,
+    /// How it ends if it waits and nothing comes of that.
+    pub after_wait: Outcome,
 }
 
 /// Why a try has no outcome yet. The intent stays.
@@ -142,11 +146,12 @@ pub async fn apply(
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
     let mut clock = StepClock::default();
+    let quarantine = store.quarantine(&job.service.name)?;
     // `stop` is looked at before each step of the preparations, so that the last look is right before the first record.
     let prepared = tokio::select! {
         biased;
         () = stop => return Err(ApplyError::Stopped),
-        prepared = prepare(engine, job, &mut clock, tell) => prepared?,
+        prepared = prepare(engine, job, &quarantine, &mut clock, tell) => prepared?,
     };
     let (plan, observed) = match prepared {
         Prepared::Ready(plan, observed) => (*plan, observed),
@@ -252,6 +257,8 @@ impl Applied {
             message,
             log_tail: String::new(),
             steps: Vec::new(),
+            fault: Fault::Host,
+            after_wait: Outcome::FailedUntouched,
         }
     }
 
@@ -283,6 +290,7 @@ impl Applied {
         }
         Self {
             gate,
+            fault: deploy.fault,
             ..Self::new(outcome, deploy.from.clone(), deploy.to.clone(), message)
         }
     }

@@ -12,7 +12,10 @@ use super::{
 use crate::{
     docker::{Cause, Docker, EngineError, RegistryError},
     health,
+    machine::Fault,
     plan::{ImageMistake, Naming, Observed, Plan, Refusal, Target, plan, target},
+    select::{Admission, admission},
+    store::Quarantined,
 };
 
 /// Where the preparations led.
@@ -29,11 +32,16 @@ enum Halt {
     Later(ApplyError),
     /// It ends here, for this reason.
     Over(Outcome, String),
+    /// The version can never run here, for this reason.
+    Unfit(String),
+    /// The version failed here, and this intent may mean one that is still to come.
+    Held(String),
 }
 
 pub(super) async fn prepare(
     engine: &Docker,
     job: &Job<'_>,
+    quarantine: &[Quarantined],
     clock: &mut StepClock,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, ApplyError> {
@@ -51,6 +59,7 @@ pub(super) async fn prepare(
         if observed.has(&digest) {
             return Err(unchanged(&observed, &digest));
         }
+        admit(job, quarantine, &digest)?;
         let image = fetch(engine, &target, &digest, clock).await?;
         tell(Progress::Pulled {
             digest: digest.clone(),
@@ -78,7 +87,37 @@ pub(super) async fn prepare(
             let applied = Applied::new(outcome, from, to, message);
             Ok(Prepared::Over(Box::new(applied)))
         }
+        Err(Halt::Unfit(message)) => Ok(Prepared::Over(Box::new(Applied {
+            fault: Fault::Version,
+            ..Applied::new(Outcome::FailedUntouched, from, to, message)
+        }))),
+        Err(Halt::Held(message)) => Ok(Prepared::Over(Box::new(Applied {
+            after_wait: Outcome::Quarantined,
+            ..Applied::new(Outcome::Waiting, from, to, message)
+        }))),
     }
+}
+
+/// Whether the intent may try `digest`, if that has failed here before.
+fn admit(job: &Job<'_>, quarantine: &[Quarantined], digest: &Digest) -> Result<(), Halt> {
+    match admission(quarantine, job.intent, digest) {
+        Admission::Free => Ok(()),
+        Admission::Later(failed) => Err(Halt::Held(format!(
+            "another commit is asked for, and the image's name still leads to {}",
+            told(failed, job)
+        ))),
+        Admission::Never(failed) => Err(Halt::Over(Outcome::Quarantined, told(failed, job))),
+    }
+}
+
+fn told(failed: &Quarantined, job: &Job<'_>) -> String {
+    format!(
+        "{}, which failed here at {:.0} (`towline retry {}` tries it again): {}",
+        failed.digest.short(),
+        failed.since,
+        job.service.name,
+        failed.why
+    )
 }
 
 impl From<InspectError> for Halt {
@@ -98,7 +137,11 @@ impl From<Refusal> for Halt {
 
 impl From<ImageMistake> for Halt {
     fn from(mistake: ImageMistake) -> Self {
-        Self::Over(Outcome::FailedUntouched, mistake.to_string())
+        let message = mistake.to_string();
+        match mistake {
+            ImageMistake::Digest(_) | ImageMistake::Platform { .. } => Self::Unfit(message),
+            ImageMistake::Spec(_) => Self::Over(Outcome::FailedUntouched, message),
+        }
     }
 }
 

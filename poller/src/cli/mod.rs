@@ -87,6 +87,14 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
     },
+    /// Try a service's newest deploy again that failed, also a version that is in quarantine.
+    ///
+    /// Reports and exits as `once` does. Stop towline before and start it again afterwards: the state belongs to one
+    /// process at a time.
+    Retry {
+        /// The service.
+        service: ServiceName,
+    },
     /// Let a service be deployed again after an operator was needed and has seen to it.
     ///
     /// Stop towline before and start it again afterwards: the state belongs to one process at a time.
@@ -192,6 +200,15 @@ impl Arguments {
                 on_one_thread(async move {
                     let stop = Stop::on_signals()?;
                     parts.poller()?.run(interval, stop).await
+                })
+            }
+            Command::Retry { ref service } => {
+                let parts = self.parts()?;
+                on_one_thread(async move {
+                    let stop = Stop::on_signals()?;
+                    let mut poller = parts.poller()?;
+                    poller.retry(service, &stop).await?;
+                    Ok(poller.finish().await)
                 })
             }
             Command::Resolve { service } => {

@@ -59,7 +59,7 @@ impl Poller {
     ///
     /// While an operator is needed the newest waits and the others are judged all the same, so that they do not pile
     /// up.
-    async fn serve(&mut self, service: &Service, stop: &Stop) -> Result<(), StoreError> {
+    pub(super) async fn serve(&mut self, service: &Service, stop: &Stop) -> Result<(), StoreError> {
         let standings = self.store.standings(&service.name)?;
         let seen = self.store.seen(&service.name)?;
         let intents = self.store.intents(&service.rule.channel)?;

@@ -3,26 +3,30 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use towline_protocol::{Intent, Outcome, Report, ServiceName, Source};
+use towline_protocol::{Intent, Mark, Outcome, Report, ServiceName, Source};
 use tracing::{error, info, warn};
 
 use super::{Poller, Stop};
 use crate::{
     apply::{Applied, ApplyError, Job, Progress, apply, recover},
+    machine::Fault,
     report,
     settings::Service,
-    store::{End, JournalEntry, Running, Standing, StoreError},
+    store::{End, JournalEntry, Quarantined, Running, Standing, StoreError},
     uptime::{Uptime, Waited},
 };
 
 /// How soon to look again for an image that is not there yet.
 const IMAGE_RETRY: Duration = Duration::from_secs(10);
 
+/// How often an intent is tried when nothing but interruptions ends the tries.
+const INTERRUPTED_TRIES: u32 = 3;
+
 /// How soon to try again when the engine cannot be reached.
 pub(super) const ENGINE_RETRY: Duration = Duration::from_secs(10);
 
 impl Poller {
-    /// Applies `intent`; `standing` is how the last try stands, when it waits.
+    /// Applies `intent`; `standing` is how its last try stands: it waits, or it has ended and there is one more.
     pub(super) async fn deploy(
         &mut self,
         service: &Service,
@@ -31,8 +35,14 @@ impl Poller {
         stop: &Stop,
     ) -> Result<(), StoreError> {
         let name = &service.name;
-        let attempt = standing.map_or(1, |standing| standing.attempt);
-        let since = standing.map_or_else(Timestamp::now, |standing| standing.since);
+        let attempt = standing.map_or(1, |standing| {
+            standing.attempt + u32::from(standing.outcome.is_terminal())
+        });
+        let since =
+            of_try(standing, attempt).map_or_else(Timestamp::now, |standing| standing.since);
+        if attempt > 1 && of_try(standing, attempt).is_none() {
+            info!(service = %name, seq = intent.seq, intent = %intent.id, "trying it again, attempt {attempt}");
+        }
         if standing.is_none() {
             let sha = intent
                 .revision
@@ -107,8 +117,7 @@ impl Poller {
             match recovered {
                 Ok(applied) => {
                     let standing = self.store.standings(&entry.service)?.remove(&entry.intent);
-                    let since = standing
-                        .as_ref()
+                    let since = of_try(standing.as_ref(), entry.attempt)
                         .map_or_else(Timestamp::now, |standing| standing.since);
                     self.end(&entry, service.as_ref(), standing.as_ref(), since, applied)?;
                 }
@@ -131,6 +140,8 @@ impl Poller {
         mut applied: Applied,
     ) -> Result<(), StoreError> {
         let now = Timestamp::now();
+        let interruptions = standing.map_or(0, |standing| standing.interruptions);
+        let standing = of_try(standing, entry.attempt);
         let waited = standing
             .map_or_else(Waited::default, |standing| standing.waited.clone())
             .until(Uptime::now());
@@ -144,7 +155,7 @@ impl Poller {
                     .todo
                     .again(&entry.service, Instant::now() + IMAGE_RETRY.min(left)),
                 None => {
-                    applied.outcome = Outcome::FailedUntouched;
+                    applied.outcome = applied.after_wait;
                     applied.message = format!(
                         "{}; waited {}s for it (image_wait)",
                         applied.message,
@@ -167,21 +178,99 @@ impl Poller {
                 .store
                 .keep_waiting(&entry.service, &entry.intent, &waited);
         }
+        let after = self.after(entry, &mut applied, interruptions, now)?;
         let report = report::fitted(finished(entry, applied, since, now));
         let end = End {
+            report: Some(report.clone()),
             running: running(&report, now),
-            ..End::of(report.clone())
+            ..after
         };
         self.store
             .close_journal(&entry.deploy, &entry.service, &end)?;
-        self.outcomes.extend(report.outcome);
+        if !end.again {
+            self.outcomes.extend(report.outcome);
+        }
         if report.outcome == Some(Outcome::Waiting) {
             self.store
                 .keep_waiting(&entry.service, &entry.intent, &waited)?;
         }
         log_end(&report);
+        if end.again {
+            self.todo.again(&entry.service, Instant::now());
+        }
         Ok(())
     }
+
+    /// What follows from how a try ended: another try, or none of that digest. The message says so.
+    fn after(
+        &self,
+        entry: &JournalEntry,
+        applied: &mut Applied,
+        interruptions: u32,
+        now: Timestamp,
+    ) -> Result<End, StoreError> {
+        let nothing = End::default();
+        if !applied.outcome.is_terminal() {
+            return Ok(End {
+                interruptions,
+                ..nothing
+            });
+        }
+        if applied.outcome == Outcome::Succeeded {
+            // Without a gate it did not run, which proves nothing.
+            let proved = applied.gate.and(applied.to.digest.clone());
+            return Ok(End { proved, ..nothing });
+        }
+        match applied.fault {
+            Fault::Host => Ok(nothing),
+            Fault::Version => {
+                let intent = self.store.intent(&entry.intent)?;
+                let failed = intent.and_then(|intent| quarantined(&intent, applied, now));
+                if failed.is_some() {
+                    applied.message.push_str(&format!(
+                        "; it is not tried again by itself (`towline retry {}`)",
+                        entry.service
+                    ));
+                }
+                Ok(End { failed, ..nothing })
+            }
+            Fault::Interruption => {
+                let interruptions = interruptions + 1;
+                let again =
+                    applied.outcome != Outcome::NeedsOperator && interruptions < INTERRUPTED_TRIES;
+                if again {
+                    applied.message.push_str("; it is tried again");
+                }
+                Ok(End {
+                    again,
+                    interruptions,
+                    ..nothing
+                })
+            }
+        }
+    }
+}
+
+/// How the try `attempt` itself stands, if that is the one which `standing` is about.
+fn of_try(standing: Option<&Standing>, attempt: u32) -> Option<&Standing> {
+    standing.filter(|standing| standing.attempt == attempt)
+}
+
+/// The version that failed with `intent`, if its digest is known.
+fn quarantined(intent: &Intent, applied: &Applied, since: Timestamp) -> Option<Quarantined> {
+    Some(Quarantined {
+        digest: applied.to.digest.clone()?,
+        sha: applied.to.sha.clone(),
+        intent: Some(intent.id.clone()),
+        channel: intent.channel.clone(),
+        place: Mark {
+            epoch: intent.epoch,
+            seq: intent.seq,
+        },
+        since,
+        why: applied.message.clone(),
+        on_purpose: false,
+    })
 }
 
 fn finished(entry: &JournalEntry, applied: Applied, since: Timestamp, now: Timestamp) -> Report {

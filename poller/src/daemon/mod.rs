@@ -1,7 +1,7 @@
 //! The loop: fetch, take in, apply, report. One tokio thread, beside the thread in which the relay client blocks.
 //!
 //! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
-//! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when.
+//! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when. `on_purpose` does what an operator asks for.
 
 use std::{
     collections::BTreeMap,
@@ -27,11 +27,13 @@ mod choose;
 mod deploy;
 mod engine;
 mod fetch;
+mod on_purpose;
 mod relay_thread;
 mod run;
 mod stop;
 mod todo;
 
+pub use on_purpose::Declined;
 pub use stop::Stop;
 
 use engine::Engine;
@@ -99,6 +101,11 @@ impl Poller {
             error!("{error:#}");
             self.failed = true;
         }
+        self.finish().await
+    }
+
+    /// Reports what there is to report, and says how everything since the beginning ended.
+    pub async fn finish(mut self) -> Ending {
         if let Err(error) = self.send_all().await {
             error!("{error:#}; reports are kept and sent with the next run");
             self.failed = true;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towline_protocol::Gate;
 
-use super::{Action, Back, Deploy, Ending, Event, Member, State, Undo};
+use super::{Action, Back, Deploy, Ending, Event, Fault, Member, State, Undo};
 
 /// A step to the new version. The order is the order of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -112,7 +112,7 @@ impl Deploy {
         mut new: Vec<String>,
         event: Event,
     ) -> Self {
-        let why = match event {
+        let (fault, why) = match event {
             Event::Passed { gate } if step == Step::Gate => {
                 return self.commit(Tidy::Arm, 0, new, Some(gate));
             }
@@ -127,16 +127,15 @@ impl Deploy {
                 return self
                     .needs_operator(format!("{step}: somebody removed the old container: {why}"));
             }
-            Event::Failed { why } | Event::Gone { why } => why,
+            Event::Failed { why } => (Fault::of(step, &why), why),
+            Event::Gone { why } => (Fault::Host, why),
             other @ (Event::Done
             | Event::Created { .. }
             | Event::Found { .. }
-            | Event::Passed { .. }) => {
-                format!("unexpected answer {other:?}")
-            }
+            | Event::Passed { .. }) => (Fault::Host, format!("unexpected answer {other:?}")),
         };
         let why = format!("{step}: {why}");
-        self.back(
+        self.by(fault).back(
             Undo::Find,
             0,
             Back {

@@ -20,6 +20,7 @@ use towline_protocol::{Gate, Side};
 
 mod back;
 mod call;
+mod fault;
 mod forth;
 #[cfg(test)]
 mod model;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use back::Undo;
 pub use call::{Action, Event, TagMove};
+pub use fault::Fault;
 pub use forth::{Step, Tidy};
 
 /// The journal format that this version writes, and the newest that it reads.
@@ -52,6 +54,9 @@ pub struct Deploy {
     /// What the images are kept by; the machine itself does not look at it.
     #[serde(default)]
     pub kept: Option<Kept>,
+    /// Whose fault it is if it does not succeed.
+    #[serde(default)]
+    pub fault: Fault,
 }
 
 /// The local tags by which the images of a replacement are kept from a pruning.
@@ -191,6 +196,7 @@ impl Deploy {
             state,
             notes: Vec::new(),
             kept: None,
+            fault: Fault::Host,
         };
         fresh.forth(Step::Tag, 0, Vec::new())
     }
@@ -236,7 +242,7 @@ impl Deploy {
         match state {
             State::Replacing { step, new, .. } => {
                 let why = format!("interrupted ({step})");
-                self.back(
+                self.by(Fault::Interruption).back(
                     Undo::Find,
                     0,
                     Back {
@@ -261,9 +267,9 @@ impl Deploy {
     /// would do. A commit that is on record goes on, for the same reason.
     pub fn unrecorded(self, recorded: &Self, why: String) -> Self {
         match (&recorded.state, &self.state) {
-            (_, State::Replacing { .. }) => self.on(Event::Failed { why }),
+            (_, State::Replacing { .. }) => self.on(Event::Failed { why }).by(Fault::Host),
             (State::Replacing { .. }, State::Committed { .. }) => {
-                recorded.clone().on(Event::Failed { why })
+                recorded.clone().on(Event::Failed { why }).by(Fault::Host)
             }
             _ => self,
         }

@@ -1,6 +1,7 @@
 //! Which intent a service should be taken to, and what becomes of the others. Pure.
 //!
-//! An intent that matches a service's rule (`rule`) reaches exactly one outcome with it. Order is by epoch and number;
+//! An intent that matches a service's rule (`rule`) reaches exactly one outcome with it, and one more for each time that
+//! it is tried again. Whether a version that failed may be tried is `admission`'s. Order is by epoch and number;
 //! within one workflow a run that is older than one seen before is stale, however late it arrives. Not here: whether
 //! the image is allowed (`plan`), how the outcome is kept (`store`).
 
@@ -12,8 +13,10 @@ use towline_protocol::{Channel, HostName, Intent, IntentId, Mark, Outcome, RunSo
 
 use crate::{settings::Service, store::Standing};
 
+mod admission;
 mod rule;
 
+pub use admission::{Admission, admission};
 pub use rule::{Match, matches, objection};
 
 /// What a service has seen, so that nothing takes it back.
@@ -52,6 +55,18 @@ impl Seen {
         }
         self.channel = Some(channel.clone());
         self
+    }
+
+    /// The one of `intents` that was chosen last, if it is among them.
+    pub fn newest_of<'a>(&self, intents: &'a [Intent]) -> Option<&'a Intent> {
+        let is_newest = |intent: &&Intent| {
+            let same = self
+                .channel
+                .as_ref()
+                .is_none_or(|channel| *channel == intent.channel);
+            same && place(intent) == self.newest
+        };
+        intents.iter().find(is_newest)
     }
 
     fn of_workflow(&self, run: &RunSource) -> Option<&SeenRun> {
@@ -128,6 +143,7 @@ pub fn select(situation: &Situation<'_>) -> Selection {
     let mut seen = situation.seen.cloned().unwrap_or_default().on(channel);
     let mut settled = Vec::new();
     let mut left: Vec<&Intent> = Vec::new();
+    let mut again: Option<&Intent> = None;
     for intent in situation.intents {
         if is_settled(situation, intent) {
             continue;
@@ -137,6 +153,11 @@ pub fn select(situation: &Situation<'_>) -> Selection {
             Match::Refused(reason) => Some((Outcome::Refused, reason)),
             Match::Yes => too_late(situation, &seen, intent),
         };
+        if is_again(situation, intent) {
+            // Its last try has its outcome already, so that it only ever wins.
+            again = Some(intent).filter(|_| verdict.is_none()).or(again);
+            continue;
+        }
         if let Source::WorkflowRun(run) = &intent.source {
             seen.note(run);
         }
@@ -149,7 +170,9 @@ pub fn select(situation: &Situation<'_>) -> Selection {
             None => left.push(intent),
         }
     }
-    let winner = left.pop_if(|last| place(last) >= seen.newest);
+    let after = |place: Mark| left.last().is_none_or(|last| place > self::place(last));
+    let again = again.filter(|again| place(again) >= seen.newest && after(place(again)));
+    let winner = again.or_else(|| left.pop_if(|last| place(last) >= seen.newest));
     seen.newest = winner.map_or(seen.newest, place);
     settled.extend(left.into_iter().map(|intent| Settled {
         intent: intent.id.clone(),
@@ -178,7 +201,15 @@ fn is_settled(situation: &Situation<'_>, intent: &Intent) -> bool {
     situation
         .standings
         .get(&intent.id)
-        .is_some_and(|standing| standing.outcome.is_terminal())
+        .is_some_and(|standing| standing.outcome.is_terminal() && !standing.again)
+}
+
+/// Whether the last try of `intent` has ended and it is to be tried once more.
+fn is_again(situation: &Situation<'_>, intent: &Intent) -> bool {
+    situation
+        .standings
+        .get(&intent.id)
+        .is_some_and(|standing| standing.outcome.is_terminal() && standing.again)
 }
 
 fn too_late(situation: &Situation<'_>, seen: &Seen, intent: &Intent) -> Option<(Outcome, String)> {

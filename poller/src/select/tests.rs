@@ -3,7 +3,8 @@ use towline_protocol::Image;
 
 use super::*;
 use crate::{
-    testing::{intent, run, service},
+    store::Quarantined,
+    testing::{digest, intent, run, service},
     uptime::Waited,
 };
 
@@ -202,6 +203,65 @@ fn a_waiting_intent_is_chosen_again_until_a_newer_one_comes() {
     assert_eq!(host.outcome_of(1), Some(Outcome::Superseded));
 }
 
+impl Host {
+    /// Has intent `seq` tried once more though it has ended, as after an interruption.
+    fn again(&mut self, seq: u64) {
+        let intent = self.intents.iter().find(|intent| intent.seq == seq);
+        let id = &intent.unwrap().id;
+        self.standings.get_mut(id).unwrap().again = true;
+    }
+}
+
+#[test]
+fn what_is_to_be_tried_again_is_chosen_while_it_is_the_newest() {
+    let mut host = Host::new("");
+    host.receive([manual(1)]).work(Outcome::RolledBack);
+    assert_eq!(host.choose().apply, None);
+    host.again(1);
+    let selection = host.choose();
+    assert_eq!(
+        (selection.apply, selection.settled.len()),
+        (Some(manual(1)), 0)
+    );
+    host.receive([manual(2)]);
+    let selection = host.work(Outcome::Succeeded);
+    assert_eq!(selection.apply.unwrap().seq, 2);
+    assert_eq!(selection.settled, [], "it has its outcome already");
+    assert_eq!(host.choose().apply, None, "nothing leads back");
+}
+
+#[test]
+fn what_is_to_be_tried_again_supersedes_what_came_before_it() {
+    let mut host = Host::new("");
+    host.receive([manual(2)]).work(Outcome::RolledBack);
+    host.again(2);
+    let selection = host.receive([manual(1)]).choose();
+    assert_eq!(selection.apply.unwrap().seq, 2);
+    assert_eq!(selection.settled[0].outcome, Outcome::Superseded);
+}
+
+#[test]
+fn what_is_stale_expired_or_refused_meanwhile_is_not_tried_again_and_nothing_more_is_told() {
+    let mut stale = Host::new("");
+    stale.receive([of_run(1, 10, 1)]).work(Outcome::RolledBack);
+    stale.again(1);
+    let mut seen = stale.seen.clone().unwrap();
+    seen.note(&run(11, 1));
+    stale.seen = Some(seen);
+    let mut expired = Host::new("");
+    expired.receive([manual(1)]).work(Outcome::RolledBack);
+    expired.again(1);
+    expired.intents[0].expires_at = Some(Timestamp::UNIX_EPOCH);
+    let mut refused = Host::new("");
+    refused.receive([manual(1)]).work(Outcome::RolledBack);
+    refused.again(1);
+    refused.service = service("manual = false");
+    for host in [stale, expired, refused] {
+        let selection = host.choose();
+        assert_eq!((selection.apply, selection.settled), (None, vec![]));
+    }
+}
+
 #[test]
 fn an_expired_intent_is_told_and_gives_way_to_an_older_one() {
     let mut host = Host::new("");
@@ -337,7 +397,61 @@ fn arrivals() -> impl Strategy<Value = Vec<Vec<Arrival>>> {
     proptest::collection::vec(proptest::collection::vec(arrival, 0..5), 1..15)
 }
 
+/// What failed with an intent whose image was the digest of this number.
+fn failed_with(intent: &Intent, image: char) -> Quarantined {
+    Quarantined {
+        digest: digest(image),
+        sha: intent.revision.sha.clone(),
+        intent: Some(intent.id.clone()),
+        channel: intent.channel.clone(),
+        place: place(intent),
+        since: Timestamp::UNIX_EPOCH,
+        why: String::new(),
+        on_purpose: false,
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_bad_version_is_tried_once_for_each_new_intent_at_most(
+        // The commit of each intent, and whether the tag has its image or still the first one's; then some looks.
+        intents in proptest::collection::vec((0u8..3, any::<bool>(), 1usize..5), 1..12),
+    ) {
+        let mut host = Host::new("");
+        let mut quarantine: Vec<Quarantined> = vec![];
+        for (number, (commit, is_pushed, looks)) in (1u64..).zip(intents) {
+            let mut asked = manual(number);
+            asked.revision.sha = Some(commit.to_string().repeat(40).parse().unwrap());
+            host.receive([asked.clone()]);
+            let image = if is_pushed { char::from(b'0' + commit) } else { '0' };
+            let mut tries = 0;
+            for _ in 0..looks {
+                let Some(chosen) = host.choose().apply else { break };
+                let known = quarantine.iter().find(|one| one.digest == digest(image));
+                let failed_as = known.map(|one| one.sha.clone());
+                let ended = match admission(&quarantine, &chosen, &digest(image)) {
+                    Admission::Free => {
+                        tries += 1;
+                        let same = failed_as.as_ref().is_none_or(|sha| *sha == chosen.revision.sha);
+                        prop_assert!(same, "tried again for another commit");
+                        let failed = failed_with(&chosen, image);
+                        quarantine.retain(|one| one.digest != failed.digest);
+                        quarantine.push(failed);
+                        Outcome::RolledBack
+                    }
+                    Admission::Later(failed) => {
+                        prop_assert_ne!(&failed.sha, &chosen.revision.sha);
+                        Outcome::Waiting
+                    }
+                    Admission::Never(_) => Outcome::Quarantined,
+                };
+                prop_assert!(failed_as.is_some() || ended == Outcome::RolledBack, "held without a reason");
+                host.work(ended);
+            }
+            prop_assert!(tries <= 1, "{tries} failing deploys for one intent");
+        }
+    }
+
     #[test]
     fn each_match_gets_one_outcome_and_the_service_never_goes_back(batches in arrivals()) {
         let mut host = Host::new("");

@@ -86,6 +86,14 @@ impl Store {
         Ok(tx.commit()?)
     }
 
+    /// The intent of this id, if it is kept.
+    ///
+    /// # Errors
+    /// When the database refuses or the row is damaged.
+    pub fn intent(&self, id: &IntentId) -> Result<Option<Intent>, StoreError> {
+        intent(&self.db, id)
+    }
+
     /// What `service` has seen; `None` for a new one.
     ///
     /// # Errors

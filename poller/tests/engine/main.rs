@@ -10,6 +10,7 @@
     reason = "a test that cannot go on has failed, and JSON has many kinds of values"
 )]
 
+mod again;
 mod compose;
 mod fidelity;
 mod gate;

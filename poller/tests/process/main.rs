@@ -330,6 +330,49 @@ fn a_new_intent_for_a_service_that_needs_an_operator_is_4_until_it_is_resolved()
 }
 
 #[test]
+fn a_retry_of_what_cannot_be_retried_says_so_and_is_1() {
+    let relay = Relay::start();
+    let host = Host::new(relay.port, "manual = false");
+    relay.change(|state| state.intents = news(&[manual(1)]));
+    assert_eq!(host.once().0, 3);
+    for (service, told) in [
+        ("api", "there is no [service.api] in the host's file"),
+        (
+            "web",
+            "no intent is known for web that could be tried again",
+        ),
+    ] {
+        let (status, log) = ended(host.command(&["retry", service]).output().unwrap());
+        assert_eq!(status, 1, "{log}");
+        assert!(log.contains(told), "{log}");
+    }
+    assert_eq!(
+        host.command(&["retry"]).output().unwrap().status.code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn a_retry_tries_what_waits_for_the_engine_and_reports_as_once_does() {
+    let relay = Relay::start();
+    relay.change(|state| state.intents = news(&[manual(1), manual(2)]));
+    let host = Host::new(relay.port, "");
+    relay.change(|state| state.reports.0 = "503 Service Unavailable");
+    assert_eq!(host.once().0, 1);
+    relay.change(|state| state.reports.0 = "202 Accepted");
+    let (status, log) = ended(host.command(&["retry", "web"]).output().unwrap());
+    assert_eq!(status, 1, "{log}");
+    assert!(
+        log.contains("to be tried again") && log.contains("does not answer"),
+        "{log}"
+    );
+    assert_eq!(
+        relay.outcomes(),
+        [("web".to_owned(), "superseded".to_owned())]
+    );
+}
+
+#[test]
 fn a_disk_that_fails_later_does_not_hide_how_a_deploy_ended() {
     let relay = Relay::start();
     let mut for_api = manual(2);

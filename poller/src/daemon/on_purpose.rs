@@ -1,0 +1,145 @@
+//! What an operator asks for on this host: trying a failed deploy again.
+//!
+//! Each order is done at once, to its end, or declined with nothing done.
+
+use jiff::Timestamp;
+use thiserror::Error;
+use towline_protocol::{Intent, IntentId, Outcome, ServiceName};
+use tracing::info;
+
+use super::{Poller, Stop};
+use crate::{
+    select::{Situation, select},
+    settings::Service,
+    store::{Standing, StoreError},
+};
+
+/// Why nothing was done.
+#[derive(Debug, Error)]
+pub enum Declined {
+    /// The host's file does not name it.
+    #[error("there is no [service.{0}] in the host's file")]
+    Unknown(ServiceName),
+    /// A deploy cannot be taken to its end.
+    #[error(
+        "a deploy was interrupted and the engine cannot be reached to take it to its end; nothing else is begun before"
+    )]
+    Unfinished,
+    /// An operator is needed first.
+    #[error(
+        "{service} needs an operator since {since}; see to it and run `towline resolve {service}` first"
+    )]
+    Blocked {
+        /// The service.
+        service: ServiceName,
+        /// The intent that it is needed since.
+        since: IntentId,
+    },
+    /// Nothing has come for it, or it is forgotten.
+    #[error("no intent is known for {0} that could be tried again")]
+    Nothing(ServiceName),
+    /// The newest intent has not failed.
+    #[error("the newest intent for {service} is {}: there is nothing to try again", outcome.as_str())]
+    NotFailed {
+        /// The service.
+        service: ServiceName,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The newest intent has expired, or the host's file does not let it in any more.
+    #[error(
+        "{service} may not be taken to its newest intent {intent} any more: it has expired, or the host's file does not allow it now"
+    )]
+    TooLate {
+        /// The service.
+        service: ServiceName,
+        /// The intent.
+        intent: IntentId,
+    },
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Poller {
+    /// Tries the newest intent of `service` again that has failed or waits, as a further attempt, and lets all digests
+    /// of the service out of quarantine. If a newer intent has come meanwhile, that one is applied.
+    ///
+    /// How it ended is among the outcomes; an engine that is lost leaves it for later.
+    ///
+    /// # Errors
+    /// See [`Declined`]: nothing was done, unless it is the store that failed.
+    pub async fn retry(&mut self, name: &ServiceName, stop: &Stop) -> Result<(), Declined> {
+        let service = self.service(name)?;
+        if !self.recover().await? {
+            return Err(Declined::Unfinished);
+        }
+        if let Some(since) = self.store.blocked(name)? {
+            let service = name.clone();
+            return Err(Declined::Blocked { service, since });
+        }
+        let intent = self.to_retry(&service)?;
+        info!(service = %name, intent = %intent.id, "to be tried again, as asked");
+        self.store.try_again(name, &intent.id)?;
+        Ok(self.serve(&service, stop).await?)
+    }
+
+    fn service(&self, name: &ServiceName) -> Result<Service, Declined> {
+        let mut services = self.settings.services.iter();
+        let service = services.find(|service| service.name == *name);
+        service
+            .cloned()
+            .ok_or_else(|| Declined::Unknown(name.clone()))
+    }
+
+    /// The newest intent that was chosen for `service`, if it may be tried again.
+    fn to_retry(&self, service: &Service) -> Result<Intent, Declined> {
+        let name = || service.name.clone();
+        let seen = self.store.seen(&service.name)?;
+        let intents = self.store.intents(&service.rule.channel)?;
+        let mut standings = self.store.standings(&service.name)?;
+        let newest = seen.as_ref().and_then(|seen| seen.newest_of(&intents));
+        let intent = newest.ok_or_else(|| Declined::Nothing(name()))?.clone();
+        if let Some(standing) = standings.get_mut(&intent.id) {
+            if !has_failed(standing) {
+                let outcome = standing.outcome;
+                let service = name();
+                return Err(Declined::NotFailed { service, outcome });
+            }
+            standing.again = true;
+        }
+        let selection = select(&Situation {
+            host: &self.host,
+            service,
+            intents: &intents,
+            standings: &standings,
+            seen: seen.as_ref(),
+            now: Timestamp::now(),
+        });
+        match selection.apply {
+            Some(_) => Ok(intent),
+            None => Err(Declined::TooLate {
+                service: name(),
+                intent: intent.id,
+            }),
+        }
+    }
+}
+
+/// Whether another try could do better.
+fn has_failed(standing: &Standing) -> bool {
+    match standing.outcome {
+        Outcome::Waiting
+        | Outcome::Applying
+        | Outcome::RolledBack
+        | Outcome::FailedUntouched
+        | Outcome::Quarantined
+        | Outcome::NeedsOperator
+        | Outcome::Refused => true,
+        Outcome::Succeeded
+        | Outcome::Unchanged
+        | Outcome::Superseded
+        | Outcome::Stale
+        | Outcome::Expired => false,
+    }
+}
