@@ -1,6 +1,6 @@
 //! Towline on the host: fetches deploy intents from the relay and applies them to this host's services.
 //!
-//! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`); one file for each
+//! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`, `redact`); one file for each
 //! outside system acts (`relay_client`, `docker`, `credentials`, `health`, `store`); `daemon` and `cli` tie them together.
 
 pub mod apply;
@@ -14,6 +14,7 @@ pub mod logging;
 pub mod machine;
 pub mod mailbox;
 pub mod plan;
+pub mod redact;
 pub mod reference;
 pub mod relay_client;
 pub mod report;
