@@ -27,7 +27,7 @@ const SECRET_NAMES: [&str; 8] = [
 const SECRET_WORDS: [&str; 8] = ["KEY", "KEYS", "PASS", "PWD", "DSN", "AUTH", "SALT", "PAT"];
 
 /// Texts that must not be told. `Debug` says only how many.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets(Vec<String>);
 
 impl fmt::Debug for Secrets {
@@ -62,6 +62,13 @@ impl Secrets {
                 self.0.push(form.to_owned());
             }
         }
+    }
+
+    /// Adds what `other` knows.
+    pub fn add_all(&mut self, other: &Self) {
+        let unknown = other.0.iter().filter(|secret| !self.0.contains(secret));
+        let unknown: Vec<_> = unknown.cloned().collect();
+        self.0.extend(unknown);
     }
 
     /// `text` without the secrets.

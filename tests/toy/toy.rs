@@ -9,6 +9,7 @@
 //! | `ok` | answers 200 with the version |
 //! | `500` | answers 500 |
 //! | `exit` | ends at once with status 1 |
+//! | `leak` | prints its environment a hundred times, then ends with status 1 |
 //! | `slow` | listens only after three seconds |
 //! | `hang` | accepts connections and never answers |
 //! | `deaf` | `ok`, but ignores SIGTERM |
@@ -47,6 +48,7 @@ fn main() {
     }
     match mode.as_str() {
         "exit" => exit(1),
+        "leak" => leak(),
         "slow" => thread::sleep(Duration::from_secs(3)),
         "crash" => drop(thread::spawn(|| {
             thread::sleep(Duration::from_secs(2));
@@ -55,6 +57,15 @@ fn main() {
         _ => {}
     }
     serve(&version, &mode);
+}
+
+fn leak() -> ! {
+    for _ in 0..100 {
+        for (name, value) in env::vars() {
+            println!("{name}={value}");
+        }
+    }
+    exit(1)
 }
 
 fn file(path: &str) -> String {

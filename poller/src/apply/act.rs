@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::drive::Drive;
+use super::{drive::Drive, hide::hidden};
 use crate::{
-    docker::EngineError,
+    docker::{EngineError, LogTail},
     health,
     machine::{Action, Deploy, Event, State, TagMove},
     reference::Reference,
@@ -18,10 +18,10 @@ use crate::{
 const START_AGAIN: Duration = Duration::from_secs(10);
 const START_PAUSE: Duration = Duration::from_millis(500);
 
-/// What came of a call, and the container's output where the call was to read it.
+/// What came of a call, and the container's output where the call was to read it, without secrets.
 pub(super) struct Acted {
     pub(super) event: Event,
-    pub(super) log: String,
+    pub(super) log: LogTail,
 }
 
 /// Makes one call.
@@ -33,7 +33,7 @@ pub(super) async fn act(
     deploy: &Deploy,
     action: &Action,
 ) -> Result<Acted, EngineError> {
-    let mut log = String::new();
+    let mut log = LogTail::default();
     let result = match action {
         Action::MoveTag(tag) => move_tag(with, tag).await,
         Action::MoveTagBack(tag) => move_tag_back(with, tag).await,
@@ -52,10 +52,8 @@ pub(super) async fn act(
         }),
         Action::Remove { id } => done(with.engine.remove(id).await),
     };
-    Ok(Acted {
-        event: event(result)?,
-        log,
-    })
+    let event = event(result)?;
+    hidden(with.engine, deploy, action, Acted { event, log }).await
 }
 
 fn done(result: Result<(), EngineError>) -> Result<Event, EngineError> {

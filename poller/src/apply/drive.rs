@@ -72,7 +72,7 @@ pub(super) async fn drive<'a>(
                     source,
                 })?;
         with.clock.add(&step_name(&deploy.state), begun.elapsed());
-        log_tail.push_str(&acted.log);
+        log_tail.push_str(&acted.log.text);
         let before = deploy.state.clone();
         deploy = deploy.on(acted.event);
         milestone(&before, &deploy.state, tell);

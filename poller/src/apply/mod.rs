@@ -23,6 +23,7 @@ use crate::{
 
 mod act;
 mod drive;
+mod hide;
 mod keep;
 mod prepare;
 mod progress;

@@ -139,6 +139,9 @@ impl Poller {
         since: Timestamp,
         mut applied: Applied,
     ) -> Result<(), StoreError> {
+        for text in [&mut applied.message, &mut applied.log_tail] {
+            *text = self.secrets.hide(text);
+        }
         let now = Timestamp::now();
         let interruptions = standing.map_or(0, |standing| standing.interruptions);
         let standing = of_try(standing, entry.attempt);

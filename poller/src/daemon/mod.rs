@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 use crate::{
     credentials::Keyring,
     exit::Ending,
+    redact::Secrets,
     relay_client::{Deadlines, RelayClient, RelayError, Tag},
     report::{Delivery, batch},
     settings::Settings,
@@ -51,6 +52,8 @@ pub struct Poller {
     store: Store,
     engine: Engine,
     relay: RelayThread,
+    /// The host's token, which no report may tell.
+    secrets: Secrets,
     /// The tag of the last answer that was taken in.
     tag: Option<Tag>,
     todo: Todo,
@@ -79,9 +82,14 @@ impl Poller {
         let keyring = Keyring::new(settings.registry_auth_file.as_deref(), |name| {
             std::env::var_os(name)
         });
+        let mut secrets = Secrets::default();
+        if let Some(token) = token.expose_str() {
+            secrets.add(token);
+        }
         let client = RelayClient::new(&settings.relay.url, token, Deadlines::default());
         Ok(Self {
             relay: RelayThread::start(client)?,
+            secrets,
             settings,
             host,
             store,

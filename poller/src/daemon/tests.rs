@@ -287,6 +287,22 @@ async fn a_wall_clock_that_jumps_does_not_end_the_wait_for_an_image() {
 }
 
 #[tokio::test]
+async fn the_hosts_own_token_stands_in_no_report() {
+    let mut host = Host::new();
+    let leaky = Applied {
+        message: "web: it answered tl1.e30.AAAA".to_owned(),
+        log_tail: "Bearer tl1.e30.AAAA".to_owned(),
+        ..applied(Outcome::RolledBack)
+    };
+    let now = jiff::Timestamp::now();
+    host.poller.end(&entry(), None, None, now, leaky).unwrap();
+    let spooled = host.poller.store.spooled(9).unwrap();
+    let report = &spooled.last().unwrap().report;
+    assert_eq!(report.message, "web: it answered ***");
+    assert_eq!(report.log_tail, "Bearer ***");
+}
+
+#[tokio::test]
 async fn the_commit_that_ran_before_is_not_guessed_without_a_digest() {
     let mut host = Host::new();
     let side = Side {

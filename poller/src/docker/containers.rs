@@ -12,7 +12,7 @@ use bollard::{
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use towline_protocol::{MAX_LOG_TAIL, report::log_tail};
+use towline_protocol::MAX_LOG_TAIL;
 
 use super::{Docker, EngineError, TIMEOUT};
 use crate::spec::CreateRequest;
@@ -31,6 +31,15 @@ const INSPECTS: usize = 8;
 const LOG_LIMIT: Duration = Duration::from_secs(10);
 /// Lines of a log that are read to find its last bytes.
 const LOG_LINES: &str = "200";
+
+/// The end of a container's output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogTail {
+    /// The output.
+    pub text: String,
+    /// Whether its beginning was cut off, maybe in the middle of a line.
+    pub is_cut: bool,
+}
 
 impl Docker {
     /// `GET /containers/{id}/json`, by name or id; `None` when there is none.
@@ -241,11 +250,12 @@ impl Docker {
         })
     }
 
-    /// The end of a container's output, at most [`MAX_LOG_TAIL`] bytes.
+    /// The end of a container's output, at most four times [`MAX_LOG_TAIL`] bytes: secrets are hidden before the last
+    /// cut.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub async fn log_tail(&self, id: &str) -> Result<String, EngineError> {
+    pub async fn log_tail(&self, id: &str) -> Result<LogTail, EngineError> {
         let options = LogsOptionsBuilder::default()
             .stdout(true)
             .stderr(true)
@@ -253,10 +263,12 @@ impl Docker {
             .build();
         let mut stream = std::pin::pin!(self.client.logs(id, Some(options)));
         let mut log = Vec::new();
+        let mut is_cut = false;
         let reading = async {
             while let Some(chunk) = stream.next().await {
                 log.extend_from_slice(&self.check(chunk.map(LogOutput::into_bytes))?);
                 let excess = log.len().saturating_sub(4 * MAX_LOG_TAIL);
+                is_cut |= excess > 0;
                 log.drain(..excess);
             }
             Ok::<_, EngineError>(())
@@ -264,7 +276,8 @@ impl Docker {
         if let Ok(read) = timeout(LOG_LIMIT, reading).await {
             read?;
         }
-        Ok(log_tail(&String::from_utf8_lossy(&log)).to_owned())
+        let text = String::from_utf8_lossy(&log).into_owned();
+        Ok(LogTail { text, is_cut })
     }
 }
 

@@ -27,6 +27,7 @@ mod raw;
 mod registry;
 
 pub use address::{Address, AddressError};
+pub use containers::LogTail;
 pub use images::LocalTag;
 pub use layers::Layers;
 pub use pull::Patience;

@@ -5,7 +5,7 @@ use std::{io::Read, time::Duration};
 use ureq::Agent;
 
 use super::tries::{self, Budget};
-use crate::settings::HttpUrl;
+use crate::{redact::Secrets, settings::HttpUrl};
 
 /// How much of a body is looked at, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
@@ -15,9 +15,10 @@ pub(super) async fn until(
     url: &HttpUrl,
     status: Option<u16>,
     contains: Option<&str>,
+    secrets: &Secrets,
     budget: Budget,
 ) -> Result<(), String> {
-    let attempt = async |limit| attempt(url, status, contains, limit).await;
+    let attempt = async |limit| attempt(url, status, contains, secrets, limit).await;
     let within = budget.within.as_secs();
     let end = tries::until(budget, attempt).await;
     end.map_err(|why| {
@@ -39,11 +40,13 @@ async fn attempt(
     url: &HttpUrl,
     status: Option<u16>,
     contains: Option<&str>,
+    secrets: &Secrets,
     limit: Duration,
 ) -> Result<(), String> {
     let url = url.as_str().to_owned();
     let contains = contains.map(str::to_owned);
-    let get = move || get(&url, status, contains.as_deref(), limit);
+    let secrets = secrets.clone();
+    let get = move || get(&url, status, contains.as_deref(), &secrets, limit);
     tokio::task::spawn_blocking(get)
         .await
         .unwrap_or_else(|error| Err(error.to_string()))
@@ -54,6 +57,7 @@ fn get(
     url: &str,
     status: Option<u16>,
     contains: Option<&str>,
+    secrets: &Secrets,
     limit: Duration,
 ) -> Result<(), String> {
     let config = Agent::config_builder()
@@ -83,7 +87,9 @@ fn get(
     if holds(&body, contains.as_bytes()) {
         return Ok(());
     }
-    let start: String = String::from_utf8_lossy(&body).chars().take(80).collect();
+    // Hidden before the cut, which may leave a part of a secret that nobody knows.
+    let body = secrets.hide(&String::from_utf8_lossy(&body));
+    let start: String = body.chars().take(80).collect();
     Err(format!(
         "its answer does not hold {contains:?} but begins with {start:?}"
     ))
@@ -143,7 +149,13 @@ mod tests {
         status: Option<u16>,
         contains: Option<&str>,
     ) -> Result<(), String> {
-        get(&server(answers), status, contains, Duration::from_secs(5))
+        get(
+            &server(answers),
+            status,
+            contains,
+            &Secrets::default(),
+            Duration::from_secs(5),
+        )
     }
 
     #[test]
@@ -169,6 +181,16 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_an_answer_is_hidden_before_the_answer_is_cut() {
+        let mut secrets = Secrets::default();
+        secrets.add("correct-horse-battery");
+        let body = format!("{}correct-horse-battery", "x".repeat(70));
+        let url = server(vec![answer("200 OK", &body)]);
+        let why = get(&url, None, Some("ok"), &secrets, Duration::from_secs(5)).unwrap_err();
+        assert!(why.ends_with("xxx***\""), "{why}");
+    }
+
+    #[test]
     fn a_redirect_is_not_followed() {
         let redirect =
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
@@ -190,9 +212,15 @@ mod tests {
             while stream.write_all(huge.as_bytes()).is_ok() {}
         });
         assert!(
-            get(&url, None, Some("absent"), Duration::from_secs(5))
-                .unwrap_err()
-                .contains("does not hold")
+            get(
+                &url,
+                None,
+                Some("absent"),
+                &Secrets::default(),
+                Duration::from_secs(5)
+            )
+            .unwrap_err()
+            .contains("does not hold")
         );
         server.join().unwrap();
     }
@@ -202,7 +230,16 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let begun = Instant::now();
-        assert!(get(&url, None, None, Duration::from_millis(100)).is_err());
+        assert!(
+            get(
+                &url,
+                None,
+                None,
+                &Secrets::default(),
+                Duration::from_millis(100)
+            )
+            .is_err()
+        );
         assert!(begun.elapsed() < Duration::from_secs(3));
     }
 
@@ -218,6 +255,7 @@ mod tests {
                 &url.parse().unwrap(),
                 None,
                 None,
+                &Secrets::default(),
                 all(Duration::from_secs(20))
             )
             .await,
@@ -237,7 +275,14 @@ mod tests {
             String::from_utf8_lossy(&line[..read]).into_owned()
         });
         let within = Duration::from_millis(200);
-        let why = until(&url.parse().unwrap(), None, None, all(within)).await;
+        let why = until(
+            &url.parse().unwrap(),
+            None,
+            None,
+            &Secrets::default(),
+            all(within),
+        )
+        .await;
         let why = why.unwrap_err();
         assert!(!why.contains("hunter2") && why.contains("/up?..."), "{why}");
         assert!(server.join().unwrap().contains("/up?token=hunter2"));
@@ -250,6 +295,7 @@ mod tests {
             &url.parse().unwrap(),
             None,
             None,
+            &Secrets::default(),
             all(Duration::from_millis(300)),
         )
         .await
@@ -270,7 +316,14 @@ mod tests {
             drop(silent);
         });
         let within = Duration::from_millis(500);
-        let why = until(&url.parse().unwrap(), None, None, all(within)).await;
+        let why = until(
+            &url.parse().unwrap(),
+            None,
+            None,
+            &Secrets::default(),
+            all(within),
+        )
+        .await;
         let why = why.unwrap_err();
         assert!(why.contains("it answered 500"), "{why}");
     }

@@ -15,6 +15,7 @@ use towline_protocol::Gate;
 
 use crate::{
     docker::{Docker, EngineError},
+    redact::Secrets,
     settings::HealthCheck,
 };
 
@@ -55,7 +56,8 @@ pub async fn gate(
         Err(why) => return Ok(Err(why)),
     };
     let checks = or_own(checks, &first);
-    if let Err(why) = passed(engine, ids, checks, spent).await? {
+    let secrets = known(&first);
+    if let Err(why) = passed(engine, ids, checks, &secrets, spent).await? {
         return Ok(Err(why));
     }
     let (window, gate) = if checks.is_empty() {
@@ -98,7 +100,13 @@ pub async fn is_well(
         } = check
         {
             let budget = Budget::new(GLANCE.min(*within), Duration::ZERO);
-            tries.push(http::until(url, *status, contains.as_deref(), budget));
+            tries.push(http::until(
+                url,
+                *status,
+                contains.as_deref(),
+                &vitals.secrets,
+                budget,
+            ));
         }
     }
     Ok(try_join_all(tries).await.is_ok())
@@ -164,7 +172,8 @@ pub async fn returned(
         Ok(first) => first,
         Err(why) => return Ok(Err(why)),
     };
-    if let Err(why) = passed(engine, &well, or_own(checks, &first), Duration::ZERO).await? {
+    let (checks, secrets) = (or_own(checks, &first), known(&first));
+    if let Err(why) = passed(engine, &well, checks, &secrets, Duration::ZERO).await? {
         return Ok(Err(why));
     }
     let (steady, restarting) = (
@@ -180,6 +189,15 @@ pub async fn returned(
         ended = ended(engine, &restarting) => ended.map(Err),
         verdict = stays(engine, &steady, &first, RETURNED) => verdict,
     }
+}
+
+/// What must not be told of any of them.
+fn known(containers: &[Vitals]) -> Secrets {
+    let mut known = Secrets::default();
+    for vitals in containers {
+        known.add_all(&vitals.secrets);
+    }
+    known
 }
 
 /// What the engine shows of each; why not, when one of them has ended.
@@ -200,6 +218,7 @@ async fn passed(
     engine: &Docker,
     ids: &[String],
     checks: &[HealthCheck],
+    secrets: &Secrets,
     spent: Duration,
 ) -> Result<Result<(), String>, EngineError> {
     let checks = checks.iter().map(|check| async move {
@@ -211,7 +230,9 @@ async fn passed(
                 within,
             } => {
                 let budget = Budget::new(*within, spent);
-                Ok::<_, EngineError>(http::until(url, *status, contains.as_deref(), budget).await)
+                let contains = contains.as_deref();
+                let verdict = http::until(url, *status, contains, secrets, budget).await;
+                Ok::<_, EngineError>(verdict)
             }
             HealthCheck::Docker { within } => own_healthcheck(engine, ids, *within, spent).await,
         }

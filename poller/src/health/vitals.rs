@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::redact::Secrets;
+
 /// Beyond what the healthcheck's own numbers add up to.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -20,6 +22,8 @@ pub(super) struct Vitals {
     restarts: u64,
     /// Whether the engine checks it.
     pub(super) has_healthcheck: bool,
+    /// What must not be told of it.
+    pub(super) secrets: Secrets,
     /// What that check says.
     pub(super) health: Option<Health>,
     /// How long the healthcheck may take to say `healthy`, by its own numbers.
@@ -63,10 +67,13 @@ impl Vitals {
         let output = last
             .and_then(|last| last.get("Output")?.as_str())
             .unwrap_or_default();
-        let health = Health {
-            status,
-            output: output.trim().chars().take(200).collect(),
-        };
+        let mut secrets = Secrets::default();
+        if let Some(container) = container {
+            secrets.add_environment(container);
+        }
+        // Hidden before the cut, which may leave a part of a secret that nobody knows.
+        let output = secrets.hide(output.trim()).chars().take(200).collect();
+        let health = Health { status, output };
         Self {
             exists: container.is_some(),
             running: is("/State/Running"),
@@ -80,6 +87,7 @@ impl Vitals {
                 .and_then(Value::as_u64)
                 .unwrap_or_default(),
             has_healthcheck,
+            secrets,
             health: has_healthcheck.then_some(health),
             patience: patience(at("/Config/Healthcheck")),
         }

@@ -97,6 +97,50 @@ async fn a_version_that_ends_at_once_is_rolled_back_with_its_last_words() {
 }
 
 #[tokio::test]
+async fn what_a_failed_version_tells_of_its_secrets_is_not_told_further() {
+    let mut scene = Scene::new("leaks").await;
+    scene.release("v1", "ok", &[]);
+    let long = "0123456789".repeat(30);
+    let variables = [
+        "DB_PASSWORD=correct-horse",
+        "GREETING=plain-words",
+        "DATABASE=postgres://app:s3cr3t-words@db/app",
+        &format!("SIGNING_KEY={long}"),
+    ];
+    scene.run(&variables.map(|variable| ["--env", variable]).concat());
+    scene.release("v2", "leak", &["ENV SESSION_SECRET=of-the-new-image"]);
+    let applied = scene.deploy(&scene.checked("v2")).await;
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    let log = &applied.log_tail;
+    assert!(log.contains("GREETING=plain-words"), "{log}");
+    assert!(log.contains("DB_PASSWORD=***"), "{log}");
+    assert!(log.contains("DATABASE=postgres://***@db/app"), "{log}");
+    for secret in ["correct-horse", "s3cr3t-words", "56789", "of-the-new-image"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_in_the_last_answer_is_not_told_with_the_reason() {
+    let mut scene = Scene::new("says").await;
+    scene.release("v1", "ok", &[]);
+    let secret = "correct-horse-battery";
+    scene.run(&[
+        "--env",
+        "GREETING=correct-horse-battery",
+        "--env",
+        "API_KEY=correct-horse-battery",
+    ]);
+    scene.release("v2", "ok", &[]);
+    let applied = scene.deploy(&scene.checked("v3")).await;
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    let why = "begins with \"toy v2 ***";
+    assert!(applied.message.contains(why), "{}", applied.message);
+    let told = format!("{:?} {applied:?}", scene.told);
+    assert!(!told.contains(secret), "{told}");
+}
+
+#[tokio::test]
 async fn without_the_healthcheck_that_the_file_asks_for_the_old_version_comes_back() {
     let (mut scene, old) = on_v1("unchecked").await;
     scene.release("v2", "ok", &[]);
