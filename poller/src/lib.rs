@@ -1,15 +1,18 @@
 //! Towline on the host: fetches deploy intents from the relay and applies them to this host's services.
 //!
-//! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`, `redact`); one file for each
-//! outside system acts (`relay_client`, `docker`, `credentials`, `health`, `store`); `daemon` and `cli` tie them together.
+//! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`, `redact`, `status`,
+//! `history`); one file for each outside system acts (`relay_client`, `docker`, `credentials`, `health`, `store`, `control`);
+//! `daemon` and `cli` tie them together.
 
 pub mod apply;
 pub mod cli;
+pub mod control;
 pub mod credentials;
 pub mod daemon;
 pub mod docker;
 pub mod exit;
 pub mod health;
+pub mod history;
 pub mod logging;
 pub mod machine;
 pub mod mailbox;
@@ -21,6 +24,7 @@ pub mod report;
 pub mod select;
 pub mod settings;
 pub mod spec;
+pub mod status;
 pub mod store;
 pub mod token;
 pub mod uptime;

@@ -15,15 +15,17 @@ use towline_protocol::{Glob, HostName, Role, ServiceName};
 use crate::{
     daemon::{Poller, Stop},
     exit::Ending,
-    logging,
+    history, logging,
     settings::{Mistake, Settings},
     store::Store,
     token::{self, HostToken},
 };
 
+mod ask;
 mod check;
 mod logins;
 mod mint;
+mod table;
 
 /// Deploys what your CI has just built to this host, which needs no open port for it.
 #[derive(Debug, Parser)]
@@ -95,9 +97,30 @@ enum Command {
         /// The service.
         service: ServiceName,
     },
+    /// Say what each service runs, since when, and what is pending and why.
+    ///
+    /// Asks the towline run of this state directory and the engine; without one it reads the state itself.
+    Status {
+        /// This service alone.
+        service: Option<ServiceName>,
+        /// Print JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say how the last deploys ended, the newest first.
+    History {
+        /// This service alone.
+        service: Option<ServiceName>,
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(history::MOST)))]
+        limit: u32,
+        /// Print JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Let a service be deployed again after an operator was needed and has seen to it.
     ///
-    /// Stop towline before and start it again afterwards: the state belongs to one process at a time.
+    /// A towline run of this state directory is told; it takes note when the deploy under way, if any, has ended.
     Resolve {
         /// The service.
         service: ServiceName,
@@ -199,7 +222,7 @@ impl Arguments {
                 let parts = self.parts()?;
                 on_one_thread(async move {
                     let stop = Stop::on_signals()?;
-                    parts.poller()?.run(interval, stop).await
+                    parts.poller()?.run(interval, stop, &self.state_dir).await
                 })
             }
             Command::Retry { ref service } => {
@@ -211,17 +234,15 @@ impl Arguments {
                     Ok(poller.finish().await)
                 })
             }
-            Command::Resolve { service } => {
-                let mut store = Store::open(&self.state_dir)?;
-                let was_needed = store.resolve(&service)?;
-                let said = if was_needed {
-                    "may be deployed again"
-                } else {
-                    "was not waiting for an operator"
-                };
-                say(&format!("{service} {said}\n"))?;
-                Ok(Ending::Done)
+            Command::Status { service, json } => {
+                ask::status(&self.state_dir, &self.config, service.as_ref(), json)
             }
+            Command::History {
+                service,
+                limit,
+                json,
+            } => ask::history(&self.state_dir, service, limit, json),
+            Command::Resolve { service } => ask::resolve(&self.state_dir, service),
         }
     }
 

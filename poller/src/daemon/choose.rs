@@ -89,7 +89,7 @@ impl Poller {
             return Ok(());
         };
         if let Some(since) = self.store.blocked(&service.name)? {
-            warn!(service = %service.name, intent = %intent.id, "not applied: an operator is needed since {since}; see to it, stop towline, run `towline resolve {}`, and start towline again", service.name);
+            warn!(service = %service.name, intent = %intent.id, "not applied: an operator is needed since {since}; see to it, then run `towline resolve {}`", service.name);
             self.outcomes.push(Outcome::NeedsOperator);
             return Ok(());
         }

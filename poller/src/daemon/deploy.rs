@@ -34,6 +34,27 @@ impl Poller {
         standing: Option<&Standing>,
         stop: &Stop,
     ) -> Result<(), StoreError> {
+        let sha = intent.revision.sha.as_ref();
+        self.notices.begin(&service.name, &intent.id, sha);
+        let tried = self.attempt(service, intent, standing, stop).await;
+        let published = self.over();
+        tried.and(published)
+    }
+
+    /// Nothing is under way any more; how it ended is published before.
+    fn over(&mut self) -> Result<(), StoreError> {
+        let published = self.publish();
+        self.notices.end();
+        published
+    }
+
+    async fn attempt(
+        &mut self,
+        service: &Service,
+        intent: &Intent,
+        standing: Option<&Standing>,
+        stop: &Stop,
+    ) -> Result<(), StoreError> {
         let name = &service.name;
         let attempt = standing.map_or(1, |standing| {
             standing.attempt + u32::from(standing.outcome.is_terminal())
@@ -57,7 +78,7 @@ impl Poller {
             attempt,
             deploy: random_deploy(),
         };
-        let mut tell = |progress: Progress| info!(service = %name, "{progress}");
+        let mut tell = |progress: Progress| self.notices.tell(name, &progress.to_string());
         let mut stop = stop.clone();
         let applied = match self.engine.get().await {
             Ok(engine) => apply(engine, &mut self.store, &job, stop.wanted(), &mut tell).await,
@@ -100,34 +121,44 @@ impl Poller {
     /// Returns whether all of them are; otherwise the engine cannot be reached now.
     pub(super) async fn recover(&mut self) -> Result<bool, StoreError> {
         for entry in self.store.open_journals()? {
-            let service = self
-                .settings
-                .services
-                .iter()
-                .find(|service| service.name == entry.service)
-                .cloned();
             info!(service = %entry.service, deploy = %entry.deploy, "taking an interrupted deploy to its end");
-            let mut tell = |progress: Progress| info!(service = %entry.service, "{progress}");
-            let recovered = match self.engine.get().await {
-                Ok(engine) => {
-                    recover(engine, &mut self.store, &entry, service.as_ref(), &mut tell).await
-                }
-                Err(error) => Err(ApplyError::Engine(error)),
-            };
-            match recovered {
-                Ok(applied) => {
-                    let standing = self.store.standings(&entry.service)?.remove(&entry.intent);
-                    let since = of_try(standing.as_ref(), entry.attempt)
-                        .map_or_else(Timestamp::now, |standing| standing.since);
-                    self.end(&entry, service.as_ref(), standing.as_ref(), since, applied)?;
-                }
-                Err(error) => {
-                    self.note_trouble(&entry.service, error)?;
-                    return Ok(false);
-                }
+            self.notices.begin(&entry.service, &entry.intent, None);
+            let recovered = self.recover_one(&entry).await;
+            self.over()?;
+            if !recovered? {
+                return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Takes one to its end, unless the engine cannot be reached.
+    async fn recover_one(&mut self, entry: &JournalEntry) -> Result<bool, StoreError> {
+        let mut services = self.settings.services.iter();
+        let service = services
+            .find(|service| service.name == entry.service)
+            .cloned();
+        let mut tell =
+            |progress: Progress| self.notices.tell(&entry.service, &progress.to_string());
+        let recovered = match self.engine.get().await {
+            Ok(engine) => {
+                recover(engine, &mut self.store, entry, service.as_ref(), &mut tell).await
+            }
+            Err(error) => Err(ApplyError::Engine(error)),
+        };
+        match recovered {
+            Ok(applied) => {
+                let standing = self.store.standings(&entry.service)?.remove(&entry.intent);
+                let since = of_try(standing.as_ref(), entry.attempt)
+                    .map_or_else(Timestamp::now, |standing| standing.since);
+                self.end(entry, service.as_ref(), standing.as_ref(), since, applied)?;
+                Ok(true)
+            }
+            Err(error) => {
+                self.note_trouble(&entry.service, error)?;
+                Ok(false)
+            }
+        }
     }
 
     /// Keeps how a try ended: journal, outcome and report in one transaction.

@@ -27,6 +27,11 @@ impl Engine {
         }
     }
 
+    /// `DOCKER_HOST`; `None` is the usual socket.
+    pub(super) fn address(&self) -> Option<&str> {
+        self.address.as_deref()
+    }
+
     /// The connection; made now if it does not stand.
     pub(super) async fn get(&mut self) -> Result<&Docker, EngineError> {
         let connection = match self.connection.take() {

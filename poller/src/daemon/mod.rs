@@ -1,7 +1,8 @@
 //! The loop: fetch, take in, apply, report. One tokio thread, beside the thread in which the relay client blocks.
 //!
 //! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
-//! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when. `on_purpose` does what an operator asks for.
+//! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when. `on_purpose` does what an operator asks for;
+//! `notices` and `orders` are the loop's end of the control socket.
 
 use std::{
     collections::BTreeMap,
@@ -9,6 +10,7 @@ use std::{
 };
 
 use anyhow::Context;
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 use towline_protocol::{Channel, HostName, MAX_REPORTS, Outcome, Secret};
 use tracing::{error, info, warn};
@@ -28,16 +30,20 @@ mod choose;
 mod deploy;
 mod engine;
 mod fetch;
+mod notices;
 mod on_purpose;
+mod orders;
 mod relay_thread;
 mod run;
 mod stop;
 mod todo;
 
 pub use on_purpose::Declined;
+pub use orders::resolved_text;
 pub use stop::Stop;
 
 use engine::Engine;
+use notices::Notices;
 use relay_thread::RelayThread;
 use todo::Todo;
 
@@ -65,6 +71,9 @@ pub struct Poller {
     outcomes: Vec<Outcome>,
     /// Whether something could not be done.
     failed: bool,
+    notices: Notices,
+    /// [`Store::changes`] when the store was last read for the notices.
+    published_at: Option<u64>,
 }
 
 impl Poller {
@@ -100,6 +109,8 @@ impl Poller {
             pages: 0,
             outcomes: Vec::new(),
             failed: false,
+            notices: Notices::new(Timestamp::now()),
+            published_at: None,
         })
     }
 

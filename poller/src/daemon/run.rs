@@ -1,31 +1,53 @@
 //! `run`: polls, work and reports side by side, each when it is due.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-use super::{LOCAL_RETRY, Poller, Stop, backoff::pause, jitter, relay_thread::Polling};
+use super::{
+    LOCAL_RETRY, Poller, Stop, backoff::pause, jitter, orders::Orders, relay_thread::Polling,
+};
 use crate::{exit::Ending, report::Delivery, store::StoreError};
 
 impl Poller {
-    /// Fetches, applies and reports until `stop`.
+    /// Fetches, applies and reports until `stop`; serves the control socket in the state directory `dir`.
     ///
     /// # Errors
     /// When the state is damaged. Everything else is told in the log and tried again.
-    pub async fn run(mut self, interval: Duration, mut stop: Stop) -> anyhow::Result<Ending> {
+    pub async fn run(
+        mut self,
+        interval: Duration,
+        mut stop: Stop,
+        dir: &Path,
+    ) -> anyhow::Result<Ending> {
+        let mut orders = self.serve_control(dir);
+        let ended = self.go_on(interval, &mut stop, &mut orders).await;
+        orders.close().await;
+        ended
+    }
+
+    async fn go_on(
+        &mut self,
+        interval: Duration,
+        stop: &mut Stop,
+        orders: &mut Orders,
+    ) -> anyhow::Result<Ending> {
         info!(host = %self.host, relay = %self.settings.relay.url, services = self.settings.services.len(), "running");
         while !self.recover_or_tell().await? {
-            if rest(&mut stop, LOCAL_RETRY).await {
+            if self.rest(stop, orders, LOCAL_RETRY).await? {
                 return Ok(Ending::Done);
             }
         }
         let mut rounds = Rounds::default();
         while !stop.is_wanted() {
-            if let Err(error) = self.round(&mut rounds, interval, &mut stop).await {
+            if let Err(error) = self.round(&mut rounds, interval, stop, orders).await {
                 survivable(&error).map_err(|()| error)?;
                 rounds.hold(LOCAL_RETRY);
-                if rest(&mut stop, LOCAL_RETRY).await {
+                if self.rest(stop, orders, LOCAL_RETRY).await? {
                     break;
                 }
             }
@@ -35,7 +57,11 @@ impl Poller {
     }
 
     async fn recover_or_tell(&mut self) -> Result<bool, StoreError> {
-        match self.recover().await {
+        let recovered = match self.publish() {
+            Ok(()) => self.recover().await,
+            Err(error) => Err(error),
+        };
+        match recovered {
             Ok(done) => Ok(done),
             Err(error) => survivable(&error).map_err(|()| error).map(|()| false),
         }
@@ -47,11 +73,14 @@ impl Poller {
         rounds: &mut Rounds,
         interval: Duration,
         stop: &mut Stop,
+        orders: &mut Orders,
     ) -> Result<(), StoreError> {
+        self.publish()?;
         let now = Instant::now();
         let names = || self.settings.services.iter().map(|service| &service.name);
         if self.todo.pause(names(), now) == Some(Duration::ZERO) && rounds.polled {
             self.work(stop).await?;
+            self.publish()?;
         }
         let now = Instant::now();
         if rounds.polling.is_none() && rounds.next_poll.is_none_or(|at| at <= now) {
@@ -65,6 +94,7 @@ impl Poller {
         tokio::select! {
             () = stop.wanted() => {}
             () = tokio::time::sleep(wake) => {}
+            order = orders.next() => self.resolve(order)?,
             answer = reply(&mut rounds.polling) => self.note_answer(rounds, answer, interval)?,
             delivery = reply(&mut rounds.sending) => {
                 if let Some(trouble) = self.note_delivery(delivery)? {
@@ -81,6 +111,24 @@ impl Poller {
         Ok(())
     }
 
+    /// Waits for `pause`, or less when the process should end or something is ordered, and says whether it should end.
+    async fn rest(
+        &mut self,
+        stop: &mut Stop,
+        orders: &mut Orders,
+        pause: Duration,
+    ) -> Result<bool, StoreError> {
+        tokio::select! {
+            () = stop.wanted() => return Ok(true),
+            () = tokio::time::sleep(pause) => {}
+            order = orders.next() => if let Err(error) = self.resolve(order) {
+                survivable(&error).map_err(|()| error)?;
+                tokio::time::sleep(pause).await;
+            },
+        }
+        Ok(false)
+    }
+
     fn note_answer(
         &mut self,
         rounds: &mut Rounds,
@@ -95,6 +143,7 @@ impl Poller {
                     info!("the relay answers again");
                 }
                 rounds.poll_failures = 0;
+                self.notices.note_relay(None);
                 answer.map_or(Ok(()), |answer| self.take_in(answer, fresh))?;
                 let gaps = self.gaps()?;
                 if !gaps.is_empty() {
@@ -105,6 +154,7 @@ impl Poller {
             }
             Err(error) => {
                 self.leave_hub();
+                self.notices.note_relay(Some(error.to_string()));
                 rounds.poll_failures += u32::from(!fresh);
                 let pause = pause(
                     interval,
@@ -161,14 +211,6 @@ async fn reply<T>(job: &mut Option<oneshot::Receiver<T>>) -> T {
         return answer;
     }
     std::future::pending().await
-}
-
-/// Waits for `pause`, or less when the process should end, and says whether it should.
-async fn rest(stop: &mut Stop, pause: Duration) -> bool {
-    tokio::select! {
-        () = stop.wanted() => true,
-        () = tokio::time::sleep(pause) => false,
-    }
 }
 
 /// Tells an error of the store in the log if it may pass by itself, such as a full disk.

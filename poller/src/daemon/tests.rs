@@ -251,6 +251,7 @@ fn waiting(since: jiff::Timestamp, ms: u64) -> Standing {
         waited: Waited { ms, at },
         again: false,
         interruptions: 0,
+        why: String::new(),
     }
 }
 

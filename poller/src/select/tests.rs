@@ -53,6 +53,7 @@ impl Host {
             waited: Waited::default(),
             again: false,
             interruptions: 0,
+            why: String::new(),
         };
         let before = self.standings.insert(id.clone(), standing);
         assert!(

@@ -38,6 +38,9 @@ pub struct Standing {
     /// How many tries in a row ended by an interruption.
     #[serde(default)]
     pub interruptions: u32,
+    /// What was said about it.
+    #[serde(default)]
+    pub why: String,
 }
 
 /// What runs as a service, by the last deploy that took effect.
@@ -278,6 +281,7 @@ pub(super) fn note(
         waited: Waited::default(),
         again,
         interruptions,
+        why: report.message.clone(),
     };
     let key = standing_key(service, &report.intent);
     row::put(db, STANDING, &key, &standing)?;

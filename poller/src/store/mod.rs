@@ -166,6 +166,11 @@ impl Store {
         prepare(&mut db)?;
         Ok(Self { db, _lock: lock })
     }
+
+    /// A number that grows with each row that this process writes.
+    pub fn changes(&self) -> u64 {
+        self.db.total_changes()
+    }
 }
 
 #[cfg(test)]

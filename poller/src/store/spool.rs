@@ -62,6 +62,15 @@ impl Store {
         Ok(())
     }
 
+    /// How many reports wait to be sent.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn unsent(&self) -> Result<u32, StoreError> {
+        let count = "SELECT count(*) FROM spool WHERE parked IS NULL";
+        Ok(self.db.query_row(count, [], |row| row.get(0))?)
+    }
+
     /// How many reports were put aside.
     ///
     /// # Errors

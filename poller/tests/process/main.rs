@@ -23,6 +23,7 @@ use towline::{
 };
 use towline_protocol::{IntentId, Outcome};
 
+mod control;
 mod relay;
 
 const KEY: &str = "a key for tests of thirty-two bytes or more";
@@ -317,7 +318,7 @@ fn a_new_intent_for_a_service_that_needs_an_operator_is_4_until_it_is_resolved()
         let (status, log) = host.once();
         assert_eq!(status, 4, "{log}");
         assert!(
-            log.contains("stop towline, run `towline resolve web`, and start towline again"),
+            log.contains("see to it, then run `towline resolve web`"),
             "{log}"
         );
         assert!(!log.contains("picked up"), "{log}");

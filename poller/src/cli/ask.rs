@@ -1,0 +1,162 @@
+//! `towline status`, `history` and `resolve`: by the control socket when `towline run` has the state directory, else with
+//! the state locked here.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use towline_protocol::ServiceName;
+
+use super::{docker_host, on_one_thread, say, settings, table};
+use crate::{
+    control::{
+        client::{self, ControlError},
+        message::{Ask, Line},
+    },
+    daemon::resolved_text,
+    exit::Ending,
+    history::{Entry, FORMAT, History},
+    status::{Status, look},
+    store::{Store, StoreError},
+    token,
+};
+
+/// Prints how `service`, or each one, stands. `config` is the host's file, which is read only when nobody serves.
+pub(super) fn status(
+    state: &Path,
+    config: &Path,
+    service: Option<&ServiceName>,
+    json: bool,
+) -> anyhow::Result<Ending> {
+    let status = match ask(state, &Ask::Status)? {
+        Some(Line::Status(status)) => *status,
+        Some(other) => return Err(unexpected(&other)),
+        None => recorded(state, config)?,
+    };
+    let known: Vec<_> = status
+        .services
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    let known = known.join(", ");
+    let Some(status) = status.of(service) else {
+        let name = service.map_or("", |name| name.as_str());
+        bail!("the host's file names no service {name}; it names {known}");
+    };
+    if json {
+        print_json(&status)?;
+    } else {
+        say(&table::status(&status, table::width()))?;
+    }
+    Ok(Ending::Done)
+}
+
+/// Prints how the last deploys of `service`, or of each one, ended.
+pub(super) fn history(
+    state: &Path,
+    service: Option<ServiceName>,
+    limit: u32,
+    json: bool,
+) -> anyhow::Result<Ending> {
+    let request = Ask::History {
+        service: service.clone(),
+        limit,
+    };
+    let deploys = match ask(state, &request)? {
+        Some(Line::History(deploys)) => deploys,
+        Some(other) => return Err(unexpected(&other)),
+        None => {
+            let past = open(state)?.history(service.as_ref(), limit)?;
+            past.into_iter().filter_map(Entry::of).collect()
+        }
+    };
+    if json {
+        print_json(&History {
+            format: FORMAT,
+            deploys: &deploys,
+        })?;
+    } else {
+        say(&table::history(&deploys, table::width()))?;
+    }
+    Ok(Ending::Done)
+}
+
+/// Lets `service` be deployed again.
+pub(super) fn resolve(state: &Path, service: ServiceName) -> anyhow::Result<Ending> {
+    let request = Ask::Resolve {
+        service: service.clone(),
+    };
+    let said = match ask(state, &request)? {
+        Some(Line::Done(said)) => said,
+        Some(other) => return Err(unexpected(&other)),
+        None => resolved_text(&service, open(state)?.resolve(&service)?),
+    };
+    say(&format!("{said}\n"))?;
+    Ok(Ending::Done)
+}
+
+/// The answer of the poller that has the state directory; `None` when nobody serves it.
+fn ask(state: &Path, request: &Ask) -> anyhow::Result<Option<Line>> {
+    let mut tell = |why: &str| super::complain(why);
+    match client::ask(state, request, &mut tell) {
+        Ok(line) => Ok(Some(line)),
+        Err(ControlError::Nobody { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn unexpected(line: &Line) -> anyhow::Error {
+    anyhow::anyhow!(
+        "the running towline answered another question ({line:?}); restart the service after an update"
+    )
+}
+
+/// Opens a state that is there: looking at one makes none.
+fn open(state: &Path) -> anyhow::Result<Store> {
+    let file = state.join("state.db");
+    let is_there = file.try_exists().with_context(|| {
+        format!(
+            "cannot look at {}; run this as root (sudo towline ...)",
+            file.display()
+        )
+    })?;
+    if !is_there {
+        bail!(
+            "{} is not there: towline has not run with this state directory yet (see --state-dir)",
+            file.display()
+        );
+    }
+    Store::open(state).map_err(|error| match error {
+        StoreError::Locked { dir } => anyhow::anyhow!(
+            "{} is in use by a towline process that serves no control socket: a towline once, or a towline run that \
+             starts or ends just now or says in its log why it has none; try again later",
+            dir.display()
+        ),
+        other @ (StoreError::Io { .. }
+        | StoreError::Newer { .. }
+        | StoreError::Corrupt { .. }
+        | StoreError::Sql(_)) => other.into(),
+    })
+}
+
+/// What the state and the engine say, when nobody serves.
+fn recorded(state: &Path, config: &Path) -> anyhow::Result<Status> {
+    let settings = settings(config)?;
+    let token = token::read(settings.relay.token_file.as_deref(), |name| {
+        std::env::var_os(name)
+    })?;
+    let store = open(state)?;
+    let now = Timestamp::now();
+    let status = Status::recorded(&store, &settings, &token.claims.name, now)?;
+    // Whoever wants to deploy need not wait for the engine's answer.
+    drop(store);
+    on_one_thread(async {
+        let seen = look(docker_host().as_deref(), &status.containers()).await;
+        Ok(status.with_seen(seen, Timestamp::now()))
+    })
+}
+
+fn print_json(shown: &impl serde::Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(shown)?;
+    Ok(say(&format!("{text}\n"))?)
+}

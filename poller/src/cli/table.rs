@@ -1,0 +1,318 @@
+//! What `towline status` and `towline history` print for people: tables as wide as the terminal, without colours.
+//!
+//! The only file that names `comfy_table` and `terminal_size`.
+
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use jiff::Timestamp;
+use towline_protocol::{Outcome, Side};
+
+use crate::{
+    history::Entry,
+    status::{Observed, PendingState, ServiceStatus, Status},
+    store::{Cause, CauseKind},
+};
+
+/// How wide the terminal is, in columns; `None` when standard output is none, so that lines stay whole for `grep`.
+pub(super) fn width() -> Option<u16> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0)
+}
+
+/// How the services stand.
+pub(super) fn status(status: &Status, width: Option<u16>) -> String {
+    let mut text = about_poller(status);
+    let mut table = table(
+        &[
+            "SERVICE", "COMMIT", "DIGEST", "DEPLOYED", "STATE", "PENDING",
+        ],
+        width,
+    );
+    for service in &status.services {
+        let since = service
+            .deployed
+            .as_ref()
+            .filter(|_| service.is_as_deployed());
+        table.add_row([
+            service.name.to_string(),
+            service
+                .sha()
+                .map_or_else(none, |sha| sha.short().to_owned()),
+            service
+                .digest()
+                .map_or_else(none, |digest| digest.short().to_owned()),
+            since.map_or_else(none, |deployed| time(deployed.since)),
+            service
+                .observed
+                .as_ref()
+                .map_or_else(|| "unknown".to_owned(), state),
+            service
+                .pending
+                .as_ref()
+                .map_or_else(none, |pending| word(pending.state).to_owned()),
+        ]);
+    }
+    text += &lines(&table);
+    let notes: String = status.services.iter().flat_map(notes).collect();
+    if !notes.is_empty() {
+        text += &format!("\n{notes}");
+    }
+    text
+}
+
+/// Who serves, and what is wrong with whom it needs.
+fn about_poller(status: &Status) -> String {
+    let mut text = match &status.poller {
+        Some(poller) => format!(
+            "towline {} runs on {} since {}\n",
+            poller.version,
+            status.host,
+            time(poller.since)
+        ),
+        None => format!("towline run does not run on {}\n", status.host),
+    };
+    let relay = &status.relay;
+    match (&relay.trouble, relay.answered_at) {
+        (Some(why), Some(at)) => {
+            text += &format!("relay: last answered {}; {}\n", time(at), clean(why));
+        }
+        (Some(why), None) => text += &format!("relay: {}\n", clean(why)),
+        (None, Some(at)) => text += &format!("relay: {} answered {}\n", relay.url, time(at)),
+        (None, None) => {}
+    }
+    if let Some(why) = &status.engine.trouble {
+        text += &format!("engine: {}\n", clean(why));
+    }
+    let reports = &status.reports;
+    if reports.unsent > 0 {
+        text += &format!("reports: {} not sent yet\n", reports.unsent);
+    }
+    if reports.refused > 0 {
+        text += &format!(
+            "reports: {} refused by the relay for good\n",
+            reports.refused
+        );
+    }
+    text + "\n"
+}
+
+/// What does not fit into the table, a line each.
+fn notes(service: &ServiceStatus) -> Vec<String> {
+    let mut notes = Vec::new();
+    let name = &service.name;
+    if service.deployed.is_some() && !service.is_as_deployed() {
+        notes.push(format!(
+            "{name}: what runs is not what towline has deployed last\n"
+        ));
+    }
+    if let Some(pending) = &service.pending {
+        let until = pending
+            .until
+            .map_or(String::new(), |until| format!(", until {}", time(until)));
+        notes.push(format!(
+            "{name}: {} intent {}{until}: {}\n",
+            word(pending.state),
+            pending.intent,
+            clean(&pending.why)
+        ));
+    }
+    let needs_operator = service
+        .pending
+        .as_ref()
+        .is_some_and(|pending| pending.state == PendingState::NeedsOperator);
+    if let Some(last) = &service.last
+        && !needs_operator
+        && last.outcome != Outcome::Succeeded
+        && last.outcome != Outcome::Unchanged
+    {
+        notes.push(format!(
+            "{name}: the last deploy ended {} as {}: {}\n",
+            time(last.at),
+            last.outcome.as_str(),
+            clean(&last.message)
+        ));
+    }
+    notes
+}
+
+/// How the last deploys ended.
+pub(super) fn history(deploys: &[Entry], width: Option<u16>) -> String {
+    if deploys.is_empty() {
+        return "no deploy has ended yet\n".to_owned();
+    }
+    let mut table = table(
+        &[
+            "TIME", "SERVICE", "OUTCOME", "FROM", "TO", "CAUSE", "SECONDS", "MESSAGE",
+        ],
+        width,
+    );
+    // A narrow terminal costs the long texts their room, not the short ones.
+    table.set_constraints([ColumnConstraint::ContentWidth; 5]);
+    for entry in deploys {
+        table.add_row([
+            time(entry.at),
+            entry.service.to_string(),
+            entry.outcome.as_str().to_owned(),
+            side(&entry.from),
+            side(&entry.to),
+            cause(&entry.cause),
+            format!("{}.{}", entry.ms / 1000, entry.ms % 1000 / 100),
+            clean(&entry.message),
+        ]);
+    }
+    lines(&table)
+}
+
+fn table(header: &[&str], width: Option<u16>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    if let Some(width) = width {
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
+    }
+    table
+}
+
+/// The table without the room that cells leave at both ends of a line.
+fn lines(table: &Table) -> String {
+    let lines = table.lines().map(|line| {
+        let line = line.trim_end();
+        format!("{}\n", line.strip_prefix(' ').unwrap_or(line))
+    });
+    lines.collect()
+}
+
+fn none() -> String {
+    "-".to_owned()
+}
+
+/// To the second, in UTC.
+fn time(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second())
+        .unwrap_or(at)
+        .to_string()
+}
+
+fn word(state: PendingState) -> &'static str {
+    match state {
+        PendingState::Queued => "queued",
+        PendingState::Waiting => "waiting",
+        PendingState::Applying => "applying",
+        PendingState::Interrupted => "interrupted",
+        PendingState::NeedsOperator => "needs operator",
+    }
+}
+
+fn state(observed: &Observed) -> String {
+    let state = clean(&observed.state);
+    match (&observed.health, observed.exit_code) {
+        (Some(health), _) => format!("{state} ({})", clean(health)),
+        (None, Some(code)) => format!("{state} ({code})"),
+        (None, None) => state,
+    }
+}
+
+/// The commit, or else the digest.
+fn side(side: &Side) -> String {
+    let sha = side.sha.as_ref().map(|sha| sha.short());
+    let digest = side.digest.as_ref().map(|digest| digest.short());
+    sha.or(digest).map_or_else(none, str::to_owned)
+}
+
+fn cause(cause: &Cause) -> String {
+    let by = cause
+        .by
+        .as_ref()
+        .map_or(String::new(), |by| format!(" by {}", clean(by)));
+    match cause.kind {
+        CauseKind::WorkflowRun => {
+            let run = cause
+                .run_number
+                .map_or(String::new(), |number| format!(" {number}"));
+            format!("run{run}{by}")
+        }
+        CauseKind::Manual => format!("operator{by}"),
+        CauseKind::Rollback => format!("rollback{by}"),
+        CauseKind::Unknown => none(),
+    }
+}
+
+/// Without anything that a terminal might obey: much of this comes from the network.
+fn clean(text: &str) -> String {
+    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    shown.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn known() -> Status {
+        let digest = crate::testing::digest('a');
+        let (sha, intent) = (crate::testing::SHA, crate::testing::intent(7, 1).id);
+        let at = "2026-11-20T15:00:00.5Z";
+        let seen = |state: &str, digest| json!({ "state": state, "health": null, "exit_code": null, "started_at": at, "reference": "registry.example/web:live", "digest": digest });
+        let mut web = seen("running", json!(digest));
+        web["health"] = json!("healthy");
+        let mut api = seen("exited", json!(null));
+        api["exit_code"] = json!(137);
+        serde_json::from_value(json!({
+            "format": 1, "at": at, "host": "pi",
+            "poller": { "version": "9.9.9", "pid": 7, "since": at },
+            "relay": { "url": "https://relay.example", "answered_at": at, "trouble": null },
+            "reports": { "unsent": 2, "refused": 1 },
+            "engine": { "trouble": null },
+            "services": [
+                { "name": "web", "container": "web",
+                  "deployed": { "sha": sha, "digest": digest, "intent": intent, "since": at },
+                  "observed": web, "pending": null,
+                  "last": { "outcome": "succeeded", "intent": intent, "at": at, "message": "" } },
+                { "name": "api", "container": "api",
+                  "deployed": { "sha": sha, "digest": digest, "intent": intent, "since": at },
+                  "observed": api,
+                  "pending": { "state": "needs_operator", "intent": intent, "sha": sha, "why": "both\u{1b}[2Jcontainers\nare kept", "since": at, "until": null },
+                  "last": { "outcome": "needs_operator", "intent": intent, "at": at, "message": "both" } },
+                { "name": "db", "container": "db", "deployed": null, "observed": seen("running", json!(digest)), "pending": null,
+                  "last": { "outcome": "rolled_back", "intent": intent, "at": at, "message": "it did not come up" } }
+            ]
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_status_for_people_says_what_runs_and_what_is_wrong_and_commands_no_terminal() {
+        insta::assert_snapshot!(status(&known(), None));
+    }
+
+    #[test]
+    fn a_poller_that_does_not_run_and_whoever_does_not_answer_are_told() {
+        let mut known = known();
+        known.poller = None;
+        known.relay.trouble = Some("cannot reach the relay".to_owned());
+        known.engine.trouble = Some("the Docker engine does not answer".to_owned());
+        for service in &mut known.services {
+            (service.observed, service.deployed) = (None, None);
+        }
+        insta::assert_snapshot!(status(&known, None));
+    }
+
+    #[test]
+    fn a_history_is_as_wide_as_the_terminal() {
+        let side = json!({ "sha": crate::testing::SHA, "digest": null });
+        let entry = json!({
+            "at": "2026-11-20T15:00:00.5Z", "service": "web", "outcome": "rolled_back", "intent": crate::testing::intent(7, 1).id,
+            "attempt": 1, "from": side, "to": { "sha": null, "digest": crate::testing::digest('b') },
+            "cause": { "kind": "workflow_run", "run_number": 12, "by": "octocat" }, "ms": 65_432,
+            "message": "http://127.0.0.1:8080/health answered 500 for 60 s, so that the version before serves again"
+        });
+        let deploys: Vec<Entry> = serde_json::from_value(json!([entry])).unwrap();
+        let narrow = history(&deploys, Some(100));
+        assert!(
+            narrow.lines().all(|line| line.chars().count() <= 100),
+            "{narrow}"
+        );
+        insta::assert_snapshot!(format!("{}\n{narrow}", history(&deploys, None)));
+        assert_eq!(history(&[], None), "no deploy has ended yet\n");
+    }
+}

@@ -1,0 +1,171 @@
+//! Asking the engine what it shows of the services' containers now, within a bounded time.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Observed;
+use crate::{
+    docker::{Docker, EngineError},
+    plan,
+};
+
+/// How long the engine may take for all containers together.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What was seen of each container, or why nothing was.
+pub type Seen = Result<Vec<Observed>, String>;
+
+/// Looks at the containers of these names. `docker_host` is the variable `DOCKER_HOST`.
+///
+/// Uses a connection of its own, so that it gets its answer while a deploy is under way.
+pub async fn look(docker_host: Option<&str>, containers: &[String]) -> Seen {
+    look_within(LIMIT, docker_host, containers).await
+}
+
+async fn look_within(limit: Duration, docker_host: Option<&str>, containers: &[String]) -> Seen {
+    let looking = async {
+        let engine = Docker::connect(docker_host).await?;
+        let mut all = Vec::new();
+        for name in containers {
+            all.push(look_at(&engine, name).await?);
+        }
+        Ok::<_, EngineError>(all)
+    };
+    match tokio::time::timeout(limit, looking).await {
+        Ok(seen) => seen.map_err(|error| error.to_string()),
+        Err(_) => Err(format!(
+            "the Docker engine has not answered within {limit:?}"
+        )),
+    }
+}
+
+async fn look_at(engine: &Docker, name: &str) -> Result<Observed, EngineError> {
+    let Some(container) = engine.named(name).await? else {
+        return Ok(absent());
+    };
+    let image = container.get("Image").and_then(Value::as_str);
+    let image = match image {
+        Some(id) => engine.image(id).await?,
+        None => None,
+    };
+    Ok(observed(container, image))
+}
+
+fn absent() -> Observed {
+    Observed {
+        state: "absent".to_owned(),
+        health: None,
+        exit_code: None,
+        started_at: None,
+        reference: None,
+        digest: None,
+    }
+}
+
+/// What the engine's JSON of a container and its image says.
+fn observed(container: Value, image: Option<Value>) -> Observed {
+    let text = |path: &str| container.pointer(path).and_then(Value::as_str);
+    let state = text("/State/Status").unwrap_or("unknown").to_owned();
+    let runs = matches!(state.as_str(), "running" | "paused");
+    let started_at: Option<Timestamp> = text("/State/StartedAt")
+        .and_then(|at| at.parse().ok())
+        // The engine writes the year 1 for "never".
+        .filter(|at| *at > Timestamp::UNIX_EPOCH);
+    let health = text("/State/Health/Status")
+        .filter(|_| runs)
+        .filter(|health| *health != "none")
+        .map(str::to_owned);
+    let exit_code = container
+        .pointer("/State/ExitCode")
+        .and_then(Value::as_i64)
+        .filter(|_| !runs && state != "created");
+    let shown = plan::Observed {
+        container,
+        image,
+        all: Vec::new(),
+    };
+    Observed {
+        state,
+        health,
+        exit_code,
+        started_at,
+        reference: Some(shown.reference().to_owned()).filter(|text| !text.is_empty()),
+        digest: shown.digest(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::docker::fake;
+
+    fn container(state: Value) -> String {
+        json!({
+            "Name": "/web", "Image": "sha256:1", "Config": { "Image": "registry.example/web:live" }, "State": state
+        })
+        .to_string()
+    }
+
+    async fn seen(state: Value) -> Seen {
+        let container = container(state);
+        let (address, _) = fake::engine(move |line| {
+            if line.contains("/containers/web/json") {
+                (200, container.clone())
+            } else if line.contains("/images/") {
+                let digest = format!("registry.example/web@sha256:{}", "ab".repeat(32));
+                (
+                    200,
+                    json!({ "Id": "sha256:1", "RepoDigests": [digest] }).to_string(),
+                )
+            } else {
+                (404, json!({ "message": "No such container" }).to_string())
+            }
+        });
+        look(Some(&address), &["web".to_owned(), "gone".to_owned()]).await
+    }
+
+    #[tokio::test]
+    async fn state_health_reference_and_digest_are_the_engines_words_and_an_absent_one_is_told() {
+        let state = json!({ "Status": "running", "StartedAt": "2026-11-20T15:00:00.5Z", "ExitCode": 0, "Health": { "Status": "healthy" } });
+        let all = seen(state).await.unwrap();
+        let web = &all[0];
+        assert_eq!(
+            (web.state.as_str(), web.health.as_deref(), web.exit_code),
+            ("running", Some("healthy"), None)
+        );
+        assert_eq!(web.reference.as_deref(), Some("registry.example/web:live"));
+        assert!(web.digest.is_some() && web.started_at.is_some());
+        assert_eq!(all[1], absent());
+    }
+
+    #[tokio::test]
+    async fn a_container_that_ended_says_how_and_its_old_health_does_not_count() {
+        let state = json!({ "Status": "exited", "StartedAt": "0001-01-01T00:00:00Z", "ExitCode": 137, "Health": { "Status": "unhealthy" } });
+        let web = seen(state).await.unwrap().remove(0);
+        assert_eq!(
+            (web.exit_code, web.health, web.started_at),
+            (Some(137), None, None)
+        );
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_not_there_is_told() {
+        let error = look(Some("unix:///nowhere/docker.sock"), &[])
+            .await
+            .unwrap_err();
+        assert!(error.contains("does not answer"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_never_answers_is_given_up() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("tcp://{}", silent.local_addr().unwrap());
+        let limit = Duration::from_millis(50);
+        let error = look_within(limit, Some(&address), &[]).await.unwrap_err();
+        assert!(error.contains("has not answered within 50ms"), "{error}");
+    }
+}

@@ -1,0 +1,264 @@
+//! How each service stands: what runs, since when, from which commit and digest, what is pending and why.
+//!
+//! Pure: the types, which are also the shape of `towline status --json`, and how their parts are put together.
+//! `record` reads what the state directory knows, `look` asks the engine. Not here: who may ask and how that
+//! travels (`control`), how it is written down for people (`cli`).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use towline_protocol::{Digest, HostName, IntentId, Outcome, ServiceName, Sha};
+
+mod look;
+mod record;
+
+pub use look::{Seen, look};
+
+/// The shape's number. Fields may be added to a shape, what is there keeps its name and meaning.
+pub const FORMAT: u32 = 1;
+
+/// How this host and its services stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// See [`FORMAT`].
+    pub format: u32,
+    /// When this was put together.
+    pub at: Timestamp,
+    /// The host, by its token.
+    pub host: HostName,
+    /// The process that serves; `None` when `towline run` does not run.
+    pub poller: Option<PollerStatus>,
+    /// What is known of the relay.
+    pub relay: RelayStatus,
+    /// What the relay has still to hear.
+    pub reports: ReportsStatus,
+    /// What is known of the engine.
+    pub engine: EngineStatus,
+    /// The services, in the order of the host's file.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// The process that serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollerStatus {
+    /// Its version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Since when it runs.
+    pub since: Timestamp,
+}
+
+/// What is known of the relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayStatus {
+    /// Its origin.
+    pub url: String,
+    /// When it last answered a poll of the process that serves.
+    pub answered_at: Option<Timestamp>,
+    /// Why the last poll got no answer, if it got none.
+    pub trouble: Option<String>,
+}
+
+/// What the relay has still to hear.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportsStatus {
+    /// Reports that wait to be sent.
+    pub unsent: u32,
+    /// Reports that the relay has refused for good.
+    pub refused: u32,
+}
+
+/// What is known of the engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineStatus {
+    /// Why it could not be asked just now.
+    pub trouble: Option<String>,
+}
+
+/// How a service stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// The service.
+    pub name: ServiceName,
+    /// Its container, as the host's file says it.
+    pub container: String,
+    /// What the last deploy that took effect has brought.
+    pub deployed: Option<Deployed>,
+    /// What the engine shows of the container now; `None` when it could not be asked.
+    pub observed: Option<Observed>,
+    /// What is still to be done, and why it is not done yet.
+    pub pending: Option<Pending>,
+    /// How the last deploy ended.
+    pub last: Option<Last>,
+}
+
+/// What a deploy has brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The commit.
+    pub sha: Option<Sha>,
+    /// The image.
+    pub digest: Option<Digest>,
+    /// The intent that asked for it; `None` when an operator went back to what no deploy had brought.
+    pub intent: Option<IntentId>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What the engine shows of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The engine's word: `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`; `absent` when
+    /// there is no such container.
+    pub state: String,
+    /// What its healthcheck says, if it has one: `starting`, `healthy` or `unhealthy`.
+    pub health: Option<String>,
+    /// How it ended, when it does not run.
+    pub exit_code: Option<i64>,
+    /// When it was last started, if ever.
+    pub started_at: Option<Timestamp>,
+    /// The reference that it was made with.
+    pub reference: Option<String>,
+    /// The digest of its image, if that came from a registry.
+    pub digest: Option<Digest>,
+}
+
+/// What is still to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// How far that is.
+    pub state: PendingState,
+    /// What is to be applied; the one that failed, when an operator is needed.
+    pub intent: IntentId,
+    /// Its commit, if it is kept and names one.
+    pub sha: Option<Sha>,
+    /// Why it is not done yet, or the step under way.
+    pub why: String,
+    /// Since when, where that is known.
+    pub since: Option<Timestamp>,
+    /// When waiting ends.
+    pub until: Option<Timestamp>,
+}
+
+/// How far something pending is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PendingState {
+    /// Its turn has not come.
+    Queued,
+    /// It waits for its image.
+    Waiting,
+    /// It is being applied now.
+    Applying,
+    /// It was interrupted in the middle, and is taken to its end when `towline` runs and reaches the engine.
+    Interrupted,
+    /// It failed, and nothing is tried until `towline resolve`.
+    NeedsOperator,
+}
+
+/// How the last deploy ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    /// How.
+    pub outcome: Outcome,
+    /// The intent.
+    pub intent: IntentId,
+    /// When.
+    pub at: Timestamp,
+    /// What was said about it.
+    pub message: String,
+}
+
+/// A deploy under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Underway {
+    /// The service.
+    pub service: ServiceName,
+    /// What is applied.
+    pub intent: IntentId,
+    /// Its commit.
+    pub sha: Option<Sha>,
+    /// The last step that was told.
+    pub step: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Status {
+    /// Leaves only `service`, if one is asked for; `None` when the host's file does not name it.
+    pub fn of(mut self, service: Option<&ServiceName>) -> Option<Self> {
+        if let Some(name) = service {
+            self.services.retain(|service| service.name == *name);
+        }
+        (service.is_none() || !self.services.is_empty()).then_some(self)
+    }
+
+    /// Adds what is being done at this moment.
+    pub fn with_underway(mut self, underway: Option<&Underway>) -> Self {
+        let Some(underway) = underway else {
+            return self;
+        };
+        let name = &underway.service;
+        let service = self.services.iter_mut().find(|one| one.name == *name);
+        if let Some(service) = service {
+            service.pending = Some(Pending {
+                state: PendingState::Applying,
+                intent: underway.intent.clone(),
+                sha: underway.sha.clone(),
+                why: underway.step.clone(),
+                since: Some(underway.since),
+                until: None,
+            });
+        }
+        self
+    }
+
+    /// Adds what the engine shows of the services, in their order.
+    pub fn with_seen(mut self, seen: Seen, now: Timestamp) -> Self {
+        match seen {
+            Ok(all) => {
+                for (service, observed) in self.services.iter_mut().zip(all) {
+                    service.observed = Some(observed);
+                }
+            }
+            Err(trouble) => self.engine.trouble = Some(trouble),
+        }
+        self.at = now;
+        self
+    }
+
+    /// The names of the containers to look at, in the order of the services.
+    pub fn containers(&self) -> Vec<String> {
+        let services = self.services.iter();
+        services.map(|service| service.container.clone()).collect()
+    }
+}
+
+impl ServiceStatus {
+    /// The commit that runs; `None` when what the engine shows is not what a deploy has brought.
+    pub fn sha(&self) -> Option<&Sha> {
+        self.is_as_deployed()
+            .then(|| self.deployed.as_ref()?.sha.as_ref())
+            .flatten()
+    }
+
+    /// The digest that runs, as far as it is known: what the engine shows counts.
+    pub fn digest(&self) -> Option<&Digest> {
+        match &self.observed {
+            Some(observed) => observed.digest.as_ref(),
+            None => self.deployed.as_ref()?.digest.as_ref(),
+        }
+    }
+
+    /// Whether the container is the one that the last deploy has brought, as far as that can be seen.
+    pub fn is_as_deployed(&self) -> bool {
+        let deployed = self
+            .deployed
+            .as_ref()
+            .and_then(|deployed| deployed.digest.as_ref());
+        match &self.observed {
+            Some(observed) => deployed.is_some() && deployed == observed.digest.as_ref(),
+            None => deployed.is_some(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What the state directory knows of each service.
+
+use jiff::{SignedDuration, Timestamp};
+use towline_protocol::{HostName, Intent, IntentId, Outcome};
+
+use super::{
+    Deployed, EngineStatus, FORMAT, Last, Pending, PendingState, RelayStatus, ReportsStatus,
+    ServiceStatus, Status,
+};
+use crate::{
+    history::Entry,
+    select::{Situation, select},
+    settings::{Service, Settings, Work},
+    store::{HISTORY, JournalEntry, Standing, Store, StoreError},
+    uptime::Uptime,
+};
+
+impl Status {
+    /// What `store` knows at `now`. Neither the relay nor the engine is asked.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn recorded(
+        store: &Store,
+        settings: &Settings,
+        host: &HostName,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let journals = store.open_journals()?;
+        let services = settings.services.iter().map(|service| {
+            let journal = journals.iter().find(|open| open.service == service.name);
+            recorded(store, service, host, journal, now)
+        });
+        Ok(Self {
+            format: FORMAT,
+            at: now,
+            host: host.clone(),
+            poller: None,
+            relay: RelayStatus {
+                url: settings.relay.url.to_string(),
+                answered_at: None,
+                trouble: None,
+            },
+            reports: ReportsStatus {
+                unsent: store.unsent()?,
+                refused: store.parked()?,
+            },
+            engine: EngineStatus::default(),
+            services: services.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn recorded(
+    store: &Store,
+    service: &Service,
+    host: &HostName,
+    journal: Option<&JournalEntry>,
+    now: Timestamp,
+) -> Result<ServiceStatus, StoreError> {
+    let name = &service.name;
+    let Work::Docker { container } = &service.work;
+    let deployed = store.running(name)?.map(|running| Deployed {
+        sha: running.side.sha,
+        digest: running.side.digest,
+        intent: running.intent,
+        since: running.since,
+    });
+    Ok(ServiceStatus {
+        name: name.clone(),
+        container: container.clone(),
+        deployed,
+        observed: None,
+        pending: pending(store, service, host, journal, now)?,
+        last: last(store, service)?,
+    })
+}
+
+/// What is to be done for `service`: what was interrupted, else what an operator must see to, else what `select` says.
+fn pending(
+    store: &Store,
+    service: &Service,
+    host: &HostName,
+    journal: Option<&JournalEntry>,
+    now: Timestamp,
+) -> Result<Option<Pending>, StoreError> {
+    let intents = store.intents(&service.rule.channel)?;
+    let standings = store.standings(&service.name)?;
+    let of = |state, id: &IntentId, why: String| {
+        let intent = intents.iter().find(|intent| intent.id == *id);
+        let sha = intent.and_then(|intent: &Intent| intent.revision.sha.clone());
+        let since = standings.get(id).map(|standing| standing.since);
+        Pending {
+            state,
+            intent: id.clone(),
+            sha,
+            why,
+            since,
+            until: None,
+        }
+    };
+    let why = |id| standings.get(id).map_or("", |standing| &standing.why);
+    if let Some(entry) = journal {
+        let why = "interrupted in the middle; it is taken to its end when towline runs".to_owned();
+        return Ok(Some(of(PendingState::Interrupted, &entry.intent, why)));
+    }
+    if let Some(id) = store.blocked(&service.name)? {
+        let why = format!(
+            "{}; see to it, then run `towline resolve {}`",
+            told(why(&id), "an operator is needed"),
+            service.name
+        );
+        return Ok(Some(of(PendingState::NeedsOperator, &id, why)));
+    }
+    let seen = store.seen(&service.name)?;
+    let selection = select(&Situation {
+        host,
+        service,
+        intents: &intents,
+        standings: &standings,
+        seen: seen.as_ref(),
+        now,
+    });
+    let Some(intent) = selection.apply else {
+        return Ok(None);
+    };
+    let waits = |standing: &&Standing| standing.outcome == Outcome::Waiting;
+    Ok(Some(match standings.get(&intent.id).filter(waits) {
+        Some(standing) => Pending {
+            until: until(service, standing, now),
+            ..of(
+                PendingState::Waiting,
+                &intent.id,
+                told(&standing.why, "its image is not there yet").to_owned(),
+            )
+        },
+        None => of(
+            PendingState::Queued,
+            &intent.id,
+            "its turn has not come".to_owned(),
+        ),
+    }))
+}
+
+/// How the last try ended: what was settled without one says nothing about the service.
+fn last(store: &Store, service: &Service) -> Result<Option<Last>, StoreError> {
+    let past = store.history(Some(&service.name), HISTORY)?;
+    let entry = past.into_iter().filter_map(Entry::of).find(Entry::is_try);
+    Ok(entry.map(|entry| Last {
+        outcome: entry.outcome,
+        intent: entry.intent,
+        at: entry.at,
+        message: entry.message,
+    }))
+}
+
+fn told<'a>(why: &'a str, otherwise: &'a str) -> &'a str {
+    if why.is_empty() { otherwise } else { why }
+}
+
+/// When the wait for an image ends, if this host stays on.
+fn until(service: &Service, standing: &Standing, now: Timestamp) -> Option<Timestamp> {
+    let waited = standing.waited.until(Uptime::now()).duration();
+    let left = SignedDuration::try_from(service.image_wait.saturating_sub(waited)).ok()?;
+    now.checked_add(left).ok()
+}
