@@ -14,7 +14,7 @@ use towline_protocol::{
 };
 
 use crate::{
-    docker::{Docker, EngineError},
+    docker::{Docker, EngineError, RegistryTrouble},
     machine::{Deploy, Ending, Fault, JournalError},
     plan::{Observed, Refusal, own_container, refusal},
     settings::{Service, Work},
@@ -68,6 +68,8 @@ pub struct Applied {
     pub fault: Fault,
     /// How it ends if it waits and nothing comes of that.
     pub after_wait: Outcome,
+    /// What kind of trouble there was with the image, if that is why.
+    pub trouble: Option<RegistryTrouble>,
 }
 
 /// Why a try has no outcome yet. The intent stays.
@@ -260,6 +262,7 @@ impl Applied {
             steps: Vec::new(),
             fault: Fault::Host,
             after_wait: Outcome::FailedUntouched,
+            trouble: None,
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     keep::keep,
 };
 use crate::{
-    docker::{Cause, Docker, EngineError, RegistryError},
+    docker::{Cause, Docker, EngineError, RegistryError, RegistryTrouble},
     health,
     machine::Fault,
     plan::{ImageMistake, Naming, Observed, Plan, Refusal, Target, plan, target},
@@ -36,6 +36,8 @@ enum Halt {
     Unfit(String),
     /// The version failed here, and this intent may mean one that is still to come.
     Held(String),
+    /// The image could not be had, for this reason.
+    NoImage(RegistryTrouble, String),
 }
 
 pub(super) async fn prepare(
@@ -95,6 +97,17 @@ pub(super) async fn prepare(
             after_wait: Outcome::Quarantined,
             ..Applied::new(Outcome::Waiting, from, to, message)
         }))),
+        Err(Halt::NoImage(trouble, message)) => {
+            let outcome = if trouble.may_pass() {
+                Outcome::Waiting
+            } else {
+                Outcome::FailedUntouched
+            };
+            Ok(Prepared::Over(Box::new(Applied {
+                trouble: Some(trouble),
+                ..Applied::new(outcome, from, to, message)
+            })))
+        }
     }
 }
 
@@ -162,16 +175,10 @@ impl From<EngineError> for Halt {
 impl From<RegistryError> for Halt {
     fn from(error: RegistryError) -> Self {
         let message = error.to_string();
-        let may_pass = error.trouble.may_pass();
         if let Cause::Engine(lost @ EngineError::Unreachable { .. }) = error.cause {
             return Self::Later(lost.into());
         }
-        let outcome = if may_pass {
-            Outcome::Waiting
-        } else {
-            Outcome::FailedUntouched
-        };
-        Self::Over(outcome, message)
+        Self::NoImage(error.trouble, message)
     }
 }
 

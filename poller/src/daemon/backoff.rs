@@ -26,6 +26,15 @@ pub(super) fn pause(
     jittered.max(retry_after.unwrap_or_default())
 }
 
+/// How soon to look again for an image that is not there yet; the least, whatever the trouble.
+pub(super) const IMAGE_RETRY: Duration = Duration::from_secs(10);
+
+/// How long to leave a registry alone that wants rest, after so many tries of a service in a row: at first 10 to 20 s,
+/// doubled by each, at most five minutes. `jitter` is from 0 to 1.
+pub(super) fn image_pause(tries: u32, jitter: f64) -> Duration {
+    pause(IMAGE_RETRY, tries.max(1), None, jitter)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -41,7 +50,23 @@ mod tests {
         assert_eq!(pause(LONGEST * 4, 3, None, 0.0), LONGEST * 4);
     }
 
+    #[test]
+    fn a_registry_is_left_alone_for_longer_and_longer() {
+        let seconds = |tries| image_pause(tries, 0.0).as_secs();
+        assert_eq!(
+            [1, 2, 3, 4, 5, 1000].map(seconds),
+            [20, 40, 80, 160, 300, 300]
+        );
+    }
+
     proptest! {
+        #[test]
+        fn a_registry_is_never_asked_more_often_than_one_without_trouble(tries in 0u32.., more in 0u32..9, jitter in 0.0..=1.0f64) {
+            let pause = image_pause(tries, jitter);
+            prop_assert!((IMAGE_RETRY..=LONGEST).contains(&pause));
+            prop_assert!(image_pause(tries.saturating_add(more), jitter) >= pause);
+        }
+
         #[test]
         fn a_pause_is_never_far_from_what_was_asked(failures in 0u32.., jitter in 0.0..=1.0f64, after in 0u64..3600) {
             let interval = SECOND * 30;

@@ -6,18 +6,20 @@ use jiff::Timestamp;
 use towline_protocol::{Intent, Mark, Outcome, Report, ServiceName, Source};
 use tracing::{error, info, warn};
 
-use super::{Poller, Stop};
+use super::{
+    Poller, Stop,
+    backoff::{IMAGE_RETRY, image_pause},
+    jitter,
+};
 use crate::{
     apply::{Applied, ApplyError, Job, Progress, apply, recover},
+    docker::RegistryTrouble,
     machine::Fault,
     report,
     settings::Service,
     store::{End, JournalEntry, Quarantined, Running, Standing, StoreError},
     uptime::{Uptime, Waited},
 };
-
-/// How soon to look again for an image that is not there yet.
-const IMAGE_RETRY: Duration = Duration::from_secs(10);
 
 /// How often an intent is tried when nothing but interruptions ends the tries.
 const INTERRUPTED_TRIES: u32 = 3;
@@ -179,6 +181,7 @@ impl Poller {
         let waited = standing
             .map_or_else(Waited::default, |standing| standing.waited.clone())
             .until(Uptime::now());
+        let retry = self.image_retry(&entry.service, applied.trouble);
         if applied.outcome == Outcome::Waiting {
             let wait = service
                 .map(|service| service.image_wait)
@@ -187,7 +190,7 @@ impl Poller {
             match left.filter(|left| !left.is_zero()) {
                 Some(left) => self
                     .todo
-                    .again(&entry.service, Instant::now() + IMAGE_RETRY.min(left)),
+                    .again(&entry.service, Instant::now() + retry.min(left)),
                 None => {
                     applied.outcome = applied.after_wait;
                     applied.message = format!(
@@ -233,6 +236,17 @@ impl Poller {
             self.todo.again(&entry.service, Instant::now());
         }
         Ok(())
+    }
+
+    /// How soon to look again for the image of `service`, after a try with this trouble.
+    fn image_retry(&mut self, service: &ServiceName, trouble: Option<RegistryTrouble>) -> Duration {
+        if !trouble.is_some_and(RegistryTrouble::wants_rest) {
+            self.restless.remove(service);
+            return IMAGE_RETRY;
+        }
+        let tries = self.restless.entry(service.clone()).or_default();
+        *tries = tries.saturating_add(1);
+        image_pause(*tries, jitter())
     }
 
     /// What follows from how a try ended: another try, or none of that digest. The message says so.

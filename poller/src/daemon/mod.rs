@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
-use towline_protocol::{Channel, HostName, MAX_REPORTS, Outcome, Secret};
+use towline_protocol::{Channel, HostName, MAX_REPORTS, Outcome, Secret, ServiceName};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -67,6 +67,8 @@ pub struct Poller {
     gaps: BTreeMap<Channel, Instant>,
     /// How many answers of the hub came one after another.
     pages: u32,
+    /// How many tries in a row have found the registry of a service's image in a state in which it wants rest.
+    restless: BTreeMap<ServiceName, u32>,
     /// What this process has brought about.
     outcomes: Vec<Outcome>,
     /// Whether something could not be done.
@@ -107,6 +109,7 @@ impl Poller {
             todo: Todo::default(),
             gaps: BTreeMap::new(),
             pages: 0,
+            restless: BTreeMap::new(),
             outcomes: Vec::new(),
             failed: false,
             notices: Notices::new(Timestamp::now()),

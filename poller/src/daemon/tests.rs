@@ -6,6 +6,7 @@ use towline_protocol::{ChannelNews, Intent, Mark, Side, Source};
 use super::*;
 use crate::{
     apply::Applied,
+    docker::RegistryTrouble,
     machine::Fault,
     relay_client::{Answer, News},
     report,
@@ -93,6 +94,7 @@ fn applied(outcome: Outcome) -> Applied {
         steps: Vec::new(),
         fault: Fault::Host,
         after_wait: Outcome::FailedUntouched,
+        trouble: None,
     }
 }
 
@@ -301,6 +303,57 @@ async fn the_hosts_own_token_stands_in_no_report() {
     let report = &spooled.last().unwrap().report;
     assert_eq!(report.message, "web: it answered ***");
     assert_eq!(report.log_tail, "Bearer ***");
+}
+
+#[tokio::test]
+async fn a_registry_that_wants_fewer_requests_is_asked_less_often_and_one_that_answers_is_not() {
+    let mut host = Host::new();
+    let mut pauses = Vec::new();
+    for trouble in [
+        Some(RegistryTrouble::RateLimited),
+        Some(RegistryTrouble::Unreachable),
+        Some(RegistryTrouble::Broken),
+        Some(RegistryTrouble::Absent),
+        Some(RegistryTrouble::Broken),
+    ] {
+        host.work().await.unwrap();
+        let tried = Applied {
+            trouble,
+            ..applied(Outcome::Waiting)
+        };
+        let service = host.poller.settings.services[0].clone();
+        let now = jiff::Timestamp::now();
+        host.poller
+            .end(&entry(), Some(&service), None, now, tried)
+            .unwrap();
+        pauses.push(host.pause().unwrap().as_secs_f64().round() as u64);
+    }
+    let ranges = [10..=20, 20..=40, 40..=80, 10..=10, 10..=20];
+    let fits = ranges
+        .iter()
+        .zip(&pauses)
+        .all(|(range, pause)| range.contains(pause));
+    assert!(fits, "{pauses:?}");
+}
+
+#[tokio::test]
+async fn a_long_rest_does_not_outlast_the_wait_for_the_image() {
+    let mut host = Host::new();
+    host.work().await.unwrap();
+    let service = host.poller.settings.services[0].clone();
+    let nearly_over = waiting(
+        jiff::Timestamp::now(),
+        service.image_wait.as_millis() as u64 - 5000,
+    );
+    let tried = Applied {
+        trouble: Some(RegistryTrouble::RateLimited),
+        ..applied(Outcome::Waiting)
+    };
+    let (since, standing) = (nearly_over.since, Some(&nearly_over));
+    host.poller
+        .end(&entry(), Some(&service), standing, since, tried)
+        .unwrap();
+    assert!(host.pause().unwrap() <= Duration::from_secs(5));
 }
 
 #[tokio::test]

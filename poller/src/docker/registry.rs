@@ -104,6 +104,21 @@ impl RegistryTrouble {
             Self::Mismatch | Self::Platform | Self::Engine | Self::Login => false,
         }
     }
+
+    /// Whether the registry is better asked less and less often. What is merely not there yet comes at any moment, and
+    /// registries say "denied" of that too.
+    pub fn wants_rest(self) -> bool {
+        match self {
+            Self::RateLimited | Self::Unreachable | Self::Broken => true,
+            Self::Absent
+            | Self::Denied
+            | Self::Helper
+            | Self::Mismatch
+            | Self::Platform
+            | Self::Engine
+            | Self::Login => false,
+        }
+    }
 }
 
 impl RegistryError {
