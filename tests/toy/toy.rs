@@ -7,6 +7,7 @@
 //! | mode | behaviour |
 //! |---|---|
 //! | `ok` | answers 200 with the version |
+//! | `json` | answers 200 with `{"version": VERSION}` |
 //! | `500` | answers 500 |
 //! | `exit` | ends at once with status 1 |
 //! | `leak` | prints its environment a hundred times, then ends with status 1 |
@@ -75,7 +76,11 @@ fn file(path: &str) -> String {
 fn serve(version: &str, mode: &str) {
     let listener = TcpListener::bind(ADDRESS).expect("the port of a container of its own is free");
     let greeting = env::var("GREETING").unwrap_or_default();
-    let body = format!("toy {version} {greeting}\n");
+    let body = if mode == "json" {
+        format!("{{\"version\": \"{version}\"}}\n")
+    } else {
+        format!("toy {version} {greeting}\n")
+    };
     let status = if mode == "500" {
         "500 Internal Server Error"
     } else {

@@ -11,7 +11,7 @@ use crate::{
     docker::Docker,
     exit::Ending,
     reference::Reference,
-    settings::{HealthCheck, RunRule, Service, Settings, Work},
+    settings::{HealthCheck, HttpProbe, RunRule, Service, Settings, Work},
     token::{self, HostToken},
 };
 
@@ -170,17 +170,24 @@ fn about_health(checks: &[HealthCheck]) -> String {
             .to_owned();
     }
     let each = checks.iter().map(|check| match check {
-        HealthCheck::Http {
-            url,
-            status,
-            contains,
-            within,
-        } => {
+        HealthCheck::Http { probe, within } => {
+            let HttpProbe {
+                url,
+                status,
+                contains,
+                json,
+            } = probe;
             let status = status.map_or("200 to 299".to_owned(), |status| status.to_string());
             let text = contains
                 .as_ref()
                 .map_or(String::new(), |text| format!(" and {text:?} in it"));
-            format!("{url} answers {status}{text} within {}", seconds(*within))
+            let json = json.as_ref().map_or(String::new(), |json| {
+                format!(" and {} at {:?} of its JSON", json.equals, json.pointer)
+            });
+            format!(
+                "{url} answers {status}{text}{json} within {}",
+                seconds(*within)
+            )
         }
         HealthCheck::Docker { within } => {
             let within = within.map_or(String::new(), |within| {
@@ -204,7 +211,7 @@ mod tests {
     #[test]
     fn what_a_service_accepts_and_does_is_told_in_words() {
         let plain = about_service(&service("manual = false"));
-        let health = "keep = 3\nimage = \"ghcr.io/octo-org/web:sha-{short_sha}\"\nhealth = [{ http = \"http://127.0.0.1:8080/health\", contains = \"ok\" }, { docker = true, within = \"1500ms\" }]";
+        let health = "keep = 3\nimage = \"ghcr.io/octo-org/web:sha-{short_sha}\"\nhealth = [{ http = \"http://127.0.0.1:8080/health\", contains = \"ok\", json = { pointer = \"/db/up\", equals = true } }, { docker = true, within = \"1500ms\" }]";
         let full = about_service(&service(health));
         insta::assert_snapshot!(plain + &full);
     }

@@ -2,27 +2,29 @@
 
 use std::{io::Read, time::Duration};
 
+use serde_json::Value;
 use ureq::Agent;
 
 use super::tries::{self, Budget};
-use crate::{redact::Secrets, settings::HttpUrl};
+use crate::{
+    redact::Secrets,
+    settings::{HttpProbe, JsonProbe},
+};
 
 /// How much of a body is looked at, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
 
 /// Tries until an answer is good or the time is over.
 pub(super) async fn until(
-    url: &HttpUrl,
-    status: Option<u16>,
-    contains: Option<&str>,
+    probe: &HttpProbe,
     secrets: &Secrets,
     budget: Budget,
 ) -> Result<(), String> {
-    let attempt = async |limit| attempt(url, status, contains, secrets, limit).await;
+    let attempt = async |limit| attempt(probe, secrets, limit).await;
     let within = budget.within.as_secs();
     let end = tries::until(budget, attempt).await;
     end.map_err(|why| {
-        let url = shown(url.as_str());
+        let url = shown(probe.url.as_str());
         format!("{url} was not good within {within} s: {why}")
     })
 }
@@ -36,30 +38,17 @@ fn shown(url: &str) -> String {
 }
 
 /// One try; the reason when it is no good.
-async fn attempt(
-    url: &HttpUrl,
-    status: Option<u16>,
-    contains: Option<&str>,
-    secrets: &Secrets,
-    limit: Duration,
-) -> Result<(), String> {
-    let url = url.as_str().to_owned();
-    let contains = contains.map(str::to_owned);
-    let secrets = secrets.clone();
-    let get = move || get(&url, status, contains.as_deref(), &secrets, limit);
+async fn attempt(probe: &HttpProbe, secrets: &Secrets, limit: Duration) -> Result<(), String> {
+    let (probe, secrets) = (probe.clone(), secrets.clone());
+    let get = move || get(&probe, &secrets, limit);
     tokio::task::spawn_blocking(get)
         .await
         .unwrap_or_else(|error| Err(error.to_string()))
 }
 
 /// Redirects are answers like any other: a new version that only sends elsewhere has not shown that it works.
-fn get(
-    url: &str,
-    status: Option<u16>,
-    contains: Option<&str>,
-    secrets: &Secrets,
-    limit: Duration,
-) -> Result<(), String> {
+fn get(probe: &HttpProbe, secrets: &Secrets, limit: Duration) -> Result<(), String> {
+    let url = probe.url.as_str();
     let config = Agent::config_builder()
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -73,26 +62,63 @@ fn get(
         .call()
         .map_err(|error| error.to_string().replace(url, &shown(url)))?;
     let found = answer.status().as_u16();
-    if !status.map_or((200..300).contains(&found), |status| status == found) {
+    let is_wanted = |status| status == found;
+    if !probe.status.map_or((200..300).contains(&found), is_wanted) {
         return Err(format!("it answered {found}"));
     }
-    let Some(contains) = contains else {
+    if probe.contains.is_none() && probe.json.is_none() {
         return Ok(());
-    };
+    }
     let mut body = Vec::new();
     let mut reader = answer.body_mut().as_reader().take(MAX_BODY);
     reader
         .read_to_end(&mut body)
         .map_err(|error| format!("its answer broke off: {error}"))?;
-    if holds(&body, contains.as_bytes()) {
-        return Ok(());
+    if let Some(contains) = &probe.contains
+        && !holds(&body, contains.as_bytes())
+    {
+        let start = start(&body, secrets);
+        return Err(format!(
+            "its answer does not hold {contains:?} but begins with {start:?}"
+        ));
     }
-    // Hidden before the cut, which may leave a part of a secret that nobody knows.
-    let body = secrets.hide(&String::from_utf8_lossy(&body));
-    let start: String = body.chars().take(80).collect();
-    Err(format!(
-        "its answer does not hold {contains:?} but begins with {start:?}"
-    ))
+    let json = probe.json.as_ref();
+    json.map_or(Ok(()), |json| points_to(json, &body, secrets))
+}
+
+/// The beginning of an answer, for people. Secrets are hidden before the cut, which may leave a part of one that nobody
+/// knows.
+fn start(body: &[u8], secrets: &Secrets) -> String {
+    let body = secrets.hide(&String::from_utf8_lossy(body));
+    body.chars().take(80).collect()
+}
+
+/// Whether the value stands in `body` where it should; otherwise what does.
+fn points_to(json: &JsonProbe, body: &[u8], secrets: &Secrets) -> Result<(), String> {
+    let JsonProbe { pointer, equals } = json;
+    let Ok(document) = serde_json::from_slice::<Value>(body) else {
+        let start = start(body, secrets);
+        return Err(format!("its answer is no JSON but begins with {start:?}"));
+    };
+    match document.pointer(pointer) {
+        Some(found) if is_same(found, equals) => Ok(()),
+        Some(found) => {
+            let found = start(found.to_string().as_bytes(), secrets);
+            Err(format!(
+                "its answer has {found} at {pointer:?}, not {equals}"
+            ))
+        }
+        None => Err(format!("its answer has nothing at {pointer:?}")),
+    }
+}
+
+/// Whether two values are the same; a number may be written in several ways.
+fn is_same(found: &Value, wanted: &Value) -> bool {
+    let are_whole = !found.is_f64() && !wanted.is_f64();
+    match (found.as_f64(), wanted.as_f64()) {
+        (Some(found), Some(wanted)) if !are_whole => found.total_cmp(&wanted).is_eq(),
+        _ => found == wanted,
+    }
 }
 
 fn holds(body: &[u8], text: &[u8]) -> bool {
@@ -140,6 +166,15 @@ mod tests {
         )
     }
 
+    fn probe(url: &str, status: Option<u16>, contains: Option<&str>) -> HttpProbe {
+        HttpProbe {
+            url: url.parse().unwrap(),
+            status,
+            contains: contains.map(str::to_owned),
+            json: None,
+        }
+    }
+
     fn all(within: Duration) -> Budget {
         Budget::new(within, Duration::ZERO)
     }
@@ -150,9 +185,7 @@ mod tests {
         contains: Option<&str>,
     ) -> Result<(), String> {
         get(
-            &server(answers),
-            status,
-            contains,
+            &probe(&server(answers), status, contains),
             &Secrets::default(),
             Duration::from_secs(5),
         )
@@ -186,8 +219,46 @@ mod tests {
         secrets.add("correct-horse-battery");
         let body = format!("{}correct-horse-battery", "x".repeat(70));
         let url = server(vec![answer("200 OK", &body)]);
-        let why = get(&url, None, Some("ok"), &secrets, Duration::from_secs(5)).unwrap_err();
+        let why = get(
+            &probe(&url, None, Some("ok")),
+            &secrets,
+            Duration::from_secs(5),
+        )
+        .unwrap_err();
         assert!(why.ends_with("xxx***\""), "{why}");
+    }
+
+    /// What comes of an answer with this body when `"on"`, or another value, must stand at `pointer`.
+    fn pointed(body: &str, pointer: &str, equals: impl Into<Value>) -> Result<(), String> {
+        let (pointer, equals) = (pointer.to_owned(), equals.into());
+        let json = Some(JsonProbe { pointer, equals });
+        let url = server(vec![answer("200 OK", body)]);
+        let probe = HttpProbe {
+            json,
+            ..probe(&url, None, None)
+        };
+        get(&probe, &Secrets::default(), Duration::from_secs(5))
+    }
+
+    #[test]
+    fn a_value_in_a_json_answer_must_be_the_one_that_the_file_asks_for() {
+        let body = r#"{"db/main":[{"up":true,"lag":1.0}],"state":"on"}"#;
+        assert_eq!(pointed(body, "/state", "on"), Ok(()));
+        assert_eq!(pointed(body, "/db~1main/0/up", true), Ok(()));
+        assert_eq!(pointed(body, "/db~1main/0/lag", 1), Ok(()));
+        assert_eq!(pointed("3", "", 3), Ok(()));
+        for (pointer, told) in [
+            ("/db~1main/0/up", "its answer has true at"),
+            ("/none", "its answer has nothing at \"/none\""),
+        ] {
+            let why = pointed(body, pointer, "on").unwrap_err();
+            assert!(why.starts_with(told), "{why}");
+        }
+        let why = pointed(body, "/state", true).unwrap_err();
+        assert_eq!(why, "its answer has \"on\" at \"/state\", not true");
+        let why = pointed("starting", "/state", "on").unwrap_err();
+        assert!(why.contains("no JSON but begins with \"starting"), "{why}");
+        assert!(pointed("9007199254740993", "", 9_007_199_254_740_992_i64).is_err());
     }
 
     #[test]
@@ -213,9 +284,7 @@ mod tests {
         });
         assert!(
             get(
-                &url,
-                None,
-                Some("absent"),
+                &probe(&url, None, Some("absent")),
                 &Secrets::default(),
                 Duration::from_secs(5)
             )
@@ -232,9 +301,7 @@ mod tests {
         let begun = Instant::now();
         assert!(
             get(
-                &url,
-                None,
-                None,
+                &probe(&url, None, None),
                 &Secrets::default(),
                 Duration::from_millis(100)
             )
@@ -252,9 +319,7 @@ mod tests {
         ]);
         assert_eq!(
             until(
-                &url.parse().unwrap(),
-                None,
-                None,
+                &probe(&url, None, None),
                 &Secrets::default(),
                 all(Duration::from_secs(20))
             )
@@ -275,14 +340,7 @@ mod tests {
             String::from_utf8_lossy(&line[..read]).into_owned()
         });
         let within = Duration::from_millis(200);
-        let why = until(
-            &url.parse().unwrap(),
-            None,
-            None,
-            &Secrets::default(),
-            all(within),
-        )
-        .await;
+        let why = until(&probe(&url, None, None), &Secrets::default(), all(within)).await;
         let why = why.unwrap_err();
         assert!(!why.contains("hunter2") && why.contains("/up?..."), "{why}");
         assert!(server.join().unwrap().contains("/up?token=hunter2"));
@@ -292,9 +350,7 @@ mod tests {
     async fn the_deadline_tells_the_last_answer() {
         let url = server((0..50).map(|_| answer("500 Oops", "")).collect());
         let why = until(
-            &url.parse().unwrap(),
-            None,
-            None,
+            &probe(&url, None, None),
             &Secrets::default(),
             all(Duration::from_millis(300)),
         )
@@ -316,14 +372,7 @@ mod tests {
             drop(silent);
         });
         let within = Duration::from_millis(500);
-        let why = until(
-            &url.parse().unwrap(),
-            None,
-            None,
-            &Secrets::default(),
-            all(within),
-        )
-        .await;
+        let why = until(&probe(&url, None, None), &Secrets::default(), all(within)).await;
         let why = why.unwrap_err();
         assert!(why.contains("it answered 500"), "{why}");
     }

@@ -92,21 +92,9 @@ pub async fn is_well(
     }
     let mut tries = Vec::new();
     for check in checks {
-        if let HealthCheck::Http {
-            url,
-            status,
-            contains,
-            within,
-        } = check
-        {
+        if let HealthCheck::Http { probe, within } = check {
             let budget = Budget::new(GLANCE.min(*within), Duration::ZERO);
-            tries.push(http::until(
-                url,
-                *status,
-                contains.as_deref(),
-                &vitals.secrets,
-                budget,
-            ));
+            tries.push(http::until(probe, &vitals.secrets, budget));
         }
     }
     Ok(try_join_all(tries).await.is_ok())
@@ -223,15 +211,9 @@ async fn passed(
 ) -> Result<Result<(), String>, EngineError> {
     let checks = checks.iter().map(|check| async move {
         match check {
-            HealthCheck::Http {
-                url,
-                status,
-                contains,
-                within,
-            } => {
+            HealthCheck::Http { probe, within } => {
                 let budget = Budget::new(*within, spent);
-                let contains = contains.as_deref();
-                let verdict = http::until(url, *status, contains, secrets, budget).await;
+                let verdict = http::until(probe, secrets, budget).await;
                 Ok::<_, EngineError>(verdict)
             }
             HealthCheck::Docker { within } => own_healthcheck(engine, ids, *within, spent).await,

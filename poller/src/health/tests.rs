@@ -7,7 +7,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::docker::fake::connected;
+use crate::{docker::fake::connected, settings::HttpProbe};
 
 /// An engine whose containers all show, look after look, the next of these states; the last one from then on.
 async fn showing(states: Vec<Value>) -> Docker {
@@ -114,9 +114,12 @@ fn served(answers: &'static [&'static str], within: Duration) -> HealthCheck {
         }
     });
     HealthCheck::Http {
-        url: url.parse().unwrap(),
-        status: None,
-        contains: None,
+        probe: HttpProbe {
+            url: url.parse().unwrap(),
+            status: None,
+            contains: None,
+            json: None,
+        },
         within,
     }
 }

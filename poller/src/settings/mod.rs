@@ -97,12 +97,8 @@ pub struct RunRule {
 pub enum HealthCheck {
     /// A GET that must be answered.
     Http {
-        /// What to ask for.
-        url: HttpUrl,
-        /// The status that counts; `None` is any of 200 to 299.
-        status: Option<u16>,
-        /// Text that the body must hold.
-        contains: Option<String>,
+        /// What is asked, and what must be answered.
+        probe: HttpProbe,
         /// How long the new version has for it.
         within: Duration,
     },
@@ -111,6 +107,28 @@ pub enum HealthCheck {
         /// How long the new version has for it; `None` derives it from the healthcheck itself.
         within: Option<Duration>,
     },
+}
+
+/// A GET, and what its answer must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpProbe {
+    /// What to ask for.
+    pub url: HttpUrl,
+    /// The status that counts; `None` is any of 200 to 299.
+    pub status: Option<u16>,
+    /// Text that the body must hold.
+    pub contains: Option<String>,
+    /// What the body must hold as JSON.
+    pub json: Option<JsonProbe>,
+}
+
+/// A value that must stand in a JSON document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonProbe {
+    /// Where, as RFC 6901 has it.
+    pub pointer: String,
+    /// Text, a number, true or false.
+    pub equals: serde_json::Value,
 }
 
 /// A line of the host's file.

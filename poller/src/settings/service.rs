@@ -6,8 +6,8 @@ use toml::{Spanned, de::DeValue};
 use towline_protocol::ServiceName;
 
 use super::{
-    HealthCheck, Service, Work,
-    read::{Reader, Table, Told, described},
+    HealthCheck, HttpProbe, JsonProbe, Service, Work,
+    read::{Found, Reader, Table, Told, described},
     rule, values,
 };
 use crate::reference::Template;
@@ -110,18 +110,23 @@ fn health_check(mut table: Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Hea
     });
     let status = table.get(reader, "status", values::status);
     let contains = table.get(reader, "contains", values::some_text);
+    let json = json(&mut table, reader);
     let within = table.get(reader, "within", values::duration);
     let check = match (http?, docker?) {
         (Some(http), None) => Ok(HealthCheck::Http {
-            url: http.value,
-            status: status?.map(|found| found.value),
-            contains: contains?.map(|found| found.value),
+            probe: HttpProbe {
+                url: http.value,
+                status: status?.map(|found| found.value),
+                contains: contains?.map(|found| found.value),
+                json: json?.map(|found| found.value),
+            },
             within: within?.map_or(HEALTH_WITHIN, |found| found.value),
         }),
         (None, Some(_)) => {
             let spans = [
                 ("status", status?.map(|f| f.span)),
                 ("contains", contains?.map(|f| f.span)),
+                ("json", json?.map(|f| f.span)),
             ];
             for (key, span) in spans {
                 if let Some(span) = span {
@@ -143,8 +148,30 @@ fn health_check(mut table: Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Hea
             "the address to ask, or docker = true for the image's own healthcheck",
         )),
     };
-    table.finish(reader, &["tcp", "exec", "json", "stable_for"]);
+    table.finish(reader, &["tcp", "exec", "stable_for"]);
     check
+}
+
+/// What an `http` check's answer must hold as JSON.
+fn json(
+    table: &mut Table<'_, '_>,
+    reader: &mut Reader<'_>,
+) -> Result<Option<Found<JsonProbe>>, Told> {
+    let Some(raw) = table.raw("json") else {
+        return Ok(None);
+    };
+    let mut json = Table::at(table.path_of("json"), raw, reader)?;
+    let expected = "where in the answer to look, such as \"/status\"";
+    let pointer = json.require(reader, "pointer", expected, values::json_pointer);
+    let expected = "what must stand there: text, a number, true or false";
+    let equals = json.require(reader, "equals", expected, values::scalar);
+    json.finish(reader, &[]);
+    let value = JsonProbe {
+        pointer: pointer?.value,
+        equals: equals?.value,
+    };
+    let span = raw.span();
+    Ok(Some(Found { value, span }))
 }
 
 /// Two services must not fight over one container.

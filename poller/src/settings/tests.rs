@@ -89,9 +89,12 @@ fn a_good_file_becomes_settings() {
         }
     );
     let http = HealthCheck::Http {
-        url: "http://127.0.0.1:8080/health".parse().unwrap(),
-        status: None,
-        contains: Some("ok".to_owned()),
+        probe: HttpProbe {
+            url: "http://127.0.0.1:8080/health".parse().unwrap(),
+            status: None,
+            contains: Some("ok".to_owned()),
+            json: None,
+        },
         within: Duration::from_secs(90),
     };
     assert_eq!(web.health, [http, HealthCheck::Docker { within: None }]);
@@ -267,6 +270,50 @@ fn a_health_check_is_of_one_kind() {
     );
     assert!(after("docker = true", "docker = false")[0].contains("expected true"));
     assert!(after("docker = true", "within = \"3s\"")[0].contains("health.http: is missing"));
+}
+
+#[test]
+fn a_value_in_a_json_answer_has_a_place_and_is_one_value() {
+    let check = |json: &str| {
+        let http = format!("http = \"http://127.0.0.1/\"\njson = {json}");
+        after("docker = true", &http)
+    };
+    for (json, told) in [
+        (
+            "{ pointer = \"status\", equals = 1 }",
+            "json.pointer: expected a JSON pointer",
+        ),
+        (
+            "{ pointer = \"/a~2\", equals = 1 }",
+            "json.pointer: expected a JSON pointer",
+        ),
+        (
+            "{ pointer = \"/a\", equals = [1] }",
+            "json.equals: expected text",
+        ),
+        (
+            "{ pointer = \"/a\", equals = nan }",
+            "json.equals: expected text",
+        ),
+        ("{ pointer = \"/a\" }", "json.equals: is missing"),
+        ("{ equals = 1 }", "json.pointer: is missing"),
+        (
+            "{ pointer = \"/a\", equals = 1, is = 2 }",
+            "json.is: unknown key",
+        ),
+        ("\"/a\"", "json: expected a table"),
+    ] {
+        let found = check(json);
+        assert!(found[0].contains(told), "{json}: {found:?}");
+    }
+    let misplaced = after(
+        "docker = true",
+        "docker = true\njson = { pointer = \"\", equals = 1 }",
+    );
+    assert!(
+        misplaced[0].contains("json: is for an `http` check"),
+        "{misplaced:?}"
+    );
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use http::{Uri, uri::Scheme};
 use jiff::SignedDuration;
-use toml::de::DeValue;
+use serde_json::{Number, Value};
+use toml::de::{DeInteger, DeValue};
 use towline_protocol::Glob;
 
 use super::read::described;
@@ -202,6 +203,50 @@ pub(super) fn relay_url(value: &DeValue<'_>) -> Result<RelayUrl, String> {
 
 pub(super) fn http_url(value: &DeValue<'_>) -> Result<HttpUrl, String> {
     string(value)?.parse()
+}
+
+/// A JSON pointer (RFC 6901).
+pub(super) fn json_pointer(value: &DeValue<'_>) -> Result<String, String> {
+    let text = string(value)?;
+    let mut escapes = text.split('~').skip(1);
+    let valid = (text.is_empty() || text.starts_with('/'))
+        && escapes.all(|rest| rest.starts_with(['0', '1']));
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "expected a JSON pointer such as \"/status\", with ~0 for ~ and ~1 for /, found {}",
+            described(value)
+        ))
+    }
+}
+
+/// Text, a number, true or false, as JSON has them.
+pub(super) fn scalar(value: &DeValue<'_>) -> Result<Value, String> {
+    let found = match value {
+        DeValue::String(text) => Some(Value::from(&**text)),
+        DeValue::Boolean(flag) => Some(Value::from(*flag)),
+        DeValue::Integer(number) => integer(number),
+        DeValue::Float(number) => {
+            let number = number.as_str().parse().ok().and_then(Number::from_f64);
+            number.map(Value::Number)
+        }
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+    };
+    found.ok_or_else(|| {
+        format!(
+            "expected text, a number, true or false, found {}",
+            described(value)
+        )
+    })
+}
+
+fn integer(number: &DeInteger<'_>) -> Option<Value> {
+    let (digits, radix) = (number.as_str(), number.radix());
+    let signed = i64::from_str_radix(digits, radix).map(Value::from);
+    signed
+        .or_else(|_| u64::from_str_radix(digits, radix).map(Value::from))
+        .ok()
 }
 
 fn web_uri(text: &str, example: &str) -> Result<Uri, String> {

@@ -121,6 +121,30 @@ async fn what_a_failed_version_tells_of_its_secrets_is_not_told_further() {
 }
 
 #[tokio::test]
+async fn a_value_in_the_answers_json_decides() {
+    let (mut scene, old) = on_v1("json").await;
+    let port = scene.port;
+    let service = scene.service(&format!(
+        "[[service.json.health]]\nhttp = \"http://127.0.0.1:{port}/\"\njson = {{ pointer = \"/version\", equals = \"v3\" }}\nwithin = \"3s\"\n"
+    ));
+    scene.release("v2", "json", &[]);
+    let applied = scene.deploy(&service).await;
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    let why = "its answer has \"v2\" at \"/version\", not \"v3\"";
+    assert!(applied.message.contains(why), "{}", applied.message);
+    assert_back(&scene, &old);
+    scene.release("v3", "json", &[]);
+    let applied = scene.deploy(&service).await;
+    let end = (applied.outcome, applied.gate);
+    assert_eq!(
+        end,
+        (Outcome::Succeeded, Some(Gate::Healthy)),
+        "{}",
+        applied.message
+    );
+}
+
+#[tokio::test]
 async fn a_secret_in_the_last_answer_is_not_told_with_the_reason() {
     let mut scene = Scene::new("says").await;
     scene.release("v1", "ok", &[]);
