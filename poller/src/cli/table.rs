@@ -4,7 +4,7 @@
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use jiff::Timestamp;
-use towline_protocol::{Outcome, Side};
+use towline_protocol::{Digest, Outcome, Side};
 
 use crate::{
     history::Entry,
@@ -129,6 +129,10 @@ fn notes(service: &ServiceStatus) -> Vec<String> {
             last.outcome.as_str(),
             clean(&last.message)
         ));
+    }
+    if !service.quarantined.is_empty() {
+        let digests: Vec<_> = service.quarantined.iter().map(Digest::short).collect();
+        notes.push(format!("{name}: in quarantine: {}\n", digests.join(", ")));
     }
     notes
 }
@@ -274,7 +278,8 @@ mod tests {
                   "pending": { "state": "needs_operator", "intent": intent, "sha": sha, "why": "both\u{1b}[2Jcontainers\nare kept", "since": at, "until": null },
                   "last": { "outcome": "needs_operator", "intent": intent, "at": at, "message": "both" } },
                 { "name": "db", "container": "db", "deployed": null, "observed": seen("running", json!(digest)), "pending": null,
-                  "last": { "outcome": "rolled_back", "intent": intent, "at": at, "message": "it did not come up" } }
+                  "last": { "outcome": "rolled_back", "intent": intent, "at": at, "message": "it did not come up" },
+                  "quarantined": [crate::testing::digest('b'), crate::testing::digest('c')] }
             ]
         }))
         .unwrap()

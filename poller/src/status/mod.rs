@@ -90,6 +90,9 @@ pub struct ServiceStatus {
     pub pending: Option<Pending>,
     /// How the last deploy ended.
     pub last: Option<Last>,
+    /// The versions that failed here and are not tried again by themselves.
+    #[serde(default)]
+    pub quarantined: Vec<Digest>,
 }
 
 /// What a deploy has brought.

@@ -60,6 +60,7 @@ fn recorded(
 ) -> Result<ServiceStatus, StoreError> {
     let name = &service.name;
     let Work::Docker { container } = &service.work;
+    let quarantine = store.quarantine(name)?;
     let deployed = store.running(name)?.map(|running| Deployed {
         sha: running.side.sha,
         digest: running.side.digest,
@@ -73,6 +74,7 @@ fn recorded(
         observed: None,
         pending: pending(store, service, host, journal, now)?,
         last: last(store, service)?,
+        quarantined: quarantine.into_iter().map(|one| one.digest).collect(),
     })
 }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use towline::store::Quarantined;
 
 use super::*;
 
@@ -112,7 +113,21 @@ fn blocked(port: u16) -> Host {
             Timestamp::now(),
         )
     };
-    store.close_journal("0", &web, &End::of(failed)).unwrap();
+    let quarantined = Quarantined {
+        digest: format!("sha256:{}", "b".repeat(64)).parse().unwrap(),
+        sha: None,
+        intent: None,
+        channel: "octo-org/web".parse().unwrap(),
+        place: towline_protocol::Mark { epoch: 7, seq: 1 },
+        since: Timestamp::now(),
+        why: String::new(),
+        on_purpose: false,
+    };
+    let end = End {
+        failed: Some(quarantined),
+        ..End::of(failed)
+    };
+    store.close_journal("0", &web, &end).unwrap();
     drop(store);
     host
 }
