@@ -55,11 +55,12 @@ bench: ready  ## Measures what docs/benchmarks.md says, on release builds
 	@target=$$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/') && \
 	TOWLINE_BIN=$$target/release/towline $(SANDBOX) $(BENCH)
 
-lint: setup  ## Checks format, warnings (host and wasm32) and, where cargo-deny is installed, dependencies
+lint: setup  ## Checks format, warnings (host, wasm32 and documentation) and, where cargo-deny is installed, dependencies
 	cargo fmt --all --check
 	rustfmt --check --edition 2024 tests/toy/toy.rs
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p towline-protocol -p towline-relay --lib --target wasm32-unknown-unknown -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc -p towline --no-deps
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: skipped"; fi
 
 clean:  ## Removes what was built here; the tools in the cache stay

@@ -1,6 +1,6 @@
 //! Applying an intent to a container: look, pull, plan, then drive the machine to its end.
 //!
-//! Here the shell that acts: [`prepare`] does everything that touches nothing (registry, pull, plan), [`drive`] is
+//! Here the shell that acts: `prepare` does everything that touches nothing (registry, pull, plan), `drive` is
 //! the one loop that writes the journal, makes the machine's call, and tells the machine what came of it; `keep` holds
 //! on to what a service can be taken back to. What is decided is decided in `plan`, `spec` and `machine`. Not
 //! here: which intent (`select`), reports and outcomes in the database (the caller closes the journal).

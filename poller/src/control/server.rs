@@ -38,7 +38,7 @@ use crate::{
 /// How many clients are served at once; the others wait in the system's queue.
 const CLIENTS: usize = 32;
 
-/// How many orders may wait for the loop. Less than [`CLIENTS`], so that they never keep out who only wants to look.
+/// How many orders may wait for the loop. Less than `CLIENTS`, so that they never keep out who only wants to look.
 pub const ORDERS: usize = 8;
 
 /// How long a client may take to send its request, or to take a line.

@@ -1,6 +1,6 @@
 //! The Docker engine: the only place that names `bollard`, and the only one that speaks to the engine's socket.
 //!
-//! Containers and images are read and made as raw JSON ([`raw`]), so that no field of a newer engine is lost in a
+//! Containers and images are read and made as raw JSON (`raw`), so that no field of a newer engine is lost in a
 //! typed model; everything else goes through `bollard`. Both use the same address and the same negotiated API
 //! version, the smaller of the engine's and `bollard`'s: the floor is 1.41 (20.10).
 //!

@@ -2,7 +2,7 @@
 //!
 //! Checks run side by side, and a container that ends loses at once. The first tries come fast, since every moment
 //! until the first good answer may be downtime; a window in which nothing may restart comes after. Here is what is
-//! waited for and how long; [`http`] makes one request, [`vitals`] reads what the engine shows. Deadlines are
+//! waited for and how long; `http` makes one request, `vitals` reads what the engine shows. Deadlines are
 //! monotonic. Not here: what follows from a verdict (`machine`).
 
 use std::{

@@ -1,7 +1,7 @@
 //! Image references and the templates that become one.
 //!
 //! Here: the grammar of `github.com/distribution/reference`, with its normal form (`nginx` is
-//! `docker.io/library/nginx:latest`), and templates in [`template`]. Not here: what a registry answers (`docker`)
+//! `docker.io/library/nginx:latest`), and templates in `template`. Not here: what a registry answers (`docker`)
 //! and which reference a service gets (`plan`).
 
 use std::{fmt, str::FromStr};

@@ -1,9 +1,9 @@
 //! The replacement's create request: what the operator had set on the old container, over the new image's defaults.
 //!
 //! An inspected container shows the operator's settings and its image's defaults merged. Here the old image's
-//! defaults are taken away again ([`defaults`]), so that the engine merges the new image's in; volumes without a
-//! name are bound by the name that they got ([`mounts`]); networks keep what was configured and lose what the engine
-//! had learned ([`networks`]). Raw JSON in, raw JSON out: fields that nobody here knows pass through.
+//! defaults are taken away again (`defaults`), so that the engine merges the new image's in; volumes without a
+//! name are bound by the name that they got (`mounts`); networks keep what was configured and lose what the engine
+//! had learned (`networks`). Raw JSON in, raw JSON out: fields that nobody here knows pass through.
 //!
 //! Not here: whether a container may be replaced at all (`plan`), and any call to the engine (`docker`).
 
