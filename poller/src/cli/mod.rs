@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use jiff::SignedDuration;
-use towline_protocol::{Glob, HostName, Role, ServiceName};
+use towline_protocol::{Channel, Glob, HostName, Role, ServiceName};
 
 use crate::{
     daemon::{Poller, Stop},
@@ -256,15 +256,16 @@ impl Arguments {
         if let Some(warning) = &token.warning {
             tracing::warn!("{warning}");
         }
-        for channel in settings.channels() {
-            if !token.claims.allows(&channel) {
-                tracing::warn!(%channel, "this host's token is not for this channel; make one with --channel '{channel}' too");
-            }
+        let mut left_out = settings.channels();
+        left_out.retain(|channel| !token.claims.allows(channel));
+        for channel in &left_out {
+            tracing::warn!(%channel, "this host's token is not for this channel, so that nothing comes for it; make one with --channel '{channel}' too");
         }
         let store = Store::open(&self.state_dir)?;
         Ok(Parts {
             settings,
             token,
+            left_out,
             store,
         })
     }
@@ -273,6 +274,7 @@ impl Arguments {
 struct Parts {
     settings: Settings,
     token: HostToken,
+    left_out: Vec<Channel>,
     store: Store,
 }
 
@@ -286,7 +288,8 @@ impl Parts {
             &self.token.secret,
             self.store,
             docker_host,
-        )?)
+        )?
+        .without(self.left_out))
     }
 }
 

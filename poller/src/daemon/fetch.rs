@@ -25,9 +25,13 @@ const PAGES: u32 = 8;
 const HUB_PAUSE: Duration = Duration::from_secs(2 * 60);
 
 impl Poller {
-    /// What to ask the relay for: every channel, from its mark on.
+    /// What to ask the relay for: every channel that the token is for, from its mark on.
     pub(super) fn asked(&self) -> Result<Vec<ChannelMark>, StoreError> {
-        self.asked_for(self.settings.channels())
+        let all = self.settings.channels();
+        let (left_out, asked): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|channel| self.left_out.contains(channel));
+        self.asked_for(if asked.is_empty() { left_out } else { asked })
     }
 
     /// What to ask the hub for now: every channel with a gap whose pause is over.

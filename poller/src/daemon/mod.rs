@@ -65,6 +65,8 @@ pub struct Poller {
     todo: Todo,
     /// Channels of which intents are missing, and from when on the hub may be asked for them.
     gaps: BTreeMap<Channel, Instant>,
+    /// Channels that the relay is not asked for, since the token is not for them.
+    left_out: Vec<Channel>,
     /// How many answers of the hub came one after another.
     pages: u32,
     /// How many tries in a row have found the registry of a service's image in a state in which it wants rest.
@@ -108,6 +110,7 @@ impl Poller {
             tag: None,
             todo: Todo::default(),
             gaps: BTreeMap::new(),
+            left_out: Vec::new(),
             pages: 0,
             restless: BTreeMap::new(),
             outcomes: Vec::new(),
@@ -115,6 +118,15 @@ impl Poller {
             notices: Notices::new(Timestamp::now()),
             published_at: None,
         })
+    }
+
+    /// Does not ask the relay for the channels that the token is not for: it refuses a question that names one of them,
+    /// and the other services would hear of nothing. When none would be left it is asked all the same, and says so.
+    #[must_use]
+    pub fn without(mut self, channels: Vec<Channel>) -> Self {
+        self.failed |= !channels.is_empty();
+        self.left_out = channels;
+        self
     }
 
     /// Fetches once, applies, reports, and says how that ended. What could not be done is told in the log.

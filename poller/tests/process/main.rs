@@ -374,6 +374,32 @@ fn a_retry_tries_what_waits_for_the_engine_and_reports_as_once_does() {
 }
 
 #[test]
+fn a_service_whose_channel_the_token_is_not_for_does_not_stop_the_others() {
+    let relay = Relay::start();
+    relay.change(|state| state.intents = news(&[manual(1)]));
+    let host = Host::new(relay.port, "manual = false");
+    let file = fs::read_to_string(host.path("towline.toml")).unwrap();
+    let foreign = "[service.api]\nrepository = \"mallory/api\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\n\
+                   docker = { container = \"api\" }\n";
+    fs::write(host.path("towline.toml"), file.clone() + foreign).unwrap();
+    let (status, log) = host.once();
+    assert_eq!(status, 3, "{log}");
+    assert!(log.contains("not for this channel"), "{log}");
+    assert_eq!(relay.outcomes(), [("web".to_owned(), "refused".to_owned())]);
+    let asked = relay.change(|state| state.asked.clone());
+    assert!(
+        asked.contains("web") && !asked.contains("mallory"),
+        "{asked}"
+    );
+    assert_eq!(host.once().0, 1, "the file and the token do not fit");
+    // With no channel left the relay says what it thinks of the token.
+    let only = file.replace("octo-org/web", "mallory/web");
+    fs::write(host.path("towline.toml"), only).unwrap();
+    assert_eq!(host.once().0, 1);
+    assert!(relay.change(|state| state.asked.contains("mallory")));
+}
+
+#[test]
 fn a_disk_that_fails_later_does_not_hide_how_a_deploy_ended() {
     let relay = Relay::start();
     let mut for_api = manual(2);

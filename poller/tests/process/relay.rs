@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub(crate) reports: Answer,
     /// The reports that came, in order.
     pub(crate) heard: Vec<Value>,
+    /// What the last question for intents named, as it stood in the request.
+    pub(crate) asked: String,
     /// How often intents were asked for.
     pub(crate) polls: usize,
 }
@@ -46,6 +48,7 @@ impl Relay {
             ),
             reports: ("202 Accepted", "application/json", "{}".to_owned()),
             heard: vec![],
+            asked: String::new(),
             polls: 0,
         }));
         let relay = Self { port, state };
@@ -86,6 +89,7 @@ impl Relay {
                 state.reports.clone()
             } else {
                 state.polls += 1;
+                state.asked.clone_from(&line);
                 if line.contains("fresh=1") {
                     state.fresh.clone()
                 } else {
