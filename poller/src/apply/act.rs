@@ -8,10 +8,11 @@ use super::{drive::Drive, hide::hidden};
 use crate::{
     docker::{EngineError, LogTail},
     health,
-    machine::{Action, Deploy, Event, State, TagMove},
+    machine::{Action, Deploy, Event, Expected, State, TagMove},
     reference::Reference,
     settings::HealthCheck,
     spec::DEPLOY_LABEL,
+    uptime::Uptime,
 };
 
 /// For how long, and how often, the old version's start is tried again.
@@ -24,7 +25,17 @@ pub(super) struct Acted {
     pub(super) log: LogTail,
 }
 
-/// Makes one call.
+impl Acted {
+    /// A failure after the engine was lost is told with that: a restart of it stops what it runs.
+    pub(super) fn after_a_loss(mut self) -> Self {
+        if let Event::Failed { why } = &mut self.event {
+            why.push_str(" (the engine did not answer for a while)");
+        }
+        self
+    }
+}
+
+/// Makes one call, which was first tried at `since`.
 ///
 /// An engine that is not there is an error, since nobody knows what came of the call; it may be made again. A refusal
 /// is an event.
@@ -32,6 +43,7 @@ pub(super) async fn act(
     with: &Drive<'_>,
     deploy: &Deploy,
     action: &Action,
+    since: Instant,
 ) -> Result<Acted, EngineError> {
     let mut log = LogTail::default();
     let result = match action {
@@ -44,7 +56,11 @@ pub(super) async fn act(
         Action::Rename { id, to } => done(with.engine.rename(id, to).await),
         Action::Start { id } if is_back(deploy) => start_patiently(with, id).await,
         Action::Start { id } => done(with.engine.start(id).await),
-        Action::Gate { ids } => gate(with, ids).await,
+        Action::Look { containers } => look(with, containers).await,
+        Action::Gate { ids, spent } => {
+            let spent = spent.saturating_add(since.elapsed());
+            gate(with, ids, spent).await
+        }
         Action::Verify { members } => verify(with, deploy, members).await,
         Action::SaveLog { id } => with.engine.log_tail(id).await.map(|tail| {
             log = tail;
@@ -164,8 +180,36 @@ async fn find(with: &Drive<'_>, name: &str, deploy: &str) -> Result<Event, Engin
     })
 }
 
-async fn gate(with: &Drive<'_>, ids: &[String]) -> Result<Event, EngineError> {
-    let spent = Duration::ZERO;
+/// Whether the containers run, also between a crash and the engine's next try, and under their names: what somebody has
+/// renamed meanwhile is not what an operator would look at.
+async fn look(with: &Drive<'_>, containers: &[Expected]) -> Result<Event, EngineError> {
+    let mut starts = Vec::new();
+    for Expected { id, name } in containers {
+        let Some(shown) = with.engine.container(id).await? else {
+            let why = format!("the container {name} was removed");
+            return Ok(Event::Gone { why });
+        };
+        let text = |path: &str| {
+            shown
+                .pointer(path)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let called = text("/Name").trim_start_matches('/');
+        if called != name {
+            let why = format!("somebody has renamed the container {name} to {called}");
+            return Ok(Event::Gone { why });
+        }
+        if let Some(why) = health::how_ended(&shown) {
+            return Ok(Event::Failed { why });
+        }
+        starts.push(text("/State/StartedAt").to_owned());
+    }
+    let now = Uptime::now();
+    Ok(Event::Looked { starts, now })
+}
+
+async fn gate(with: &Drive<'_>, ids: &[String], spent: Duration) -> Result<Event, EngineError> {
     Ok(
         match health::gate(with.engine, ids, checks(with), spent).await? {
             Ok(gate) => Event::Passed { gate },
@@ -174,22 +218,35 @@ async fn gate(with: &Drive<'_>, ids: &[String]) -> Result<Event, EngineError> {
     )
 }
 
+/// Whether the old containers are as well as they were, and under their names.
 async fn verify(
     with: &Drive<'_>,
     deploy: &Deploy,
     members: &[usize],
 ) -> Result<Event, EngineError> {
-    let members = members.iter().filter_map(|at| deploy.members.get(*at));
-    let olds: Vec<_> = members
+    let members = || members.iter().filter_map(|at| deploy.members.get(*at));
+    let olds: Vec<_> = members()
         .map(|member| health::Old {
             id: &member.old,
             was_healthy: member.was_healthy,
             was_restarting: member.was_restarting,
         })
         .collect();
-    let verdict = health::returned(with.engine, &olds, checks(with)).await?;
-    Ok(match verdict {
-        Ok(()) => Event::Done,
-        Err(why) => Event::Failed { why },
+    if let Err(why) = health::returned(with.engine, &olds, checks(with)).await? {
+        return Ok(Event::Failed { why });
+    }
+    let expected = members().map(|member| Expected {
+        id: member.old.clone(),
+        name: member.name.clone(),
+    });
+    let seen = look(with, &expected.collect::<Vec<_>>()).await?;
+    Ok(match seen {
+        Event::Looked { .. } => Event::Done,
+        other @ (Event::Done
+        | Event::Created { .. }
+        | Event::Found { .. }
+        | Event::Passed { .. }
+        | Event::Failed { .. }
+        | Event::Gone { .. }) => other,
     })
 }

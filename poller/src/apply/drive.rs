@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     docker::{Docker, EngineError},
-    machine::{Deploy, Ending, State, Step},
+    machine::{Action, Deploy, Ending, State, Step},
     settings::Service,
     spec::CreateRequest,
     store::{JournalEntry, Store, StoreError},
@@ -120,17 +120,16 @@ impl Journal {
 }
 
 /// Makes the call, again and again while the engine is lost for a short time.
-async fn persist(
-    with: &Drive<'_>,
-    deploy: &Deploy,
-    action: &crate::machine::Action,
-) -> Result<Acted, EngineError> {
+async fn persist(with: &Drive<'_>, deploy: &Deploy, action: &Action) -> Result<Acted, EngineError> {
     let begun = Instant::now();
+    let mut was_lost = false;
     loop {
-        match act(with, deploy, action).await {
+        match act(with, deploy, action, begun).await {
             Err(EngineError::Unreachable { .. }) if begun.elapsed() < RECONNECT => {
+                was_lost = true;
                 tokio::time::sleep(RECONNECT_PAUSE).await;
             }
+            Ok(acted) if was_lost => return Ok(acted.after_a_loss()),
             other => return other,
         }
     }
@@ -151,8 +150,13 @@ fn milestone(before: &State, after: &State, tell: &mut dyn FnMut(Progress)) {
             match was {
                 Step::Create => tell(Progress::Created),
                 Step::Start => tell(Progress::Swapped),
-                Step::Tag | Step::Disarm | Step::Stop | Step::Park | Step::Promote | Step::Gate => {
-                }
+                Step::Tag
+                | Step::Disarm
+                | Step::Stop
+                | Step::Park
+                | Step::Promote
+                | Step::Look
+                | Step::Gate => {}
             }
         }
         (

@@ -21,7 +21,11 @@ pub(super) async fn hidden(
 ) -> Result<Acted, EngineError> {
     let why = match &mut acted.event {
         Event::Failed { why } | Event::Gone { why } => Some(why),
-        Event::Done | Event::Created { .. } | Event::Found { .. } | Event::Passed { .. } => None,
+        Event::Done
+        | Event::Created { .. }
+        | Event::Found { .. }
+        | Event::Looked { .. }
+        | Event::Passed { .. } => None,
     };
     let log = Some(&mut acted.log).filter(|log| !log.text.is_empty());
     if why.is_none() && log.is_none() {
@@ -66,9 +70,10 @@ async fn secrets(
     deploy: &Deploy,
     action: &Action,
 ) -> Result<Secrets, EngineError> {
-    let about: &[String] = match action {
-        Action::Gate { ids } => ids,
-        Action::Start { id } | Action::SaveLog { id } => std::slice::from_ref(id),
+    let about: Vec<&String> = match action {
+        Action::Gate { ids, .. } => ids.iter().collect(),
+        Action::Look { containers } => containers.iter().map(|shown| &shown.id).collect(),
+        Action::Start { id } | Action::SaveLog { id } => vec![id],
         Action::MoveTag(_)
         | Action::MoveTagBack(_)
         | Action::Create { .. }
@@ -77,7 +82,7 @@ async fn secrets(
         | Action::Stop { .. }
         | Action::Rename { .. }
         | Action::Verify { .. }
-        | Action::Remove { .. } => &[],
+        | Action::Remove { .. } => Vec::new(),
     };
     let olds = deploy.members.iter().map(|member| &member.old);
     let mut secrets = Secrets::default();
@@ -120,8 +125,10 @@ mod tests {
     }
 
     fn gate() -> Action {
-        let ids = vec!["new".to_owned()];
-        Action::Gate { ids }
+        Action::Gate {
+            ids: vec!["new".to_owned()],
+            spent: std::time::Duration::ZERO,
+        }
     }
 
     fn with_variable(variable: &str) -> (u16, String) {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures_util::future::try_join_all;
+use serde_json::Value;
 use towline_protocol::Gate;
 
 use crate::{
@@ -186,6 +187,11 @@ fn known(containers: &[Vitals]) -> Secrets {
         known.add_all(&vitals.secrets);
     }
     known
+}
+
+/// How this container has ended, if it has; by `GET /containers/{id}/json`.
+pub(crate) fn how_ended(container: &Value) -> Option<String> {
+    Vitals::read(Some(container)).ended()
 }
 
 /// What the engine shows of each; why not, when one of them has ended.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Back, Deploy, Ending, Event, State, Step};
+use super::{Action, Back, Deploy, Ending, Event, Member, State, Step};
 
 /// A step back. The order is the order of the steps: the old version serves again before anything is tidied up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -137,7 +137,7 @@ impl Deploy {
                     step.words()
                 ));
             }
-            other @ (Event::Created { .. } | Event::Passed { .. }) => {
+            other @ (Event::Created { .. } | Event::Looked { .. } | Event::Passed { .. }) => {
                 self.notes.push(format!("unexpected answer {other:?}"));
             }
         }
@@ -181,12 +181,22 @@ impl Deploy {
             Undo::StopNew | Undo::SaveLog => reached >= Step::Start && exists && member.runs,
             Undo::Demote => reached >= Step::Promote && exists,
             Undo::Restore => reached >= Step::Park,
-            Undo::StartOld => reached >= Step::Stop && member.runs,
-            Undo::Verify => reached >= Step::Stop && at == 0 && !self.ran().is_empty(),
+            Undo::StartOld => Self::may_be_down(member, reached),
+            Undo::Verify => {
+                let mut members = self.members.iter();
+                at == 0 && members.any(|member| Self::may_be_down(member, reached))
+            }
             Undo::Rearm => reached >= Step::Disarm && member.armed(),
             Undo::Untag => member.tag.is_some(),
             Undo::RemoveNew => exists,
         }
+    }
+
+    /// Whether the old container ran and may not do so any more: it was stopped, or a restart of the engine has stopped it
+    /// while it had no restart policy.
+    fn may_be_down(member: &Member, reached: Step) -> bool {
+        let disarmed = reached >= Step::Disarm && member.armed();
+        member.runs && (disarmed || reached >= Step::Stop)
     }
 
     /// The members that ran.

@@ -1,8 +1,12 @@
 //! The calls that the machine asks for, and what may come of them.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use towline_protocol::Gate;
+
+use crate::uptime::Uptime;
 
 /// A local tag that is to lead to another image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +17,15 @@ pub struct TagMove {
     pub from: Option<String>,
     /// The id of the image that it should lead to.
     pub to: String,
+}
+
+/// A container that should run, and under which name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The container.
+    pub id: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// One call. Each may have been made before without its answer having been kept.
@@ -58,10 +71,17 @@ pub enum Action {
         /// The container.
         id: String,
     },
+    /// Look whether the containers run, and under these names.
+    Look {
+        /// The containers.
+        containers: Vec<Expected>,
+    },
     /// Wait until the new containers pass the gate, or fail it.
     Gate {
         /// The containers.
         ids: Vec<String>,
+        /// How much of its time an earlier process has used up.
+        spent: Duration,
     },
     /// Wait until the old containers are as well as they were.
     Verify {
@@ -95,6 +115,13 @@ pub enum Event {
         /// The id; `None` when there is none.
         id: Option<String>,
     },
+    /// All of them run, under their names.
+    Looked {
+        /// When each was started, in the engine's words.
+        starts: Vec<String>,
+        /// When this was seen; `None` where the system does not say.
+        now: Option<Uptime>,
+    },
     /// The gate was passed.
     Passed {
         /// How sure it was.
@@ -105,7 +132,7 @@ pub enum Event {
         /// Why, for people.
         why: String,
     },
-    /// The container does not exist any more.
+    /// The container does not exist any more, or not under its name.
     Gone {
         /// Why, for people.
         why: String,

@@ -31,7 +31,7 @@ impl Fault {
         let of_the_host = OF_THE_HOST.iter().any(|known| words.contains(known));
         match step {
             // A gate's words may be the version's own.
-            Step::Gate => Self::Version,
+            Step::Look | Step::Gate => Self::Version,
             Step::Start if !of_the_host => Self::Version,
             Step::Start
             | Step::Tag
@@ -79,7 +79,11 @@ mod tests {
         let id = "new".to_owned();
         let created = fresh.on(Event::Created { id });
         // stop, park, promote, start
-        (0..4).fold(created, |deploy, _| deploy.on(Event::Done))
+        let started = (0..4).fold(created, |deploy, _| deploy.on(Event::Done));
+        started.on(Event::Looked {
+            starts: vec!["once".to_owned()],
+            now: None,
+        })
     }
 
     fn failed() -> Event {
@@ -106,10 +110,14 @@ mod tests {
 
     #[test]
     fn an_interruption_and_a_lost_journal_are_not_the_versions_fault() {
-        assert_eq!(
-            taken_back(in_the_gate().resume()).fault,
-            Fault::Interruption
-        );
+        let ended_meanwhile = in_the_gate().resume().on(failed());
+        let started_meanwhile = in_the_gate().resume().on(Event::Looked {
+            starts: vec!["again".to_owned()],
+            now: None,
+        });
+        for interrupted in [ended_meanwhile, started_meanwhile] {
+            assert_eq!(taken_back(interrupted).fault, Fault::Interruption);
+        }
         let recorded = in_the_gate();
         let lost = in_the_gate().unrecorded(&recorded, "disk is full".to_owned());
         assert_eq!(taken_back(lost).fault, Fault::Host);

@@ -26,16 +26,22 @@ pub enum Step {
     Promote,
     /// Start the new one.
     Start,
+    /// Look whether it runs, and since when: who goes on with the gate after a crash must know that start again.
+    Look,
     /// Wait for the new one's health.
     Gate,
 }
 
 /// A step after the commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tidy {
     /// Give the new one the restart policy.
     Arm,
+    /// Start the new one: a restart of the engine before it had its policy has stopped it.
+    Start,
+    /// Look whether the new one runs under its name, since the next step takes the way back away.
+    Confirm,
     /// Remove the old one; Compose would take it for a twin of its own.
     RemoveOld,
 }
@@ -50,13 +56,14 @@ impl fmt::Display for Step {
             Self::Park => "park",
             Self::Promote => "promote",
             Self::Start => "start",
-            Self::Gate => "gate",
+            // To people it is how the gate begins.
+            Self::Look | Self::Gate => "gate",
         })
     }
 }
 
 impl Step {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Tag,
         Self::Create,
         Self::Disarm,
@@ -64,6 +71,7 @@ impl Step {
         Self::Park,
         Self::Promote,
         Self::Start,
+        Self::Look,
         Self::Gate,
     ];
 
@@ -99,8 +107,10 @@ impl Deploy {
             Step::Start => Action::Start {
                 id: new.get(at)?.clone(),
             },
+            Step::Look => self.look(new),
             Step::Gate => Action::Gate {
                 ids: self.running(new),
+                spent: self.spent(),
             },
         })
     }
@@ -120,7 +130,10 @@ impl Deploy {
                 new.push(id);
                 return self.forth(step, at + 1, new);
             }
-            Event::Done if !matches!(step, Step::Create | Step::Gate) => {
+            Event::Looked { starts, now } if step == Step::Look => {
+                return self.watched(new, starts, now);
+            }
+            Event::Done if !matches!(step, Step::Create | Step::Look | Step::Gate) => {
                 return self.forth(step, at + 1, new);
             }
             Event::Gone { why } if step.is_about_old() => {
@@ -132,18 +145,16 @@ impl Deploy {
             other @ (Event::Done
             | Event::Created { .. }
             | Event::Found { .. }
+            | Event::Looked { .. }
             | Event::Passed { .. }) => (Fault::Host, format!("unexpected answer {other:?}")),
         };
-        let why = format!("{step}: {why}");
-        self.by(fault).back(
-            Undo::Find,
-            0,
-            Back {
-                new,
-                reached: step,
-                why,
-            },
-        )
+        let (fault, why) = if step == Step::Look && self.resumed > 0 {
+            (Fault::Interruption, format!("interrupted (gate): {why}"))
+        } else {
+            (fault, format!("{step}: {why}"))
+        };
+        self.by(fault)
+            .back(Undo::Find, 0, Back::from(step, new, why))
     }
 
     /// On to the first step that there is something to do for, from `step` of member `at`.
@@ -173,7 +184,7 @@ impl Deploy {
             Step::Tag => member.tag.is_some(),
             Step::Disarm => member.armed(),
             Step::Stop | Step::Start => member.runs,
-            Step::Gate => at == 0 && self.members.iter().any(|member| member.runs),
+            Step::Look | Step::Gate => at == 0 && self.members.iter().any(|member| member.runs),
             Step::Create | Step::Park | Step::Promote => true,
         }
     }
@@ -189,11 +200,14 @@ impl Deploy {
 
     pub(super) fn tidy(&self, step: Tidy, at: usize, new: &[String]) -> Option<Action> {
         let member = self.members.get(at)?;
+        let id = || new.get(at).cloned();
         Some(match step {
             Tidy::Arm => Action::SetPolicy {
-                id: new.get(at)?.clone(),
+                id: id()?,
                 policy: member.policy.clone(),
             },
+            Tidy::Start => Action::Start { id: id()? },
+            Tidy::Confirm => self.look(new),
             Tidy::RemoveOld => Action::Remove {
                 id: member.old.clone(),
             },
@@ -209,7 +223,9 @@ impl Deploy {
         event: Event,
     ) -> Self {
         match (step, event) {
-            (_, Event::Done) | (Tidy::RemoveOld, Event::Gone { .. }) => {}
+            (Tidy::Arm | Tidy::Start | Tidy::RemoveOld, Event::Done)
+            | (Tidy::Confirm, Event::Looked { .. })
+            | (Tidy::RemoveOld, Event::Gone { .. }) => {}
             (Tidy::RemoveOld, Event::Failed { why }) => {
                 let name = self.members.get(at).map(|member| self.parked_name(member));
                 let name = name.unwrap_or_default();
@@ -217,12 +233,20 @@ impl Deploy {
                     "the old container is still there, remove it with `docker rm {name}`: {why}"
                 ));
             }
-            (Tidy::Arm, Event::Gone { why } | Event::Failed { why }) => {
+            (step, Event::Gone { why } | Event::Failed { why }) => {
                 return self.needs_operator(format!(
-                    "the new version passed its checks, but its restart policy could not be set: {why}"
+                    "the new version passed its checks, but {}: {why}",
+                    step.failure()
                 ));
             }
-            (_, Event::Created { .. } | Event::Found { .. } | Event::Passed { .. }) => {
+            (
+                _,
+                Event::Done
+                | Event::Created { .. }
+                | Event::Found { .. }
+                | Event::Looked { .. }
+                | Event::Passed { .. },
+            ) => {
                 self.notes
                     .push("an unexpected answer was taken for done".to_owned());
             }
@@ -231,33 +255,58 @@ impl Deploy {
     }
 
     /// On to the first step after the commit that there is something to do for.
-    fn commit(self, step: Tidy, at: usize, new: Vec<String>, gate: Option<Gate>) -> Self {
-        let state = |step, at, new| State::Committed {
-            step,
-            at,
-            new,
-            gate,
-        };
-        if step == Tidy::Arm {
-            let armed = (at..self.members.len())
-                .find(|at| self.members.get(*at).is_some_and(Member::armed));
-            return match armed {
-                Some(at) => Self {
-                    state: state(step, at, new),
-                    ..self
+    pub(super) fn commit(
+        self,
+        step: Tidy,
+        at: usize,
+        new: Vec<String>,
+        gate: Option<Gate>,
+    ) -> Self {
+        let from_here = Tidy::ALL.into_iter().filter(|other| *other >= step);
+        let places = from_here.flat_map(|other| {
+            let first = if other == step { at } else { 0 };
+            (first..self.members.len()).map(move |at| (other, at))
+        });
+        let due = places
+            .into_iter()
+            .find(|(step, at)| self.is_to_tidy(*step, *at));
+        match due {
+            Some((step, at)) => Self {
+                state: State::Committed {
+                    step,
+                    at,
+                    new,
+                    gate,
                 },
-                None => Self {
-                    state: state(Tidy::RemoveOld, 0, new),
-                    ..self
-                },
-            };
-        }
-        if at < self.members.len() {
-            return Self {
-                state: state(step, at, new),
                 ..self
-            };
+            },
+            None => self.end(Ending::Succeeded { gate }),
         }
-        self.end(Ending::Succeeded { gate })
+    }
+
+    fn is_to_tidy(&self, step: Tidy, at: usize) -> bool {
+        let Some(member) = self.members.get(at) else {
+            return false;
+        };
+        match step {
+            Tidy::Arm => member.armed(),
+            Tidy::Start => member.runs,
+            Tidy::Confirm => at == 0 && self.members.iter().any(|member| member.runs),
+            Tidy::RemoveOld => true,
+        }
+    }
+}
+
+impl Tidy {
+    const ALL: [Self; 4] = [Self::Arm, Self::Start, Self::Confirm, Self::RemoveOld];
+
+    /// What has gone wrong when it has.
+    fn failure(self) -> &'static str {
+        match self {
+            Self::Arm => "its restart policy could not be set",
+            Self::Start => "it could not be started again",
+            Self::Confirm => "then it did not serve any more",
+            Self::RemoveOld => "the old one could not be removed",
+        }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! Pure. [`Deploy::next`] says which one call to make, [`Deploy::on`] takes what came of it. Whoever drives it
 //! (`apply`) writes the deploy to the journal before each call, so that the journal names the one call whose effect
-//! is not known. Every call may therefore be made twice. After a crash [`Deploy::resume`] turns back, or goes on if
-//! the new version was committed. Not here: what the calls mean to an engine, health checks, the clock.
+//! is not known. Every call may therefore be made twice. After a crash [`Deploy::resume`] turns back, goes on with the
+//! gate if the same new containers run, or goes on to the end if the new version was committed. Not here: what the
+//! calls mean to an engine, health checks, the clock.
 //!
 //! In one direction (stop-first), each step for every member of the set before the next:
-//! tag, create, disarm, stop, park, promote, start, gate | commit: arm, remove the old one.
+//! tag, create, disarm, stop, park, promote, start, look, gate | commit: arm, start, confirm, remove the old one.
 //! In the other, only what may have been done: stop the new one, demote, restore, re-arm, start, verify, untag, save the
 //! log, remove the new one.
 //!
@@ -22,15 +23,15 @@ mod back;
 mod call;
 mod fault;
 mod forth;
-#[cfg(test)]
-mod model;
+mod resume;
 #[cfg(test)]
 mod tests;
 
 pub use back::Undo;
-pub use call::{Action, Event, TagMove};
+pub use call::{Action, Event, Expected, TagMove};
 pub use fault::Fault;
 pub use forth::{Step, Tidy};
+pub use resume::Watch;
 
 /// The journal format that this version writes, and the newest that it reads.
 const FORMAT: u32 = 1;
@@ -57,6 +58,12 @@ pub struct Deploy {
     /// Whose fault it is if it does not succeed.
     #[serde(default)]
     pub fault: Fault,
+    /// The new version's time in the gate; `None` before.
+    #[serde(default)]
+    pub watch: Option<Watch>,
+    /// How often the gate was gone on with after an interruption.
+    #[serde(default)]
+    pub resumed: u32,
 }
 
 /// The local tags by which the images of a replacement are kept from a pruning.
@@ -197,6 +204,8 @@ impl Deploy {
             notes: Vec::new(),
             kept: None,
             fault: Fault::Host,
+            watch: None,
+            resumed: 0,
         };
         fresh.forth(Step::Tag, 0, Vec::new())
     }
@@ -228,50 +237,11 @@ impl Deploy {
                 new,
                 reached,
                 why,
-            } => self.after_undo(step, at, Back { new, reached, why }, event),
+            } => self.after_undo(step, at, Back::from(reached, new, why), event),
             ended @ State::Ended { .. } => Self {
                 state: ended,
                 ..self
             },
-        }
-    }
-
-    /// The deploy as it goes on after a crash: back, unless the new version was committed.
-    pub fn resume(mut self) -> Self {
-        let state = std::mem::replace(&mut self.state, Ending::lost());
-        match state {
-            State::Replacing { step, new, .. } => {
-                let why = format!("interrupted ({step})");
-                self.by(Fault::Interruption).back(
-                    Undo::Find,
-                    0,
-                    Back {
-                        new,
-                        reached: step,
-                        why,
-                    },
-                )
-            }
-            other @ (State::Committed { .. } | State::RollingBack { .. } | State::Ended { .. }) => {
-                Self {
-                    state: other,
-                    ..self
-                }
-            }
-        }
-    }
-
-    /// The deploy as it goes on when it cannot be recorded any more; `recorded` is how it was recorded last.
-    ///
-    /// Without a durable record nothing new is begun: what was begun is undone, as a recovery from the last record
-    /// would do. A commit that is on record goes on, for the same reason.
-    pub fn unrecorded(self, recorded: &Self, why: String) -> Self {
-        match (&recorded.state, &self.state) {
-            (_, State::Replacing { .. }) => self.on(Event::Failed { why }).by(Fault::Host),
-            (State::Replacing { .. }, State::Committed { .. }) => {
-                recorded.clone().on(Event::Failed { why }).by(Fault::Host)
-            }
-            _ => self,
         }
     }
 
@@ -351,6 +321,12 @@ struct Back {
     new: Vec<String>,
     reached: Step,
     why: String,
+}
+
+impl Back {
+    fn from(reached: Step, new: Vec<String>, why: String) -> Self {
+        Self { new, reached, why }
+    }
 }
 
 impl Ending {

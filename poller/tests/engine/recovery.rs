@@ -1,16 +1,20 @@
 //! A deploy that was interrupted is taken to its end by the journal, on whatever the engine shows.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use towline::{
-    apply::{Progress, recover},
+    apply::{Applied, Progress, recover},
     machine::{Deploy, Event, Member},
+    settings::Service,
     store::JournalEntry,
+    uptime::Uptime,
 };
 use towline_protocol::{Gate, Outcome, Side};
 
 use crate::scene::{Scene, docker, intent};
 
-/// A service on v1 whose deploy to v2 went as far as the start of the new container, by hand; and that deploy.
+/// A service on v1 whose deploy to v2 went as far as the gate, by hand; that deploy; and the old container's id.
 async fn half_way(name: &'static str) -> (Scene, Deploy, String) {
     half_way_from(name, "ok").await
 }
@@ -58,7 +62,37 @@ async fn half_way_from(name: &'static str, mode: &str) -> (Scene, Deploy, String
     );
     let created = deploy.on(Event::Created { id: new });
     let started = (0..5).fold(created, |deploy, _| deploy.on(Event::Done));
-    (scene, started, id)
+    let looked = Event::Looked {
+        starts: vec![started_at(&scene)],
+        now: Uptime::now(),
+    };
+    (scene, started.on(looked), id)
+}
+
+/// The same, and the machine was started again: nothing of the service runs, and nothing starts by itself.
+async fn half_way_and_rebooted(name: &'static str) -> (Scene, Deploy, String) {
+    let half_way = half_way(name).await;
+    docker(&["stop", name]);
+    half_way
+}
+
+/// When the container that has the name was started, in the engine's words.
+fn started_at(scene: &Scene) -> String {
+    let shown = scene.inspect();
+    shown["State"]["StartedAt"].as_str().unwrap().to_owned()
+}
+
+async fn recovered(scene: &mut Scene, deploy: &Deploy, service: Option<&Service>) -> Applied {
+    let entry = entry(scene, deploy);
+    recover(
+        &scene.docker,
+        &mut scene.store,
+        &entry,
+        service,
+        &mut |_| (),
+    )
+    .await
+    .unwrap()
 }
 
 fn entry(scene: &Scene, deploy: &Deploy) -> JournalEntry {
@@ -73,8 +107,8 @@ fn entry(scene: &Scene, deploy: &Deploy) -> JournalEntry {
 }
 
 #[tokio::test]
-async fn before_the_commit_the_same_old_container_comes_back() {
-    let (mut scene, deploy, old) = half_way("back").await;
+async fn a_new_container_that_does_not_run_any_more_gives_way_to_the_same_old_one() {
+    let (mut scene, deploy, old) = half_way_and_rebooted("back").await;
     let entry = entry(&scene, &deploy);
     let service = scene.checked("v1");
     let mut told = Vec::new();
@@ -90,7 +124,8 @@ async fn before_the_commit_the_same_old_container_comes_back() {
     .unwrap();
     assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
     assert!(
-        applied.message.contains("interrupted"),
+        applied.message.contains("interrupted (gate)")
+            && applied.message.contains("it ended with status 0"),
         "{}",
         applied.message
     );
@@ -101,7 +136,13 @@ async fn before_the_commit_the_same_old_container_comes_back() {
     );
     assert_eq!(scene.containers(), ["back"]);
     assert_eq!(scene.get().unwrap(), "toy v1 \n");
-    assert_eq!(told, [Progress::RolledBack]);
+    assert!(
+        matches!(
+            &told[..],
+            [Progress::RollingBack { .. }, Progress::RolledBack]
+        ),
+        "{told:?}"
+    );
     let again = recover(
         &scene.docker,
         &mut scene.store,
@@ -116,9 +157,76 @@ async fn before_the_commit_the_same_old_container_comes_back() {
 }
 
 #[tokio::test]
+async fn a_gate_that_was_interrupted_goes_on_with_the_container_that_runs() {
+    let (mut scene, deploy, old) = half_way("again").await;
+    let service = scene.checked("v2");
+    let since = started_at(&scene);
+    let applied = recovered(&mut scene, &deploy, Some(&service)).await;
+    assert_eq!(
+        (applied.outcome, applied.gate),
+        (Outcome::Succeeded, Some(Gate::Healthy)),
+        "{}",
+        applied.message
+    );
+    assert_ne!(scene.inspect()["Id"], old.as_str());
+    assert_eq!(started_at(&scene), since, "it was never stopped");
+    assert_eq!(
+        scene.inspect()["HostConfig"]["RestartPolicy"]["Name"],
+        "always"
+    );
+    assert_eq!(scene.containers(), ["again"]);
+}
+
+#[tokio::test]
+async fn a_gate_whose_time_was_used_up_before_the_crash_is_not_given_it_again() {
+    let (mut scene, mut deploy, old) = half_way("late").await;
+    let service = scene.service(&format!(
+        "[[service.late.health]]\nhttp = \"http://127.0.0.1:{}/\"\ncontains = \"toy v1 \"\nwithin = \"10m\"\n",
+        scene.port
+    ));
+    let watch = deploy.watch.as_mut().unwrap();
+    watch.waited.ms = Duration::from_mins(10).as_millis().try_into().unwrap();
+    let applied = recovered(&mut scene, &deploy, Some(&service)).await;
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    assert!(applied.message.contains("gate"), "{}", applied.message);
+    assert_eq!(scene.inspect()["Id"], old.as_str());
+}
+
+#[tokio::test]
+async fn a_new_container_that_was_started_again_meanwhile_gives_way() {
+    let (mut scene, deploy, old) = half_way("restarted").await;
+    docker(&["restart", "restarted"]);
+    let service = scene.checked("v1");
+    let applied = recovered(&mut scene, &deploy, Some(&service)).await;
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    assert!(
+        applied.message.contains("has restarted"),
+        "{}",
+        applied.message
+    );
+    assert_eq!(scene.inspect()["Id"], old.as_str());
+    assert_eq!(scene.containers(), ["restarted"]);
+}
+
+#[tokio::test]
+async fn a_commit_after_which_the_engine_was_restarted_brings_the_new_version_up_again() {
+    let (mut scene, deploy, old) = half_way("onward").await;
+    let deploy = deploy.on(Event::Passed {
+        gate: Gate::Healthy,
+    });
+    docker(&["stop", "onward"]);
+    let applied = recovered(&mut scene, &deploy, None).await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    assert_ne!(scene.inspect()["Id"], old.as_str());
+    assert_eq!(scene.get().unwrap(), "toy v2 \n");
+    assert_eq!(scene.containers(), ["onward"]);
+}
+
+#[tokio::test]
 async fn an_old_version_that_ends_again_is_not_called_back_however_unwell_it_was() {
     let (mut scene, mut deploy, _) = half_way_from("unwell", "exit").await;
     deploy.members[0].was_healthy = false;
+    docker(&["stop", "unwell"]);
     let entry = entry(&scene, &deploy);
     let applied = recover(&scene.docker, &mut scene.store, &entry, None, &mut |_| ())
         .await
@@ -160,7 +268,7 @@ async fn after_the_commit_the_new_container_stays_and_the_old_one_goes() {
 
 #[tokio::test]
 async fn an_old_container_that_somebody_removed_meanwhile_needs_an_operator() {
-    let (mut scene, deploy, _) = half_way("taken").await;
+    let (mut scene, deploy, _) = half_way_and_rebooted("taken").await;
     docker(&["rm", "taken--old-0a1b2c3d"]);
     let entry = entry(&scene, &deploy);
     let applied = recover(&scene.docker, &mut scene.store, &entry, None, &mut |_| ())

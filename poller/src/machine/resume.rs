@@ -1,0 +1,121 @@
+//! Going on after a crash, an engine or a disk has interrupted a replacement.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Back, Deploy, Ending, Event, Expected, Fault, State, Step, Tidy, Undo};
+use crate::uptime::{Uptime, Waited};
+
+/// How often a gate is gone on with after an interruption: a process that dies in each gate shall not try for ever.
+const RESUMES: u32 = 5;
+
+/// What is known of the new version's time in the gate, so that another process can go on with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// When each of the new containers was started, in the engine's words.
+    pub starts: Vec<String>,
+    /// How long the gate has lasted.
+    pub waited: Waited,
+}
+
+impl Deploy {
+    /// The deploy as it goes on after a crash: back, unless the new version was committed or may be in the gate.
+    pub fn resume(mut self) -> Self {
+        let state = std::mem::replace(&mut self.state, Ending::lost());
+        match state {
+            State::Replacing { step, new, .. } if step >= Step::Start && self.resumed < RESUMES => {
+                self.resumed += 1;
+                self.forth(Step::Look, 0, new)
+            }
+            State::Replacing { step, new, .. } => {
+                let why = format!("interrupted ({step})");
+                self.by(Fault::Interruption)
+                    .back(Undo::Find, 0, Back::from(step, new, why))
+            }
+            // A restart of the engine may have stopped what has no restart policy of its own, and what a process has
+            // read of the log went with it.
+            State::RollingBack {
+                step,
+                new,
+                reached,
+                why,
+                ..
+            } if step > Undo::StartOld => {
+                self.back(Undo::StartOld, 0, Back::from(reached, new, why))
+            }
+            State::Committed {
+                step: Tidy::Confirm,
+                new,
+                gate,
+                ..
+            } => self.commit(Tidy::Start, 0, new, gate),
+            other @ (State::Committed { .. } | State::RollingBack { .. } | State::Ended { .. }) => {
+                Self {
+                    state: other,
+                    ..self
+                }
+            }
+        }
+    }
+
+    /// The deploy as it goes on when it cannot be recorded any more; `recorded` is how it was recorded last.
+    ///
+    /// Without a durable record nothing new is begun: what was begun is undone, as a recovery from the last record
+    /// would do. A commit that is on record goes on, for the same reason.
+    pub fn unrecorded(self, recorded: &Self, why: String) -> Self {
+        match (&recorded.state, &self.state) {
+            (_, State::Replacing { .. }) => self.on(Event::Failed { why }).by(Fault::Host),
+            (State::Replacing { .. }, State::Committed { .. }) => {
+                recorded.clone().on(Event::Failed { why }).by(Fault::Host)
+            }
+            _ => self,
+        }
+    }
+
+    /// How much of its time the gate has used up.
+    pub(super) fn spent(&self) -> Duration {
+        let watch = self.watch.as_ref();
+        watch.map_or(Duration::ZERO, |watch| watch.waited.duration())
+    }
+
+    /// Looks whether the new containers run under the canonical names.
+    pub(super) fn look(&self, new: &[String]) -> Action {
+        let running = new.iter().zip(&self.members);
+        let running = running.filter(|(_, member)| member.runs);
+        let expected = running.map(|(id, member)| Expected {
+            id: id.clone(),
+            name: member.name.clone(),
+        });
+        Action::Look {
+            containers: expected.collect(),
+        }
+    }
+
+    /// Into the gate, for the first time or again: only the same start goes on with the time that is left.
+    pub(super) fn watched(
+        mut self,
+        new: Vec<String>,
+        starts: Vec<String>,
+        now: Option<Uptime>,
+    ) -> Self {
+        let before = self.watch.take();
+        if let Some(before) = &before
+            && before.starts != starts
+        {
+            let why = "interrupted (gate), and meanwhile the new container has restarted";
+            return self.by(Fault::Interruption).back(
+                Undo::Find,
+                0,
+                Back::from(Step::Gate, new, why.to_owned()),
+            );
+        }
+        let waited = before.map_or_else(Waited::default, |before| before.waited);
+        let watch = Watch {
+            starts,
+            waited: waited.until(now),
+        };
+        self.watch = Some(watch);
+        self.forth(Step::Gate, 0, new)
+    }
+}

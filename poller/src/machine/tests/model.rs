@@ -1,0 +1,296 @@
+//! A small engine to run the machine against: containers with names, restart policies, run states, ports and volumes,
+//! tags, a clock, and restarts that stop what has no restart policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use towline_protocol::Gate;
+
+use super::super::{Action, Event, Expected, TagMove};
+use crate::uptime::Uptime;
+
+/// How long the gate waits for a version that does not answer, in ms.
+pub(super) const PATIENCE: u64 = 60_000;
+/// How long a good version needs in the gate, in ms.
+const GATE: u64 = 3_000;
+
+/// One container of the model.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Container {
+    pub(super) name: String,
+    pub(super) running: bool,
+    pub(super) policy: String,
+    pub(super) image: String,
+    /// Those with the same port cannot run at the same time.
+    pub(super) port: Option<usize>,
+    pub(super) volumes: BTreeSet<String>,
+    /// The deploy that made it.
+    pub(super) deploy: Option<String>,
+    /// Whether somebody stopped it on purpose; the engine keeps that across its own restarts.
+    pub(super) stopped: bool,
+    /// Whether a restart of the engine has stopped it since its last start.
+    pub(super) killed: bool,
+    pub(super) starts: u32,
+}
+
+impl Container {
+    pub(super) fn of(name: &str, image: &str, policy: &str, running: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            running,
+            policy: policy.to_owned(),
+            image: image.to_owned(),
+            port: None,
+            volumes: BTreeSet::new(),
+            deploy: None,
+            stopped: !running,
+            killed: false,
+            starts: u32::from(running),
+        }
+    }
+
+    pub(super) fn armed(&self) -> bool {
+        self.policy != "no"
+    }
+}
+
+/// The model's engine.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Engine {
+    pub(super) containers: BTreeMap<String, Container>,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) volumes: BTreeSet<String>,
+    /// Images that pass the gate.
+    pub(super) fit: BTreeSet<String>,
+    /// Images that end right after a start.
+    pub(super) broken: BTreeSet<String>,
+    /// The image that a replacement is made from.
+    pub(super) wanted: String,
+    /// The names of the containers that have a port, in the order of their ports.
+    pub(super) ports: Vec<String>,
+    pub(super) deploy: String,
+    /// Milliseconds since the system's start, and which start it is.
+    pub(super) clock: u64,
+    pub(super) boot: u32,
+    made: usize,
+}
+
+impl Engine {
+    pub(super) fn new(wanted: &str, passes: bool) -> Self {
+        Self {
+            containers: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            volumes: BTreeSet::from(["precious".to_owned()]),
+            fit: passes.then(|| wanted.to_owned()).into_iter().collect(),
+            broken: BTreeSet::new(),
+            wanted: wanted.to_owned(),
+            ports: Vec::new(),
+            deploy: "0a1b2c3d".to_owned(),
+            clock: 1_000,
+            boot: 1,
+            made: 0,
+        }
+    }
+
+    /// Makes the call, as an engine does that is asked once or again.
+    pub(super) fn act(&mut self, action: &Action) -> Event {
+        self.clock += 100;
+        match action {
+            Action::MoveTag(TagMove { reference, to, .. }) => {
+                self.tags.insert(reference.clone(), to.clone());
+                Event::Done
+            }
+            Action::MoveTagBack(tag) => self.move_tag_back(tag),
+            Action::Create { member, name } => self.create(name, *member),
+            Action::Find { name } => Event::Found {
+                id: self
+                    .named(name)
+                    .filter(|id| self.containers[id].deploy.as_ref() == Some(&self.deploy)),
+            },
+            Action::SetPolicy { id, policy } => {
+                let name = policy["Name"].as_str().unwrap().to_owned();
+                self.with(id, |container| container.policy = name)
+            }
+            Action::Stop { id } => self.with(id, |container| {
+                container.stopped |= container.running;
+                container.running = false;
+            }),
+            Action::Start { id } => self.start(id),
+            Action::Rename { id, to } => match self.named(to) {
+                Some(holder) if holder != *id => failed(&format!("{to} is taken")),
+                _ => self.with(id, |container| container.name.clone_from(to)),
+            },
+            Action::Look { containers } => self.look(containers),
+            Action::Gate { ids, spent } => {
+                self.gate(ids, u64::try_from(spent.as_millis()).unwrap())
+            }
+            Action::Verify { members } => {
+                let expected = members.iter().map(|at| self.ports[*at].clone());
+                let named = expected.map(|name| (self.named(&name), name));
+                let up = |(id, name): (Option<String>, String)| {
+                    let up = id.is_some_and(|id| self.containers[&id].running);
+                    (!up).then_some(name)
+                };
+                named
+                    .filter_map(up)
+                    .next()
+                    .map_or(Event::Done, |name| failed(&format!("{name} is down")))
+            }
+            Action::SaveLog { id } => self.with(id, |_| ()),
+            Action::Remove { id } => match self.containers.get(id) {
+                Some(container) if container.running => failed("it runs"),
+                Some(_) => {
+                    self.containers.remove(id);
+                    Event::Done
+                }
+                None => gone(id),
+            },
+        }
+    }
+
+    /// The engine's process is started again, and with it what has a restart policy.
+    pub(super) fn restart(&mut self) {
+        let ids: Vec<String> = self.containers.keys().cloned().collect();
+        for container in self.containers.values_mut() {
+            container.killed |= container.running;
+            container.running = false;
+        }
+        for id in ids {
+            let container = &self.containers[&id];
+            let by_itself = match container.policy.as_str() {
+                "always" => true,
+                "unless-stopped" => !container.stopped,
+                _ => false,
+            };
+            if by_itself {
+                self.start(&id);
+            }
+        }
+    }
+
+    /// The whole machine is started again.
+    pub(super) fn reboot(&mut self) {
+        self.boot += 1;
+        self.clock = 500;
+        self.restart();
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<String> {
+        let found = self
+            .containers
+            .iter()
+            .find(|(_, container)| container.name == name);
+        found.map(|(id, _)| id.clone())
+    }
+
+    fn move_tag_back(&mut self, tag: &TagMove) -> Event {
+        if self.tags.get(&tag.reference) == Some(&tag.to) {
+            self.tags.remove(&tag.reference);
+            let from = tag.from.clone().map(|from| (tag.reference.clone(), from));
+            self.tags.extend(from);
+        }
+        Event::Done
+    }
+
+    fn create(&mut self, name: &str, port: usize) -> Event {
+        if self.named(name).is_some() {
+            return failed(&format!("{name} is taken"));
+        }
+        self.made += 1;
+        let id = format!("new{}", self.made);
+        let container = Container {
+            port: Some(port),
+            volumes: self.volumes.clone(),
+            deploy: Some(self.deploy.clone()),
+            stopped: false,
+            ..Container::of(name, &self.wanted, "no", false)
+        };
+        self.containers.insert(id.clone(), container);
+        Event::Created { id }
+    }
+
+    pub(super) fn start(&mut self, id: &str) -> Event {
+        let port = self.containers.get(id).and_then(|container| container.port);
+        let holds = |(other, container): (&String, &Container)| {
+            other != id && container.running && port.is_some() && container.port == port
+        };
+        if self.containers.iter().any(holds) {
+            return failed("the port is taken");
+        }
+        let broken = self.broken.clone();
+        self.with(id, |container| {
+            container.starts += u32::from(!container.running);
+            container.running = !broken.contains(&container.image);
+            container.stopped = false;
+            container.killed = false;
+        })
+    }
+
+    fn look(&self, containers: &[Expected]) -> Event {
+        let mut starts = Vec::new();
+        for Expected { id, name } in containers {
+            match self.containers.get(id) {
+                None => return gone(id),
+                Some(shown) if shown.name != *name => return failed("renamed"),
+                Some(shown) if !shown.running => return failed("it does not run"),
+                Some(shown) => starts.push(format!("start {}", shown.starts)),
+            }
+        }
+        let boot = self.boot.to_string();
+        let now = Some(Uptime {
+            boot,
+            ms: self.clock,
+        });
+        Event::Looked { starts, now }
+    }
+
+    fn gate(&mut self, ids: &[String], spent: u64) -> Event {
+        let up = |id: &String| {
+            self.containers
+                .get(id)
+                .filter(|container| container.running)
+        };
+        let all: Option<Vec<_>> = ids.iter().map(up).collect();
+        let Some(all) = all else {
+            return failed("it ended");
+        };
+        if all
+            .iter()
+            .all(|container| self.fit.contains(&container.image))
+        {
+            self.clock += GATE;
+            let gate = Gate::Healthy;
+            Event::Passed { gate }
+        } else {
+            self.clock += PATIENCE.saturating_sub(spent);
+            failed("unfit")
+        }
+    }
+
+    fn with(&mut self, id: &str, change: impl FnOnce(&mut Container)) -> Event {
+        match self.containers.get_mut(id) {
+            Some(container) => {
+                change(container);
+                Event::Done
+            }
+            None => gone(id),
+        }
+    }
+}
+
+pub(super) fn failed(why: &str) -> Event {
+    Event::Failed {
+        why: why.to_owned(),
+    }
+}
+
+fn gone(id: &str) -> Event {
+    Event::Gone {
+        why: format!("no such container: {id}"),
+    }
+}
+
+/// A policy as the engine shows it.
+pub(super) fn policy(name: &str) -> Value {
+    serde_json::json!({ "Name": name })
+}
