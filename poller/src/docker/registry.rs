@@ -193,6 +193,11 @@ fn trouble(status: u16, message: &str) -> RegistryTrouble {
         "does not match the specified platform",
     ]) {
         RegistryTrouble::Platform
+    } else if says(&[
+        "verification failed for digest",
+        "layers from manifest don't match image configuration",
+    ]) {
+        RegistryTrouble::Mismatch
     } else if says(&["no space left", "read-only file system"]) {
         RegistryTrouble::Engine
     } else if says(&[
@@ -273,6 +278,16 @@ mod tests {
                 RegistryTrouble::Broken,
             ),
             (200, "unexpected EOF", RegistryTrouble::Broken),
+            (
+                200,
+                "filesystem layer verification failed for digest sha256:1111",
+                RegistryTrouble::Mismatch,
+            ),
+            (
+                500,
+                "manifest verification failed for digest sha256:1111",
+                RegistryTrouble::Mismatch,
+            ),
             (
                 200,
                 "write /var/lib/docker/tmp/x: no space left on device",

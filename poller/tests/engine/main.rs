@@ -12,6 +12,8 @@
 
 mod again;
 mod compose;
+mod faults;
+mod faulty;
 mod fidelity;
 mod gate;
 mod keep;
