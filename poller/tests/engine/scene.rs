@@ -171,9 +171,9 @@ impl Scene {
         inspect(self.name)
     }
 
-    /// The names of all containers that begin with the service's.
+    /// The names of the service's containers, those beside it included.
     pub(crate) fn containers(&self) -> Vec<String> {
-        let filter = format!("name=^{}", self.name);
+        let filter = format!("name=^/?{}(--.*)?$", self.name);
         let names = docker(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]);
         names.lines().map(str::to_owned).collect()
     }
