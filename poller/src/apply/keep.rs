@@ -27,29 +27,59 @@ pub(super) async fn keep(
     image: &str,
     digest: &Digest,
 ) -> Result<Kept, EngineError> {
-    let tag = |short: &str| {
-        let odd = || EngineError::Unexpected(format!("no local tag can be made of {short:?}"));
-        keep_tag(service, short).ok_or_else(odd)
-    };
-    let new = tag(digest.short())?;
-    let old = match observed.digest() {
-        Some(digest) => tag(digest.short())?,
-        // Built on this host: its id has the form of a digest.
-        None => tag(observed.image_id().get(7..7 + SHORT).unwrap_or_default())?,
-    };
-    let keep_old = async {
-        match &observed.image {
-            Some(_) => engine.tag(observed.image_id(), &old).await,
-            None => Ok(()),
-        }
-    };
+    let new = tag_of(service, Some(digest), image)?;
     let known = engine.image(&new.to_string()).await?.is_some();
-    tokio::try_join!(engine.tag(image, &new), keep_old)?;
+    let old = keep_old(engine, service, observed);
+    let (old, ()) = tokio::try_join!(old, engine.tag(image, &new))?;
     Ok(Kept {
         new: listed(&new),
         old: listed(&old),
         made: !known,
     })
+}
+
+/// Tags both images of a way back: the earlier one, whose tag may have been taken away by hand, and the current one.
+pub(super) async fn keep_back(
+    engine: &Docker,
+    service: &Service,
+    observed: &Observed,
+    version: &Version,
+) -> Result<Kept, EngineError> {
+    let new = tag_of(service, version.digest.as_ref(), &version.image_id)?;
+    let old = keep_old(engine, service, observed);
+    let (old, ()) = tokio::try_join!(old, engine.tag(&version.image_id, &new))?;
+    Ok(Kept {
+        new: listed(&new),
+        old: listed(&old),
+        // It stays when the way back fails.
+        made: false,
+    })
+}
+
+async fn keep_old(
+    engine: &Docker,
+    service: &Service,
+    observed: &Observed,
+) -> Result<Reference, EngineError> {
+    let old = tag_of(service, observed.digest().as_ref(), observed.image_id())?;
+    if observed.image.is_some() {
+        engine.tag(observed.image_id(), &old).await?;
+    }
+    Ok(old)
+}
+
+/// The local tag of an image. The id of one that was built on this host has the form of a digest.
+fn tag_of(
+    service: &Service,
+    digest: Option<&Digest>,
+    image_id: &str,
+) -> Result<Reference, EngineError> {
+    let short = match digest {
+        Some(digest) => digest.short(),
+        None => image_id.get(7..7 + SHORT).unwrap_or_default(),
+    };
+    let odd = || EngineError::Unexpected(format!("no local tag can be made of {short:?}"));
+    keep_tag(service, short).ok_or_else(odd)
 }
 
 /// The local tag by which an image is kept.

@@ -22,12 +22,14 @@ use crate::{
 };
 
 mod act;
+mod back;
 mod drive;
 mod hide;
 mod keep;
 mod prepare;
 mod progress;
 
+pub use back::{WayBack, go_back};
 pub use progress::Progress;
 
 use drive::{Drive, drive};

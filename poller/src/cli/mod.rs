@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use jiff::SignedDuration;
-use towline_protocol::{Channel, Glob, HostName, Role, ServiceName};
+use towline_protocol::{Channel, Glob, HostName, Outcome, Role, ServiceName};
 
 use crate::{
     daemon::{Poller, Stop},
@@ -118,6 +118,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Take a service back to a version that is kept, from the settings and the image on this host.
+    ///
+    /// Needs neither the relay nor a registry. The container is replaced as in a deploy: when the earlier version does
+    /// not pass its checks, the current one comes back. The service then stays there until a newer intent comes; those
+    /// known by now are not applied any more. Stop towline before and start it again afterwards: the state belongs to
+    /// one process at a time.
+    Rollback {
+        /// The service.
+        service: ServiceName,
+        /// The version's digest, or its beginning; by default the version before the current one.
+        #[arg(long, value_name = "DIGEST", value_parser = digest)]
+        to: Option<String>,
+    },
     /// Let a service be deployed again after an operator was needed and has seen to it.
     ///
     /// A towline run of this state directory is told; it takes note when the deploy under way, if any, has ended.
@@ -144,6 +157,17 @@ fn channel_glob(text: &str) -> Result<Glob, &'static str> {
         Err("channels are lower case, without spaces")
     } else {
         Ok(Glob::new(text))
+    }
+}
+
+/// A digest, or the beginning of one.
+fn digest(text: &str) -> Result<String, &'static str> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if (1..=64).contains(&hex.len()) && hex.bytes().all(is_hex) {
+        Ok(text.to_owned())
+    } else {
+        Err("use a digest such as sha256:6f0e..., or its beginning")
     }
 }
 
@@ -232,6 +256,23 @@ impl Arguments {
                     let mut poller = parts.poller()?;
                     poller.retry(service, &stop).await?;
                     Ok(poller.finish().await)
+                })
+            }
+            Command::Rollback {
+                ref service,
+                ref to,
+            } => {
+                let parts = self.parts()?;
+                on_one_thread(async {
+                    // A signal does not end it in the middle.
+                    let _stop = Stop::on_signals()?;
+                    let report = parts.poller()?.roll_back(service, to.as_deref()).await?;
+                    let outcome = report.outcome.map_or("", Outcome::as_str);
+                    say(&format!("{outcome}: {}\n", report.message))?;
+                    Ok(Ending::Applied {
+                        outcomes: report.outcome.into_iter().collect(),
+                        failed: false,
+                    })
                 })
             }
             Command::Status { service, json } => {

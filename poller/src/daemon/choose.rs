@@ -63,6 +63,7 @@ impl Poller {
         let standings = self.store.standings(&service.name)?;
         let seen = self.store.seen(&service.name)?;
         let intents = self.store.intents(&service.rule.channel)?;
+        let hold = self.store.hold(&service.name)?;
         let now = Timestamp::now();
         let selection = select(&Situation {
             host: &self.host,
@@ -70,6 +71,7 @@ impl Poller {
             intents: &intents,
             standings: &standings,
             seen: seen.as_ref(),
+            hold: hold.as_ref(),
             now,
         });
         let mut reports = Vec::new();

@@ -17,7 +17,7 @@ use crate::{
     machine::Fault,
     report,
     settings::Service,
-    store::{End, JournalEntry, Quarantined, Running, Standing, StoreError},
+    store::{End, HoldChange, JournalEntry, Quarantined, Running, Standing, StoreError},
     uptime::{Uptime, Waited},
 };
 
@@ -172,6 +172,11 @@ impl Poller {
         since: Timestamp,
         mut applied: Applied,
     ) -> Result<(), StoreError> {
+        if let Some(on_purpose) = &entry.on_purpose {
+            return self
+                .end_on_purpose(entry, on_purpose, since, applied)
+                .map(drop);
+        }
         for text in [&mut applied.message, &mut applied.log_tail] {
             *text = self.secrets.hide(text);
         }
@@ -220,6 +225,7 @@ impl Poller {
         let end = End {
             report: Some(report.clone()),
             running: running(&report, now),
+            hold: hold(&report),
             ..after
         };
         self.store
@@ -321,7 +327,12 @@ fn quarantined(intent: &Intent, applied: &Applied, since: Timestamp) -> Option<Q
     })
 }
 
-fn finished(entry: &JournalEntry, applied: Applied, since: Timestamp, now: Timestamp) -> Report {
+pub(super) fn finished(
+    entry: &JournalEntry,
+    applied: Applied,
+    since: Timestamp,
+    now: Timestamp,
+) -> Report {
     Report {
         finished_at: applied.outcome.is_terminal().then_some(now),
         gate: applied.gate,
@@ -353,7 +364,16 @@ fn running(report: &Report, now: Timestamp) -> Option<Running> {
     })
 }
 
-fn log_end(report: &Report) {
+/// What an operator held the service for is over when an intent has come to an end: it was a newer one.
+fn hold(report: &Report) -> HoldChange {
+    if report.outcome.is_some_and(Outcome::is_terminal) {
+        HoldChange::End
+    } else {
+        HoldChange::Keep
+    }
+}
+
+pub(super) fn log_end(report: &Report) {
     let service = report.service.as_ref().map_or("", |name| name.as_str());
     let outcome = report.outcome.map_or("", Outcome::as_str);
     match report.outcome {
@@ -388,6 +408,6 @@ fn cause(intent: &Intent) -> String {
 }
 
 /// A deploy's own name: 8 random hex digits.
-fn random_deploy() -> String {
+pub(super) fn random_deploy() -> String {
     format!("{:08x}", super::random())
 }

@@ -1,8 +1,8 @@
 //! The loop: fetch, take in, apply, report. One tokio thread, beside the thread in which the relay client blocks.
 //!
 //! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
-//! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when. `on_purpose` does what an operator asks for;
-//! `notices` and `orders` are the loop's end of the control socket.
+//! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when. `on_purpose` and `roll_back` do what an operator
+//! asks for; `notices` and `orders` are the loop's end of the control socket.
 
 use std::{
     collections::BTreeMap,
@@ -34,6 +34,7 @@ mod notices;
 mod on_purpose;
 mod orders;
 mod relay_thread;
+mod roll_back;
 mod run;
 mod stop;
 mod todo;

@@ -1,4 +1,4 @@
-//! What an operator asks for on this host: trying a failed deploy again.
+//! What an operator asks for on this host: trying a failed deploy again, and why that or going back (`roll_back`) is declined.
 //!
 //! Each order is done at once, to its end, or declined with nothing done.
 
@@ -9,6 +9,9 @@ use tracing::info;
 
 use super::{Poller, Stop};
 use crate::{
+    apply::{ApplyError, InspectError},
+    docker::EngineError,
+    plan::NoWayBack,
     select::{Situation, select},
     settings::Service,
     store::{Standing, StoreError},
@@ -56,9 +59,31 @@ pub enum Declined {
         /// The intent.
         intent: IntentId,
     },
+    /// There is no container to take back, or it may not be replaced.
+    #[error(transparent)]
+    Container(#[from] InspectError),
+    /// There is no version to go back to.
+    #[error(transparent)]
+    NoWayBack(#[from] NoWayBack),
+    /// Somebody has removed the version's image.
+    #[error(
+        "the image of {0} is not on this host any more (removed by hand, or by `docker image prune --all`): pull it by \
+         its digest, or name another version by --to"
+    )]
+    ImageGone(String),
+    /// The engine could not do it; the one case in which something may have been touched is an interruption, which is
+    /// taken to its end later.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
     /// The state cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<EngineError> for Declined {
+    fn from(error: EngineError) -> Self {
+        Self::Apply(error.into())
+    }
 }
 
 impl Poller {
@@ -84,7 +109,7 @@ impl Poller {
         Ok(self.serve(&service, stop).await?)
     }
 
-    fn service(&self, name: &ServiceName) -> Result<Service, Declined> {
+    pub(super) fn service(&self, name: &ServiceName) -> Result<Service, Declined> {
         let mut services = self.settings.services.iter();
         let service = services.find(|service| service.name == *name);
         service
@@ -114,6 +139,8 @@ impl Poller {
             intents: &intents,
             standings: &standings,
             seen: seen.as_ref(),
+            // Trying again ends it.
+            hold: None,
             now: Timestamp::now(),
         });
         match selection.apply {

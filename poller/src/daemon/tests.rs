@@ -543,3 +543,5 @@ async fn an_open_journal_comes_before_a_retry() {
     assert!(matches!(declined, Declined::Unfinished), "{declined}");
     assert_eq!(host.held(), 1, "nothing was done");
 }
+
+mod roll_back;

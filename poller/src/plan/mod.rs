@@ -1,7 +1,8 @@
 //! What would be done to one service, from what the engine shows: decided before anything is touched.
 //!
 //! Pure. [`Observed`] is what was looked at, [`refusal`] says why a container may not be replaced at all, [`target`]
-//! which image an intent asks for, [`plan`] what the machine and the engine get. Not here: looking (`apply`), and
+//! which image an intent asks for, [`plan`] what the machine and the engine get, [`back`] the same for a version that is
+//! kept. Not here: looking (`apply`), and
 //! whether the intent is for this service (`select`).
 
 use std::fmt;
@@ -16,9 +17,13 @@ use crate::{
     spec::{self, CreateRequest, Recreate, SpecError},
 };
 
+mod back;
 mod obstacle;
 mod target;
 
+pub use back::{
+    Kept, NoWayBack, back, short as short_of, tag as back_tag, version as kept_version,
+};
 pub use obstacle::{Refusal, own_container, refusal};
 pub use target::{Target, target};
 
@@ -186,19 +191,12 @@ pub fn plan(
         service: naming.service,
     })?;
     let tag = target.tag().filter(|_| naming.tagged != Some(id));
-    let member = Member {
-        name: naming.container.to_owned(),
-        old: observed.id().to_owned(),
-        policy: observed.policy(),
-        runs: observed.runs(),
-        was_healthy: naming.was_healthy,
-        was_restarting: observed.restarts(),
-        tag: tag.map(|reference| TagMove {
-            reference: reference.to_string(),
-            from: naming.tagged.map(str::to_owned),
-            to: id.to_owned(),
-        }),
-    };
+    let tag = tag.map(|reference| TagMove {
+        reference: reference.to_string(),
+        from: naming.tagged.map(str::to_owned),
+        to: id.to_owned(),
+    });
+    let member = member(observed, naming, tag);
     let from = Side {
         sha: None,
         digest: observed.digest(),
@@ -209,6 +207,19 @@ pub fn plan(
         create,
         image: id.to_owned(),
     })
+}
+
+/// The container to replace, as it is now.
+fn member(observed: &Observed, naming: Naming<'_>, tag: Option<TagMove>) -> Member {
+    Member {
+        name: naming.container.to_owned(),
+        old: observed.id().to_owned(),
+        policy: observed.policy(),
+        runs: observed.runs(),
+        was_healthy: naming.was_healthy,
+        was_restarting: observed.restarts(),
+        tag,
+    }
 }
 
 /// Whether the pulled image is the one asked for, and can run where the old one did.

@@ -100,7 +100,7 @@ pub fn target(
 }
 
 /// The reference that the container was made with, if it is one: an image's id, whole or cut, is none.
-fn own(observed: &Observed) -> Option<Reference> {
+pub(super) fn own(observed: &Observed) -> Option<Reference> {
     let text = observed.reference();
     let hex = observed.image_id().trim_start_matches("sha256:");
     let is_id = text.starts_with("sha256:")

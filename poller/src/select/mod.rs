@@ -11,7 +11,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, HostName, Intent, IntentId, Mark, Outcome, RunSource, Source};
 
-use crate::{settings::Service, store::Standing};
+use crate::{
+    settings::Service,
+    store::{Hold, Standing},
+};
 
 mod admission;
 mod rule;
@@ -111,6 +114,8 @@ pub struct Situation<'a> {
     pub standings: &'a BTreeMap<IntentId, Standing>,
     /// What the service has seen; `None` for a new one.
     pub seen: Option<&'a Seen>,
+    /// What an operator took the service back for, if so.
+    pub hold: Option<&'a Hold>,
     /// The time.
     pub now: Timestamp,
 }
@@ -151,7 +156,7 @@ pub fn select(situation: &Situation<'_>) -> Selection {
         let verdict = match matches(situation.host, situation.service, intent) {
             Match::No => continue,
             Match::Refused(reason) => Some((Outcome::Refused, reason)),
-            Match::Yes => too_late(situation, &seen, intent),
+            Match::Yes => too_late(situation, &seen, intent).or_else(|| held(situation, intent)),
         };
         if is_again(situation, intent) {
             // Its last try has its outcome already, so that it only ever wins.
@@ -229,6 +234,19 @@ fn too_late(situation: &Situation<'_>, seen: &Seen, intent: &Intent) -> Option<(
         situation.now
     );
     Some((Outcome::Expired, message))
+}
+
+/// What was known when an operator took the service back is not applied any more.
+fn held(situation: &Situation<'_>, intent: &Intent) -> Option<(Outcome, String)> {
+    let hold = situation.hold?;
+    let is_held = hold.channel == intent.channel && place(intent) <= hold.place;
+    is_held.then(|| {
+        let message = format!(
+            "known when the service was {} at {}; the next intent is applied again",
+            hold.why, hold.since
+        );
+        (Outcome::Superseded, message)
+    })
 }
 
 fn place(intent: &Intent) -> Mark {

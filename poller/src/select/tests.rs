@@ -14,6 +14,7 @@ struct Host {
     intents: Vec<Intent>,
     standings: BTreeMap<IntentId, Standing>,
     seen: Option<Seen>,
+    hold: Option<Hold>,
     applied: Vec<u64>,
 }
 
@@ -24,6 +25,7 @@ impl Host {
             intents: vec![],
             standings: BTreeMap::new(),
             seen: None,
+            hold: None,
             applied: vec![],
         }
     }
@@ -41,6 +43,7 @@ impl Host {
             intents: &self.intents,
             standings: &self.standings,
             seen: self.seen.as_ref(),
+            hold: self.hold.as_ref(),
             now: "2026-11-20T15:00:00Z".parse().unwrap(),
         })
     }
@@ -110,6 +113,38 @@ fn the_newest_wins_and_the_others_are_superseded() {
         [Some(Outcome::Superseded); 2]
     );
     assert_eq!(host.work(Outcome::Succeeded).apply, None);
+}
+
+#[test]
+fn a_service_that_was_taken_back_waits_for_a_newer_intent() {
+    let mut host = Host::new("");
+    host.hold = Some(Hold {
+        channel: "octo-org/web".parse().unwrap(),
+        place: Mark { epoch: 7, seq: 2 },
+        since: Timestamp::UNIX_EPOCH,
+        why: "taken back".to_owned(),
+    });
+    host.receive([1, 2].map(manual));
+    let selection = host.work(Outcome::Succeeded);
+    assert_eq!(selection.apply, None);
+    assert_eq!(host.outcome_of(2), Some(Outcome::Superseded));
+    assert!(
+        selection.settled[1].message.contains("taken back at 1970"),
+        "{selection:?}"
+    );
+    host.receive([manual(3)]).work(Outcome::Succeeded);
+    assert_eq!(host.applied, [3]);
+    let mut elsewhere = Host::new("");
+    elsewhere.hold = Some(Hold {
+        channel: "another".parse().unwrap(),
+        ..host.hold.unwrap()
+    });
+    elsewhere.receive([manual(1)]).work(Outcome::Succeeded);
+    assert_eq!(
+        elsewhere.applied,
+        [1],
+        "numbers say nothing about another channel's"
+    );
 }
 
 #[test]

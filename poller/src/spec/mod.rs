@@ -66,6 +66,18 @@ pub struct Connect {
     pub endpoint: Value,
 }
 
+impl CreateRequest {
+    /// Notes the container whose place it takes, where that is not the one that it is made after.
+    #[must_use]
+    pub fn replacing(mut self, id: &str) -> Self {
+        let labels = self.body.get_mut("Labels").and_then(Value::as_object_mut);
+        if let Some(labels) = labels {
+            labels.insert(PREDECESSOR_LABEL.into(), json!(id));
+        }
+        self
+    }
+}
+
 impl fmt::Debug for CreateRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CreateRequest")

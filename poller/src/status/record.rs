@@ -115,12 +115,14 @@ fn pending(
         return Ok(Some(of(PendingState::NeedsOperator, &id, why)));
     }
     let seen = store.seen(&service.name)?;
+    let hold = store.hold(&service.name)?;
     let selection = select(&Situation {
         host,
         service,
         intents: &intents,
         standings: &standings,
         seen: seen.as_ref(),
+        hold: hold.as_ref(),
         now,
     });
     let Some(intent) = selection.apply else {

@@ -20,4 +20,5 @@ mod keep;
 mod private;
 mod recovery;
 mod refusals;
+mod roll_back;
 mod scene;

@@ -1,0 +1,224 @@
+//! Going back on purpose, for an operator: what stands in its way, and what changes with its end.
+//!
+//! Works without the relay and without a registry. What the relay is told waits in the spool like any report.
+
+use jiff::Timestamp;
+use towline_protocol::{Mark, Outcome, Report, ServiceName, Side};
+use tracing::info;
+
+use super::{Declined, Poller, deploy};
+use crate::{
+    apply::{Applied, Progress, WayBack, go_back, inspect_service},
+    plan::{NoWayBack, Observed, kept_version, short_of},
+    report,
+    settings::Service,
+    store::{
+        Cause, CauseKind, End, Hold, HoldChange, JournalEntry, OnPurpose, Past, Quarantined,
+        Running, StoreError, Version,
+    },
+};
+
+impl Poller {
+    /// Takes `service` back to the version whose digest begins with `to`, or to the one before the current one. Returns
+    /// how that ended: `succeeded` when the earlier version runs.
+    ///
+    /// # Errors
+    /// See [`Declined`].
+    pub async fn roll_back(
+        &mut self,
+        service: &ServiceName,
+        to: Option<&str>,
+    ) -> Result<Report, Declined> {
+        let service = self.service(service)?;
+        let name = &service.name;
+        if !self.recover().await? {
+            return Err(Declined::Unfinished);
+        }
+        if let Some(since) = self.store.blocked(name)? {
+            let service = name.clone();
+            return Err(Declined::Blocked { service, since });
+        }
+        let observed = inspect_service(self.engine.get().await?, &service).await?;
+        let version = self.version(&service, &observed, to).await?;
+        let since = Timestamp::now();
+        let (entry, from) = self.entry(&service, &observed, &version)?;
+        let way = WayBack {
+            service: &service,
+            observed: &observed,
+            from,
+            version: &version,
+        };
+        info!(service = %name, deploy = %entry.deploy, "going back to {} on purpose", short_of(&version));
+        let mut tell = |progress: Progress| info!(service = %name, "{progress}");
+        let engine = self.engine.get().await?;
+        let applied = go_back(engine, &mut self.store, &way, entry.clone(), &mut tell).await?;
+        // What waited for its image is judged anew.
+        self.todo.note_news();
+        match &entry.on_purpose {
+            Some(on_purpose) => Ok(self.end_on_purpose(&entry, on_purpose, since, applied)?),
+            None => Err(NoWayBack::NothingKept.into()),
+        }
+    }
+
+    /// The version to go back to, with its image.
+    async fn version(
+        &mut self,
+        service: &Service,
+        observed: &Observed,
+        to: Option<&str>,
+    ) -> Result<Version, Declined> {
+        let kept = self.store.versions(&service.name)?;
+        let quarantine = self.store.quarantine(&service.name)?;
+        let version = kept_version(&kept, observed, &quarantine, to)?;
+        match self.engine.get().await?.image(&version.image_id).await? {
+            Some(_) => Ok(version.clone()),
+            None => Err(Declined::ImageGone(short_of(version).to_owned())),
+        }
+    }
+
+    /// The journal's beginning, and what runs. The intent is the one that had brought what runs, or, if none had, the
+    /// last one that ended here: a version is kept by a deploy only.
+    fn entry(
+        &self,
+        service: &Service,
+        observed: &Observed,
+        version: &Version,
+    ) -> Result<(JournalEntry, Side), Declined> {
+        let name = &service.name;
+        let digest = observed.digest();
+        let running = self.store.running(name)?;
+        let running = running.filter(|running| digest.is_some() && running.side.digest == digest);
+        let (sha, brought) = running
+            .map(|running| (running.side.sha, running.intent))
+            .unwrap_or_default();
+        let last = self.store.history(Some(name), 1)?.pop();
+        let last = last.map(|past| past.report.intent);
+        let is_reported = brought.is_some();
+        let intent = brought.or(last).ok_or(NoWayBack::NothingKept)?;
+        let standing = self.store.standings(name)?.remove(&intent);
+        let on_purpose = OnPurpose {
+            channel: service.rule.channel.clone(),
+            known: self.known(service)?,
+            brought: version.intent.clone(),
+            is_reported,
+        };
+        let entry = JournalEntry {
+            deploy: deploy::random_deploy(),
+            service: name.clone(),
+            intent,
+            attempt: standing.map_or(1, |standing| standing.attempt) + 1,
+            body: String::new(),
+            on_purpose: Some(on_purpose),
+        };
+        Ok((entry, Side { sha, digest }))
+    }
+
+    /// The newest intent of the service's channel that this host has heard of.
+    fn known(&self, service: &Service) -> Result<Mark, StoreError> {
+        let channel = &service.rule.channel;
+        let mark = self.store.mark(channel)?.unwrap_or_default();
+        let intents = self.store.intents(channel)?;
+        let last = intents.last().map(|intent| Mark {
+            epoch: intent.epoch,
+            seq: intent.seq,
+        });
+        Ok(last.map_or(mark, |last| last.max(mark)))
+    }
+
+    /// Keeps how a rollback on purpose ended, with all that changes with it.
+    pub(super) fn end_on_purpose(
+        &mut self,
+        entry: &JournalEntry,
+        on_purpose: &OnPurpose,
+        since: Timestamp,
+        mut applied: Applied,
+    ) -> Result<Report, StoreError> {
+        for text in [&mut applied.message, &mut applied.log_tail] {
+            *text = self.secrets.hide(text);
+        }
+        let now = Timestamp::now();
+        let own = report::fitted(deploy::finished(entry, applied, since, now));
+        let end = end(&own, on_purpose, now);
+        self.store
+            .close_journal(&entry.deploy, &entry.service, &end)?;
+        self.outcomes.extend(own.outcome);
+        deploy::log_end(&own);
+        Ok(own)
+    }
+}
+
+/// What changes with the end of a rollback on purpose, which `own` tells of as this host saw it. When the current version
+/// has stayed, only the history hears of it.
+fn end(own: &Report, on_purpose: &OnPurpose, now: Timestamp) -> End {
+    let cause = Cause {
+        kind: CauseKind::Rollback,
+        ..Cause::default()
+    };
+    let past = Past {
+        report: own.clone(),
+        cause,
+    };
+    let end = End {
+        past: Some(past),
+        ..End::default()
+    };
+    match own.outcome {
+        Some(Outcome::Succeeded) => End {
+            report: on_purpose.is_reported.then(|| told(own)),
+            running: Some(Running {
+                side: own.to.clone(),
+                intent: on_purpose.brought.clone(),
+                since: now,
+            }),
+            failed: own.from.digest.clone().map(|digest| Quarantined {
+                digest,
+                sha: own.from.sha.clone(),
+                intent: on_purpose.is_reported.then(|| own.intent.clone()),
+                channel: on_purpose.channel.clone(),
+                place: on_purpose.known,
+                since: now,
+                why: "left on purpose by `towline rollback`".to_owned(),
+                on_purpose: true,
+            }),
+            // Without a gate it does not run, which proves nothing.
+            proved: own.gate.and(own.to.digest.clone()),
+            hold: HoldChange::Begin(Hold {
+                channel: on_purpose.channel.clone(),
+                place: on_purpose.known,
+                since: now,
+                why: "taken back on purpose by `towline rollback`".to_owned(),
+            }),
+            ..end
+        },
+        Some(Outcome::NeedsOperator) => End {
+            report: Some(own.clone()),
+            ..end
+        },
+        Some(
+            Outcome::RolledBack
+            | Outcome::FailedUntouched
+            | Outcome::Waiting
+            | Outcome::Applying
+            | Outcome::Unchanged
+            | Outcome::Superseded
+            | Outcome::Stale
+            | Outcome::Expired
+            | Outcome::Quarantined
+            | Outcome::Refused,
+        )
+        | None => end,
+    }
+}
+
+/// What the relay is told of a rollback on purpose: as of any that was rolled back, `from` is what runs and `to` what was
+/// left.
+fn told(own: &Report) -> Report {
+    report::fitted(Report {
+        outcome: Some(Outcome::RolledBack),
+        gate: None,
+        from: own.to.clone(),
+        to: own.from.clone(),
+        message: format!("taken back on purpose (towline rollback): {}", own.message),
+        ..own.clone()
+    })
+}

@@ -1,0 +1,155 @@
+//! The ends of rollbacks on purpose, and what stands in the way of one.
+
+use super::*;
+use crate::store::{CauseKind, OnPurpose};
+
+/// The journal of a rollback on purpose from the version that intent 1 had brought.
+fn on_purpose(is_reported: bool) -> JournalEntry {
+    JournalEntry {
+        attempt: 2,
+        on_purpose: Some(OnPurpose {
+            channel: "octo-org/web".parse().unwrap(),
+            known: Mark { epoch: 7, seq: 3 },
+            brought: Some(manual(9).id),
+            is_reported,
+        }),
+        ..entry()
+    }
+}
+
+/// A host whose rollback on purpose, from the digest of 2s to that of 1s, ended like this.
+fn taken_back(outcome: Outcome, is_reported: bool) -> Host {
+    let mut host = Host::new();
+    let side = |digit| Side {
+        sha: None,
+        digest: Some(testing::digest(digit)),
+    };
+    let applied = Applied {
+        from: side('2'),
+        to: side('1'),
+        ..applied(outcome)
+    };
+    let entry = on_purpose(is_reported);
+    host.poller.store.write_journal(&entry).unwrap();
+    let now = jiff::Timestamp::now();
+    host.poller.end(&entry, None, None, now, applied).unwrap();
+    assert_eq!(host.poller.store.open_journals().unwrap(), []);
+    host
+}
+
+#[tokio::test]
+async fn a_rollback_on_purpose_is_reported_as_rolled_back_and_the_service_is_held() {
+    let host = taken_back(Outcome::Succeeded, true);
+    let (store, web) = (&host.poller.store, "web".parse().unwrap());
+    let told = &store.spooled(9).unwrap()[0].report;
+    assert_eq!((told.outcome, told.attempt), (Some(Outcome::RolledBack), 2));
+    assert_eq!(told.intent, manual(1).id);
+    assert_eq!(told.from.digest, Some(testing::digest('1')), "what runs");
+    assert_eq!(told.to.digest, Some(testing::digest('2')), "what was left");
+    assert!(told.message.contains("on purpose"), "{}", told.message);
+    let past = &store.history(Some(&web), 9).unwrap()[0];
+    assert_eq!(past.report.outcome, Some(Outcome::Succeeded));
+    assert_eq!(past.cause.kind, CauseKind::Rollback);
+    let left = &store.quarantine(&web).unwrap()[0];
+    assert_eq!(
+        (&left.digest, left.on_purpose),
+        (&testing::digest('2'), true)
+    );
+    assert_eq!(
+        store.hold(&web).unwrap().unwrap().place,
+        Mark { epoch: 7, seq: 3 }
+    );
+    let running = store.running(&web).unwrap().unwrap();
+    assert_eq!(
+        (running.side.digest, running.intent),
+        (Some(testing::digest('1')), Some(manual(9).id))
+    );
+    let unreported = taken_back(Outcome::Succeeded, false);
+    assert_eq!(unreported.poller.store.spooled(9).unwrap(), []);
+    assert!(unreported.poller.store.hold(&web).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_rollback_on_purpose_that_did_not_come_about_changes_nothing_but_the_history() {
+    for outcome in [Outcome::RolledBack, Outcome::FailedUntouched] {
+        let host = taken_back(outcome, true);
+        let (store, web) = (&host.poller.store, "web".parse().unwrap());
+        assert_eq!(store.spooled(9).unwrap(), []);
+        assert_eq!(
+            store.history(Some(&web), 9).unwrap()[0].report.outcome,
+            Some(outcome)
+        );
+        assert_eq!(
+            (store.hold(&web).unwrap(), store.running(&web).unwrap()),
+            (None, None)
+        );
+        assert_eq!(store.quarantine(&web).unwrap(), []);
+        assert_eq!(host.poller.outcomes, [outcome]);
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_on_purpose_that_got_stuck_blocks_the_service_and_is_told() {
+    let mut host = taken_back(Outcome::NeedsOperator, false);
+    let web = "web".parse().unwrap();
+    let told = host.poller.store.spooled(9).unwrap();
+    assert_eq!(told[0].report.outcome, Some(Outcome::NeedsOperator));
+    let declined = host.poller.roll_back(&web, None).await.unwrap_err();
+    assert!(matches!(declined, Declined::Blocked { .. }), "{declined}");
+    assert!(
+        declined.to_string().contains("towline resolve web"),
+        "{declined}"
+    );
+}
+
+#[tokio::test]
+async fn a_held_service_is_free_again_after_a_newer_intent() {
+    let mut host = taken_back(Outcome::Succeeded, true);
+    let web = "web".parse().unwrap();
+    let newer = JournalEntry {
+        intent: manual(4).id,
+        ..entry()
+    };
+    let now = jiff::Timestamp::now();
+    host.poller
+        .end(&newer, None, None, now, applied(Outcome::FailedUntouched))
+        .unwrap();
+    assert_eq!(host.poller.store.hold(&web).unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_was_known_at_a_rollback_on_purpose_is_not_applied_any_more() {
+    let mut host = taken_back(Outcome::Succeeded, true);
+    host.receive(&[manual(2), manual(3)]);
+    host.work().await.unwrap();
+    let spooled = host.poller.store.spooled(9).unwrap();
+    let outcomes: Vec<_> = spooled.iter().map(|one| one.report.outcome).collect();
+    let superseded = Some(Outcome::Superseded);
+    assert_eq!(
+        outcomes,
+        [Some(Outcome::RolledBack), superseded, superseded]
+    );
+}
+
+#[tokio::test]
+async fn going_back_needs_a_service_of_the_file_and_the_engine() {
+    let mut host = Host::new();
+    let none = host
+        .poller
+        .roll_back(&"other".parse().unwrap(), None)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        none.to_string(),
+        "there is no [service.other] in the host's file"
+    );
+    let web = "web".parse().unwrap();
+    let declined = host.poller.roll_back(&web, None).await.unwrap_err();
+    assert!(
+        declined.to_string().contains("no-engine.sock"),
+        "{declined}"
+    );
+    host.poller.store.write_journal(&entry()).unwrap();
+    let declined = host.poller.roll_back(&web, None).await.unwrap_err();
+    assert!(matches!(declined, Declined::Unfinished), "{declined}");
+}
