@@ -12,7 +12,7 @@ use towline::{
 };
 use towline_protocol::{Intent, IntentId, Mark, Outcome, Report, Secret, Side};
 
-use crate::scene::{Scene, intent, required};
+use crate::scene::{Scene, intent, reopened, required};
 
 /// A service on v1, whose poller has its own state.
 struct Host {
@@ -35,7 +35,7 @@ impl Host {
     }
 
     fn store(&self) -> Store {
-        Store::open(&self.state.path().join("state")).unwrap()
+        reopened(&self.state.path().join("state"))
     }
 
     /// The host's file: every version must answer well.

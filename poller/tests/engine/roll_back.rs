@@ -22,7 +22,7 @@ use towline::{
 };
 use towline_protocol::{Outcome, ServiceName};
 
-use crate::scene::{Scene, docker, inspect, required};
+use crate::scene::{Scene, docker, inspect, reopened, required};
 
 /// The registry at an address of its own, until it is dropped.
 struct Registry {
@@ -168,7 +168,7 @@ impl Host {
             .arg(self.state.path())
             .output()
             .unwrap();
-        self.scene.store = Store::open(self.state.path()).unwrap();
+        self.scene.store = reopened(self.state.path());
         Said {
             status: output.status.code().unwrap(),
             out: String::from_utf8(output.stdout).unwrap(),

@@ -1,6 +1,6 @@
 //! A service of a test's own: its container, images and port on the sandbox's engine, and deploys to it.
 
-use std::{env, net::TcpListener, path::Path, process::Command};
+use std::{env, net::TcpListener, path::Path, process::Command, time::Duration};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -9,7 +9,7 @@ use towline::{
     credentials::Keyring,
     docker::Docker,
     settings::{Service, Settings},
-    store::Store,
+    store::{Store, StoreError},
 };
 use towline_protocol::{Image, Intent, Revision, Source};
 
@@ -196,6 +196,17 @@ impl Drop for Scene {
                 .ok();
         }
     }
+}
+
+/// The state in `folder`, opened anew. A command that another test has just forked may hold its lock for a moment.
+pub(crate) fn reopened(folder: &Path) -> Store {
+    for _ in 0..100 {
+        match Store::open(folder) {
+            Err(StoreError::Locked { .. }) => std::thread::sleep(Duration::from_millis(50)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("{} stays locked", folder.display());
 }
 
 pub(crate) fn required(variable: &str) -> String {
