@@ -16,6 +16,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rusqlite::{Connection, ErrorCode};
@@ -35,6 +36,10 @@ pub use journal::{End, HoldChange, JournalEntry, OnPurpose};
 pub use quarantine::{Hold, Quarantined};
 pub use spool::Spooled;
 pub use versions::Version;
+
+/// How often a lock that somebody has is tried, and the pause in between.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// The tables' layout, in SQLite's `user_version`.
 const SCHEMA_VERSION: i64 = SCHEMA.len() as i64;
@@ -149,7 +154,7 @@ impl Store {
             .create(dir)
             .map_err(io(dir))?;
         let lock = private_file(&dir.join("lock")).map_err(io(&dir.join("lock")))?;
-        match lock.try_lock() {
+        match locked(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::Locked {
@@ -179,6 +184,18 @@ impl Store {
     pub(crate) fn tamper(&self, sql: &str) {
         self.db.execute_batch(sql).unwrap();
     }
+}
+
+/// Takes the lock. It is tried for a moment: a process that is just ending still has it, and so does a command that
+/// its last holder has just forked.
+fn locked(lock: &File) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            other => return other,
+        }
+    }
+    lock.try_lock()
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
