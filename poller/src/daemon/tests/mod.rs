@@ -1,0 +1,129 @@
+//! The loop's parts with a real store, without an engine and without a relay.
+
+mod again;
+mod answers;
+mod judging;
+mod roll_back;
+mod waiting;
+
+use tempfile::TempDir;
+use towline_protocol::{ChannelNews, Intent, Mark, Side, Source};
+
+use super::*;
+use crate::{
+    apply::Applied,
+    docker::RegistryTrouble,
+    machine::Fault,
+    relay_client::{Answer, News},
+    report,
+    store::{End, JournalEntry, Running, Standing},
+    testing,
+    uptime::{Uptime, Waited},
+};
+
+/// A poller of the service `web` whose engine is not there.
+struct Host {
+    poller: Poller,
+    stop: Stop,
+    _dir: TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state")).unwrap();
+        let nowhere = format!("unix://{}", dir.path().join("no-engine.sock").display());
+        let token = Secret::new("tl1.e30.AAAA");
+        let name = "pi".parse().unwrap();
+        let settings = testing::settings("");
+        let poller = Poller::new(settings, name, &token, store, Some(nowhere)).unwrap();
+        let stop = Stop::on_signals().unwrap();
+        Self {
+            poller,
+            stop,
+            _dir: dir,
+        }
+    }
+
+    fn receive(&mut self, intents: &[Intent]) {
+        let channel = "octo-org/web".parse().unwrap();
+        let newest = intents.last().unwrap().seq;
+        let mark = Mark {
+            epoch: 7,
+            seq: newest,
+        };
+        self.poller.store.receive(&channel, mark, intents).unwrap();
+        self.poller.todo.note_news();
+    }
+
+    async fn work(&mut self) -> Result<(), StoreError> {
+        self.poller.work(&self.stop).await
+    }
+
+    /// How long until the service is to be looked at again.
+    fn pause(&self) -> Option<Duration> {
+        let services = self.poller.settings.services.iter();
+        let names = services.map(|service| &service.name);
+        self.poller.todo.pause(names, Instant::now())
+    }
+}
+
+fn manual(seq: u64) -> Intent {
+    Intent {
+        source: Source::Manual {
+            by: "olga".to_owned(),
+            reason: String::new(),
+        },
+        ..testing::intent(7, seq)
+    }
+}
+
+fn entry() -> JournalEntry {
+    JournalEntry {
+        deploy: "0a0a0a0a".to_owned(),
+        service: "web".parse().unwrap(),
+        intent: manual(1).id,
+        attempt: 1,
+        body: "{}".to_owned(),
+        on_purpose: None,
+    }
+}
+
+fn applied(outcome: Outcome) -> Applied {
+    Applied {
+        outcome,
+        gate: None,
+        from: Side::default(),
+        to: Side::default(),
+        message: String::new(),
+        log_tail: String::new(),
+        steps: Vec::new(),
+        fault: Fault::Host,
+        after_wait: Outcome::FailedUntouched,
+        trouble: None,
+    }
+}
+
+/// Makes writes to `table` fail, as a full disk does.
+fn fill_disk(table: &str) -> String {
+    format!(
+        "CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(FAIL, 'disk is full'); END"
+    )
+}
+
+/// An answer to the usual question, with a tag.
+fn answer(epoch: u64, intents: &[Intent]) -> Answer {
+    let news = ChannelNews {
+        epoch,
+        head: intents.last().map_or(0, |intent| intent.seq),
+        pruned_before: 0,
+        intents: intents.to_vec(),
+    };
+    let channel = "octo-org/web".parse().unwrap();
+    let unreadable = std::collections::BTreeSet::new();
+    Answer {
+        channels: [(channel, News { news, unreadable })].into(),
+        complaints: Vec::new(),
+        tag: Some(Tag::of("question", "v1")),
+    }
+}

@@ -1,0 +1,100 @@
+//! How long an image is waited for, and how often the registry is asked.
+
+use super::*;
+
+/// How `web` stands after its image has been waited for, by which clock.
+fn waiting(since: jiff::Timestamp, ms: u64) -> Standing {
+    let at = Uptime::now();
+    Standing {
+        attempt: 1,
+        outcome: Outcome::Waiting,
+        since,
+        waited: Waited { ms, at },
+        again: false,
+        interruptions: 0,
+        why: String::new(),
+    }
+}
+
+impl Host {
+    /// Ends a try that found no image.
+    fn wait(&mut self, standing: Option<&Standing>) {
+        let service = self.poller.settings.services[0].clone();
+        let since = standing.map_or_else(jiff::Timestamp::now, |standing| standing.since);
+        let waiting = applied(Outcome::Waiting);
+        self.poller
+            .end(&entry(), Some(&service), standing, since, waiting)
+            .unwrap();
+    }
+
+    fn standing(&self) -> Standing {
+        let standings = self.poller.store.standings(&entry().service).unwrap();
+        standings[&entry().intent].clone()
+    }
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_does_not_end_the_wait_for_an_image() {
+    let mut host = Host::new();
+    host.wait(None);
+    assert!(host.standing().waited.at.is_some(), "it counts from now on");
+    let long_ago = waiting(jiff::Timestamp::UNIX_EPOCH, 1000);
+    host.wait(Some(&long_ago));
+    let standing = host.standing();
+    assert_eq!(standing.outcome, Outcome::Waiting);
+    assert!((1000..60_000).contains(&standing.waited.ms));
+    assert_eq!(host.poller.outcomes, [Outcome::Waiting; 2]);
+    host.wait(Some(&waiting(jiff::Timestamp::now(), 5 * 60 * 1000)));
+    assert_eq!(host.standing().outcome, Outcome::FailedUntouched);
+}
+
+#[tokio::test]
+async fn a_registry_that_wants_fewer_requests_is_asked_less_often_and_one_that_answers_is_not() {
+    let mut host = Host::new();
+    let mut pauses = Vec::new();
+    for trouble in [
+        Some(RegistryTrouble::RateLimited),
+        Some(RegistryTrouble::Unreachable),
+        Some(RegistryTrouble::Broken),
+        Some(RegistryTrouble::Absent),
+        Some(RegistryTrouble::Broken),
+    ] {
+        host.work().await.unwrap();
+        let tried = Applied {
+            trouble,
+            ..applied(Outcome::Waiting)
+        };
+        let service = host.poller.settings.services[0].clone();
+        let now = jiff::Timestamp::now();
+        host.poller
+            .end(&entry(), Some(&service), None, now, tried)
+            .unwrap();
+        pauses.push(host.pause().unwrap().as_secs_f64().round() as u64);
+    }
+    let ranges = [10..=20, 20..=40, 40..=80, 10..=10, 10..=20];
+    let fits = ranges
+        .iter()
+        .zip(&pauses)
+        .all(|(range, pause)| range.contains(pause));
+    assert!(fits, "{pauses:?}");
+}
+
+#[tokio::test]
+async fn a_long_rest_does_not_outlast_the_wait_for_the_image() {
+    let mut host = Host::new();
+    host.work().await.unwrap();
+    let service = host.poller.settings.services[0].clone();
+    let nearly_over = waiting(
+        jiff::Timestamp::now(),
+        service.image_wait.as_millis() as u64 - 5000,
+    );
+    let tried = Applied {
+        trouble: Some(RegistryTrouble::RateLimited),
+        ..applied(Outcome::Waiting)
+    };
+    let (since, standing) = (nearly_over.since, Some(&nearly_over));
+    host.poller
+        .end(&entry(), Some(&service), standing, since, tried)
+        .unwrap();
+    assert!(host.pause().unwrap() <= Duration::from_secs(5));
+}
