@@ -25,7 +25,7 @@ const PAGES: u32 = 8;
 const HUB_PAUSE: Duration = Duration::from_secs(2 * 60);
 
 impl Poller {
-    /// What to ask the relay for: every channel that the token is for, from its mark on.
+    /// The channels to ask the relay for: each that the token is for, from its mark on.
     pub(super) fn asked(&self) -> Result<Vec<ChannelMark>, StoreError> {
         let all = self.settings.channels();
         let (left_out, asked): (Vec<_>, Vec<_>) = all
@@ -34,7 +34,7 @@ impl Poller {
         self.asked_for(if asked.is_empty() { left_out } else { asked })
     }
 
-    /// What to ask the hub for now: every channel with a gap whose pause is over.
+    /// The channels to ask the hub for: each with a gap whose pause is over.
     pub(super) fn gaps(&self) -> Result<Vec<ChannelMark>, StoreError> {
         let now = Instant::now();
         let due = self.gaps.iter().filter(|(_, at)| **at <= now);

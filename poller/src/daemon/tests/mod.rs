@@ -66,6 +66,11 @@ impl Host {
         let names = services.map(|service| &service.name);
         self.poller.todo.pause(names, Instant::now())
     }
+
+    fn standing(&self) -> Standing {
+        let standings = self.poller.store.standings(&entry().service).unwrap();
+        standings[&entry().intent].clone()
+    }
 }
 
 fn manual(seq: u64) -> Intent {

@@ -26,11 +26,6 @@ impl Host {
             .end(&entry(), Some(&service), standing, since, waiting)
             .unwrap();
     }
-
-    fn standing(&self) -> Standing {
-        let standings = self.poller.store.standings(&entry().service).unwrap();
-        standings[&entry().intent].clone()
-    }
 }
 
 #[tokio::test]
