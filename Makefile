@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test bench lint clean
+.PHONY: help setup ready demo test bench fuzz lint clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/towline
 # wrangler and its Node come before the system's.
@@ -54,6 +54,16 @@ bench: ready  ## Measures what docs/benchmarks.md says, on release builds
 	@tests/toy/build >/dev/null
 	@target=$$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/') && \
 	TOWLINE_BIN=$$target/release/towline $(SANDBOX) $(BENCH)
+
+# Seconds for each target, run one behind the other.
+FUZZ_TIME ?= 120
+
+fuzz:  ## Feeds the poller's readers with broken input: needs cargo-fuzz and a nightly compiler, which you install
+	@command -v cargo-fuzz >/dev/null || { echo "install them: rustup toolchain install nightly && cargo install cargo-fuzz"; exit 1; }
+	@cd fuzz && for target in inspect reference pull journal; do \
+	mkdir -p corpus/$$target && \
+	nice cargo +nightly fuzz run --fuzz-dir . $$target corpus/$$target seeds/$$target -- \
+	-max_total_time=$(FUZZ_TIME) -timeout=10 -print_final_stats=1 || exit 1; done
 
 lint: setup  ## Checks format, warnings (host, wasm32 and documentation) and, where cargo-deny is installed, dependencies
 	cargo fmt --all --check

@@ -24,7 +24,7 @@ mod images;
 mod layers;
 mod pull;
 mod raw;
-mod registry;
+pub(crate) mod registry;
 
 pub use address::{Address, AddressError};
 pub use containers::LogTail;

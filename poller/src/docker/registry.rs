@@ -183,7 +183,7 @@ impl RegistryError {
 }
 
 /// Engines give the status 404, 500 or (inside of a stream) 200 to the same trouble, so that the words come first.
-fn trouble(status: u16, message: &str) -> RegistryTrouble {
+pub(crate) fn trouble(status: u16, message: &str) -> RegistryTrouble {
     let message = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if says(&["toomanyrequests", "too many requests", "rate limit"]) || status == 429 {

@@ -35,12 +35,13 @@ pub(super) fn subtract(
     healthcheck(config, image.get("Healthcheck"));
 }
 
-/// The engine stores the directory cleaned, the image as written.
+/// The engine stores the directory cleaned, the image as written. The root is not the same as none: it was asked for.
 fn directory(value: Option<&Value>) -> &str {
-    value
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .trim_end_matches('/')
+    let path = value.and_then(Value::as_str).unwrap_or_default();
+    match path.trim_end_matches('/') {
+        "" if !path.is_empty() => "/",
+        cleaned => cleaned,
+    }
 }
 
 /// By key. All entries of a key go, or none: of several the last one counts, and its order with the others matters.

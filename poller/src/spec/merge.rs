@@ -1,13 +1,16 @@
-//! A model of what the engine does at creation (moby `daemon/commit.go` and `daemon/create.go`), to test against.
+//! A model of what the engine does at creation (moby `daemon/commit.go` and `daemon/create.go`), to test against; and
+//! what counts when two configurations are compared. What is not shaped as an engine would show it counts as not set.
 
 use serde_json::{Map, Value, json};
 
-use super::unset;
+use super::{COMPOSE_IMAGE_LABEL, LINEAGE, unset};
 
 /// What an inspect shows of a container that was created with `config` from an image with the defaults `image`.
-pub(super) fn merge(config: &Value, image: &Value) -> Value {
-    let mut config = config.as_object().unwrap().clone();
-    let image = image.as_object().unwrap();
+pub(crate) fn merge(config: &Value, image: &Value) -> Value {
+    let mut config = config.as_object().cloned().unwrap_or_default();
+    let none = Map::new();
+    let image = image.as_object().unwrap_or(&none);
+    clean_directory(&mut config);
     for field in ["User", "StopSignal", "WorkingDir"] {
         inherit(&mut config, field, image);
     }
@@ -32,6 +35,15 @@ pub(super) fn merge(config: &Value, image: &Value) -> Value {
     Value::Object(config)
 }
 
+/// The operator's directory is cleaned; an image's is taken as it is written.
+fn clean_directory(config: &mut Map<String, Value>) {
+    if let Some(Value::String(path)) = config.get_mut("WorkingDir") {
+        let root = usize::from(path.starts_with('/'));
+        let cut = path.trim_end_matches('/').len().max(root);
+        path.truncate(cut);
+    }
+}
+
 fn inherit(config: &mut Map<String, Value>, field: &str, image: &Map<String, Value>) {
     if unset(config.get(field)) {
         config.insert(
@@ -51,10 +63,8 @@ fn environment(config: &mut Map<String, Value>, image: &Map<String, Value>) {
     let key = |entry: &Value| {
         entry
             .as_str()
-            .unwrap()
-            .split('=')
-            .next()
-            .unwrap()
+            .and_then(|entry| entry.split('=').next())
+            .unwrap_or_default()
             .to_owned()
     };
     let mut merged = list(config);
@@ -92,4 +102,25 @@ fn healthcheck(config: &mut Map<String, Value>, image: &Map<String, Value>) {
         }
     }
     config.insert("Healthcheck".into(), Value::Object(merged));
+}
+
+/// A configuration without what may differ between a container and its replacement: our own labels, Compose's note of
+/// the image, and the order of variables.
+pub(crate) fn normal(config: &Value) -> Value {
+    let mut fields = config.as_object().cloned().unwrap_or_default();
+    for field in ["Image", "HostConfig", "NetworkingConfig"] {
+        fields.remove(field);
+    }
+    clean_directory(&mut fields);
+    if let Some(labels) = fields.get_mut("Labels").and_then(Value::as_object_mut) {
+        labels.retain(|key, _| !LINEAGE.contains(&key.as_str()) && key != COMPOSE_IMAGE_LABEL);
+    }
+    if let Some(env) = fields.get_mut("Env").and_then(Value::as_array_mut) {
+        env.sort_by_key(ToString::to_string);
+    }
+    if let Some(health) = fields.get_mut("Healthcheck").and_then(Value::as_object_mut) {
+        health.retain(|_, value| !unset(Some(value)));
+    }
+    fields.retain(|_, value| !unset(Some(value)));
+    Value::Object(fields)
 }

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 mod defaults;
-#[cfg(test)]
-mod merge;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod merge;
 mod mounts;
 mod networks;
 

@@ -26,7 +26,7 @@ mod history;
 mod inbox;
 mod journal;
 mod quarantine;
-mod row;
+pub(crate) mod row;
 mod spool;
 mod versions;
 

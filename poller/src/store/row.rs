@@ -67,7 +67,8 @@ pub(super) fn delete(db: &Connection, table: &str, key: &str) -> Result<(), Stor
     Ok(())
 }
 
-pub(super) fn seal(table: &str, key: &str, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+/// A row to be written at `key` of `table`.
+pub(crate) fn seal(table: &str, key: &str, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     let json = serde_json::to_vec(value).map_err(|error| damaged(table, key, error.to_string()))?;
     let mut sealed = vec![FORMAT];
     sealed.extend(sum(table, key, &json));
@@ -75,7 +76,8 @@ pub(super) fn seal(table: &str, key: &str, value: &impl Serialize) -> Result<Vec
     Ok(sealed)
 }
 
-pub(super) fn open<T: DeserializeOwned>(
+/// What [`seal`] was given, if nothing was changed since.
+pub(crate) fn open<T: DeserializeOwned>(
     table: &str,
     key: &str,
     sealed: &[u8],

@@ -20,6 +20,15 @@ fn the_new_images_variables_arrive_and_the_operators_stay() {
 }
 
 #[test]
+fn the_root_that_the_operator_asked_for_is_not_the_new_images_directory() {
+    let new = json!({ "WorkingDir": "/app" });
+    let asked = after(json!({ "WorkingDir": "/" }), json!({}), new.clone());
+    assert_eq!(asked["WorkingDir"], "/");
+    let never = after(json!({}), json!({ "WorkingDir": "/" }), new);
+    assert_eq!(never["WorkingDir"], "/app");
+}
+
+#[test]
 fn labels_go_by_key_and_ours_are_only_the_new_deploys() {
     let old = json!({ "Labels": { "org.opencontainers.image.version": "1", "gone": "x" } });
     let new = json!({ "Labels": { "org.opencontainers.image.version": "2" } });

@@ -55,26 +55,6 @@ prop_compose! {
     }
 }
 
-/// What counts when two configurations are compared: our own labels and the order of variables do not.
-fn normal(config: &Value) -> Value {
-    let mut config = config.clone();
-    let fields = config.as_object_mut().unwrap();
-    for field in ["Image", "HostConfig"] {
-        fields.remove(field);
-    }
-    if let Some(labels) = fields.get_mut("Labels").and_then(Value::as_object_mut) {
-        labels.retain(|key, _| !LINEAGE.contains(&key.as_str()));
-    }
-    if let Some(env) = fields.get_mut("Env").and_then(Value::as_array_mut) {
-        env.sort_by_key(ToString::to_string);
-    }
-    if let Some(health) = fields.get_mut("Healthcheck").and_then(Value::as_object_mut) {
-        health.retain(|_, value| !unset(Some(value)));
-    }
-    fields.retain(|_, value| !unset(Some(value)));
-    config
-}
-
 proptest! {
     #[test]
     fn a_replacement_from_the_same_image_is_the_same_twice(user in a_config(), defaults in a_config()) {
