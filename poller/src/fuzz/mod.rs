@@ -12,7 +12,7 @@ use serde_json::Value;
 use towline_protocol::{Revision, Sha};
 
 use crate::{
-    docker::registry,
+    docker::{Layers, registry},
     machine::{Deploy, Event},
     reference::{Reference, Template},
     store::{JournalEntry, row},
@@ -101,17 +101,24 @@ fn walk(mut deploy: Deploy, event: &dyn Fn() -> Event) {
     assert!(deploy.next().is_none(), "no end after {most} calls");
 }
 
-/// The items of a pull's stream, one a line: what an error means does not hang on how it is written.
+/// The items of a pull's stream, one a line: no more of a layer is here than there is, and what an error means does not
+/// hang on how it is written.
 pub fn pull(input: &[u8]) {
+    let mut layers = Layers::default();
     for line in String::from_utf8_lossy(input).lines() {
         let item: Value = serde_json::from_str(line).unwrap_or_default();
-        let words = item.get("error").and_then(Value::as_str).unwrap_or(line);
+        let text = |field: &str| item.get(field).and_then(Value::as_str);
+        let bytes = |which: &str| item.get("progressDetail")?.get(which)?.as_i64();
+        layers.note(text("id"), text("status"), bytes("current"), bytes("total"));
+        assert!(layers.loaded() <= layers.size() && layers.done() <= layers.count());
+        let words = text("error").unwrap_or(line);
         for status in [200, 401, 404, 429, 500] {
             let trouble = registry::trouble(status, words);
             let loud = words.to_ascii_uppercase();
             assert_eq!(registry::trouble(status, &loud), trouble, "{words}");
         }
     }
+    assert!(layers.to_string().contains(" layers"));
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl Reference {
     }
 
     /// The short form by which Docker's own commands and `RepoDigests` call a repository: without `docker.io/` and
-    /// `library/`.
+    /// `library/`, unless that would read as another registry or as an image's id.
     pub fn familiar_name(&self) -> String {
         if self.registry != DEFAULT_REGISTRY {
             return self.name();
@@ -102,8 +102,13 @@ impl Reference {
         let short = self
             .repository
             .strip_prefix("library/")
-            .filter(|rest| !rest.contains('/'));
-        short.unwrap_or(&self.repository).to_owned()
+            .filter(|rest| !rest.contains('/'))
+            .unwrap_or(&self.repository);
+        let read: Option<Self> = short.parse().ok();
+        match read.filter(|read| read.same_repository(self)) {
+            Some(_) => short.to_owned(),
+            None => self.name(),
+        }
     }
 
     fn suffix(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -356,6 +361,14 @@ mod tests {
             parsed("ghcr.io/octo-org/web").familiar_name(),
             "ghcr.io/octo-org/web"
         );
+    }
+
+    #[test]
+    fn a_short_name_that_would_mean_something_else_is_not_used() {
+        let id = format!("docker.io/library/{}", "0".repeat(64));
+        for long in ["docker.io/example.org/web", "docker.io/localhost/web", &id] {
+            assert_eq!(parsed(&format!("{long}:v1")).familiar_name(), long);
+        }
     }
 
     proptest! {

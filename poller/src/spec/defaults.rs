@@ -1,6 +1,8 @@
 //! Taking an image's defaults out of a container's configuration: the reverse of moby's `merge` in
 //! `daemon/commit.go`, which puts them in.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
 use super::{same, unset};
@@ -44,17 +46,9 @@ fn directory(value: Option<&Value>) -> &str {
     }
 }
 
-/// By key. All entries of a key go, or none: of several the last one counts, and its order with the others matters.
+/// By key: what the engine would put in again goes. That is all entries of the image when the operator set no variable,
+/// else the first one of each key that the operator did not set.
 fn environment(config: &mut Map<String, Value>, image: Option<&Value>) {
-    let key = |entry: &Value| {
-        entry
-            .as_str()
-            .unwrap_or_default()
-            .split('=')
-            .next()
-            .unwrap_or_default()
-            .to_owned()
-    };
     let defaults = image
         .and_then(Value::as_array)
         .map(Vec::as_slice)
@@ -62,12 +56,40 @@ fn environment(config: &mut Map<String, Value>, image: Option<&Value>) {
     let Some(entries) = config.get_mut("Env").and_then(Value::as_array_mut) else {
         return;
     };
-    let own: Vec<String> = entries
-        .iter()
-        .filter(|entry| !defaults.contains(entry))
-        .map(key)
-        .collect();
-    entries.retain(|entry| own.contains(&key(entry)));
+    let set_beside_all = not_brought(entries, defaults, usize::MAX);
+    let set_beside_first = not_brought(entries, defaults, 1);
+    let own = if set_beside_all.is_empty() || set_beside_first.is_empty() {
+        set_beside_all
+    } else {
+        set_beside_first
+    };
+    entries.retain(|entry| own.contains(variable(entry)));
+}
+
+/// The variables whose entries are not what an engine takes over from `defaults`, at most `most` of each.
+fn not_brought(entries: &[Value], defaults: &[Value], most: usize) -> BTreeSet<String> {
+    let by_variable = |list: &[Value], most: usize| {
+        let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for entry in list {
+            let of_it = found.entry(variable(entry).to_owned()).or_default();
+            if of_it.len() < most {
+                of_it.push(entry.clone());
+            }
+        }
+        found
+    };
+    let brought = by_variable(defaults, most);
+    let shown = by_variable(entries, usize::MAX).into_iter();
+    shown
+        .filter(|(variable, entries)| brought.get(variable) != Some(entries))
+        .map(|(variable, _)| variable)
+        .collect()
+}
+
+/// The name in an entry of `Env`.
+fn variable(entry: &Value) -> &str {
+    let entry = entry.as_str().unwrap_or_default();
+    entry.split_once('=').map_or(entry, |(name, _)| name)
 }
 
 /// Drops the keys of the object `field` that the image has too, where `is_default` says so.

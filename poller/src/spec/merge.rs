@@ -1,6 +1,8 @@
 //! A model of what the engine does at creation (moby `daemon/commit.go` and `daemon/create.go`), to test against; and
 //! what counts when two configurations are compared. What is not shaped as an engine would show it counts as not set.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::{COMPOSE_IMAGE_LABEL, LINEAGE, unset};
@@ -53,6 +55,7 @@ fn inherit(config: &mut Map<String, Value>, field: &str, image: &Map<String, Val
     }
 }
 
+/// Without variables of the operator's the image's list is taken as it is, else the first entry of each key.
 fn environment(config: &mut Map<String, Value>, image: &Map<String, Value>) {
     let list = |of: &Map<String, Value>| {
         of.get("Env")
@@ -60,21 +63,20 @@ fn environment(config: &mut Map<String, Value>, image: &Map<String, Value>) {
             .cloned()
             .unwrap_or_default()
     };
-    let key = |entry: &Value| {
-        entry
-            .as_str()
-            .and_then(|entry| entry.split('=').next())
-            .unwrap_or_default()
-            .to_owned()
-    };
     let mut merged = list(config);
-    let own: Vec<String> = merged.iter().map(key).collect();
-    merged.extend(
-        list(image)
-            .into_iter()
-            .filter(|entry| !own.contains(&key(entry))),
-    );
+    if merged.is_empty() {
+        merged = list(image);
+    } else {
+        let mut known: BTreeSet<String> = merged.iter().map(variable).collect();
+        let brought = list(image).into_iter();
+        merged.extend(brought.filter(|entry| known.insert(variable(entry))));
+    }
     config.insert("Env".into(), json!(merged));
+}
+
+fn variable(entry: &Value) -> String {
+    let entry = entry.as_str().unwrap_or_default();
+    entry.split('=').next().unwrap_or_default().to_owned()
 }
 
 fn command(config: &mut Map<String, Value>, image: &Map<String, Value>) {

@@ -20,6 +20,39 @@ fn the_new_images_variables_arrive_and_the_operators_stay() {
 }
 
 #[test]
+fn of_an_image_that_names_a_variable_twice_a_replacement_has_what_the_container_had() {
+    let old = json!({ "Env": ["LEVEL=info", "LEVEL=warn", "FROM_IMAGE=1"] });
+    let new = json!({ "Env": ["LEVEL=error", "FROM_IMAGE=2"] });
+    // What the operator set; the same image again, as both engines show it; the new image.
+    for (own, same, newer) in [
+        (
+            json!([]),
+            json!(["LEVEL=info", "LEVEL=warn", "FROM_IMAGE=1"]),
+            json!(["LEVEL=error", "FROM_IMAGE=2"]),
+        ),
+        (
+            json!(["MINE=1"]),
+            json!(["MINE=1", "LEVEL=info", "FROM_IMAGE=1"]),
+            json!(["MINE=1", "LEVEL=error", "FROM_IMAGE=2"]),
+        ),
+        (
+            json!(["LEVEL=info"]),
+            json!(["LEVEL=info", "FROM_IMAGE=1"]),
+            json!(["LEVEL=info", "FROM_IMAGE=2"]),
+        ),
+        (
+            json!(["MINE=1", "LEVEL=warn"]),
+            json!(["MINE=1", "LEVEL=warn", "FROM_IMAGE=1"]),
+            json!(["MINE=1", "LEVEL=warn", "FROM_IMAGE=2"]),
+        ),
+    ] {
+        let config = json!({ "Env": own });
+        assert_eq!(after(config.clone(), old.clone(), old.clone())["Env"], same);
+        assert_eq!(after(config, old.clone(), new.clone())["Env"], newer);
+    }
+}
+
+#[test]
 fn the_root_that_the_operator_asked_for_is_not_the_new_images_directory() {
     let new = json!({ "WorkingDir": "/app" });
     let asked = after(json!({ "WorkingDir": "/" }), json!({}), new.clone());
