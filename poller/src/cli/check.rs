@@ -10,6 +10,7 @@ use crate::{
     credentials::Keyring,
     docker::Docker,
     exit::Ending,
+    plan::Observed,
     reference::Reference,
     settings::{HealthCheck, HttpProbe, RunRule, Service, Settings, Work},
     token::{self, HostToken},
@@ -74,51 +75,51 @@ fn about_token(token: &HostToken, settings: &Settings) -> String {
     text
 }
 
-/// What the engine says to each service, and how many problems there are: one when it does not answer, since nothing
-/// is known then.
+/// What the engine and the logins say to each service, and how many problems there are. An engine that does not answer
+/// is one, since nothing is known then of any container.
 async fn look(settings: &Settings) -> (Vec<String>, usize) {
-    let docker_host = super::docker_host();
-    let engine = match Docker::connect(docker_host.as_deref()).await {
-        Ok(engine) => engine,
-        Err(error) => {
-            let unseen = format!("PROBLEM: not looked at: {error}");
-            return (vec![unseen; settings.services.len()], 1);
-        }
-    };
+    let engine = Docker::connect(super::docker_host().as_deref()).await;
     let keyring = Keyring::new(settings.registry_auth_file.as_deref(), |name| {
         std::env::var_os(name)
     });
-    let (mut said, mut refused) = (Vec::new(), 0);
+    let (mut said, mut problems) = (Vec::new(), usize::from(engine.is_err()));
     for service in &settings.services {
         let mut registry = service.image.as_ref().map(|image| image.name());
-        let mut found = match inspect_service(&engine, service).await {
-            Ok(observed) => {
-                registry.get_or_insert_with(|| observed.reference().to_owned());
-                let digest = observed
-                    .digest()
-                    .map_or(String::new(), |digest| format!(" at {digest}"));
-                let state = if observed.runs() {
-                    "runs"
-                } else {
-                    "does not run, and will not be started"
-                };
-                format!("{state}, made from {}{digest}", observed.reference())
-            }
-            Err(error) => {
-                refused += 1;
-                format!("PROBLEM: {error}")
-            }
+        let mut found = match &engine {
+            Ok(engine) => match inspect_service(engine, service).await {
+                Ok(observed) => {
+                    registry.get_or_insert_with(|| observed.reference().to_owned());
+                    about_container(&observed)
+                }
+                Err(error) => {
+                    problems += 1;
+                    format!("PROBLEM: {error}")
+                }
+            },
+            Err(error) => format!("PROBLEM: not looked at: {error}"),
         };
         let registry = registry.and_then(|name| name.parse::<Reference>().ok());
         if let Some(reference) = registry {
             let login = logins::about(&keyring, reference.registry()).await;
-            refused += usize::from(login.is_err());
+            problems += usize::from(login.is_err());
             let login = login.unwrap_or_else(|error| format!("PROBLEM: {error}"));
             found += &format!("\n  registry: {login}");
         }
         said.push(found);
     }
-    (said, refused)
+    (said, problems)
+}
+
+fn about_container(observed: &Observed) -> String {
+    let digest = observed
+        .digest()
+        .map_or(String::new(), |digest| format!(" at {digest}"));
+    let state = if observed.runs() {
+        "runs"
+    } else {
+        "does not run, and will not be started"
+    };
+    format!("{state}, made from {}{digest}", observed.reference())
 }
 
 /// What `service` accepts and would do, each on a line.

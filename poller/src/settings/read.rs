@@ -201,6 +201,26 @@ pub(super) fn described(value: &DeValue<'_>) -> String {
     }
 }
 
+/// So many syntax errors are told one by one.
+const BROKEN_MOST: usize = 3;
+
+/// The first of the syntax errors: one bracket that is not closed makes an error of every line after it.
+fn broken(mut reader: Reader<'_>, errors: &[toml::de::Error]) -> Vec<Mistake> {
+    for error in errors {
+        let span = error.span().unwrap_or_default();
+        reader.tell(&span, "", format!("not valid TOML: {}", error.message()));
+    }
+    let mut told = reader.in_order();
+    let more = told.len().saturating_sub(BROKEN_MOST);
+    told.truncate(BROKEN_MOST);
+    if let Some(last) = told.last_mut()
+        && more > 0
+    {
+        last.message += &format!(" ({more} more, which may follow from these)");
+    }
+    told
+}
+
 /// Reads the whole document.
 pub(super) fn settings(text: &str, file: &str) -> Result<Settings, Vec<Mistake>> {
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -209,12 +229,8 @@ pub(super) fn settings(text: &str, file: &str) -> Result<Settings, Vec<Mistake>>
         text,
         mistakes: Vec::new(),
     };
-    for error in &errors {
-        let span = error.span().unwrap_or_default();
-        reader.tell(&span, "", format!("not valid TOML: {}", error.message()));
-    }
     if !errors.is_empty() {
-        return Err(reader.in_order());
+        return Err(broken(reader, &errors));
     }
     let mut root = Table::new(String::new(), document.span(), document.get_ref());
     let relay = relay(&mut root, &mut reader);

@@ -151,6 +151,16 @@ fn broken_toml_is_told_with_its_lines() {
 }
 
 #[test]
+fn a_bracket_that_is_not_closed_does_not_make_a_mistake_of_every_line_after_it() {
+    let told = after("branch = \"main\"", "branch = [\"main\"");
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        told[2].contains(" more, which may follow from these"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn an_empty_file_says_what_is_needed() {
     let told = mistakes("");
     assert_eq!(told.len(), 2, "{told:?}");

@@ -210,6 +210,22 @@ fn check_says_what_a_service_accepts_and_an_engine_or_token_that_is_missing_is_a
 }
 
 #[test]
+fn check_reads_the_file_of_logins_although_the_engine_does_not_answer() {
+    let host = Host::new(1, "image = \"registry.example/web:{sha}\"");
+    let file = fs::read_to_string(host.path("towline.toml")).unwrap();
+    let file = format!("registry_auth_file = \"logins.json\"\n{file}");
+    fs::write(host.path("towline.toml"), file).unwrap();
+    fs::write(host.path("logins.json"), "{ no json").unwrap();
+    let output = host.command(&["check"]).output().unwrap();
+    let said = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(ended(output), (1, "towline: 2 problems\n".to_owned()));
+    assert!(
+        said.contains("registry: PROBLEM:") && said.contains("logins.json"),
+        "{said}"
+    );
+}
+
+#[test]
 fn nothing_to_do_is_0_and_nothing_is_reported() {
     let relay = Relay::start();
     let host = Host::new(relay.port, "");
