@@ -17,6 +17,9 @@ SANDBOX := tests/setup/sandbox
 DEMO ?= cargo run --quiet --offline -p towline-tests --bin demo
 BENCH ?= cargo run --quiet --offline -p towline-tests --bin bench
 
+# Tests kill the poller at each of its steps; a release build refuses this.
+FAILPOINTS := --features towline/failpoints
+
 help:  ## Shows this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -38,13 +41,13 @@ demo: ready  ## Shows the whole way once on real parts: from a GitHub delivery t
 test: export TOWLINE_WASM_OPT := off
 test: ready  ## Runs every test, the whole-system ones on real parts
 	relay/build.sh
-	cargo build --workspace --bins
-	cargo test --workspace --no-run
+	cargo build --workspace --bins $(FAILPOINTS)
+	cargo test --workspace --no-run $(FAILPOINTS)
 	tests/toy/build
 	@# The oldest engine that is supported, where a private one can be had.
 	@# These tests mostly wait, so that more of them than cores may run side by side.
-	if [ "$$(id -u)" = 0 ]; then RUST_TEST_THREADS=6 TOWLINE_TEST_ENGINE=20.10 $(SANDBOX) cargo test --workspace --test engine --offline; fi
-	$(SANDBOX) cargo test --workspace --offline --no-fail-fast
+	if [ "$$(id -u)" = 0 ]; then RUST_TEST_THREADS=6 TOWLINE_TEST_ENGINE=20.10 $(SANDBOX) cargo test --workspace $(FAILPOINTS) --test engine --offline; fi
+	$(SANDBOX) cargo test --workspace $(FAILPOINTS) --offline --no-fail-fast
 
 bench: ready  ## Measures what docs/benchmarks.md says, on release builds
 	@relay/build.sh
@@ -69,6 +72,7 @@ lint: setup  ## Checks format, warnings (host, wasm32 and documentation) and, wh
 	cargo fmt --all --check
 	rustfmt --check --edition 2024 tests/toy/toy.rs
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p towline --all-targets $(FAILPOINTS) -- -D warnings
 	cargo clippy -p towline-protocol -p towline-relay --lib --target wasm32-unknown-unknown -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc -p towline --no-deps
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: skipped"; fi

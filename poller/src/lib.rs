@@ -11,6 +11,8 @@ pub mod credentials;
 pub mod daemon;
 pub mod docker;
 pub mod exit;
+#[cfg(feature = "failpoints")]
+mod failpoint;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod health;

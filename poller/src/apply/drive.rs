@@ -6,6 +6,8 @@ use super::{
     Applied, ApplyError, Progress, StepClock,
     act::{Acted, act},
 };
+#[cfg(feature = "failpoints")]
+use crate::failpoint;
 use crate::{
     docker::{Docker, EngineError},
     machine::{Action, Deploy, Ending, State, Step},
@@ -63,6 +65,8 @@ pub(super) async fn drive<'a>(
     while deploy.next().is_some() {
         deploy = journal.keep(store, &mut entry, deploy)?;
         let Some(action) = deploy.next() else { break };
+        #[cfg(feature = "failpoints")]
+        failpoint::before(&deploy.state);
         let begun = Instant::now();
         let acted =
             persist(&with, &deploy, &action)
@@ -71,6 +75,8 @@ pub(super) async fn drive<'a>(
                     deploy: deploy.deploy.clone(),
                     source,
                 })?;
+        #[cfg(feature = "failpoints")]
+        failpoint::after(&deploy.state);
         with.clock.add(&step_name(&deploy.state), begun.elapsed());
         log_tail.push_str(&acted.log.text);
         let before = deploy.state.clone();

@@ -181,6 +181,8 @@ pub async fn apply(
         clock,
     };
     let name = &job.service.name;
+    #[cfg(feature = "failpoints")]
+    crate::failpoint::reach("prepared");
     let end = drive(drive_with, store, entry, plan.deploy, tell).await?;
     tidy(engine, store, name, Some(job.service), &end.deploy).await;
     Ok(end.applied(begun.elapsed()))

@@ -136,7 +136,12 @@ impl Store {
             HoldChange::Begin(hold) => quarantine::set_hold(&tx, service, hold)?,
             HoldChange::End => quarantine::end_hold(&tx, service)?,
         }
-        Ok(tx.commit()?)
+        #[cfg(feature = "failpoints")]
+        crate::failpoint::reach("ended.before");
+        tx.commit()?;
+        #[cfg(feature = "failpoints")]
+        crate::failpoint::reach("ended.after");
+        Ok(())
     }
 
     /// Forgets a deploy that has touched nothing and of which nothing new is to be told.

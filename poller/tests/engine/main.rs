@@ -17,6 +17,8 @@ mod faulty;
 mod fidelity;
 mod gate;
 mod keep;
+#[cfg(feature = "failpoints")]
+mod kill;
 mod private;
 mod recovery;
 mod refusals;

@@ -1,0 +1,218 @@
+//! `kill -9` at every step of a deploy, and again during the recovery: the real binary, killed at each point that a clean
+//! run passes (see `failpoint`), then started again.
+//!
+//! Each point is met once and recovered from. Then recoveries that together pass every point that any recovery passes are
+//! killed as well, at each of their points in turn.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    net::TcpListener,
+    sync::Mutex,
+    thread,
+};
+
+use host::Host;
+
+mod host;
+#[path = "../process/relay.rs"]
+#[expect(dead_code, reason = "the tests of the process ask it more")]
+mod relay;
+
+/// How many hosts there are at a time; they mostly wait.
+const SIDE_BY_SIDE: usize = 8;
+
+/// How a deploy must end, whoever was killed meanwhile.
+#[derive(Clone, Copy)]
+struct Promise {
+    /// The behaviour of v2.
+    mode: &'static str,
+    outcome: &'static str,
+    /// What the service answers then.
+    answers: &'static str,
+    /// The exit status of the run that ends it.
+    status: i32,
+}
+
+const GOOD: Promise = Promise {
+    mode: "ok",
+    outcome: "succeeded",
+    answers: "toy v2 \n",
+    status: 0,
+};
+
+const BAD: Promise = Promise {
+    mode: "exit",
+    outcome: "rolled_back",
+    answers: "toy v1 \n",
+    status: 3,
+};
+
+impl Promise {
+    /// The points that a run without a kill passes.
+    fn clean_run(self, name: &str) -> Vec<String> {
+        let host = Host::new(name.to_owned(), self.mode);
+        let (status, log, passed) = host.once();
+        assert_eq!(status, self.status, "{log}");
+        self.is_kept(&host, "no kill");
+        passed
+    }
+
+    /// Kills a first run at `points` one after the other, each in a process of its own, then lets one go to its end;
+    /// returns the points that this one passed while it took the open journal to its end.
+    fn kept_after(self, name: String, points: &[String]) -> Vec<String> {
+        let story = points.join(" -> ");
+        let host = Host::new(name, self.mode);
+        for point in points {
+            host.killed_at(point);
+            half_way(&host, &story);
+        }
+        let (status, log, passed) = host.once();
+        let is_over = points.iter().any(|point| point == "ended.after");
+        let expected = if is_over { 0 } else { self.status };
+        assert_eq!(status, expected, "{story}: {log}");
+        self.is_kept(&host, &story);
+        if points == ["prepared"] {
+            return Vec::new();
+        }
+        let of_recovery = passed.into_iter();
+        of_recovery
+            .take_while(|point| point != "ended.after")
+            .collect()
+    }
+
+    /// What is seen is as promised and as reported, nothing is left over, and another run changes nothing.
+    fn is_kept(self, host: &Host, story: &str) {
+        let name = host.scene.name;
+        let world = host.world();
+        let names: Vec<_> = world.containers.keys().collect();
+        assert_eq!(names, [name], "{story}");
+        let (id, policy) = &world.containers[name];
+        assert_eq!(policy, "always", "{story}");
+        assert!(
+            world.state.as_ref().is_some_and(|(runs, _)| *runs),
+            "{story}"
+        );
+        assert_eq!(host.scene.get().as_deref(), Some(self.answers), "{story}");
+        assert_eq!(*id == host.old, self.outcome == "rolled_back", "{story}");
+        assert!(host.data().contains("[package]"), "{story}");
+        let reports = host.reports();
+        let (_, last) = reports.last_key_value().unwrap();
+        assert_eq!(last["outcome"], self.outcome, "{story}: {last}");
+        for (attempt, report) in &reports {
+            let message = report["message"].as_str().unwrap();
+            let is_last = report == last;
+            assert!(
+                is_last || message.contains("interrupted ("),
+                "{story}: {attempt}: {message}"
+            );
+        }
+        let (status, log, passed) = host.once();
+        assert_eq!((status, passed), (0, Vec::new()), "{story}: {log}");
+        assert_eq!(host.world(), world, "{story}");
+        assert_eq!(host.reports(), reports, "{story}");
+    }
+}
+
+/// What holds even between a kill and the recovery: one version is there whole, and one container at most would be
+/// started by the engine.
+fn half_way(host: &Host, story: &str) {
+    let containers = host.world().containers;
+    assert!(
+        (1..=2).contains(&containers.len()),
+        "{story}: {containers:?}"
+    );
+    let armed = containers.values().filter(|(_, policy)| policy != "no");
+    assert!(armed.count() <= 1, "{story}: {containers:?}");
+    let has_old = containers.values().any(|(id, _)| *id == host.old);
+    let is_committed = story.contains("committed.") || story.contains("ended.");
+    assert!(has_old || is_committed, "{story}: {containers:?}");
+}
+
+/// Runs `story` for each of `items`, several at a time; returns what they return, in order.
+fn side_by_side<T: Send, R: Send>(items: Vec<T>, story: impl Fn(usize, T) -> R + Sync) -> Vec<R> {
+    let queue: Mutex<VecDeque<_>> = Mutex::new(items.into_iter().enumerate().collect());
+    let results = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap().pop_front();
+                    let Some((at, item)) = next else { break };
+                    let result = story(at, item);
+                    results.lock().unwrap().push((at, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap();
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Those of the recoveries, each the first kill and the points passed afterwards, that together pass all points.
+fn cover(recoveries: Vec<(String, Vec<String>)>) -> Vec<Vec<String>> {
+    let mut seen = BTreeSet::new();
+    let mut chosen = Vec::new();
+    for (first, passed) in recoveries.into_iter().rev() {
+        let known = seen.len();
+        seen.extend(passed.iter().cloned());
+        if seen.len() > known {
+            chosen.push([vec![first], passed].concat());
+        }
+    }
+    chosen
+}
+
+/// Kills runs of `promise` at each of the points that `wanted` says, and recoveries at each point that they pass.
+fn killed_everywhere(name: &str, promise: Promise, wanted: impl Fn(&str) -> bool) {
+    let stranger = Host::new(format!("{name}-stranger"), "ok");
+    let shown = stranger.scene.inspect();
+    let passed = promise.clean_run(&format!("{name}-clean"));
+    let points: Vec<_> = passed.into_iter().filter(|point| wanted(point)).collect();
+    let recoveries = side_by_side(points, |at, point| {
+        let passed = promise.kept_after(format!("{name}-{at}"), std::slice::from_ref(&point));
+        (point, passed)
+    });
+    side_by_side(cover(recoveries), |at, kills| {
+        promise.kept_after(format!("{name}-again-{at}"), &kills);
+    });
+    assert_eq!(stranger.scene.inspect(), shown);
+    assert!(stranger.data().contains("[package]"));
+}
+
+#[test]
+fn a_good_version_is_deployed_whichever_step_the_poller_is_killed_at() {
+    killed_everywhere("kill-good", GOOD, |_| true);
+}
+
+#[test]
+fn a_way_back_that_is_barred_after_the_kill_keeps_both_versions_for_an_operator() {
+    let host = Host::new("kill-barred".to_owned(), BAD.mode);
+    host.killed_at("rolling_back.start_old.before");
+    let _barred = TcpListener::bind(("127.0.0.1", host.scene.port)).unwrap();
+    let (status, log, _) = host.once();
+    assert_eq!(status, 4, "{log}");
+    let kept = host.world();
+    let names: Vec<_> = kept.containers.keys().collect();
+    assert!(
+        matches!(names[..], [old, new] if old == "kill-barred" && new.starts_with("kill-barred--new-")),
+        "{names:?}"
+    );
+    assert_eq!(kept.containers["kill-barred"].0, host.old);
+    let reports = host.reports();
+    let message = reports[&1]["message"].as_str().unwrap();
+    assert_eq!(reports[&1]["outcome"], "needs_operator", "{message}");
+    assert!(
+        message.contains("it ended with status 1")
+            && message.contains("could not start the old container"),
+        "{message}"
+    );
+    assert_eq!(host.once().0, 0, "nothing more is tried");
+    assert_eq!((host.world(), host.reports()), (kept, reports));
+}
+
+#[test]
+fn a_bad_version_is_rolled_back_whichever_step_back_the_poller_is_killed_at() {
+    let is_way_back = |point: &str| point.starts_with("rolling_back") || point.starts_with("ended");
+    killed_everywhere("kill-bad", BAD, is_way_back);
+}
