@@ -36,12 +36,16 @@ struct Config {
     stop_signal: String,
     env: Vec<String>,
     labels: BTreeMap<String, String>,
-    volumes: BTreeMap<String, Map<String, Value>>,
-    exposed_ports: BTreeMap<String, Map<String, Value>>,
+    volumes: BTreeMap<String, Nothing>,
+    exposed_ports: BTreeMap<String, Nothing>,
     entrypoint: Option<Vec<String>>,
     cmd: Option<Vec<String>>,
     healthcheck: Option<Healthcheck>,
 }
+
+/// What an engine keeps beside a key that only has to be there.
+#[derive(Deserialize, Serialize)]
+struct Nothing {}
 
 #[derive(Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -3,13 +3,13 @@
 //! Guarantees: what a method has written when it returns survives a power cut (SQLite, write-ahead log,
 //! `synchronous=FULL`); what belongs together is one transaction; one process has the directory at a time; a row that
 //! is damaged, or was written by a newer version, is an error that names it and changes nothing. Not guaranteed:
-//! anything when the disk lies about a sync.
+//! anything when the disk lies about a sync; that a log which lost its end is told from one that a power cut has ended.
 //!
 //! A state of an older version is brought to this one's layout when it is opened, in one transaction.
 //!
-//! `row` seals single rows, `inbox` keeps marks, intents and how they stand, `journal` the deploys under way, `spool`
-//! the reports, `history` what has ended, `versions` what a service can be taken back to, `quarantine` what is not
-//! tried again.
+//! `file` opens the database, `row` seals single rows, `inbox` keeps marks, intents and how they stand, `journal` the
+//! deploys under way, `spool` the reports, `history` what has ended, `versions` what a service can be taken back to,
+//! `quarantine` what is not tried again.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -22,6 +22,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
+mod file;
 mod history;
 mod inbox;
 mod journal;
@@ -104,8 +105,8 @@ pub enum StoreError {
     },
     /// The file or a row is not what was written.
     #[error(
-        "{what} is damaged ({problem}); nothing was changed. Restore state.db, or move it away to begin anew: towline \
-         then forgets which intents it has applied and starts with the newest one"
+        "{what} is damaged ({problem}); nothing was changed. Restore state.db, or move state.db and \
+         state.db-wal away to begin anew: towline then forgets which intents it has applied and starts with the newest one"
     )]
     Corrupt {
         /// The file or row.
@@ -163,12 +164,7 @@ impl Store {
             }
             Err(TryLockError::Error(why)) => return Err(io(dir)(why)),
         }
-        let path = dir.join("state.db");
-        // The journal holds containers' environments, so that the file is for its owner only; SQLite gives its log
-        // the same mode.
-        private_file(&path).map_err(io(&path))?;
-        let mut db = Connection::open(&path)?;
-        prepare(&mut db)?;
+        let db = file::open(dir)?;
         Ok(Self { db, _lock: lock })
     }
 
@@ -208,7 +204,8 @@ fn private_file(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn prepare(db: &mut Connection) -> Result<(), StoreError> {
+/// Sets SQLite up and looks whether the database is whole; returns the version of its layout.
+fn prepare(db: &Connection) -> Result<i64, StoreError> {
     db.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE;
          PRAGMA journal_mode = WAL;
@@ -224,7 +221,11 @@ fn prepare(db: &mut Connection) -> Result<(), StoreError> {
             problem: check,
         });
     }
-    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(db.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+/// Brings the layout from version `found` to this one's.
+fn migrate(db: &mut Connection, found: i64) -> Result<(), StoreError> {
     let missing = usize::try_from(found)
         .ok()
         .and_then(|found| SCHEMA.get(found..));

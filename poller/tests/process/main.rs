@@ -25,6 +25,7 @@ use towline_protocol::{IntentId, Outcome};
 
 mod control;
 mod relay;
+mod state;
 
 const KEY: &str = "a key for tests of thirty-two bytes or more";
 
@@ -274,22 +275,9 @@ fn a_relay_that_does_not_answer_like_one_is_a_clear_error_and_1() {
 }
 
 #[test]
-fn a_missing_token_and_a_second_poller_are_1() {
+fn a_missing_token_is_1() {
     let relay = Relay::start();
     let host = Host::new(relay.port, "");
-    let mut first = host
-        .command(&["run"])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    until("the first one polls", || {
-        relay.change(|state| state.polls > 0)
-    });
-    let (status, log) = host.once();
-    first.kill().unwrap();
-    first.wait().unwrap();
-    assert_eq!(status, 1);
-    assert!(log.contains("in use by another towline process"), "{log}");
     fs::remove_file(host.path("token")).unwrap();
     let (status, log) = host.once();
     assert_eq!(status, 1);
@@ -548,27 +536,4 @@ fn run_keeps_going_when_the_relay_fails_and_ends_on_sigterm() {
             && log.contains("stopped"),
         "{log}"
     );
-}
-
-#[test]
-fn damaged_state_is_told_and_never_reset() {
-    let relay = Relay::start();
-    let host = Host::new(relay.port, "");
-    assert_eq!(host.once().0, 0);
-    let state = host.path("state/state.db");
-    fs::write(
-        &state,
-        "not a database, however long one looks at it".repeat(100),
-    )
-    .unwrap();
-    let before = fs::read(&state).unwrap();
-    for command in ["once", "run"] {
-        let (status, log) = ended(host.command(&[command]).output().unwrap());
-        assert_eq!(status, 1);
-        assert!(
-            log.contains("is damaged") && log.contains("nothing was changed"),
-            "{log}"
-        );
-    }
-    assert_eq!(fs::read(&state).unwrap(), before);
 }

@@ -93,18 +93,109 @@ fn a_newer_row_or_database_is_told_as_newer() {
     );
 }
 
-#[test]
-fn a_file_that_is_no_database_or_cut_off_is_refused_and_left_alone() {
+/// What is in the directory, by name, but the lock.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    let all = entries.map(|entry| {
+        let name = entry.file_name().into_string().unwrap();
+        (name, std::fs::read(entry.path()).unwrap())
+    });
+    all.filter(|(name, _)| name != "lock").collect()
+}
+
+/// The same, as a process that was killed leaves it: with its log.
+fn killed() -> BTreeMap<String, Vec<u8>> {
     let dir = filled();
-    let path = dir.path().join("state.db");
-    let whole = std::fs::read(&path).unwrap();
-    for damaged in [
-        b"not a database, but long enough to be looked at".repeat(200),
-        whole[..whole.len() / 2].to_vec(),
-    ] {
-        std::fs::write(&path, &damaged).unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    store.write_journal(&entry("0b0b0b0b", "{}")).unwrap();
+    let left = files(dir.path());
+    assert!(left["state.db-wal"].len() > 4096);
+    left
+}
+
+fn directory(files: &BTreeMap<String, Vec<u8>>) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(dir.path().join(name), content).unwrap();
+    }
+    dir
+}
+
+/// Such files are refused for this reason, each time, and stay as they are.
+fn assert_refused(left: &BTreeMap<String, Vec<u8>>, why: &str) {
+    let dir = directory(left);
+    for _ in 0..2 {
         let error = Store::open(dir.path()).unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
-        assert_eq!(std::fs::read(&path).unwrap(), damaged);
+        assert!(error.to_string().contains(why), "{why}: {error}");
+        assert!(&files(dir.path()) == left, "changed: {why}: {error}");
     }
+}
+
+fn only_database(content: Vec<u8>) -> BTreeMap<String, Vec<u8>> {
+    BTreeMap::from([("state.db".to_owned(), content)])
+}
+
+#[test]
+fn a_file_that_is_no_database_or_cut_off_is_refused_and_left_alone() {
+    let text = b"not a database, but long enough to be looked at".repeat(200);
+    assert_refused(&only_database(text), "no database");
+    assert_refused(&only_database(Vec::new()), "it is empty");
+    let whole = files(filled().path()).remove("state.db").unwrap();
+    for length in [1, 99, 100, 4095, 4096, whole.len() / 2, whole.len() - 4096] {
+        assert_refused(&only_database(whole[..length].to_vec()), "is damaged");
+    }
+}
+
+#[test]
+fn a_database_of_something_else_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    change(&dir, "CREATE TABLE theirs (key TEXT)");
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("it has no tables"), "{error}");
+}
+
+#[test]
+fn what_a_killed_process_left_is_all_there() {
+    let dir = directory(&killed());
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.open_journals().unwrap().len(), 2);
+}
+
+#[test]
+fn an_empty_or_missing_database_does_not_throw_its_log_away() {
+    let mut left = killed();
+    left.insert("state.db".to_owned(), Vec::new());
+    assert_refused(&left, "it is empty");
+    left.remove("state.db");
+    assert_refused(&left, "it is missing, and its log");
+}
+
+#[test]
+fn a_log_that_is_none_is_refused_and_one_that_never_reached_the_disk_is_not() {
+    let whole = killed();
+    let log = &whole["state.db-wal"];
+    let mut with = whole.clone();
+    let mut flipped = log.clone();
+    flipped[13] ^= 1;
+    for broken in [b"garbage".repeat(100), flipped, log[..31].to_vec()] {
+        with.insert("state.db-wal".to_owned(), broken);
+        assert_refused(&with, "does not begin like one");
+    }
+    for unwritten in [Vec::new(), vec![0; 4096]] {
+        with.insert("state.db-wal".to_owned(), unwritten);
+        let dir = directory(&with);
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.open_journals().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_beginning_that_was_interrupted_is_begun_again() {
+    let rest = |name: &str| (name.to_owned(), b"half".to_vec());
+    let left = BTreeMap::from([rest("state.db.new"), rest("state.db.new-wal")]);
+    let dir = directory(&left);
+    drop(Store::open(dir.path()).unwrap());
+    let names: Vec<String> = files(dir.path()).into_keys().collect();
+    assert_eq!(names, ["state.db"]);
 }
