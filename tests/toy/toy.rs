@@ -1,7 +1,8 @@
 //! A small web service to deploy in tests and the demo: it tells which version it is, and misbehaves on request. A
 //! static program of the standard library alone, so that an image holds nothing else.
 //!
-//! `toy` serves on 0.0.0.0:8080; `toy health` exits 0 when the server in the same container answers 200. The files
+//! `toy` serves on 0.0.0.0:8080; `toy health` exits 0 when the server in the same container answers 200. `toy env` prints
+//! its environment and exits 1, `toy wait` does not end for a minute. The files
 //! `/VERSION` and `/MODE` come from the image, so that nothing carried over from an old container can mask them. Modes:
 //!
 //! | mode | behaviour |
@@ -9,6 +10,8 @@
 //! | `ok` | answers 200 with the version |
 //! | `json` | answers 200 with `{"version": VERSION}` |
 //! | `500` | answers 500 |
+//! | `sick` | answers 200 for a second and a half, then 500 |
+//! | `idle` | runs and does not listen |
 //! | `exit` | ends at once with status 1 |
 //! | `leak` | prints its environment a hundred times, then ends with status 1 |
 //! | `slow` | listens only after three seconds |
@@ -19,7 +22,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::exit;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 const ADDRESS: &str = "0.0.0.0:8080";
@@ -36,8 +39,14 @@ extern "C" fn leave(_: i32) {
 }
 
 fn main() {
-    if env::args().nth(1).as_deref() == Some("health") {
-        exit(i32::from(!healthy()));
+    match env::args().nth(1).as_deref() {
+        Some("health") => exit(i32::from(!healthy())),
+        Some("env") => {
+            print_environment();
+            exit(1)
+        }
+        Some("wait") => return thread::sleep(Duration::from_secs(60)),
+        _ => {}
     }
     let version = file("/VERSION");
     let mode = file("/MODE");
@@ -50,6 +59,9 @@ fn main() {
     match mode.as_str() {
         "exit" => exit(1),
         "leak" => leak(),
+        "idle" => loop {
+            thread::park();
+        },
         "slow" => thread::sleep(Duration::from_secs(3)),
         "crash" => drop(thread::spawn(|| {
             thread::sleep(Duration::from_secs(2));
@@ -62,11 +74,15 @@ fn main() {
 
 fn leak() -> ! {
     for _ in 0..100 {
-        for (name, value) in env::vars() {
-            println!("{name}={value}");
-        }
+        print_environment();
     }
     exit(1)
+}
+
+fn print_environment() {
+    for (name, value) in env::vars() {
+        println!("{name}={value}");
+    }
 }
 
 fn file(path: &str) -> String {
@@ -81,21 +97,29 @@ fn serve(version: &str, mode: &str) {
     } else {
         format!("toy {version} {greeting}\n")
     };
-    let status = if mode == "500" {
-        "500 Internal Server Error"
-    } else {
-        "200 OK"
+    let answer = |status: &str| {
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
     };
-    let answer = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
+    let begun = Instant::now();
+    let is_sick = || match mode {
+        "500" => true,
+        "sick" => begun.elapsed() > Duration::from_millis(1500),
+        _ => false,
+    };
     let mut held = Vec::new();
     for stream in listener.incoming().flatten() {
         if mode == "hang" {
             held.push(stream);
         } else {
-            respond(stream, &answer);
+            let status = if is_sick() {
+                "500 Internal Server Error"
+            } else {
+                "200 OK"
+            };
+            respond(stream, &answer(status));
         }
     }
 }

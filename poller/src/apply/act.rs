@@ -210,12 +210,12 @@ async fn look(with: &Drive<'_>, containers: &[Expected]) -> Result<Event, Engine
 }
 
 async fn gate(with: &Drive<'_>, ids: &[String], spent: Duration) -> Result<Event, EngineError> {
-    Ok(
-        match health::gate(with.engine, ids, checks(with), spent).await? {
-            Ok(gate) => Event::Passed { gate },
-            Err(why) => Event::Failed { why },
-        },
-    )
+    let stable_for = with.service.and_then(|service| service.stable_for);
+    let verdict = health::gate(with.engine, ids, checks(with), stable_for, spent).await?;
+    Ok(match verdict {
+        Ok(gate) => Event::Passed { gate },
+        Err(why) => Event::Failed { why },
+    })
 }
 
 /// Whether the old containers are as well as they were, and under their names.

@@ -15,9 +15,10 @@ use towline_protocol::{
 
 use crate::{
     docker::{Docker, EngineError, RegistryTrouble},
+    health,
     machine::{Deploy, Ending, Fault, JournalError},
     plan::{Observed, Refusal, own_container, refusal},
-    settings::{Service, Work},
+    settings::{HealthCheck, Service, Work},
     store::{JournalEntry, Store, StoreError},
 };
 
@@ -129,10 +130,23 @@ pub async fn inspect_service(engine: &Docker, service: &Service) -> Result<Obser
         all,
     };
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    match refusal(&observed, own_container(&mounts), engine.host()) {
+    let refused = refusal(&observed, own_container(&mounts), engine.host());
+    match refused.or_else(|| uncheckable(service, &observed)) {
         Some(refused) => Err(refused.into()),
         None => Ok(observed),
     }
+}
+
+/// Why the service's checks can never reach the container, if so.
+fn uncheckable(service: &Service, observed: &Observed) -> Option<Refusal> {
+    let asks_container = |check: &HealthCheck| match check {
+        HealthCheck::Tried { probe, .. } => probe.needs_address(),
+        HealthCheck::Docker { .. } => false,
+    };
+    if !service.health.iter().any(asks_container) {
+        return None;
+    }
+    health::obstacle(&observed.container).map(Refusal::NoAddress)
 }
 
 /// Applies an intent to a service, to its end: the caller closes the journal with what is returned.

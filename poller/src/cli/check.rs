@@ -12,7 +12,7 @@ use crate::{
     exit::Ending,
     plan::Observed,
     reference::Reference,
-    settings::{HealthCheck, HttpProbe, RunRule, Service, Settings, Work},
+    settings::{HealthCheck, HttpProbe, Probe, RunRule, Service, Settings, Work},
     token::{self, HostToken},
 };
 
@@ -153,7 +153,7 @@ fn about_service(service: &Service) -> String {
         service.name,
         accepts.join("; "),
         about_keep(service.keep),
-        about_health(&service.health),
+        about_health(service),
     )
 }
 
@@ -165,30 +165,18 @@ fn about_keep(keep: u32) -> String {
     }
 }
 
-fn about_health(checks: &[HealthCheck]) -> String {
-    if checks.is_empty() {
-        return "the image's own healthcheck says healthy, or without one it keeps running"
-            .to_owned();
+fn about_health(service: &Service) -> String {
+    let stable_for = service.stable_for.map_or(String::new(), |window| {
+        format!("; and nothing goes wrong for {}", seconds(window))
+    });
+    if service.health.is_empty() {
+        return format!(
+            "the image's own healthcheck says healthy, or without one it keeps running{stable_for}"
+        );
     }
-    let each = checks.iter().map(|check| match check {
-        HealthCheck::Http { probe, within } => {
-            let HttpProbe {
-                url,
-                status,
-                contains,
-                json,
-            } = probe;
-            let status = status.map_or("200 to 299".to_owned(), |status| status.to_string());
-            let text = contains
-                .as_ref()
-                .map_or(String::new(), |text| format!(" and {text:?} in it"));
-            let json = json.as_ref().map_or(String::new(), |json| {
-                format!(" and {} at {:?} of its JSON", json.equals, json.pointer)
-            });
-            format!(
-                "{url} answers {status}{text}{json} within {}",
-                seconds(*within)
-            )
+    let each = service.health.iter().map(|check| match check {
+        HealthCheck::Tried { probe, within } => {
+            format!("{} within {}", about_probe(probe), seconds(*within))
         }
         HealthCheck::Docker { within } => {
             let within = within.map_or(String::new(), |within| {
@@ -197,7 +185,29 @@ fn about_health(checks: &[HealthCheck]) -> String {
             format!("its healthcheck says healthy{within}")
         }
     });
-    each.collect::<Vec<_>>().join("; ")
+    each.collect::<Vec<_>>().join("; ") + &stable_for
+}
+
+fn about_probe(probe: &Probe) -> String {
+    match probe {
+        Probe::Http(HttpProbe {
+            url,
+            status,
+            contains,
+            json,
+        }) => {
+            let status = status.map_or("200 to 299".to_owned(), |status| status.to_string());
+            let text = contains
+                .as_ref()
+                .map_or(String::new(), |text| format!(" and {text:?} in it"));
+            let json = json.as_ref().map_or(String::new(), |json| {
+                format!(" and {} at {:?} of its JSON", json.equals, json.pointer)
+            });
+            format!("{url} answers {status}{text}{json}")
+        }
+        Probe::Tcp(address) => format!("{address} takes a connection"),
+        Probe::Exec(command) => format!("{command:?} ends with status 0 in the container"),
+    }
 }
 
 fn seconds(duration: std::time::Duration) -> String {
@@ -212,7 +222,7 @@ mod tests {
     #[test]
     fn what_a_service_accepts_and_does_is_told_in_words() {
         let plain = about_service(&service("manual = false"));
-        let health = "keep = 3\nimage = \"ghcr.io/octo-org/web:sha-{short_sha}\"\nhealth = [{ http = \"http://127.0.0.1:8080/health\", contains = \"ok\", json = { pointer = \"/db/up\", equals = true } }, { docker = true, within = \"1500ms\" }]";
+        let health = "keep = 3\nstable_for = \"20s\"\nimage = \"ghcr.io/octo-org/web:sha-{short_sha}\"\nhealth = [{ http = \"http://127.0.0.1:8080/health\", contains = \"ok\", json = { pointer = \"/db/up\", equals = true } }, { docker = true, within = \"1500ms\" }, { tcp = \"{container}:5432\" }, { exec = [\"pg_isready\", \"-q\"], within = \"5s\" }]";
         let full = about_service(&service(health));
         insta::assert_snapshot!(plain + &full);
     }

@@ -266,10 +266,8 @@ impl Docker {
         let mut is_cut = false;
         let reading = async {
             while let Some(chunk) = stream.next().await {
-                log.extend_from_slice(&self.check(chunk.map(LogOutput::into_bytes))?);
-                let excess = log.len().saturating_sub(4 * MAX_LOG_TAIL);
-                is_cut |= excess > 0;
-                log.drain(..excess);
+                let chunk = self.check(chunk.map(LogOutput::into_bytes))?;
+                is_cut |= keep_end(&mut log, &chunk, 4 * MAX_LOG_TAIL);
             }
             Ok::<_, EngineError>(())
         };
@@ -279,6 +277,14 @@ impl Docker {
         let text = String::from_utf8_lossy(&log).into_owned();
         Ok(LogTail { text, is_cut })
     }
+}
+
+/// Adds `chunk` and keeps the last `max` bytes; whether something was cut off.
+pub(super) fn keep_end(log: &mut Vec<u8>, chunk: &[u8], max: usize) -> bool {
+    log.extend_from_slice(chunk);
+    let excess = log.len().saturating_sub(max);
+    log.drain(..excess);
+    excess > 0
 }
 
 /// "There is none" as a value.

@@ -18,6 +18,7 @@ use thiserror::Error;
 
 mod address;
 mod containers;
+mod exec;
 #[cfg(test)]
 pub(crate) mod fake;
 mod images;
@@ -28,6 +29,7 @@ pub(crate) mod registry;
 
 pub use address::{Address, AddressError};
 pub use containers::LogTail;
+pub use exec::Executed;
 pub use images::LocalTag;
 pub use layers::Layers;
 pub use pull::Patience;

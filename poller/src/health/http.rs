@@ -1,11 +1,10 @@
-//! One GET, and GETs until one is good. `ureq` blocks, so that each runs on a thread of its own.
+//! One GET. `ureq` blocks, so that each runs on a thread of its own.
 
 use std::{io::Read, time::Duration};
 
 use serde_json::Value;
 use ureq::Agent;
 
-use super::tries::{self, Budget};
 use crate::{
     redact::Secrets,
     settings::{HttpProbe, JsonProbe},
@@ -14,41 +13,30 @@ use crate::{
 /// How much of a body is looked at, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
 
-/// Tries until an answer is good or the time is over.
-pub(super) async fn until(
-    probe: &HttpProbe,
-    secrets: &Secrets,
-    budget: Budget,
-) -> Result<(), String> {
-    let attempt = async |limit| attempt(probe, secrets, limit).await;
-    let within = budget.within.as_secs();
-    let end = tries::until(budget, attempt).await;
-    end.map_err(|why| {
-        let url = shown(probe.url.as_str());
-        format!("{url} was not good within {within} s: {why}")
-    })
-}
-
 /// The address for logs and reports: a query may hold a token.
-fn shown(url: &str) -> String {
+pub(super) fn shown(url: &str) -> String {
     match url.split_once('?') {
         Some((url, _)) => format!("{url}?..."),
         None => url.to_owned(),
     }
 }
 
-/// One try; the reason when it is no good.
-async fn attempt(probe: &HttpProbe, secrets: &Secrets, limit: Duration) -> Result<(), String> {
+/// One try at `url`, which is the probe's with the container's address filled in; the reason when it is no good.
+pub(super) async fn attempt(
+    probe: &HttpProbe,
+    url: String,
+    secrets: &Secrets,
+    limit: Duration,
+) -> Result<(), String> {
     let (probe, secrets) = (probe.clone(), secrets.clone());
-    let get = move || get(&probe, &secrets, limit);
+    let get = move || get(&probe, &url, &secrets, limit);
     tokio::task::spawn_blocking(get)
         .await
         .unwrap_or_else(|error| Err(error.to_string()))
 }
 
 /// Redirects are answers like any other: a new version that only sends elsewhere has not shown that it works.
-fn get(probe: &HttpProbe, secrets: &Secrets, limit: Duration) -> Result<(), String> {
-    let url = probe.url.as_str();
+fn get(probe: &HttpProbe, url: &str, secrets: &Secrets, limit: Duration) -> Result<(), String> {
     let config = Agent::config_builder()
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -135,6 +123,16 @@ mod tests {
     };
 
     use super::*;
+    use crate::{
+        docker::fake,
+        health::{halt::verdict, probe, subject::Subject, tries::Budget},
+        settings::Probe,
+    };
+
+    /// One try at the probe's own address.
+    fn get(probe: &HttpProbe, secrets: &Secrets, limit: Duration) -> Result<(), String> {
+        super::get(probe, probe.url.as_str(), secrets, limit)
+    }
 
     /// A server that gives each connection the next of `answers`, and its address.
     fn server(answers: Vec<String>) -> String {
@@ -175,8 +173,17 @@ mod tests {
         }
     }
 
-    fn all(within: Duration) -> Budget {
-        Budget::new(within, Duration::ZERO)
+    /// What comes of trying until the time is over.
+    async fn until(probe: &HttpProbe, within: Duration) -> Result<(), String> {
+        let engine = fake::connected(|line| panic!("it was asked: {line}")).await;
+        let subject = Subject {
+            engine: &engine,
+            ids: &[],
+        };
+        let budget = Budget::new(within, Duration::ZERO);
+        let probe = Probe::Http(probe.clone());
+        let end = probe::until(&subject, &probe, &Secrets::default(), budget).await;
+        verdict(end).unwrap()
     }
 
     fn got(
@@ -318,12 +325,7 @@ mod tests {
             answer("200 OK", ""),
         ]);
         assert_eq!(
-            until(
-                &probe(&url, None, None),
-                &Secrets::default(),
-                all(Duration::from_secs(20))
-            )
-            .await,
+            until(&probe(&url, None, None), Duration::from_secs(20)).await,
             Ok(())
         );
     }
@@ -340,7 +342,7 @@ mod tests {
             String::from_utf8_lossy(&line[..read]).into_owned()
         });
         let within = Duration::from_millis(200);
-        let why = until(&probe(&url, None, None), &Secrets::default(), all(within)).await;
+        let why = until(&probe(&url, None, None), within).await;
         let why = why.unwrap_err();
         assert!(!why.contains("hunter2") && why.contains("/up?..."), "{why}");
         assert!(server.join().unwrap().contains("/up?token=hunter2"));
@@ -349,13 +351,8 @@ mod tests {
     #[tokio::test]
     async fn the_deadline_tells_the_last_answer() {
         let url = server((0..50).map(|_| answer("500 Oops", "")).collect());
-        let why = until(
-            &probe(&url, None, None),
-            &Secrets::default(),
-            all(Duration::from_millis(300)),
-        )
-        .await
-        .unwrap_err();
+        let within = Duration::from_millis(300);
+        let why = until(&probe(&url, None, None), within).await.unwrap_err();
         assert!(why.contains("it answered 500"), "{why}");
     }
 
@@ -372,7 +369,7 @@ mod tests {
             drop(silent);
         });
         let within = Duration::from_millis(500);
-        let why = until(&probe(&url, None, None), &Secrets::default(), all(within)).await;
+        let why = until(&probe(&url, None, None), within).await;
         let why = why.unwrap_err();
         assert!(why.contains("it answered 500"), "{why}");
     }

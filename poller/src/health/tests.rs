@@ -7,7 +7,10 @@ use std::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{docker::fake::connected, settings::HttpProbe};
+use crate::{
+    docker::fake::connected,
+    settings::{HttpProbe, Probe},
+};
 
 /// An engine whose containers all show, look after look, the next of these states; the last one from then on.
 async fn showing(states: Vec<Value>) -> Docker {
@@ -113,13 +116,13 @@ fn served(answers: &'static [&'static str], within: Duration) -> HealthCheck {
             stream.write_all(answer.as_bytes()).unwrap();
         }
     });
-    HealthCheck::Http {
-        probe: HttpProbe {
+    HealthCheck::Tried {
+        probe: Probe::Http(HttpProbe {
             url: url.parse().unwrap(),
             status: None,
             contains: None,
             json: None,
-        },
+        }),
         within,
     }
 }
@@ -132,4 +135,74 @@ async fn one_bad_answer_does_not_make_an_old_version_unwell_and_its_check_has_it
     assert_eq!(is_well(&docker, "abc", &[check]).await, Ok(true));
     let check = served(late, Duration::from_millis(50));
     assert_eq!(is_well(&docker, "abc", &[check]).await, Ok(false));
+}
+
+#[tokio::test]
+async fn the_window_begins_anew_after_a_bad_answer_and_a_version_that_flaps_has_no_more_than_its_time()
+ {
+    const GOOD: &str = "200 OK";
+    const BAD: &str = "500 Oops";
+    let docker = showing(vec![runs()]).await;
+    let ids = ["abc".to_owned()];
+    let once = served(
+        &[GOOD, BAD, GOOD, GOOD, GOOD, GOOD, GOOD],
+        Duration::from_secs(60),
+    );
+    let verdict = gate(&docker, &ids, &[once], None, Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(verdict, Ok(Gate::Healthy));
+    let flaps = served(
+        &[GOOD, BAD, GOOD, BAD, GOOD, BAD],
+        Duration::from_millis(1500),
+    );
+    let why = gate(&docker, &ids, &[flaps], None, Duration::ZERO)
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert!(
+        why.contains("was good, and then not: it answered 500"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn unhealthy_and_a_restart_within_the_window_are_the_last_word() {
+    let ids = ["abc".to_owned()];
+    let verdict = async |states| {
+        let docker = showing(states).await;
+        gate(&docker, &ids, &[], None, Duration::ZERO)
+            .await
+            .unwrap()
+    };
+    let sick = verdict(vec![own("healthy"), own("healthy"), own("unhealthy")]).await;
+    assert_eq!(sick, Err("it was healthy, and then unhealthy".to_owned()));
+    let again = json!({ "Running": true, "StartedAt": "b", "Health": { "Status": "healthy" } });
+    let restarted = verdict(vec![own("healthy"), own("healthy"), again]).await;
+    assert_eq!(restarted, Err("it restarted".to_owned()));
+}
+
+#[tokio::test]
+async fn a_healthcheck_that_was_unhealthy_before_it_was_healthy_is_healthy() {
+    let docker = showing(vec![own("starting"), own("unhealthy"), own("healthy")]).await;
+    let verdict = gate(&docker, &["abc".to_owned()], &[], None, Duration::ZERO).await;
+    assert_eq!(verdict.unwrap(), Ok(Gate::Healthy));
+}
+
+#[tokio::test]
+async fn the_first_check_that_fails_ends_it_without_waiting_for_the_others() {
+    let docker = showing(vec![runs()]).await;
+    let slow = served(&[], Duration::from_secs(3600));
+    let fails = served(&["500 Oops"; 50], Duration::from_millis(200));
+    let begun = std::time::Instant::now();
+    let verdict = gate(
+        &docker,
+        &["abc".to_owned()],
+        &[slow, fails],
+        None,
+        Duration::ZERO,
+    )
+    .await;
+    assert!(verdict.unwrap().unwrap_err().contains("it answered 500"));
+    assert!(begun.elapsed() < Duration::from_secs(60));
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::Halt;
+
 /// The pauses between tries: the first, and the longest. Each is half as long again as the one before.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(1));
-/// How long one try may take.
-const TRY: Duration = Duration::from_secs(5);
 /// What the one try gets that is made when no time is left.
 const LAST_TRY: Duration = Duration::from_secs(1);
 
@@ -37,11 +37,12 @@ impl Budget {
 }
 
 /// Tries until an answer is good or the time is over; then the last answer is the reason. A try that the deadline cut
-/// short says less than the answer before it. At least one try is made.
+/// short says less than the answer before it. At least one try is made, and none takes more than `longest`.
 pub(super) async fn until(
     budget: Budget,
-    attempt: impl AsyncFn(Duration) -> Result<(), String>,
-) -> Result<(), String> {
+    longest: Duration,
+    attempt: impl AsyncFn(Duration) -> Result<(), Halt>,
+) -> Result<(), Halt> {
     let mut pause = Pause::new();
     let mut last = None;
     let first = match budget.left() {
@@ -50,14 +51,15 @@ pub(super) async fn until(
     };
     let mut left = first;
     loop {
-        let Err(why) = attempt(TRY.min(left)).await else {
-            return Ok(());
+        let why = match attempt(longest.min(left)).await {
+            Err(Halt::Failed(why)) => why,
+            other => return other,
         };
         let was_cut = budget.left().is_zero();
         let why = if was_cut { last.unwrap_or(why) } else { why };
         let pause = pause.next();
         if pause >= budget.left() {
-            return Err(why);
+            return Err(Halt::Failed(why));
         }
         last = Some(why);
         tokio::time::sleep(pause).await;
@@ -89,6 +91,9 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::docker::EngineError;
+
+    const LONGEST: Duration = Duration::from_secs(5);
 
     /// How many tries were made that all failed, and the reason that was told.
     async fn failing(within: Duration, spent: Duration) -> (u32, String) {
@@ -96,11 +101,12 @@ mod tests {
         let attempt = async |limit: Duration| {
             assert!(!limit.is_zero());
             tries.set(tries.get() + 1);
-            Err(format!("try {}", tries.get()))
+            Err(Halt::Failed(format!("try {}", tries.get())))
         };
-        let why = until(Budget::new(within, spent), attempt)
-            .await
-            .unwrap_err();
+        let end = until(Budget::new(within, spent), LONGEST, attempt).await;
+        let Err(Halt::Failed(why)) = end else {
+            panic!("{end:?}");
+        };
         (tries.get(), why)
     }
 
@@ -110,7 +116,7 @@ mod tests {
         assert_eq!(failing(day, day).await, (1, "try 1".to_owned()));
         assert_eq!(failing(day, Duration::MAX).await, (1, "try 1".to_owned()));
         let good = async |_| Ok(());
-        assert_eq!(until(Budget::new(day, day), good).await, Ok(()));
+        assert!(until(Budget::new(day, day), LONGEST, good).await.is_ok());
     }
 
     #[tokio::test]
@@ -119,16 +125,25 @@ mod tests {
         let attempt = async |_| {
             tries.set(tries.get() + 1);
             if tries.get() < 3 {
-                Err("not yet".to_owned())
+                Err(Halt::Failed("not yet".to_owned()))
             } else {
                 Ok(())
             }
         };
         let day = Duration::from_secs(24 * 60 * 60);
-        assert_eq!(
-            until(Budget::new(day, Duration::ZERO), attempt).await,
-            Ok(())
-        );
+        let budget = Budget::new(day, Duration::ZERO);
+        assert!(until(budget, LONGEST, attempt).await.is_ok());
         assert_eq!(tries.get(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_cannot_be_asked_is_not_a_bad_answer() {
+        let lost = async |_| {
+            let why = "gone".to_owned();
+            Err(Halt::Engine(EngineError::Unexpected(why)))
+        };
+        let day = Duration::from_secs(24 * 60 * 60);
+        let end = until(Budget::new(day, Duration::ZERO), LONGEST, lost).await;
+        assert!(matches!(end, Err(Halt::Engine(_))), "{end:?}");
     }
 }

@@ -123,7 +123,8 @@ impl Vitals {
 }
 
 /// `start_period + retries * (interval + timeout)` and a margin; zero and absent mean the engine's defaults
-/// (moby `daemon/health.go`).
+/// (moby `daemon/health.go`). Within the start period a check comes every `start_interval` (from API 1.44), and the first
+/// after the start period may be that much later.
 fn patience(healthcheck: Option<&Value>) -> Duration {
     let number = |field: &str| {
         healthcheck
@@ -135,9 +136,11 @@ fn patience(healthcheck: Option<&Value>) -> Duration {
     };
     let retries = u32::try_from(number("Retries").unwrap_or(3)).unwrap_or(u32::MAX);
     let tries = (span("Interval", 30) + span("Timeout", 30)).saturating_mul(retries);
-    span("StartPeriod", 0)
-        .saturating_add(tries)
-        .saturating_add(MARGIN)
+    let start = match span("StartPeriod", 0) {
+        none if none.is_zero() => none,
+        period => period.saturating_add(span("StartInterval", 0)),
+    };
+    start.saturating_add(tries).saturating_add(MARGIN)
 }
 
 #[cfg(test)]
@@ -194,6 +197,14 @@ mod tests {
         assert_eq!(patience(None), Duration::from_secs(190));
         let check = json!({ "Interval": 1_000_000_000u64, "Timeout": 2_000_000_000u64, "Retries": 4, "StartPeriod": 5_000_000_000u64 });
         assert_eq!(patience(Some(&check)), Duration::from_secs(5 + 4 * 3 + 10));
+        let mut check = check;
+        check["StartInterval"] = json!(60_000_000_000u64);
+        assert_eq!(
+            patience(Some(&check)),
+            Duration::from_secs(5 + 60 + 4 * 3 + 10)
+        );
+        check["StartPeriod"] = json!(0);
+        assert_eq!(patience(Some(&check)), Duration::from_secs(4 * 3 + 10));
         let odd =
             json!({ "Interval": u64::MAX, "Retries": u64::MAX, "Timeout": -1, "StartPeriod": "x" });
         assert!(patience(Some(&odd)) > Duration::from_secs(1));

@@ -34,6 +34,9 @@ pub enum Refusal {
     /// The engine is spoken to through it.
     #[error("Towline speaks to the engine through this container")]
     Proxy,
+    /// A check asks `{container}`, which has no address of its own; with what to do.
+    #[error("{{container}} in a health check has no address here: {0}")]
+    NoAddress(&'static str),
     /// Made from an id, a digest, or something that is no reference.
     #[error("the container was made from {0:?}, which names no tag: set image for the service")]
     NoTag(String),

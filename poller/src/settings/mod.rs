@@ -2,7 +2,7 @@
 //!
 //! Here: the types and the one way in, [`Settings::parse`], which tells all mistakes at once. Not here: where the
 //! file lies and who reads it (`cli`), what an intent is held against (`select`).
-//! `read` walks the document and collects mistakes; `service`, `rule` and `values` know the keys.
+//! `read` walks the document and collects mistakes; `service`, `health`, `rule`, `address` and `values` know the keys.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -10,14 +10,17 @@ use towline_protocol::{Channel, Glob, ServiceName};
 
 use crate::reference::Template;
 
+mod address;
+mod health;
 mod mistake;
 mod read;
 mod rule;
 mod service;
 mod values;
 
+pub use address::{CONTAINER, HttpUrl, TcpAddress};
 pub use mistake::Mistake;
-pub use values::{HttpUrl, RelayUrl};
+pub use values::RelayUrl;
 
 /// Everything that the host's file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub struct Service {
     pub work: Work,
     /// What the new version must pass. Empty: Docker's own healthcheck where the image has one, else running.
     pub health: Vec<HealthCheck>,
+    /// For how long nothing may go wrong once all of it is passed; `None` is 3 s, or 10 s where only running is asked for.
+    pub stable_for: Option<Duration>,
     /// How long the old version may take to stop; `None` is the container's own limit.
     pub stop_timeout: Option<Duration>,
 }
@@ -95,10 +100,10 @@ pub struct RunRule {
 /// What the new version must pass before the old one is given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HealthCheck {
-    /// A GET that must be answered.
-    Http {
-        /// What is asked, and what must be answered.
-        probe: HttpProbe,
+    /// Something that Towline tries until it is good.
+    Tried {
+        /// What is tried.
+        probe: Probe,
         /// How long the new version has for it.
         within: Duration,
     },
@@ -107,6 +112,28 @@ pub enum HealthCheck {
         /// How long the new version has for it; `None` derives it from the healthcheck itself.
         within: Option<Duration>,
     },
+}
+
+/// One way to ask a version whether it is well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// A GET that must be answered.
+    Http(HttpProbe),
+    /// A port that must take a connection.
+    Tcp(TcpAddress),
+    /// A command in the container that must end with status 0: its program and arguments, at least one word.
+    Exec(Vec<String>),
+}
+
+impl Probe {
+    /// Whether it asks the container at its own address.
+    pub fn needs_address(&self) -> bool {
+        match self {
+            Self::Http(http) => http.url.is_of_container(),
+            Self::Tcp(address) => address.is_of_container(),
+            Self::Exec(_) => false,
+        }
+    }
 }
 
 /// A GET, and what its answer must be.

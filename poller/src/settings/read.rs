@@ -73,6 +73,16 @@ pub(super) struct Found<T> {
     pub(super) span: Range<usize>,
 }
 
+impl<T> Found<T> {
+    /// What `change` makes of it, at the same place.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Found<U> {
+        Found {
+            value: change(self.value),
+            span: self.span,
+        }
+    }
+}
+
 impl<'a, 'i> Table<'a, 'i> {
     fn new(path: String, span: Range<usize>, table: &'a DeTable<'i>) -> Self {
         let asked = Vec::new();

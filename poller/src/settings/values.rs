@@ -10,7 +10,7 @@ use serde_json::{Number, Value};
 use toml::de::{DeInteger, DeValue};
 use towline_protocol::Glob;
 
-use super::read::described;
+use super::{HttpUrl, TcpAddress, read::described};
 
 /// The longest duration that the file may ask for.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -35,31 +35,6 @@ impl RelayUrl {
 }
 
 impl fmt::Display for RelayUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// An `http://` or `https://` address that a health check asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpUrl(String);
-
-impl HttpUrl {
-    /// The address as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::str::FromStr for HttpUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        web_uri(text, "http://127.0.0.1:8080/health").map(|_| Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -205,6 +180,28 @@ pub(super) fn http_url(value: &DeValue<'_>) -> Result<HttpUrl, String> {
     string(value)?.parse()
 }
 
+pub(super) fn tcp_address(value: &DeValue<'_>) -> Result<TcpAddress, String> {
+    string(value)?.parse()
+}
+
+/// A command and its arguments, each by itself: no shell reads them.
+pub(super) fn command(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let expected = || {
+        format!(
+            "expected a list such as [\"pg_isready\", \"-q\"], which no shell reads, found {}",
+            described(value)
+        )
+    };
+    let list = value.as_array().ok_or_else(expected)?;
+    let words = list.iter().map(|word| word.get_ref().as_str());
+    let words: Option<Vec<&str>> = words.collect();
+    words
+        .filter(|words| words.first().is_some_and(|program| !program.is_empty()))
+        .filter(|words| !words.iter().any(|word| word.contains('\0')))
+        .map(|words| words.into_iter().map(str::to_owned).collect())
+        .ok_or_else(expected)
+}
+
 /// A JSON pointer (RFC 6901).
 pub(super) fn json_pointer(value: &DeValue<'_>) -> Result<String, String> {
     let text = string(value)?;
@@ -249,7 +246,7 @@ fn integer(number: &DeInteger<'_>) -> Option<Value> {
         .ok()
 }
 
-fn web_uri(text: &str, example: &str) -> Result<Uri, String> {
+pub(super) fn web_uri(text: &str, example: &str) -> Result<Uri, String> {
     let expected = || {
         format!(
             "expected an address such as {example:?}, without user name, found {:?}",
@@ -258,9 +255,11 @@ fn web_uri(text: &str, example: &str) -> Result<Uri, String> {
     };
     let uri: Uri = text.parse().map_err(|_| expected())?;
     let web = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
-    let plain = uri
-        .authority()
-        .is_some_and(|authority| !authority.as_str().contains('@'));
+    let plain = uri.authority().is_some_and(|authority| {
+        let text = authority.as_str();
+        let has_port = authority.port_u16().is_some();
+        !text.contains('@') && (has_port || text == authority.host())
+    });
     let host = uri.host().is_some_and(|host| !host.is_empty());
     if web && plain && host {
         Ok(uri)

@@ -16,6 +16,7 @@ mod faults;
 mod faulty;
 mod fidelity;
 mod gate;
+mod health;
 mod keep;
 #[cfg(feature = "failpoints")]
 mod kill;

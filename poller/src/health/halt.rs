@@ -1,0 +1,37 @@
+//! Why there is no good verdict.
+
+use crate::docker::EngineError;
+
+/// Why checking has come to an end before all was good.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The version is no good, for this reason.
+    Failed(String),
+    /// The engine cannot be asked, so nobody knows.
+    Engine(EngineError),
+}
+
+impl Halt {
+    /// The same with other words for the reason.
+    pub(super) fn told(self, words: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Failed(why) => Self::Failed(words(why)),
+            Self::Engine(error) => Self::Engine(error),
+        }
+    }
+}
+
+impl From<EngineError> for Halt {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+/// What is known, with the reason when it is no good.
+pub(super) fn verdict<T>(end: Result<T, Halt>) -> Result<Result<T, String>, EngineError> {
+    match end {
+        Ok(good) => Ok(Ok(good)),
+        Err(Halt::Failed(why)) => Ok(Err(why)),
+        Err(Halt::Engine(error)) => Err(error),
+    }
+}

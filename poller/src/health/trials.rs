@@ -1,0 +1,174 @@
+//! All checks of a service side by side, each with its own time, and the window in which nothing may go wrong.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+
+use super::{
+    Halt, probe,
+    subject::{Subject, known},
+    tries::{Budget, Pause},
+    vitals::{Health, Vitals},
+};
+use crate::{
+    redact::Secrets,
+    settings::{HealthCheck, Probe},
+};
+
+/// How often the checks are made again within the window.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The checks of some containers, which run since the same start.
+#[derive(Debug)]
+pub(super) struct Trials<'a> {
+    subject: Subject<'a>,
+    each: Vec<Trial<'a>>,
+    secrets: Secrets,
+    first: Vec<Vitals>,
+}
+
+/// One check, and the time that it has.
+#[derive(Debug)]
+struct Trial<'a> {
+    what: What<'a>,
+    budget: Budget,
+}
+
+#[derive(Debug)]
+enum What<'a> {
+    /// Something that is tried.
+    Probe(&'a Probe),
+    /// Docker's own healthcheck.
+    Own,
+}
+
+impl<'a> Trials<'a> {
+    /// `checks` of the containers that were seen as `first`, of whose time `spent` is used up.
+    pub(super) fn new(
+        subject: Subject<'a>,
+        checks: &'a [HealthCheck],
+        first: Vec<Vitals>,
+        spent: Duration,
+    ) -> Self {
+        let patience = first.iter().map(|vitals| vitals.patience).max();
+        let each = checks.iter().map(|check| match check {
+            HealthCheck::Tried { probe, within } => Trial {
+                what: What::Probe(probe),
+                budget: Budget::new(*within, spent),
+            },
+            HealthCheck::Docker { within } => Trial {
+                what: What::Own,
+                budget: Budget::new(within.or(patience).unwrap_or_default(), spent),
+            },
+        });
+        Self {
+            subject,
+            each: each.collect(),
+            secrets: known(&first),
+            first,
+        }
+    }
+
+    /// Waits until each check was passed once. The first that fails ends it, and so does a container's end.
+    pub(super) async fn pass(&self) -> Result<(), Halt> {
+        let all = try_join_all(self.each.iter().map(|trial| self.pass_one(trial)));
+        tokio::select! {
+            biased;
+            passed = all => passed.map(drop),
+            halt = self.subject.ended() => Err(halt),
+        }
+    }
+
+    /// Waits until each check was passed and nothing has gone wrong for `window`. A check that fails in between begins
+    /// the window anew, as long as it has time; a restart, an end and `unhealthy` are the last word.
+    pub(super) async fn stay_passed(&self, window: Duration) -> Result<(), Halt> {
+        loop {
+            self.pass().await?;
+            let calm = tokio::select! {
+                biased;
+                calm = self.stay(window) => calm?,
+                halt = self.subject.ended() => return Err(halt),
+            };
+            if calm {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the checks stayed good for `window`.
+    async fn stay(&self, window: Duration) -> Result<bool, Halt> {
+        let begun = Instant::now();
+        loop {
+            let left = window.saturating_sub(begun.elapsed());
+            tokio::time::sleep(AGAIN.min(left)).await;
+            let now = self.subject.look().await?;
+            let mut pairs = now.iter().zip(&self.first);
+            if pairs.any(|(now, first)| !now.is_same_run(first)) {
+                return Err(Halt::Failed("it restarted".to_owned()));
+            }
+            let again = self.each.iter().map(|trial| self.again(trial, &now));
+            if try_join_all(again).await?.contains(&false) {
+                return Ok(false);
+            }
+            if left.is_zero() {
+                return Ok(true);
+            }
+        }
+    }
+
+    async fn pass_one(&self, trial: &Trial<'_>) -> Result<(), Halt> {
+        match trial.what {
+            What::Probe(it) => probe::until(&self.subject, it, &self.secrets, trial.budget).await,
+            What::Own => self.own_healthcheck(trial.budget).await,
+        }
+    }
+
+    /// Whether a check that was passed is good still; one that is not and has no time left has failed.
+    async fn again(&self, trial: &Trial<'_>, now: &[Vitals]) -> Result<bool, Halt> {
+        let tried = match trial.what {
+            What::Probe(it) => probe::once(&self.subject, it, &self.secrets).await,
+            What::Own => return healthy_still(now).map(|()| true),
+        };
+        match tried {
+            Err(Halt::Failed(_)) if !trial.budget.left().is_zero() => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    /// Waits until Docker's own healthcheck says `healthy` of each. `unhealthy` is not the last word before the
+    /// deadline.
+    async fn own_healthcheck(&self, budget: Budget) -> Result<(), Halt> {
+        let mut pause = Pause::new();
+        loop {
+            let all = self.subject.look().await?;
+            if all.iter().any(|vitals| vitals.health.is_none()) {
+                let why = "the container has no healthcheck".to_owned();
+                return Err(Halt::Failed(why));
+            }
+            let is_good = |vitals: &&Vitals| vitals.health.as_ref().is_some_and(Health::is_good);
+            let Some(waiting) = all.iter().find(|vitals| !is_good(vitals)) else {
+                return Ok(());
+            };
+            if budget.left().is_zero() {
+                let within = budget.within.as_secs_f64();
+                let last = waiting.last_word();
+                return Err(Halt::Failed(format!(
+                    "not healthy within {within} s: {last}"
+                )));
+            }
+            pause.take().await;
+        }
+    }
+}
+
+/// A healthcheck that has turned `unhealthy` has failed several times in a row by its own rule.
+fn healthy_still(now: &[Vitals]) -> Result<(), Halt> {
+    let sick = |vitals: &&Vitals| !vitals.health.as_ref().is_some_and(Health::is_good);
+    match now.iter().find(sick) {
+        None => Ok(()),
+        Some(sick) => {
+            let last = sick.last_word();
+            Err(Halt::Failed(format!("it was healthy, and then {last}")))
+        }
+    }
+}
