@@ -165,7 +165,7 @@ pub async fn apply(
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
     let mut clock = StepClock::default();
-    let quarantine = store.quarantine(&job.service.name)?;
+    let quarantine = store.barred(&job.service.name, &job.intent.id)?;
     // `stop` is looked at before each step of the preparations, so that the last look is right before the first record.
     let prepared = tokio::select! {
         biased;

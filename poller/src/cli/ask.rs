@@ -1,5 +1,5 @@
-//! `towline status`, `history` and `resolve`: by the control socket when `towline run` has the state directory, else with
-//! the state locked here.
+//! `towline status` and `history`: by the control socket when `towline run` has the state directory, else with the state
+//! locked here.
 
 use std::path::Path;
 
@@ -13,7 +13,6 @@ use crate::{
         client::{self, ControlError},
         message::{Ask, Line},
     },
-    daemon::resolved_text,
     exit::Ending,
     history::{Entry, FORMAT, History},
     status::{Status, look},
@@ -81,23 +80,9 @@ pub(super) fn history(
     Ok(Ending::Done)
 }
 
-/// Lets `service` be deployed again.
-pub(super) fn resolve(state: &Path, service: ServiceName) -> anyhow::Result<Ending> {
-    let request = Ask::Resolve {
-        service: service.clone(),
-    };
-    let said = match ask(state, &request)? {
-        Some(Line::Done(said)) => said,
-        Some(other) => return Err(unexpected(&other)),
-        None => resolved_text(&service, open(state)?.resolve(&service)?),
-    };
-    say(&format!("{said}\n"))?;
-    Ok(Ending::Done)
-}
-
 /// The answer of the poller that has the state directory; `None` when nobody serves it.
-fn ask(state: &Path, request: &Ask) -> anyhow::Result<Option<Line>> {
-    let mut tell = |why: &str| super::complain(why);
+pub(super) fn ask(state: &Path, request: &Ask) -> anyhow::Result<Option<Line>> {
+    let mut tell = |what: &str| super::complain(what);
     match client::ask(state, request, &mut tell) {
         Ok(line) => Ok(Some(line)),
         Err(ControlError::Nobody { .. }) => Ok(None),
@@ -105,14 +90,15 @@ fn ask(state: &Path, request: &Ask) -> anyhow::Result<Option<Line>> {
     }
 }
 
-fn unexpected(line: &Line) -> anyhow::Error {
+/// The answer to another question.
+pub(super) fn unexpected(line: &Line) -> anyhow::Error {
     anyhow::anyhow!(
         "the running towline answered another question ({line:?}); restart the service after an update"
     )
 }
 
 /// Opens a state that is there: looking at one makes none.
-fn open(state: &Path) -> anyhow::Result<Store> {
+pub(super) fn open(state: &Path) -> anyhow::Result<Store> {
     let file = state.join("state.db");
     let is_there = file.try_exists().with_context(|| {
         format!(
@@ -126,17 +112,25 @@ fn open(state: &Path) -> anyhow::Result<Store> {
             file.display()
         );
     }
-    Store::open(state).map_err(|error| match error {
-        StoreError::Locked { dir } => anyhow::anyhow!(
+    Store::open(state).map_err(|error| locked(error.into()))
+}
+
+/// What to do when nobody serves and the state is in use all the same.
+pub(super) fn locked(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(StoreError::Locked { dir }) => anyhow::anyhow!(
             "{} is in use by a towline process that serves no control socket: a towline once, or a towline run that \
              starts or ends just now or says in its log why it has none; try again later",
             dir.display()
         ),
-        other @ (StoreError::Io { .. }
-        | StoreError::Newer { .. }
-        | StoreError::Corrupt { .. }
-        | StoreError::Sql(_)) => other.into(),
-    })
+        Some(
+            StoreError::Io { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Sql(_),
+        )
+        | None => error,
+    }
 }
 
 /// What the state and the engine say, when nobody serves.

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use jiff::SignedDuration;
-use towline_protocol::{Channel, Glob, HostName, Outcome, Role, ServiceName};
+use towline_protocol::{Channel, Glob, HostName, Role, ServiceName};
 
 use crate::{
     daemon::{Poller, Stop},
@@ -25,6 +25,7 @@ mod ask;
 mod check;
 mod logins;
 mod mint;
+mod order;
 mod table;
 
 /// Deploys what your CI has just built to this host, which needs no open port for it.
@@ -91,8 +92,8 @@ enum Command {
     },
     /// Try a service's newest deploy again that failed, also a version that is in quarantine.
     ///
-    /// Reports and exits as `once` does. Stop towline before and start it again afterwards: the state belongs to one
-    /// process at a time.
+    /// A towline run of this state directory does it, when the deploy under way, if any, has ended; without one it is
+    /// done here, reported and exited as by `once`.
     Retry {
         /// The service.
         service: ServiceName,
@@ -122,8 +123,8 @@ enum Command {
     ///
     /// Needs neither the relay nor a registry. The container is replaced as in a deploy: when the earlier version does
     /// not pass its checks, the current one comes back. The service then stays there until a newer intent comes; those
-    /// known by now are not applied any more. Stop towline before and start it again afterwards: the state belongs to
-    /// one process at a time.
+    /// known by now are not applied any more. A towline run of this state directory does it, when the deploy under
+    /// way, if any, has ended; without one it is done here.
     Rollback {
         /// The service.
         service: ServiceName,
@@ -134,6 +135,7 @@ enum Command {
     /// Let a service be deployed again after an operator was needed and has seen to it.
     ///
     /// A towline run of this state directory is told; it takes note when the deploy under way, if any, has ended.
+    /// Containers that the failed deploy has left are named, and stay.
     Resolve {
         /// The service.
         service: ServiceName,
@@ -249,32 +251,12 @@ impl Arguments {
                     parts.poller()?.run(interval, stop, &self.state_dir).await
                 })
             }
-            Command::Retry { ref service } => {
-                let parts = self.parts()?;
-                on_one_thread(async move {
-                    let stop = Stop::on_signals()?;
-                    let mut poller = parts.poller()?;
-                    poller.retry(service, &stop).await?;
-                    Ok(poller.finish().await)
-                })
-            }
+            Command::Retry { ref service } => order::retry(&self, service),
             Command::Rollback {
                 ref service,
                 ref to,
-            } => {
-                let parts = self.parts()?;
-                on_one_thread(async {
-                    // A signal does not end it in the middle.
-                    let _stop = Stop::on_signals()?;
-                    let report = parts.poller()?.roll_back(service, to.as_deref()).await?;
-                    let outcome = report.outcome.map_or("", Outcome::as_str);
-                    say(&format!("{outcome}: {}\n", report.message))?;
-                    Ok(Ending::Applied {
-                        outcomes: report.outcome.into_iter().collect(),
-                        failed: false,
-                    })
-                })
-            }
+            } => order::roll_back(&self, service, to.as_deref()),
+            Command::Resolve { ref service } => order::resolve(&self, service),
             Command::Status { service, json } => {
                 ask::status(&self.state_dir, &self.config, service.as_ref(), json)
             }
@@ -283,7 +265,6 @@ impl Arguments {
                 limit,
                 json,
             } => ask::history(&self.state_dir, service, limit, json),
-            Command::Resolve { service } => ask::resolve(&self.state_dir, service),
         }
     }
 

@@ -44,10 +44,7 @@ pub(super) fn status(status: &Status, width: Option<u16>) -> String {
                 .observed
                 .as_ref()
                 .map_or_else(|| "unknown".to_owned(), state),
-            service
-                .pending
-                .as_ref()
-                .map_or_else(none, |pending| word(pending.state).to_owned()),
+            doing(service).map_or_else(none, str::to_owned),
         ]);
     }
     text += &lines(&table);
@@ -101,6 +98,13 @@ fn notes(service: &ServiceStatus) -> Vec<String> {
     if service.deployed.is_some() && !service.is_as_deployed() {
         notes.push(format!(
             "{name}: what runs is not what towline has deployed last\n"
+        ));
+    }
+    if let Some(held) = &service.held {
+        notes.push(format!(
+            "{name}: held since {} until a newer intent comes: {}\n",
+            time(held.since),
+            clean(&held.why)
         ));
     }
     if let Some(pending) = &service.pending {
@@ -196,6 +200,13 @@ fn time(at: Timestamp) -> String {
         .to_string()
 }
 
+/// What is to be done, or why nothing is.
+fn doing(service: &ServiceStatus) -> Option<&'static str> {
+    let pending = service.pending.as_ref();
+    let held = service.held.as_ref().map(|_| "held");
+    pending.map(|pending| word(pending.state)).or(held)
+}
+
 fn word(state: PendingState) -> &'static str {
     match state {
         PendingState::Queued => "queued",
@@ -279,7 +290,9 @@ mod tests {
                   "last": { "outcome": "needs_operator", "intent": intent, "at": at, "message": "both" } },
                 { "name": "db", "container": "db", "deployed": null, "observed": seen("running", json!(digest)), "pending": null,
                   "last": { "outcome": "rolled_back", "intent": intent, "at": at, "message": "it did not come up" },
-                  "quarantined": [crate::testing::digest('b'), crate::testing::digest('c')] }
+                  "quarantined": [crate::testing::digest('b'), crate::testing::digest('c')] },
+                { "name": "mail", "container": "mail", "deployed": null, "observed": seen("running", json!(digest)), "pending": null, "last": null,
+                  "held": { "since": at, "why": "taken back on purpose" } }
             ]
         }))
         .unwrap()

@@ -57,7 +57,7 @@ pub enum ControlError {
     Refused(#[from] Refused),
 }
 
-/// Asks the poller of the state directory `dir`; `tell` hears why it takes a while. Returns the final answer.
+/// Asks the poller of the state directory `dir`; `tell` hears what goes on meanwhile. Returns the final answer.
 ///
 /// # Errors
 /// See [`ControlError`].
@@ -70,7 +70,7 @@ pub fn ask(dir: &Path, ask: &Ask, tell: &mut dyn FnMut(&str)) -> Result<Line, Co
     let mut stream = UnixStream::connect(&path).map_err(io)?;
     // A deploy under way has deadlines of its own.
     let patience = match ask {
-        Ask::Resolve { .. } => None,
+        Ask::Resolve { .. } | Ask::Retry { .. } | Ask::Rollback { .. } => None,
         Ask::Status | Ask::History { .. } => Some(PATIENCE),
     };
     stream.set_read_timeout(patience).map_err(io)?;
@@ -78,9 +78,11 @@ pub fn ask(dir: &Path, ask: &Ask, tell: &mut dyn FnMut(&str)) -> Result<Line, Co
     let mut reader = BufReader::new(stream);
     loop {
         match line(&mut reader).map_err(io)?? {
-            Line::Waiting(text) => tell(&text),
+            Line::Waiting(text) | Line::Step(text) => tell(&text),
             Line::Error(refused) => return Err(refused.into()),
-            answer @ (Line::Status(_) | Line::History(_) | Line::Done(_)) => return Ok(answer),
+            answer @ (Line::Status(_) | Line::History(_) | Line::Done(_) | Line::Ended(_)) => {
+                return Ok(answer);
+            }
         }
     }
 }

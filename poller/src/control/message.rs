@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
-use towline_protocol::ServiceName;
+use towline_protocol::{Outcome, ServiceName};
 
 use crate::{history::Entry, status::Status};
 
@@ -34,22 +34,49 @@ pub enum Ask {
         /// The service.
         service: ServiceName,
     },
+    /// Try the service's newest deploy again; answered when that has ended.
+    Retry {
+        /// The service.
+        service: ServiceName,
+    },
+    /// Take the service back to a version that is kept; answered when that has ended.
+    Rollback {
+        /// The service.
+        service: ServiceName,
+        /// The version's digest or its beginning; without it the version before the current one.
+        to: Option<String>,
+    },
 }
 
-/// A line of an answer. `Waiting` may come first, of the others one, as the last.
+/// A line of an answer. `Waiting` and `Step` may come before, of the others one, as the last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Line {
     /// Why it will take a while.
     Waiting(String),
+    /// What was done just now.
+    Step(String),
     /// How the services stand.
     Status(Box<Status>),
     /// How the last deploys ended, the newest first.
     History(Vec<Entry>),
     /// It is done; for people.
     Done(String),
+    /// It has come to an end, good or bad.
+    Ended(Ended),
     /// It is not done.
     Error(Refused),
+}
+
+/// How a deploy that was asked for has ended, or that it has not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// For people.
+    pub said: String,
+    /// The outcomes that this brought about; none when it is still to be done.
+    pub outcomes: Vec<Outcome>,
+    /// Whether something could not be done all the same.
+    pub failed: bool,
 }
 
 /// Why a request was not fulfilled.
@@ -74,6 +101,8 @@ pub enum Code {
     Forbidden,
     /// Too much is asked at once.
     Busy,
+    /// What is asked for may not or cannot be done now.
+    Declined,
     /// The state could not be written.
     Failed,
 }
@@ -126,7 +155,7 @@ pub fn parse(line: &[u8]) -> Result<Ask, Line> {
     }
     serde_json::from_value(request).map_err(|_| {
         bad(
-            "expected \"ask\": \"status\", \"history\" or \"resolve\", with what belongs to it"
+            "expected \"ask\": \"status\", \"history\", \"resolve\", \"retry\" or \"rollback\", with what belongs to it"
                 .to_owned(),
         )
     })
@@ -146,7 +175,13 @@ mod tests {
                 service: Some(service.clone()),
                 limit: 20,
             },
-            Ask::Resolve { service },
+            Ask::Resolve {
+                service: service.clone(),
+            },
+            Ask::Retry {
+                service: service.clone(),
+            },
+            Ask::Rollback { service, to: None },
         ]
     }
 
@@ -185,6 +220,11 @@ mod tests {
             (r#"{"v":1,"ask":"reboot"}"#, "\"ask\""),
             (r#"{"v":1,"ask":"resolve"}"#, "\"ask\""),
             (r#"{"v":1,"ask":"resolve","service":"../web"}"#, "\"ask\""),
+            (r#"{"v":1,"ask":"retry","services":"web"}"#, "\"ask\""),
+            (
+                r#"{"v":1,"ask":"rollback","service":"web","to":7}"#,
+                "\"ask\"",
+            ),
             ("[1]", "\"v\""),
         ] {
             let refused = refusal(line);

@@ -1,7 +1,8 @@
 //! Serving the control socket beside the loop.
 //!
 //! `status` and `history` are answered from what the loop has published, so at once, also in the middle of a deploy.
-//! What changes something is queued to the loop; whoever asked may leave, which takes back only what has not begun.
+//! What changes something is queued to the loop and its steps are passed on; whoever asked may leave, which takes back
+//! only what has not begun.
 //! Whatever a client does or leaves undone costs a slot for a bounded time and blocks nobody.
 
 use std::{
@@ -20,7 +21,7 @@ use tokio::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{Semaphore, mpsc, oneshot, watch},
+    sync::{Semaphore, mpsc, watch},
     time::timeout,
 };
 use towline_protocol::ServiceName;
@@ -93,13 +94,30 @@ pub struct Board {
     pub underway: watch::Receiver<Option<Underway>>,
 }
 
-/// An order on its way to the loop: an operator has seen to a service.
+/// What the loop can be ordered to do with a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// An operator has seen to it.
+    Resolve,
+    /// Try its newest deploy again.
+    Retry,
+    /// Take it back to a version that is kept.
+    Rollback {
+        /// The version's digest or its beginning; without it the version before the current one.
+        to: Option<String>,
+    },
+}
+
+/// An order on its way to the loop.
 #[derive(Debug)]
-pub struct Resolve {
+pub struct Order {
     /// The service.
     pub service: ServiceName,
-    /// Takes the answer; closed when whoever asked has left.
-    pub answer: oneshot::Sender<Line>,
+    /// What to do with it.
+    pub errand: Errand,
+    /// Takes the lines of the answer; closed when whoever asked has left. What is not sent yet is bounded by that: a
+    /// client that takes no line for a while is taken for one that has left.
+    pub answer: mpsc::UnboundedSender<Line>,
 }
 
 /// The socket, which goes away with this.
@@ -150,7 +168,7 @@ impl Socket {
     pub async fn serve(
         self,
         board: Board,
-        orders: mpsc::Sender<Resolve>,
+        orders: mpsc::Sender<Order>,
         docker_host: Option<String>,
     ) {
         let slots = Arc::new(Semaphore::new(CLIENTS));
@@ -201,7 +219,7 @@ fn refuse_other(path: &Path) -> Result<(), BindError> {
 /// What one conversation needs.
 struct Desk {
     board: Board,
-    orders: mpsc::Sender<Resolve>,
+    orders: mpsc::Sender<Order>,
     docker_host: Option<String>,
 }
 
@@ -211,7 +229,16 @@ async fn converse(stream: UnixStream, owner: u32, desk: &Desk) -> io::Result<()>
     let mut reader = BufReader::new(reader);
     let refusal = if user == owner || user == 0 {
         match asked(&mut reader).await? {
-            Ok(Ask::Resolve { service }) => return desk.take(service, reader, writer).await,
+            Ok(Ask::Resolve { service }) => {
+                return desk.take(service, Errand::Resolve, reader, writer).await;
+            }
+            Ok(Ask::Retry { service }) => {
+                return desk.take(service, Errand::Retry, reader, writer).await;
+            }
+            Ok(Ask::Rollback { service, to }) => {
+                let errand = Errand::Rollback { to };
+                return desk.take(service, errand, reader, writer).await;
+            }
             Ok(Ask::Status) => return say(&mut writer, &desk.status().await).await,
             Ok(Ask::History { service, limit }) => {
                 return say(&mut writer, &desk.history(service.as_ref(), limit)).await;
@@ -282,6 +309,7 @@ impl Desk {
     async fn take(
         &self,
         service: ServiceName,
+        errand: Errand,
         mut reader: BufReader<OwnedReadHalf>,
         mut writer: OwnedWriteHalf,
     ) -> io::Result<()> {
@@ -290,17 +318,26 @@ impl Desk {
             let text = format!("waiting for the deploy of {} to end", underway.service);
             say(&mut writer, &Line::Waiting(text)).await?;
         }
-        let (answer, answered) = oneshot::channel();
-        if self.orders.try_send(Resolve { service, answer }).is_err() {
+        let (answer, mut answered) = mpsc::unbounded_channel();
+        let order = Order {
+            service,
+            errand,
+            answer,
+        };
+        if self.orders.try_send(order).is_err() {
             let message = "too many orders wait already; try again later";
             return say(&mut writer, &Line::refused(Code::Busy, message)).await;
         }
+        let passing_on = async {
+            // When there are no more and none was the last, the process ends; the client is told by the end of its
+            // connection.
+            while let Some(line) = answered.recv().await {
+                say(&mut writer, &line).await?;
+            }
+            Ok(())
+        };
         tokio::select! {
-            // Without an answer the process ends; the client is told by the end of its connection.
-            line = answered => match line {
-                Ok(line) => say(&mut writer, &line).await,
-                Err(_) => Ok(()),
-            },
+            passed_on = passing_on => passed_on,
             // Nothing more is expected of the client but that it leaves.
             _ = reader.fill_buf() => Ok(()),
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use towline_protocol::{Intent, Mark, Outcome, Report, ServiceName, Source};
-use tracing::{error, info, warn};
+use tracing::info;
 
 use super::{
     Poller, Stop,
@@ -44,7 +44,7 @@ impl Poller {
     }
 
     /// Nothing is under way any more; how it ended is published before.
-    fn over(&mut self) -> Result<(), StoreError> {
+    pub(super) fn over(&mut self) -> Result<(), StoreError> {
         let published = self.publish();
         self.notices.end();
         published
@@ -99,7 +99,7 @@ impl Poller {
                 self.end(&entry, Some(service), standing, since, applied)
             }
             Err(stopped @ ApplyError::Stopped) => {
-                info!(service = %name, "{stopped}");
+                self.notices.warn(name, &stopped.to_string());
                 Ok(())
             }
             Err(error) => self.note_trouble(name, error),
@@ -111,7 +111,8 @@ impl Poller {
         if let ApplyError::Store(error) = error {
             return Err(error);
         }
-        warn!(%service, "{error}; trying again in {} s", ENGINE_RETRY.as_secs());
+        let why = format!("{error}; trying again in {} s", ENGINE_RETRY.as_secs());
+        self.notices.warn(service, &why);
         self.failed = true;
         self.engine.forget();
         self.todo.again(service, Instant::now() + ENGINE_RETRY);
@@ -215,6 +216,8 @@ impl Poller {
         let told = standing.is_some_and(|standing| standing.outcome == applied.outcome);
         if told && !applied.outcome.is_terminal() {
             self.outcomes.push(applied.outcome);
+            self.notices
+                .note_end(Some(applied.outcome), &applied.message);
             self.store.drop_journal(&entry.deploy)?;
             return self
                 .store
@@ -237,7 +240,7 @@ impl Poller {
             self.store
                 .keep_waiting(&entry.service, &entry.intent, &waited)?;
         }
-        log_end(&report);
+        self.notices.tell_end(&report);
         if end.again {
             self.todo.again(&entry.service, Instant::now());
         }
@@ -370,32 +373,6 @@ fn hold(report: &Report) -> HoldChange {
         HoldChange::End
     } else {
         HoldChange::Keep
-    }
-}
-
-pub(super) fn log_end(report: &Report) {
-    let service = report.service.as_ref().map_or("", |name| name.as_str());
-    let outcome = report.outcome.map_or("", Outcome::as_str);
-    match report.outcome {
-        Some(Outcome::NeedsOperator) => error!(service = %service, "{outcome}: {}", report.message),
-        Some(
-            Outcome::RolledBack
-            | Outcome::FailedUntouched
-            | Outcome::Quarantined
-            | Outcome::Refused,
-        ) => {
-            warn!(service = %service, "{outcome}: {}", report.message);
-        }
-        Some(
-            Outcome::Waiting
-            | Outcome::Applying
-            | Outcome::Succeeded
-            | Outcome::Unchanged
-            | Outcome::Superseded
-            | Outcome::Stale
-            | Outcome::Expired,
-        )
-        | None => info!(service = %service, "{outcome}: {}", report.message),
     }
 }
 

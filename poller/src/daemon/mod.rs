@@ -1,8 +1,8 @@
 //! The loop: fetch, take in, apply, report. One tokio thread, beside the thread in which the relay client blocks.
 //!
 //! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
-//! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when. `on_purpose` and `roll_back` do what an operator
-//! asks for; `notices` and `orders` are the loop's end of the control socket.
+//! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when. `on_purpose`, `roll_back` and `resolve` do what an
+//! operator asks for; `notices` and `orders` are the loop's end of the control socket.
 
 use std::{
     collections::BTreeMap,
@@ -34,13 +34,14 @@ mod notices;
 mod on_purpose;
 mod orders;
 mod relay_thread;
+mod resolve;
 mod roll_back;
 mod run;
 mod stop;
 mod todo;
 
 pub use on_purpose::Declined;
-pub use orders::resolved_text;
+pub use resolve::resolve;
 pub use stop::Stop;
 
 use engine::Engine;
@@ -50,6 +51,9 @@ use todo::Todo;
 
 /// How soon to try again what the disk or the engine refused.
 const LOCAL_RETRY: Duration = Duration::from_secs(10);
+
+/// How long a command that works offline tries to report.
+const REPORTING: Duration = Duration::from_secs(10);
 
 /// Everything that the loop works with.
 #[derive(Debug)]
@@ -130,6 +134,11 @@ impl Poller {
         self
     }
 
+    /// What there is to say of what came to an end since this was last asked, for people; a line each.
+    pub fn said(&mut self) -> String {
+        self.notices.take_ends().join("\n")
+    }
+
     /// Fetches once, applies, reports, and says how that ended. What could not be done is told in the log.
     pub async fn once(mut self, stop: &Stop) -> Ending {
         if let Err(error) = self.fetch_and_work(stop).await {
@@ -137,6 +146,19 @@ impl Poller {
             self.failed = true;
         }
         self.finish().await
+    }
+
+    /// Reports what there is to report, for a short time: nothing depends on it, and what the relay has not taken is
+    /// sent with the next run.
+    pub async fn report_soon(&mut self) {
+        match tokio::time::timeout(REPORTING, self.send_all()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!("{error:#}; reports are kept and sent with the next run"),
+            Err(_) => warn!(
+                "the relay has not answered within {} s; reports are kept and sent with the next run",
+                REPORTING.as_secs()
+            ),
+        }
     }
 
     /// Reports what there is to report, and says how everything since the beginning ended.

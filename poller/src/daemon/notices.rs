@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
-use towline_protocol::{IntentId, ServiceName, Sha};
-use tracing::info;
+use tokio::sync::{mpsc::UnboundedSender, watch};
+use towline_protocol::{IntentId, Outcome, Report, ServiceName, Sha};
+use tracing::{error, info, warn};
 
 use crate::{
-    control::server::{Board, Published},
+    control::{
+        message::Line,
+        server::{Board, Published},
+    },
     status::{PollerStatus, RelayStatus, Underway},
 };
 
@@ -20,6 +23,10 @@ pub(super) struct Notices {
     trouble: Option<String>,
     published: watch::Sender<Option<Arc<Published>>>,
     underway: watch::Sender<Option<Underway>>,
+    /// Who has given the order that is carried out, and hears of each step.
+    client: Option<UnboundedSender<Line>>,
+    /// What has come to an end, for people.
+    ends: Vec<String>,
 }
 
 impl Notices {
@@ -31,7 +38,15 @@ impl Notices {
             trouble: None,
             published: watch::Sender::new(None),
             underway: watch::Sender::new(None),
+            client: None,
+            ends: Vec::new(),
         }
+    }
+
+    /// Lets a client hear of each step from now on; with `None` nobody.
+    pub(super) fn listen(&mut self, client: Option<UnboundedSender<Line>>) {
+        self.client = client;
+        self.ends.clear();
     }
 
     /// Where the server of the control socket looks.
@@ -90,6 +105,7 @@ impl Notices {
     /// A step of the deploy under way is done.
     pub(super) fn tell(&self, service: &ServiceName, step: &str) {
         info!(service = %service, "{step}");
+        self.pass_on(service, step);
         self.underway.send_modify(|underway| {
             if let Some(underway) = underway {
                 step.clone_into(&mut underway.step);
@@ -97,8 +113,72 @@ impl Notices {
         });
     }
 
+    /// Something does not go on for now.
+    pub(super) fn warn(&mut self, service: &ServiceName, why: &str) {
+        warn!(%service, "{why}");
+        self.remember(format!("not done yet: {why}"));
+    }
+
+    /// A try has ended, or waits.
+    pub(super) fn tell_end(&mut self, report: &Report) {
+        log_end(report);
+        self.note_end(report.outcome, &report.message);
+    }
+
+    /// A try stands as it stood before, which the log has said already.
+    pub(super) fn note_end(&mut self, outcome: Option<Outcome>, message: &str) {
+        let outcome = outcome.map_or("", Outcome::as_str);
+        self.remember(format!("{outcome}: {message}"));
+    }
+
+    /// What has come to an end since this was last asked.
+    pub(super) fn take_ends(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.ends)
+    }
+
     /// Nothing is under way any more.
     pub(super) fn end(&self) {
         self.underway.send_replace(None);
+    }
+
+    /// Without an order only the last end is kept: `run` goes on for years.
+    fn remember(&mut self, end: String) {
+        if self.client.is_none() {
+            self.ends.clear();
+        }
+        self.ends.push(end);
+    }
+
+    fn pass_on(&self, service: &ServiceName, step: &str) {
+        if let Some(client) = &self.client {
+            // Who has left does not hear it.
+            let _ = client.send(Line::Step(format!("{service}: {step}")));
+        }
+    }
+}
+
+fn log_end(report: &Report) {
+    let service = report.service.as_ref().map_or("", |name| name.as_str());
+    let outcome = report.outcome.map_or("", Outcome::as_str);
+    match report.outcome {
+        Some(Outcome::NeedsOperator) => error!(service = %service, "{outcome}: {}", report.message),
+        Some(
+            Outcome::RolledBack
+            | Outcome::FailedUntouched
+            | Outcome::Quarantined
+            | Outcome::Refused,
+        ) => {
+            warn!(service = %service, "{outcome}: {}", report.message);
+        }
+        Some(
+            Outcome::Waiting
+            | Outcome::Applying
+            | Outcome::Succeeded
+            | Outcome::Unchanged
+            | Outcome::Superseded
+            | Outcome::Stale
+            | Outcome::Expired,
+        )
+        | None => info!(service = %service, "{outcome}: {}", report.message),
     }
 }

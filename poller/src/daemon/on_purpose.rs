@@ -87,8 +87,8 @@ impl From<EngineError> for Declined {
 }
 
 impl Poller {
-    /// Tries the newest intent of `service` again that has failed or waits, as a further attempt, and lets all digests
-    /// of the service out of quarantine. If a newer intent has come meanwhile, that one is applied.
+    /// Tries the newest intent of `service` again that has failed or waits, as a further attempt, whatever version it
+    /// leads to: for this try there is no quarantine. If a newer intent has come meanwhile, that one is applied.
     ///
     /// How it ended is among the outcomes; an engine that is lost leaves it for later.
     ///

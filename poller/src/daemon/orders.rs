@@ -1,17 +1,20 @@
 //! What comes in by the control socket while `run` works: publishing for who looks, carrying out what is ordered.
 
-use std::{path::Path, time::Instant};
+use std::{mem, path::Path, time::Instant};
 
 use jiff::Timestamp;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc::{self, UnboundedSender},
+    task::JoinSet,
+};
 use towline_protocol::ServiceName;
 use tracing::{info, warn};
 
-use super::Poller;
+use super::{Declined, Poller, Stop, resolve::resolve};
 use crate::{
     control::{
-        message::{Code, Line},
-        server::{ORDERS, Published, Resolve, Socket},
+        message::{Code, Ended, Line},
+        server::{Errand, ORDERS, Order, Published, Socket},
     },
     history::{self, Entry},
     status::Status,
@@ -21,13 +24,13 @@ use crate::{
 /// The way from the control socket to the loop; without a socket nothing ever comes.
 #[derive(Debug)]
 pub(super) struct Orders {
-    queue: mpsc::Receiver<Resolve>,
+    queue: mpsc::Receiver<Order>,
     serving: JoinSet<()>,
 }
 
 impl Orders {
     /// The next order.
-    pub(super) async fn next(&mut self) -> Resolve {
+    pub(super) async fn next(&mut self) -> Order {
         match self.queue.recv().await {
             Some(order) => order,
             None => std::future::pending().await,
@@ -52,7 +55,7 @@ impl Poller {
                 serving.spawn(socket.serve(self.notices.board(), sender, engine));
             }
             Err(error) => warn!(
-                "no control socket, so that towline status, history and resolve do not work while this runs: {error}"
+                "no control socket, so that towline status, history, retry, rollback and resolve do not work while this runs: {error}"
             ),
         }
         Orders { queue, serving }
@@ -84,36 +87,101 @@ impl Poller {
         })
     }
 
-    /// Lets a service be deployed again and gives it its turn. An order whose client left before is dropped.
+    /// Carries an order out, to its end, also when whoever gave it leaves meanwhile. One whose client left before is
+    /// dropped.
     ///
     /// # Errors
     /// When the store fails; whoever asked is told.
-    pub(super) fn resolve(&mut self, order: Resolve) -> Result<(), StoreError> {
-        let Resolve { service, answer } = order;
+    pub(super) async fn obey(&mut self, order: Order, stop: &Stop) -> Result<(), StoreError> {
+        let Order {
+            service,
+            errand,
+            answer,
+        } = order;
         if answer.is_closed() {
             return Ok(());
         }
-        let resolved = self.store.resolve(&service);
-        let line = match &resolved {
-            Ok(was_needed) => {
-                let said = resolved_text(&service, *was_needed);
-                info!(%service, "resolved by the control socket: {said}");
-                self.todo.again(&service, Instant::now());
-                Line::Done(said)
-            }
-            Err(error) => Line::refused(Code::Failed, error.to_string()),
+        info!(%service, "ordered by the control socket: {}", word(&errand));
+        let done = match errand {
+            Errand::Resolve => self.resolve(&service).await.map(Line::Done),
+            Errand::Retry => self.retry_for(&service, stop, &answer).await,
+            Errand::Rollback { to } => self.roll_back_for(&service, to.as_deref(), &answer).await,
         };
+        let (line, broken) = match done {
+            Ok(line) => (line, Ok(())),
+            Err(Declined::Store(error)) => {
+                (Line::refused(Code::Failed, error.to_string()), Err(error))
+            }
+            Err(declined) => {
+                info!(%service, "declined: {declined}");
+                (Line::refused(Code::Declined, declined.to_string()), Ok(()))
+            }
+        };
+        // Whoever asks how things stand right after the answer is told so.
+        let published = self.publish();
         // Without anybody to hear it the log has it.
         let _ = answer.send(line);
-        resolved.map(drop)
+        broken.and(published)
+    }
+
+    /// Lets a service be deployed again and gives it its turn.
+    async fn resolve(&mut self, service: &ServiceName) -> Result<String, Declined> {
+        let engine = self.engine.address().map(str::to_owned);
+        let said = resolve(&mut self.store, &self.settings, service, engine.as_deref()).await?;
+        info!(%service, "{said}");
+        self.todo.again(service, Instant::now());
+        Ok(said)
+    }
+
+    async fn retry_for(
+        &mut self,
+        service: &ServiceName,
+        stop: &Stop,
+        client: &UnboundedSender<Line>,
+    ) -> Result<Line, Declined> {
+        let before = self.listen(client);
+        let tried = self.retry(service, stop).await;
+        let ended = self.heard(before);
+        tried.map(|()| ended)
+    }
+
+    async fn roll_back_for(
+        &mut self,
+        service: &ServiceName,
+        to: Option<&str>,
+        client: &UnboundedSender<Line>,
+    ) -> Result<Line, Declined> {
+        let before = self.listen(client);
+        let gone_back = self.roll_back(service, to).await;
+        let ended = self.heard(before);
+        gone_back.map(|_| ended)
+    }
+
+    /// Lets `client` hear what goes on, and counts from here. Returns what had failed before.
+    fn listen(&mut self, client: &UnboundedSender<Line>) -> bool {
+        self.outcomes.clear();
+        self.notices.listen(Some(client.clone()));
+        mem::take(&mut self.failed)
+    }
+
+    /// What came of it since [`Self::listen`].
+    fn heard(&mut self, failed_before: bool) -> Line {
+        let said = self.said();
+        self.notices.listen(None);
+        let ended = Ended {
+            said,
+            failed: self.failed || self.outcomes.is_empty(),
+            outcomes: mem::take(&mut self.outcomes),
+        };
+        self.failed |= failed_before;
+        Line::Ended(ended)
     }
 }
 
-/// What `towline resolve` says.
-pub fn resolved_text(service: &ServiceName, was_needed: bool) -> String {
-    if was_needed {
-        format!("{service} may be deployed again")
-    } else {
-        format!("{service} was not waiting for an operator")
+fn word(errand: &Errand) -> &'static str {
+    match errand {
+        Errand::Resolve => "resolve",
+        Errand::Retry => "retry",
+        Errand::Rollback { .. } => "rollback",
     }
 }

@@ -42,6 +42,7 @@ impl Poller {
         let version = self.version(&service, &observed, to).await?;
         let since = Timestamp::now();
         let (entry, from) = self.entry(&service, &observed, &version)?;
+        let from_sha = from.sha.clone();
         let way = WayBack {
             service: &service,
             observed: &observed,
@@ -49,13 +50,26 @@ impl Poller {
             version: &version,
         };
         info!(service = %name, deploy = %entry.deploy, "going back to {} on purpose", short_of(&version));
-        let mut tell = |progress: Progress| info!(service = %name, "{progress}");
-        let engine = self.engine.get().await?;
-        let applied = go_back(engine, &mut self.store, &way, entry.clone(), &mut tell).await?;
+        self.notices.begin(name, &entry.intent, from_sha.as_ref());
+        let gone_back = self.go_back(&way, &entry, since).await;
         // What waited for its image is judged anew.
         self.todo.note_news();
+        self.over()?;
+        gone_back
+    }
+
+    async fn go_back(
+        &mut self,
+        way: &WayBack<'_>,
+        entry: &JournalEntry,
+        since: Timestamp,
+    ) -> Result<Report, Declined> {
+        let name = &entry.service;
+        let mut tell = |progress: Progress| self.notices.tell(name, &progress.to_string());
+        let engine = self.engine.get().await?;
+        let applied = go_back(engine, &mut self.store, way, entry.clone(), &mut tell).await?;
         match &entry.on_purpose {
-            Some(on_purpose) => Ok(self.end_on_purpose(&entry, on_purpose, since, applied)?),
+            Some(on_purpose) => Ok(self.end_on_purpose(entry, on_purpose, since, applied)?),
             None => Err(NoWayBack::NothingKept.into()),
         }
     }
@@ -142,7 +156,7 @@ impl Poller {
         self.store
             .close_journal(&entry.deploy, &entry.service, &end)?;
         self.outcomes.extend(own.outcome);
-        deploy::log_end(&own);
+        self.notices.tell_end(&own);
         Ok(own)
     }
 }

@@ -94,7 +94,7 @@ impl Poller {
         tokio::select! {
             () = stop.wanted() => {}
             () = tokio::time::sleep(wake) => {}
-            order = orders.next() => self.resolve(order)?,
+            order = orders.next() => self.obey(order, stop).await?,
             answer = reply(&mut rounds.polling) => self.note_answer(rounds, answer, interval)?,
             delivery = reply(&mut rounds.sending) => {
                 if let Some(trouble) = self.note_delivery(delivery)? {
@@ -121,7 +121,7 @@ impl Poller {
         tokio::select! {
             () = stop.wanted() => return Ok(true),
             () = tokio::time::sleep(pause) => {}
-            order = orders.next() => if let Err(error) = self.resolve(order) {
+            order = orders.next() => if let Err(error) = self.obey(order, stop).await {
                 survivable(&error).map_err(|()| error)?;
                 tokio::time::sleep(pause).await;
             },

@@ -35,10 +35,39 @@ async fn look_within(limit: Duration, docker_host: Option<&str>, containers: &[S
     };
     match tokio::time::timeout(limit, looking).await {
         Ok(seen) => seen.map_err(|error| error.to_string()),
-        Err(_) => Err(format!(
-            "the Docker engine has not answered within {limit:?}"
-        )),
+        Err(_) => Err(silent(limit)),
     }
+}
+
+/// The containers beside `container` that a deploy has left: parked old ones and new ones, with their states.
+///
+/// # Errors
+/// Why the engine could not be asked.
+pub async fn leftovers(docker_host: Option<&str>, container: &str) -> Result<Vec<String>, String> {
+    let looking = async { Docker::connect(docker_host).await?.containers().await };
+    match tokio::time::timeout(LIMIT, looking).await {
+        Ok(Ok(all)) => Ok(left_beside(container, &all)),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(silent(LIMIT)),
+    }
+}
+
+fn left_beside(container: &str, all: &[Value]) -> Vec<String> {
+    let text = |one: &Value, path| {
+        let text = one.pointer(path).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let beside = all.iter().filter_map(|one| {
+        let name = text(one, "/Name").trim_start_matches('/').to_owned();
+        let rest = name.strip_prefix(container)?;
+        let is_ours = rest.starts_with("--old-") || rest.starts_with("--new-");
+        is_ours.then(|| format!("{name} ({})", text(one, "/State/Status")))
+    });
+    beside.collect()
+}
+
+fn silent(limit: Duration) -> String {
+    format!("the Docker engine has not answered within {limit:?}")
 }
 
 async fn look_at(engine: &Docker, name: &str) -> Result<Observed, EngineError> {
@@ -149,6 +178,23 @@ mod tests {
         assert_eq!(
             (web.exit_code, web.health, web.started_at),
             (Some(137), None, None)
+        );
+    }
+
+    #[test]
+    fn what_a_deploy_has_left_is_told_by_its_name_and_what_only_sounds_like_it_is_not() {
+        let all = [
+            "web",
+            "web--old-0a1b2c3d",
+            "web--new-0a1b2c3d",
+            "web--older",
+            "web2--old-0a1b2c3d",
+        ];
+        let all =
+            all.map(|name| json!({ "Name": format!("/{name}"), "State": { "Status": "exited" } }));
+        assert_eq!(
+            left_beside("web", &all),
+            ["web--old-0a1b2c3d (exited)", "web--new-0a1b2c3d (exited)"]
         );
     }
 

@@ -11,7 +11,7 @@ use towline_protocol::{Digest, HostName, IntentId, Outcome, ServiceName, Sha};
 mod look;
 mod record;
 
-pub use look::{Seen, look};
+pub use look::{Seen, leftovers, look};
 
 /// The shape's number. Fields may be added to a shape, what is there keeps its name and meaning.
 pub const FORMAT: u32 = 1;
@@ -93,6 +93,18 @@ pub struct ServiceStatus {
     /// The versions that failed here and are not tried again by themselves.
     #[serde(default)]
     pub quarantined: Vec<Digest>,
+    /// Why it stays as it is until a newer intent comes, if an operator took it back.
+    #[serde(default)]
+    pub held: Option<Held>,
+}
+
+/// A service that an operator took back to an earlier version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Since when.
+    pub since: Timestamp,
+    /// What for.
+    pub why: String,
 }
 
 /// What a deploy has brought.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use towline_protocol::{HostName, Intent, IntentId, Outcome};
 
 use super::{
-    Deployed, EngineStatus, FORMAT, Last, Pending, PendingState, RelayStatus, ReportsStatus,
+    Deployed, EngineStatus, FORMAT, Held, Last, Pending, PendingState, RelayStatus, ReportsStatus,
     ServiceStatus, Status,
 };
 use crate::{
@@ -75,6 +75,10 @@ fn recorded(
         pending: pending(store, service, host, journal, now)?,
         last: last(store, service)?,
         quarantined: quarantine.into_iter().map(|one| one.digest).collect(),
+        held: store.hold(name)?.map(|hold| Held {
+            since: hold.since,
+            why: hold.why,
+        }),
     })
 }
 

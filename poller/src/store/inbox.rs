@@ -1,6 +1,6 @@
 //! Marks, the intents that were received, and how each stands with each service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
@@ -35,6 +35,9 @@ pub struct Standing {
     /// Whether it is to be tried once more though the last try has ended.
     #[serde(default)]
     pub again: bool,
+    /// Whether an operator has asked for this try, from which no quarantine keeps a version.
+    #[serde(default)]
+    pub asked: bool,
     /// How many tries in a row ended by an interruption.
     #[serde(default)]
     pub interruptions: u32,
@@ -167,7 +170,7 @@ impl Store {
     }
 
     /// Forgets intents of `channel` that are far behind the newest, unless `is_open` says that somebody has still to
-    /// judge them, by how they stand with each service.
+    /// judge them, by how they stand with each service, or one is to be tried again.
     ///
     /// # Errors
     /// When the database refuses.
@@ -189,8 +192,12 @@ impl Store {
         let mark = self.mark(channel)?.unwrap_or_default();
         let tx = self.db.transaction()?;
         let mut standings: BTreeMap<String, BTreeMap<ServiceName, Outcome>> = BTreeMap::new();
+        let mut again = BTreeSet::new();
         for (key, standing) in row::all::<Standing>(&tx, STANDING, "")? {
             let (service, id) = key.split_once('/').unwrap_or_default();
+            if standing.again {
+                again.insert(id.to_owned());
+            }
             if let Ok(service) = service.parse() {
                 let of_it = standings.entry(id.to_owned()).or_default();
                 of_it.insert(service, standing.outcome);
@@ -203,7 +210,7 @@ impl Store {
                 continue;
             }
             let of_it = standings.get(intent.id.as_str()).unwrap_or(&none);
-            if !is_open(intent, of_it) {
+            if !again.contains(intent.id.as_str()) && !is_open(intent, of_it) {
                 row::delete(&tx, INTENT, &intent_key(intent))?;
                 for service in of_it.keys() {
                     row::delete(&tx, STANDING, &standing_key(service, &intent.id))?;
@@ -274,16 +281,19 @@ pub(super) fn note(
     let (Some(service), Some(outcome)) = (&report.service, report.outcome) else {
         return Ok(());
     };
+    let key = standing_key(service, &report.intent);
+    let before: Option<Standing> = row::get(db, STANDING, &key)?;
+    let goes_on = again || !outcome.is_terminal();
     let standing = Standing {
         attempt: report.attempt,
         outcome,
         since: report.started_at,
         waited: Waited::default(),
         again,
+        asked: goes_on && before.is_some_and(|before| before.asked),
         interruptions,
         why: report.message.clone(),
     };
-    let key = standing_key(service, &report.intent);
     row::put(db, STANDING, &key, &standing)?;
     if outcome == Outcome::NeedsOperator {
         row::put(db, BLOCKED, service.as_str(), &report.intent)?;
@@ -300,7 +310,17 @@ pub(super) fn note_running(
     row::put(db, RUNNING, service.as_str(), running)
 }
 
-/// Has `intent` tried once more, whatever its last try ended as.
+/// Whether an operator has asked for the try of `intent` that is next.
+pub(super) fn is_asked(
+    db: &Connection,
+    service: &ServiceName,
+    intent: &IntentId,
+) -> Result<bool, StoreError> {
+    let standing: Option<Standing> = row::get(db, STANDING, &standing_key(service, intent))?;
+    Ok(standing.is_some_and(|standing| standing.asked))
+}
+
+/// Has `intent` tried once more for an operator, whatever its last try ended as.
 pub(super) fn again(
     db: &Connection,
     service: &ServiceName,
@@ -312,6 +332,7 @@ pub(super) fn again(
     };
     let standing = Standing {
         again: standing.outcome.is_terminal(),
+        asked: true,
         interruptions: 0,
         ..standing
     };

@@ -59,6 +59,21 @@ impl Store {
         Ok(rows.into_iter().map(|(_, one)| one).collect())
     }
 
+    /// The digests that `intent` has to be judged by: none, if an operator has asked for its next try.
+    ///
+    /// # Errors
+    /// When the database refuses or a row is damaged.
+    pub fn barred(
+        &self,
+        service: &ServiceName,
+        intent: &IntentId,
+    ) -> Result<Vec<Quarantined>, StoreError> {
+        if inbox::is_asked(&self.db, service, intent)? {
+            return Ok(Vec::new());
+        }
+        self.quarantine(service)
+    }
+
     /// What `service` was taken back for, if it was.
     ///
     /// # Errors
@@ -67,8 +82,8 @@ impl Store {
         row::get(&self.db, HOLD, service.as_str())
     }
 
-    /// Lets `intent` be tried once more with `service`, as a further attempt if the last one has ended: nothing is in
-    /// quarantine any more, and the service is not held. One transaction.
+    /// Lets `intent` be tried once more with `service`, as a further attempt if the last one has ended: no quarantine
+    /// keeps a version from this try, and the service is not held. One transaction.
     ///
     /// # Errors
     /// When the database refuses; nothing has changed then.
@@ -78,9 +93,6 @@ impl Store {
         intent: &IntentId,
     ) -> Result<(), StoreError> {
         let tx = self.db.transaction()?;
-        for (key, _) in row::all::<Quarantined>(&tx, QUARANTINE, &prefix(service))? {
-            row::delete(&tx, QUARANTINE, &key)?;
-        }
         end_hold(&tx, service)?;
         inbox::again(&tx, service, intent)?;
         Ok(tx.commit()?)

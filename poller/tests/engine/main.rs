@@ -20,6 +20,7 @@ mod health;
 mod keep;
 #[cfg(feature = "failpoints")]
 mod kill;
+mod ordered;
 mod private;
 mod recovery;
 mod refusals;

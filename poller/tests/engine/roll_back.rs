@@ -66,24 +66,29 @@ fn pipe(from: &TcpStream, to: &TcpStream) {
 }
 
 /// A host with one service, and nothing but the engine.
-struct Host {
-    scene: Scene,
+pub(crate) struct Host {
+    pub(crate) scene: Scene,
     service: Service,
     registry: Option<Registry>,
     dir: TempDir,
-    state: TempDir,
+    pub(crate) state: TempDir,
 }
 
 /// What a command said and how it ended.
-struct Said {
-    status: i32,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Host {
     /// A service on v1, run with these arguments, whose versions pass when they answer `good`.
-    async fn on_v1(name: &'static str, keep: u32, good: &str, arguments: &[&str]) -> Self {
+    pub(crate) async fn on_v1(
+        name: &'static str,
+        keep: u32,
+        good: &str,
+        arguments: &[&str],
+    ) -> Self {
         let scene = Scene::new(name).await;
         let labelled = format!("LABEL towline.test={name}");
         scene.release("v1", "ok", &[&labelled]);
@@ -126,12 +131,12 @@ impl Host {
         }
     }
 
-    fn name(&self) -> ServiceName {
+    pub(crate) fn name(&self) -> ServiceName {
         self.scene.name.parse().unwrap()
     }
 
     /// Releases and deploys a version, and closes the journal as the poller does; returns its digest.
-    async fn deploy(&mut self, version: &str) -> String {
+    pub(crate) async fn deploy(&mut self, version: &str) -> String {
         let labelled = format!("LABEL towline.test={}", self.scene.name);
         let digest = self.scene.release(version, "ok", &[&labelled]);
         let applied = self.scene.deploy(&self.service).await;
@@ -156,19 +161,33 @@ impl Host {
 
     /// Runs `towline rollback` with these arguments behind the service.
     fn roll_back(&mut self, arguments: &[&str]) -> Said {
-        // The state belongs to one process at a time.
+        self.let_go();
+        let said = self.say(&[&["rollback", self.scene.name], arguments].concat());
+        self.scene.store = reopened(self.state.path());
+        said
+    }
+
+    /// Leaves the state to another process, since it belongs to one at a time.
+    pub(crate) fn let_go(&mut self) {
         let elsewhere = tempfile::tempdir().unwrap();
         self.scene.store = Store::open(elsewhere.path()).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_towline"))
-            .args(["rollback", self.scene.name])
+    }
+
+    /// `towline` with these arguments, for this host.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
+        command
             .args(arguments)
             .arg("--config")
             .arg(self.dir.path().join("towline.toml"))
             .arg("--state-dir")
-            .arg(self.state.path())
-            .output()
-            .unwrap();
-        self.scene.store = reopened(self.state.path());
+            .arg(self.state.path());
+        command
+    }
+
+    /// Runs `towline` with these arguments, to its end.
+    pub(crate) fn say(&self, arguments: &[&str]) -> Said {
+        let output = self.command(arguments).output().unwrap();
         Said {
             status: output.status.code().unwrap(),
             out: String::from_utf8(output.stdout).unwrap(),

@@ -1,4 +1,4 @@
-//! `status`, `history` and `resolve`, with `towline run` by its control socket and without it.
+//! `status`, `history` and the orders, with `towline run` by its control socket and without it.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -226,7 +226,12 @@ fn a_service_or_state_that_is_not_there_is_told_and_nothing_is_made() {
 fn a_state_that_another_command_has_is_told() {
     let host = blocked(9);
     let _store = Store::open(&host.path("state")).unwrap();
-    for command in [&["status"][..], &["history"], &["resolve", "web"]] {
+    let orders = [
+        &["retry", "web"][..],
+        &["rollback", "web"],
+        &["resolve", "web"],
+    ];
+    for command in [&["status"][..], &["history"]].into_iter().chain(orders) {
         let log = refused(&host, command);
         assert!(
             log.contains("serves no control socket: a towline once"),
@@ -244,9 +249,12 @@ fn resolve_tells_a_run_which_goes_on_at_once() {
     let pending =
         |host: &Host| json_of(host, &["status", "web", "--json"])["services"][0]["pending"].clone();
     assert_eq!(pending(&host)["state"], "needs_operator");
-    assert_eq!(
-        said(&host, &["resolve", "web"]),
-        "web may be deployed again\n"
+    let resolved = said(&host, &["resolve", "web"]);
+    assert!(
+        resolved.starts_with(
+            "web may be deployed again; what is left of the failed deploy is not known: "
+        ),
+        "{resolved}"
     );
     until("the newest intent has its turn", || {
         let pending = pending(&host);
@@ -255,6 +263,51 @@ fn resolve_tells_a_run_which_goes_on_at_once() {
     assert_eq!(
         said(&host, &["resolve", "web"]),
         "web was not waiting for an operator\n"
+    );
+    run.terminate();
+}
+
+#[test]
+fn an_order_is_declined_with_the_same_words_with_a_run_and_without_one() {
+    let relay = Relay::start();
+    let host = blocked(relay.port);
+    let declined = || {
+        let orders = [
+            (["retry", "web"], "see to it and run `towline resolve web`"),
+            (
+                ["rollback", "web"],
+                "see to it and run `towline resolve web`",
+            ),
+            (["retry", "api"], "there is no [service.api]"),
+            (["rollback", "api"], "there is no [service.api]"),
+            (["resolve", "api"], "there is no [service.api]"),
+        ];
+        for (order, told) in orders {
+            let log = refused(&host, &order);
+            assert!(log.contains(told), "{order:?}: {log}");
+        }
+    };
+    declined();
+    let run = Run::of(&host);
+    declined();
+    run.terminate();
+}
+
+#[test]
+fn a_retry_that_finds_no_engine_is_not_done_yet_and_goes_on_later() {
+    let relay = Relay::start();
+    relay.change(|state| state.intents = news(&[manual(1)]));
+    let host = Host::new(relay.port, "");
+    let run = Run::of(&host);
+    until("the intent is there", || {
+        !json_of(&host, &["status", "--json"])["services"][0]["pending"].is_null()
+    });
+    let output = host.command(&["retry", "web"]).output().unwrap();
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(ended(output).0, 1);
+    assert!(
+        text.starts_with("not done yet: ") && text.contains("trying again in"),
+        "{text}"
     );
     run.terminate();
 }

@@ -11,6 +11,7 @@ fn waiting(since: jiff::Timestamp, ms: u64) -> Standing {
         since,
         waited: Waited { ms, at },
         again: false,
+        asked: false,
         interruptions: 0,
         why: String::new(),
     }

@@ -62,6 +62,7 @@ impl Host {
             since: Timestamp::UNIX_EPOCH,
             waited: Waited::default(),
             again: false,
+            asked: false,
             interruptions: 0,
             why: String::new(),
         };

@@ -85,7 +85,7 @@ fn a_service_that_needs_an_operator_is_blocked_until_it_is_resolved() {
 }
 
 #[test]
-fn old_intents_are_forgotten_unless_somebody_has_to_judge_them_or_they_lie_behind_a_gap() {
+fn old_intents_are_forgotten_unless_they_are_to_be_judged_or_tried_again_or_lie_behind_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     let all: Vec<_> = (1..=100).map(|seq| intent(7, seq)).collect();
@@ -96,6 +96,11 @@ fn old_intents_are_forgotten_unless_somebody_has_to_judge_them_or_they_lie_behin
     store
         .close_journal("1", &web(), &End::of(report(6, Outcome::Succeeded)))
         .unwrap();
+    let interrupted = End {
+        again: true,
+        ..End::of(report(8, Outcome::RolledBack))
+    };
+    store.close_journal("2", &web(), &interrupted).unwrap();
     let is_open =
         |one: &Intent, outcomes: &BTreeMap<ServiceName, Outcome>| match outcomes.get(&web()) {
             Some(outcome) => !outcome.is_terminal(),
@@ -108,8 +113,8 @@ fn old_intents_are_forgotten_unless_somebody_has_to_judge_them_or_they_lie_behin
         .iter()
         .map(|one| one.seq)
         .collect();
-    assert_eq!(left, [vec![5, 7], (31..=100).collect()].concat());
-    assert_eq!(store.standings(&web()).unwrap().len(), 1);
+    assert_eq!(left, [vec![5, 7, 8], (31..=100).collect()].concat());
+    assert_eq!(store.standings(&web()).unwrap().len(), 2);
 }
 
 #[test]
@@ -193,7 +198,7 @@ fn an_end_with_all_that_it_changes_is_kept_together_or_not_at_all() {
 }
 
 #[test]
-fn another_try_forgets_what_stands_in_its_way() {
+fn another_try_passes_by_the_quarantine_which_stays_for_the_others() {
     let dir = filled();
     let mut store = Store::open(dir.path()).unwrap();
     let end = End {
@@ -208,12 +213,19 @@ fn another_try_forgets_what_stands_in_its_way() {
         (standing.again, standing.interruptions, standing.attempt),
         (true, 0, 1)
     );
-    assert_eq!(store.quarantine(&web()).unwrap(), []);
+    let barred = |store: &Store, seq| store.barred(&web(), &intent(7, seq).id).unwrap();
+    assert_eq!(barred(&store, 2), []);
+    assert_eq!(barred(&store, 3), [failed('a')]);
     let waiting = End::of(report(2, Outcome::Waiting));
     store.close_journal("1", &web(), &waiting).unwrap();
     store.try_again(&web(), &intent(7, 2).id).unwrap();
     let standing = &store.standings(&web()).unwrap()[&intent(7, 2).id];
     assert!(!standing.again, "it has not ended yet");
+    store.close_journal("1", &web(), &waiting).unwrap();
+    assert_eq!(barred(&store, 2), [], "it waits, as it was asked");
+    let over = End::of(report(2, Outcome::RolledBack));
+    store.close_journal("1", &web(), &over).unwrap();
+    assert_eq!(barred(&store, 2), [failed('a')], "it was asked for once");
 }
 
 #[test]

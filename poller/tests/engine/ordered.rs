@@ -1,0 +1,209 @@
+//! `retry`, `rollback` and `resolve` while `towline run` has the state, as processes; and killed ones.
+
+use std::{
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use towline::store::CauseKind;
+use towline_protocol::{IntentId, Mark, Outcome};
+
+use crate::{
+    roll_back::{Host, Said},
+    scene::{intent, reopened},
+};
+
+/// A process that ends with this, as if by `kill -9`.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Process {
+    fn of(host: &Host, arguments: &[&str]) -> Self {
+        let mut command = host.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "waited too long until {what}"
+        );
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// `towline run`, once it serves the control socket.
+fn run(host: &mut Host) -> Process {
+    host.let_go();
+    let run = Process::of(host, &["run"]);
+    until("it serves", || {
+        let said = host.say(&["status", "--json"]);
+        said.status == 0 && said.out.contains("\"pid\"")
+    });
+    run
+}
+
+fn service(host: &Host) -> Value {
+    let said = host.say(&["status", "--json"]);
+    let status: Value = serde_json::from_str(&said.out).unwrap();
+    status["services"][0].clone()
+}
+
+/// Lets the state hold an intent for the commit that everything here is about.
+fn receive(host: &mut Host) {
+    let mut intent = intent(None);
+    intent.id = IntentId::of_key(host.scene.name);
+    intent.channel = format!("octo-org/{}", host.scene.name).parse().unwrap();
+    let mark = Mark { epoch: 1, seq: 1 };
+    let store = &mut host.scene.store;
+    store
+        .receive(&intent.channel, mark, &[intent.clone()])
+        .unwrap();
+}
+
+fn ended(said: &Said, status: i32, outcome: &str) {
+    assert_eq!(said.status, status, "{}{}", said.out, said.err);
+    assert!(said.out.starts_with(outcome), "{}", said.out);
+}
+
+fn refused(host: &Host, arguments: &[&str], words: &str) {
+    let said = host.say(arguments);
+    assert_eq!(said.status, 1, "{}{}", said.out, said.err);
+    assert!(said.err.contains(words), "{}", said.err);
+}
+
+#[tokio::test]
+async fn a_running_towline_tries_again_goes_back_and_forth_again_as_it_is_ordered() {
+    let mut host = Host::on_v1("ordered", 2, "toy v", &[]).await;
+    host.scene.release("v2", "500", &[]);
+    receive(&mut host);
+    let _run = run(&mut host);
+    until("v2 has failed", || {
+        service(&host)["last"]["outcome"] == "rolled_back"
+    });
+    let said = host.say(&["retry", "ordered"]);
+    ended(&said, 3, "rolled_back: ");
+    assert!(said.err.contains("ordered: rolling back: "), "{}", said.err);
+
+    host.scene.release("v3", "ok", &[]);
+    let said = host.say(&["retry", "ordered"]);
+    ended(&said, 0, "succeeded: ");
+    for step in ["pulled", "created", "swapped", "healthy"] {
+        assert!(
+            said.err.contains(&format!("ordered: {step}")),
+            "{}",
+            said.err
+        );
+    }
+    assert_eq!(host.scene.get().unwrap(), "toy v3 \n");
+    assert_eq!(service(&host)["held"], Value::Null);
+    refused(&host, &["retry", "ordered"], "nothing to try again");
+
+    ended(&host.say(&["rollback", "ordered"]), 0, "succeeded: ");
+    assert_eq!(host.scene.get().unwrap(), "toy v1 \n");
+    let held = service(&host)["held"]["why"].clone();
+    assert!(held.as_str().unwrap().contains("on purpose"), "{held}");
+    let table = host.say(&["status"]).out;
+    assert!(table.contains("held since"), "{table}");
+
+    ended(&host.say(&["retry", "ordered"]), 0, "succeeded: ");
+    assert_eq!(host.scene.get().unwrap(), "toy v3 \n");
+    let after = service(&host);
+    assert_eq!(after["held"], Value::Null);
+    assert_eq!(
+        after["quarantined"].as_array().unwrap().len(),
+        1,
+        "v2 alone: {after}"
+    );
+    assert_eq!(host.scene.containers(), ["ordered"]);
+}
+
+#[tokio::test]
+async fn a_running_towline_declines_with_the_reason_and_touches_nothing() {
+    let mut host = Host::on_v1("orderedno", 2, "toy v", &[]).await;
+    let before = host.scene.inspect();
+    let _run = run(&mut host);
+    refused(&host, &["retry", "orderedno"], "no intent is known");
+    refused(
+        &host,
+        &["rollback", "orderedno"],
+        "no earlier version is kept",
+    );
+    for command in ["retry", "rollback", "resolve"] {
+        refused(
+            &host,
+            &[command, "other"],
+            "no [service.other] in the host's file",
+        );
+    }
+    let said = host.say(&["resolve", "orderedno"]);
+    ended(&said, 0, "orderedno was not waiting for an operator\n");
+    let after = host.scene.inspect();
+    assert_eq!(
+        (&after["Id"], &after["State"]["StartedAt"]),
+        (&before["Id"], &before["State"]["StartedAt"])
+    );
+}
+
+#[tokio::test]
+async fn an_order_whose_client_is_killed_is_carried_out_to_its_end() {
+    let mut host = Host::on_v1("deserted", 2, "toy v", &[]).await;
+    host.deploy("v2").await;
+    let before = host.scene.inspect()["Id"].clone();
+    let _run = run(&mut host);
+    let client = Process::of(&host, &["rollback", "deserted"]);
+    until("it has begun", || host.scene.containers().len() == 2);
+    drop(client);
+    until("it has ended", || !service(&host)["held"].is_null());
+    assert_eq!(host.scene.get().unwrap(), "toy v1 \n");
+    assert_ne!(host.scene.inspect()["Id"], before);
+    assert_eq!(host.scene.containers(), ["deserted"]);
+}
+
+#[tokio::test]
+async fn a_rollback_that_is_killed_in_its_gate_is_taken_to_its_end_and_holds() {
+    let mut host = Host::on_v1("killedback", 2, "toy v", &[]).await;
+    let second = host.deploy("v2").await;
+    let before = host.scene.inspect()["Id"].clone();
+    host.let_go();
+    let rollback = Process::of(&host, &["rollback", "killedback"]);
+    until("v1 is in its gate", || {
+        host.scene.get().as_deref() == Some("toy v1 \n")
+    });
+    drop(rollback);
+    assert_eq!(
+        host.scene.containers().len(),
+        2,
+        "the old one is kept until the end"
+    );
+    host.say(&["once"]);
+    host.scene.store = reopened(host.state.path());
+    let (store, name) = (&host.scene.store, host.name());
+    let last = store.history(Some(&name), 1).unwrap().remove(0);
+    assert_eq!(
+        (last.report.outcome, last.cause.kind),
+        (Some(Outcome::Succeeded), CauseKind::Rollback),
+        "{}",
+        last.report.message
+    );
+    assert!(store.hold(&name).unwrap().is_some());
+    assert_eq!(
+        store.quarantine(&name).unwrap()[0].digest.to_string(),
+        second
+    );
+    assert_eq!(host.scene.get().unwrap(), "toy v1 \n");
+    assert_ne!(host.scene.inspect()["Id"], before);
+    assert_eq!(host.scene.containers(), ["killedback"]);
+}
