@@ -103,7 +103,13 @@ pub(super) async fn prepare(
             } else {
                 Outcome::FailedUntouched
             };
+            let fault = if trouble.condemns() {
+                Fault::Version
+            } else {
+                Fault::Host
+            };
             Ok(Prepared::Over(Box::new(Applied {
+                fault,
                 trouble: Some(trouble),
                 ..Applied::new(outcome, from, to, message)
             })))

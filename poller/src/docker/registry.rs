@@ -105,6 +105,21 @@ impl RegistryTrouble {
         }
     }
 
+    /// Whether the version itself is no good here, so that no further try of the same digest can end otherwise.
+    pub fn condemns(self) -> bool {
+        match self {
+            Self::Mismatch | Self::Platform => true,
+            Self::Absent
+            | Self::Denied
+            | Self::RateLimited
+            | Self::Unreachable
+            | Self::Broken
+            | Self::Engine
+            | Self::Login
+            | Self::Helper => false,
+        }
+    }
+
     /// Whether the registry is better asked less and less often. What is merely not there yet comes at any moment, and
     /// registries say "denied" of that too.
     pub fn wants_rest(self) -> bool {
@@ -329,5 +344,11 @@ mod tests {
     fn only_what_may_pass_is_waited_for() {
         assert!(RegistryTrouble::Absent.may_pass() && RegistryTrouble::RateLimited.may_pass());
         assert!(!RegistryTrouble::Platform.may_pass() && !RegistryTrouble::Engine.may_pass());
+    }
+
+    #[test]
+    fn only_what_is_wrong_with_the_version_condemns_it() {
+        assert!(RegistryTrouble::Mismatch.condemns() && RegistryTrouble::Platform.condemns());
+        assert!(!RegistryTrouble::Engine.condemns() && !RegistryTrouble::Login.condemns());
     }
 }

@@ -15,15 +15,15 @@ use towline_protocol::{Intent, IntentId, Mark, Outcome, Report, Secret, Side};
 use crate::scene::{Scene, intent, reopened, required};
 
 /// A service on v1, whose poller has its own state.
-struct Host {
-    scene: Scene,
-    lines: String,
-    state: TempDir,
+pub(crate) struct Host {
+    pub(crate) scene: Scene,
+    pub(crate) lines: String,
+    pub(crate) state: TempDir,
 }
 
 impl Host {
     /// With these lines behind the service's name in the host's file.
-    async fn new(name: &'static str, lines: &str) -> Self {
+    pub(crate) async fn new(name: &'static str, lines: &str) -> Self {
         let scene = Scene::new(name).await;
         scene.release("v1", "ok", &[]);
         scene.run(&["--restart", "always"]);
@@ -34,20 +34,23 @@ impl Host {
         }
     }
 
-    fn store(&self) -> Store {
+    pub(crate) fn store(&self) -> Store {
         reopened(&self.state.path().join("state"))
     }
 
-    /// The host's file: every version must answer well.
     fn settings(&self) -> Settings {
+        Settings::parse(&self.file(), "towline.toml").unwrap()
+    }
+
+    /// The host's file: every version must answer well.
+    pub(crate) fn file(&self) -> String {
         let (name, port) = (self.scene.name, self.scene.port);
-        let text = format!(
+        format!(
             "[relay]\nurl = \"http://127.0.0.1:1\"\n[service.{name}]\nrepository = \"octo-org/{name}\"\n\
              workflow = \"ci.yml\"\nbranch = \"main\"\ndocker = {{ container = \"{name}\" }}\n{}\n\
              [[service.{name}.health]]\nhttp = \"http://127.0.0.1:{port}/\"\nwithin = \"5s\"\n",
             self.lines
-        );
-        Settings::parse(&text, "towline.toml").unwrap()
+        )
     }
 
     fn service(&self) -> Service {
@@ -55,7 +58,7 @@ impl Host {
     }
 
     /// Intent number `seq` for the commit whose digits are all `commit`.
-    fn intent(&self, seq: u64, commit: &str) -> Intent {
+    pub(crate) fn intent(&self, seq: u64, commit: &str) -> Intent {
         let mut intent = intent(None);
         intent.id = IntentId::of_key(&seq.to_string());
         intent.channel = format!("octo-org/{}", self.scene.name).parse().unwrap();
@@ -64,7 +67,7 @@ impl Host {
         intent
     }
 
-    fn receive(&self, intent: &Intent) {
+    pub(crate) fn receive(&self, intent: &Intent) {
         let Intent { epoch, seq, .. } = *intent;
         let mark = Mark { epoch, seq };
         let one = std::slice::from_ref(intent);
@@ -79,35 +82,35 @@ impl Host {
     }
 
     /// Lets the poller do what there is to do, once.
-    async fn once(&self) {
+    pub(crate) async fn once(&self) {
         let stop = Stop::on_signals().unwrap();
         self.poller().once(&stop).await;
     }
 
-    async fn retry(&self) -> Result<(), Declined> {
+    pub(crate) async fn retry(&self) -> Result<(), Declined> {
         let stop = Stop::on_signals().unwrap();
         let mut poller = self.poller();
         poller.retry(&self.service().name, &stop).await
     }
 
     /// How each try has ended so far, the newest first.
-    fn ends(&self) -> Vec<Report> {
+    pub(crate) fn ends(&self) -> Vec<Report> {
         let past = self.store().history(None, 100).unwrap();
         past.into_iter().map(|past| past.report).collect()
     }
 
-    fn last(&self) -> Report {
+    pub(crate) fn last(&self) -> Report {
         self.ends().remove(0)
     }
 
     /// Intents by number, attempt and outcome, the oldest first.
-    fn told(&self) -> Vec<(u32, Outcome)> {
+    pub(crate) fn told(&self) -> Vec<(u32, Outcome)> {
         let ends = self.ends().into_iter().rev();
         ends.map(|end| (end.attempt, end.outcome.unwrap()))
             .collect()
     }
 
-    fn quarantine(&self) -> Vec<Quarantined> {
+    pub(crate) fn quarantine(&self) -> Vec<Quarantined> {
         self.store().quarantine(&self.service().name).unwrap()
     }
 }

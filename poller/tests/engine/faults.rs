@@ -1,11 +1,22 @@
 //! Registries that fail, as a real engine tells of them: each leaves the container as it was.
 
-use towline::docker::RegistryTrouble;
+use std::time::Duration;
+
+use towline::{
+    docker::{Patience, RegistryTrouble},
+    machine,
+};
 use towline_protocol::{Image, Outcome};
 
 use crate::{
     faulty::{Fault, Faulty},
     scene::{Scene, docker},
+};
+
+/// How long a registry is waited for that says nothing.
+const HURRY: Patience = Patience {
+    resolve: Duration::from_secs(3),
+    idle: Duration::from_secs(3),
 };
 
 /// Asks a registry with this fault for an image by tag, and for the same by digest. Both must end with `trouble`, as it
@@ -14,7 +25,10 @@ async fn fails(name: &'static str, fault: Fault, trouble: RegistryTrouble) -> St
     let mut scene = Scene::new(name).await;
     scene.release("v1", "ok", &[]);
     scene.run(&[]);
-    let registry = Faulty::start(fault, name);
+    if matches!(fault, Fault::Silent | Fault::StuckLayer) {
+        scene.hurry(HURRY).await;
+    }
+    let registry = Faulty::start(fault, &scene);
     let repository = format!("{}/{name}", registry.address);
     let service = scene.service(&format!("image = \"{repository}:v2\"\n"));
     let old = scene.inspect();
@@ -27,12 +41,13 @@ async fn fails(name: &'static str, fault: Fault, trouble: RegistryTrouble) -> St
         let applied = scene.deploy_image(&service, image).await;
         let message = applied.message;
         let expected = if trouble.may_pass() {
-            Outcome::Waiting
+            (Outcome::Waiting, machine::Fault::Host)
         } else {
-            Outcome::FailedUntouched
+            (Outcome::FailedUntouched, machine::Fault::Version)
         };
-        let ended = (applied.outcome, applied.trouble);
-        assert_eq!(ended, (expected, Some(trouble)), "{message}");
+        let ended = (applied.outcome, applied.fault);
+        assert_eq!(ended, expected, "{message}");
+        assert_eq!(applied.trouble, Some(trouble), "{message}");
         let now = scene.inspect();
         assert_eq!(now["Id"], old["Id"]);
         assert_eq!(now["State"]["Running"], true);
@@ -90,10 +105,27 @@ async fn a_layer_that_breaks_off_is_waited_for() {
 }
 
 #[tokio::test]
-async fn what_is_not_what_its_digest_says_is_final() {
+async fn a_registry_that_falls_silent_is_waited_for() {
+    for (name, fault) in [
+        ("fault-silent", Fault::Silent),
+        ("fault-stuck", Fault::StuckLayer),
+    ] {
+        let said = fails(name, fault, RegistryTrouble::Unreachable).await;
+        assert!(said.contains("within 3 s"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_what_its_digest_says_is_final_and_the_versions_own_fault() {
     fails("fault-layer", Fault::WrongLayer, RegistryTrouble::Mismatch).await;
     let fault = Fault::WrongManifest;
     fails("fault-manifest", fault, RegistryTrouble::Mismatch).await;
+}
+
+#[tokio::test]
+async fn an_image_without_this_platform_is_final_and_the_versions_own_fault() {
+    let fault = Fault::OnlyOtherPlatforms;
+    fails("fault-platform", fault, RegistryTrouble::Platform).await;
 }
 
 #[tokio::test]

@@ -1,42 +1,68 @@
 //! A registry of one image that is at fault in one way: a fake at the transport, for real engines to ask.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
+    time::Duration,
 };
 
 use data_encoding::HEXLOWER;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use towline_protocol::Digest;
 
-const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+use crate::scene::{MANIFEST, Scene, required};
+
+const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// A platform that no test runs on.
+const ELSEWHERE: &str = "s390x";
 
 /// What is wrong with the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// Nothing.
+    Healed,
     /// Nothing listens there.
     Down,
+    /// Whoever connects never hears a word.
+    Silent,
     /// Every request for a manifest has this status, and this error code in its answer.
     Status(u16, &'static str),
-    /// The layer's last half never comes.
+    /// The connection ends in the middle of the layer.
     ShortLayer,
+    /// The layer's last half never comes, and the connection stays.
+    StuckLayer,
     /// The layer is another one of the same length.
     WrongLayer,
     /// The manifest is another one than its digest says.
     WrongManifest,
+    /// The image says that it is for another platform.
+    OtherPlatform,
+    /// There are only images for other platforms to choose from.
+    OnlyOtherPlatforms,
 }
 
-/// The registry; its thread ends with the test program.
+/// The registry; whom it keeps waiting is let go when it is dropped, its thread ends with the test program.
 pub(crate) struct Faulty {
     pub(crate) address: String,
-    image: Arc<Image>,
+    served: Arc<Served>,
 }
 
+struct Served {
+    fault: Mutex<Fault>,
+    layer_was_asked_for: AtomicBool,
+    image: Image,
+}
+
+/// An image of one layer.
 struct Image {
-    fault: Fault,
+    /// What is served under any tag, and under its own digest.
+    top: (&'static str, Vec<u8>),
     manifest: Vec<u8>,
     config: Vec<u8>,
     layer: Vec<u8>,
@@ -49,71 +75,64 @@ struct Answer {
     digest: String,
     body: Vec<u8>,
     length: usize,
+    /// Whether the connection stays, silent, until the other side ends it.
+    stays: bool,
 }
 
 impl Faulty {
-    /// Starts it; its image's layer is made of `name`, so that no engine has it from another test.
-    pub(crate) fn start(fault: Fault, name: &str) -> Self {
-        let image = Arc::new(Image::new(fault, name));
-        let shared = Arc::clone(&image);
+    /// Starts it with a version of the scene's own, `v2-NAME`, whose layer no engine has from another test.
+    pub(crate) fn start(fault: Fault, scene: &Scene) -> Self {
+        let version = format!("v2-{}", scene.name);
+        scene.push(&version, "ok", &[]);
+        let served = Arc::new(Served {
+            fault: Mutex::new(fault),
+            layer_was_asked_for: AtomicBool::new(false),
+            image: Image::copy(scene.name, &version).with(fault),
+        });
         if fault == Fault::Down {
             let address = "127.0.0.1:1".to_owned();
-            return Self { address, image };
+            return Self { address, served };
         }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
+        let shared = Arc::clone(&served);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let image = Arc::clone(&shared);
+                let served = Arc::clone(&shared);
                 // An engine that breaks off is no business of the test.
-                thread::spawn(move || image.serve(stream).ok());
+                thread::spawn(move || served.serve(stream).ok());
             }
         });
-        Self { address, image }
+        Self { address, served }
     }
 
     /// The digest that the image should have.
     pub(crate) fn digest(&self) -> Digest {
-        sha256(&self.image.manifest).parse().unwrap()
+        sha256(&self.served.image.top.1).parse().unwrap()
+    }
+
+    /// Takes the fault away, unless it is the image's own.
+    pub(crate) fn heal(&self) {
+        *self.served.fault.lock().unwrap() = Fault::Healed;
+    }
+
+    pub(crate) fn layer_was_asked_for(&self) -> bool {
+        self.served.layer_was_asked_for.load(Ordering::SeqCst)
     }
 }
 
-impl Image {
-    fn new(fault: Fault, name: &str) -> Self {
-        let layer = tar(name);
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
-        let config = json!({
-            "architecture": architecture, "os": "linux", "config": { "Cmd": ["/nothing"] },
-            "rootfs": { "type": "layers", "diff_ids": [sha256(&layer)] },
-        })
-        .to_string()
-        .into_bytes();
-        let manifest = json!({
-            "schemaVersion": 2, "mediaType": MANIFEST,
-            "config": {
-                "mediaType": "application/vnd.docker.container.image.v1+json",
-                "size": config.len(), "digest": sha256(&config),
-            },
-            "layers": [{
-                "mediaType": "application/vnd.docker.image.rootfs.diff.tar",
-                "size": layer.len(), "digest": sha256(&layer),
-            }],
-        })
-        .to_string()
-        .into_bytes();
-        Self {
-            fault,
-            manifest,
-            config,
-            layer,
-        }
+impl Drop for Faulty {
+    fn drop(&mut self) {
+        self.heal();
     }
+}
 
+impl Served {
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let fault = *self.fault.lock().unwrap();
+        if fault == Fault::Silent {
+            return self.stay_silent(stream);
+        }
         let mut lines = BufReader::new(stream.try_clone()?).split(b'\n');
         // Engines try TLS first, which is no line of HTTP.
         let first = lines.next().transpose()?.unwrap_or_default();
@@ -124,55 +143,138 @@ impl Image {
             return stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
         }
         while lines.next().transpose()?.is_some_and(|line| line != b"\r") {}
-        let Answer {
-            status,
-            kind,
-            digest,
-            body,
-            length,
-        } = self.answer(path);
+        let answer = self.answer(path, fault);
         write!(
             stream,
-            "HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
-             Docker-Content-Digest: {digest}\r\nDocker-Distribution-Api-Version: registry/2.0\r\nConnection: close\r\n\r\n"
+            "HTTP/1.1 {} X\r\nContent-Type: {}\r\nContent-Length: {}\r\n\
+             Docker-Content-Digest: {}\r\nDocker-Distribution-Api-Version: registry/2.0\r\nConnection: close\r\n\r\n",
+            answer.status, answer.kind, answer.length, answer.digest
         )?;
         if method == "GET" {
-            stream.write_all(&body)?;
+            stream.write_all(&answer.body)?;
+        }
+        if answer.stays {
+            return self.stay_silent(stream);
         }
         Ok(())
     }
 
-    fn answer(&self, path: &str) -> Answer {
+    /// Until the other side has gone or the fault has: the engine 20.10 never gives up a download by itself, not even
+    /// when nobody wants it any more, and has three at a time.
+    fn stay_silent(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        stream.set_read_timeout(Some(Duration::from_millis(50)))?;
+        while *self.fault.lock().unwrap() != Fault::Healed {
+            match stream.read(&mut [0; 512]) {
+                Ok(0) => return Ok(()),
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, path: &str, fault: Fault) -> Answer {
+        let Image {
+            top,
+            manifest,
+            config,
+            layer,
+        } = &self.image;
         if path == "/v2/" {
             return Answer::good("application/json", b"{}", b"{}");
         }
         if path.contains("/manifests/") {
-            return match self.fault {
+            return match fault {
                 Fault::Status(status, code) => Answer::error(status, code),
                 Fault::WrongManifest => {
-                    let other = [&self.manifest[..], b"\n"].concat();
-                    Answer::good(MANIFEST, &self.manifest, &other)
+                    let other = [&top.1[..], b"\n"].concat();
+                    Answer::good(top.0, &top.1, &other)
                 }
-                _ => Answer::good(MANIFEST, &self.manifest, &self.manifest),
+                _ if path.ends_with(&sha256(manifest)) => {
+                    Answer::good(MANIFEST, manifest, manifest)
+                }
+                _ => Answer::good(top.0, &top.1, &top.1),
             };
         }
-        if path.ends_with(&sha256(&self.config)) {
-            return Answer::good("application/octet-stream", &self.config, &self.config);
+        if path.ends_with(&sha256(config)) {
+            return Answer::good("application/octet-stream", config, config);
         }
-        if !path.ends_with(&sha256(&self.layer)) {
+        if !path.ends_with(&sha256(layer)) {
             return Answer::error(404, "BLOB_UNKNOWN");
         }
-        let layer = Answer::good("application/octet-stream", &self.layer, &self.layer);
-        match self.fault {
-            Fault::ShortLayer => Answer {
-                body: self.layer[..self.layer.len() / 2].to_vec(),
-                ..layer
+        self.layer_was_asked_for.store(true, Ordering::SeqCst);
+        let good = Answer::good("application/octet-stream", layer, layer);
+        match fault {
+            Fault::ShortLayer | Fault::StuckLayer => Answer {
+                body: layer[..layer.len() / 2].to_vec(),
+                stays: fault == Fault::StuckLayer,
+                ..good
             },
             Fault::WrongLayer => Answer {
-                body: tar("another"),
-                ..layer
+                body: layer.iter().map(|byte| !byte).collect(),
+                ..good
             },
-            _ => layer,
+            _ => good,
+        }
+    }
+}
+
+impl Image {
+    /// What the sandbox's registry has at `name:tag`.
+    fn copy(name: &str, tag: &str) -> Self {
+        let registry = required("TOWLINE_TEST_REGISTRY");
+        let get = |path: &str| {
+            let request = ureq::get(format!("http://{registry}/v2/{name}/{path}"));
+            let mut answer = request.header("Accept", MANIFEST).call().unwrap();
+            answer.body_mut().read_to_vec().unwrap()
+        };
+        let manifest = get(&format!("manifests/{tag}"));
+        let parsed: Value = serde_json::from_slice(&manifest).unwrap();
+        let blob = |digest: &Value| get(&format!("blobs/{}", digest.as_str().unwrap()));
+        assert_eq!(parsed["layers"].as_array().unwrap().len(), 1);
+        Self {
+            config: blob(&parsed["config"]["digest"]),
+            layer: blob(&parsed["layers"][0]["digest"]),
+            top: (MANIFEST, manifest.clone()),
+            manifest,
+        }
+    }
+
+    /// The image with the faults that are its own.
+    fn with(self, fault: Fault) -> Self {
+        match fault {
+            Fault::OtherPlatform => self.for_elsewhere(),
+            Fault::OnlyOtherPlatforms => {
+                let other = self.for_elsewhere();
+                let list = json!({
+                    "schemaVersion": 2, "mediaType": LIST,
+                    "manifests": [{
+                        "mediaType": MANIFEST, "size": other.manifest.len(), "digest": sha256(&other.manifest),
+                        "platform": { "architecture": ELSEWHERE, "os": "linux" },
+                    }],
+                });
+                Self {
+                    top: (LIST, list.to_string().into_bytes()),
+                    ..other
+                }
+            }
+            _ => self,
+        }
+    }
+
+    fn for_elsewhere(self) -> Self {
+        let mut config: Value = serde_json::from_slice(&self.config).unwrap();
+        config["architecture"] = json!(ELSEWHERE);
+        let config = config.to_string().into_bytes();
+        let mut manifest: Value = serde_json::from_slice(&self.manifest).unwrap();
+        manifest["config"]["size"] = json!(config.len());
+        manifest["config"]["digest"] = json!(sha256(&config));
+        let manifest = manifest.to_string().into_bytes();
+        Self {
+            config,
+            top: (MANIFEST, manifest.clone()),
+            manifest,
+            ..self
         }
     }
 }
@@ -186,6 +288,7 @@ impl Answer {
             digest: sha256(named),
             body: body.to_vec(),
             length: body.len(),
+            stays: false,
         }
     }
 
@@ -201,27 +304,4 @@ impl Answer {
 
 fn sha256(bytes: &[u8]) -> String {
     format!("sha256:{}", HEXLOWER.encode(&Sha256::digest(bytes)))
-}
-
-/// An archive of one file that is full of `word`.
-fn tar(word: &str) -> Vec<u8> {
-    const SIZE: usize = 64 * 512;
-    let mut header = [0u8; 512];
-    let mut put =
-        |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
-    put(0, "word");
-    put(100, "0000644\0");
-    put(108, "0000000\0");
-    put(116, "0000000\0");
-    put(124, &format!("{SIZE:011o}\0"));
-    put(136, "00000000000\0");
-    // The checksum counts its own field as spaces.
-    put(148, "        ");
-    put(156, "0");
-    put(257, "ustar\x0000");
-    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let content = word.bytes().cycle().take(SIZE);
-    let end = [0u8; 1024];
-    header.into_iter().chain(content).chain(end).collect()
 }

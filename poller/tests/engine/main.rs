@@ -22,6 +22,7 @@ mod keep;
 mod kill;
 mod ordered;
 mod private;
+mod pulls;
 mod recovery;
 mod refusals;
 mod roll_back;

@@ -7,11 +7,14 @@ use tempfile::TempDir;
 use towline::{
     apply::{Applied, Job, Progress, apply},
     credentials::Keyring,
-    docker::Docker,
+    docker::{Docker, Patience},
     settings::{Service, Settings},
     store::{Store, StoreError},
 };
 use towline_protocol::{Image, Intent, Revision, Source};
+
+/// The kind of manifest that `docker push` makes.
+pub(crate) const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
 /// One service on the engine. What it made is removed at the end, so that tests do not wait for each other's ports.
 pub(crate) struct Scene {
@@ -44,6 +47,12 @@ impl Scene {
         }
     }
 
+    /// Waits no longer than this for registries from now on.
+    pub(crate) async fn hurry(&mut self, patience: Patience) {
+        let engine = Docker::connect(Some(&required("DOCKER_HOST"))).await;
+        self.docker = engine.unwrap().with_patience(patience);
+    }
+
     /// Asks registries with these logins from now on.
     pub(crate) async fn log_in(&mut self, keyring: Keyring) {
         let engine = Docker::connect(Some(&required("DOCKER_HOST"))).await;
@@ -74,7 +83,6 @@ impl Scene {
 
     /// Pushes a version and lets the tag `live`, which the container is made with, lead to it in the registry.
     pub(crate) fn release(&self, version: &str, mode: &str, instructions: &[&str]) -> String {
-        const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
         let digest = self.push(version, mode, instructions);
         let registry = required("TOWLINE_TEST_REGISTRY");
         let manifest = |tag: &str| format!("http://{registry}/v2/{}/manifests/{tag}", self.name);
