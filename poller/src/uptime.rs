@@ -2,26 +2,49 @@
 //!
 //! Here: adding up such times across processes and restarts of the system. The time between two starts does not
 //! count, since nobody knows it; the wall clock, which jumps when a host without a clock of its own hears the time, is
-//! not asked.
+//! not asked. Where `/proc` hides that time (systemd's `ProcSubset=pid`), the process's own clock has to do: a wait
+//! then begins anew with each process, but it does end.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
+
+/// When this process first asked, and its name among processes: each counts for itself.
+static PROCESS: LazyLock<(Instant, String)> = LazyLock::new(|| {
+    let name = getrandom::u64().unwrap_or_else(|_| std::process::id().into());
+    (Instant::now(), format!("process {name:016x}"))
+});
 
 /// A moment since a start of the system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uptime {
-    /// The start: the kernel's `boot_id`.
+    /// The start: the kernel's `boot_id`, or this process where that is hidden.
     pub boot: String,
     /// Milliseconds since then.
     pub ms: u64,
 }
 
 impl Uptime {
-    /// Now, by `/proc` (proc(5)); `None` where that cannot be read.
-    pub fn now() -> Option<Self> {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        Self::parse(&boot, &fs::read_to_string("/proc/uptime").ok()?)
+    /// Now, by `/proc` (proc(5)), or by this process where that cannot be read.
+    pub fn now() -> Self {
+        Self::of_system("/proc").unwrap_or_else(Self::of_process)
+    }
+
+    fn of_system(proc: &str) -> Option<Self> {
+        let boot = fs::read_to_string(format!("{proc}/sys/kernel/random/boot_id")).ok()?;
+        Self::parse(&boot, &fs::read_to_string(format!("{proc}/uptime")).ok()?)
+    }
+
+    fn of_process() -> Self {
+        let (start, boot) = &*PROCESS;
+        Self {
+            boot: boot.clone(),
+            ms: start.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+        }
     }
 
     fn parse(boot: &str, uptime: &str) -> Option<Self> {
@@ -91,7 +114,17 @@ mod tests {
         for bad in ["", "x", "-1 2", "inf", "NaN"] {
             assert_eq!(Uptime::parse("b", bad), None, "{bad:?}");
         }
-        let (before, after) = (Uptime::now().unwrap(), Uptime::now().unwrap());
+        let (before, after) = (Uptime::now(), Uptime::now());
         assert!(before.boot == after.boot && before.ms <= after.ms);
+    }
+
+    #[test]
+    fn where_the_systems_clock_is_hidden_the_process_counts_and_a_wait_still_ends() {
+        let hidden = tempfile::tempdir().unwrap();
+        assert_eq!(Uptime::of_system(hidden.path().to_str().unwrap()), None);
+        let first = Waited::default().until(Some(Uptime::of_process()));
+        std::thread::sleep(Duration::from_millis(20));
+        let second = first.until(Some(Uptime::of_process()));
+        assert!(second.ms >= 20, "{second:?}");
     }
 }

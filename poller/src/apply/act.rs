@@ -205,7 +205,7 @@ async fn look(with: &Drive<'_>, containers: &[Expected]) -> Result<Event, Engine
         }
         starts.push(text("/State/StartedAt").to_owned());
     }
-    let now = Uptime::now();
+    let now = Some(Uptime::now());
     Ok(Event::Looked { starts, now })
 }
 

@@ -168,7 +168,7 @@ fn told<'a>(why: &'a str, otherwise: &'a str) -> &'a str {
 
 /// When the wait for an image ends, if this host stays on.
 fn until(service: &Service, standing: &Standing, now: Timestamp) -> Option<Timestamp> {
-    let waited = standing.waited.until(Uptime::now()).duration();
+    let waited = standing.waited.until(Some(Uptime::now())).duration();
     let left = SignedDuration::try_from(service.image_wait.saturating_sub(waited)).ok()?;
     now.checked_add(left).ok()
 }

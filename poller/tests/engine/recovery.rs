@@ -64,7 +64,7 @@ async fn half_way_from(name: &'static str, mode: &str) -> (Scene, Deploy, String
     let started = (0..5).fold(created, |deploy, _| deploy.on(Event::Done));
     let looked = Event::Looked {
         starts: vec![started_at(&scene)],
-        now: Uptime::now(),
+        now: Some(Uptime::now()),
     };
     (scene, started.on(looked), id)
 }

@@ -4,7 +4,7 @@ use super::*;
 
 /// How `web` stands after its image has been waited for, by which clock.
 fn waiting(since: jiff::Timestamp, ms: u64) -> Standing {
-    let at = Uptime::now();
+    let at = Some(Uptime::now());
     Standing {
         attempt: 1,
         outcome: Outcome::Waiting,
