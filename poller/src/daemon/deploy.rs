@@ -39,15 +39,14 @@ impl Poller {
         let sha = intent.revision.sha.as_ref();
         self.notices.begin(&service.name, &intent.id, sha);
         let tried = self.attempt(service, intent, standing, stop).await;
-        let published = self.over();
-        tried.and(published)
+        self.over();
+        tried
     }
 
     /// Nothing is under way any more; how it ended is published before.
-    pub(super) fn over(&mut self) -> Result<(), StoreError> {
-        let published = self.publish();
+    pub(super) fn over(&mut self) {
+        self.publish();
         self.notices.end();
-        published
     }
 
     async fn attempt(
@@ -127,7 +126,7 @@ impl Poller {
             info!(service = %entry.service, deploy = %entry.deploy, "taking an interrupted deploy to its end");
             self.notices.begin(&entry.service, &entry.intent, None);
             let recovered = self.recover_one(&entry).await;
-            self.over()?;
+            self.over();
             if !recovered? {
                 return Ok(false);
             }
@@ -186,7 +185,7 @@ impl Poller {
         let standing = of_try(standing, entry.attempt);
         let waited = standing
             .map_or_else(Waited::default, |standing| standing.waited.clone())
-            .until(Uptime::now());
+            .until(Some(Uptime::now()));
         let retry = self.image_retry(&entry.service, applied.trouble);
         if applied.outcome == Outcome::Waiting {
             let wait = service

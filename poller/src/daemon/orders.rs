@@ -16,7 +16,7 @@ use crate::{
         message::{Code, Ended, Line},
         server::{Errand, ORDERS, Order, Published, Socket},
     },
-    history::{self, Entry},
+    history::Entry,
     status::Status,
     store::StoreError,
 };
@@ -61,26 +61,30 @@ impl Poller {
         Orders { queue, serving }
     }
 
-    /// Publishes how things stand. What the state says is read again only when it has changed.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub(super) fn publish(&mut self) -> Result<(), StoreError> {
+    /// Publishes how things stand, read again only when the state has changed. A state that cannot be read is told
+    /// in the log and keeps nothing from going on: what only shows things never stands before what serves.
+    pub(super) fn publish(&mut self) {
         if !self.notices.are_read() {
-            return Ok(());
+            return;
         }
         let changes = self.store.changes();
         let published = match self.notices.published() {
             Some(before) if self.published_at == Some(changes) => (*before).clone(),
-            _ => self.read_published()?,
+            Some(_) | None => match self.read_published() {
+                Ok(published) => published,
+                Err(error) => {
+                    warn!("towline status and history cannot be kept up to date: {error}");
+                    return;
+                }
+            },
         };
         self.published_at = Some(changes);
         self.notices.publish(published);
-        Ok(())
     }
 
     fn read_published(&self) -> Result<Published, StoreError> {
-        let past = self.store.history(None, history::MOST)?;
+        // All of them: the newest of every service together would leave a quiet service without any.
+        let past = self.store.history(None, u32::MAX)?;
         Ok(Published {
             status: Status::recorded(&self.store, &self.settings, &self.host, Timestamp::now())?,
             history: past.into_iter().filter_map(Entry::of).collect(),
@@ -118,10 +122,10 @@ impl Poller {
             }
         };
         // Whoever asks how things stand right after the answer is told so.
-        let published = self.publish();
+        self.publish();
         // Without anybody to hear it the log has it.
         let _ = answer.send(line);
-        broken.and(published)
+        broken
     }
 
     /// Lets a service be deployed again and gives it its turn.

@@ -54,7 +54,7 @@ impl Poller {
         let gone_back = self.go_back(&way, &entry, since).await;
         // What waited for its image is judged anew.
         self.todo.note_news();
-        self.over()?;
+        self.over();
         gone_back
     }
 

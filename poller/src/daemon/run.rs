@@ -57,11 +57,8 @@ impl Poller {
     }
 
     async fn recover_or_tell(&mut self) -> Result<bool, StoreError> {
-        let recovered = match self.publish() {
-            Ok(()) => self.recover().await,
-            Err(error) => Err(error),
-        };
-        match recovered {
+        self.publish();
+        match self.recover().await {
             Ok(done) => Ok(done),
             Err(error) => survivable(&error).map_err(|()| error).map(|()| false),
         }
@@ -75,12 +72,12 @@ impl Poller {
         stop: &mut Stop,
         orders: &mut Orders,
     ) -> Result<(), StoreError> {
-        self.publish()?;
+        self.publish();
         let now = Instant::now();
         let names = || self.settings.services.iter().map(|service| &service.name);
         if self.todo.pause(names(), now) == Some(Duration::ZERO) && rounds.polled {
             self.work(stop).await?;
-            self.publish()?;
+            self.publish();
         }
         let now = Instant::now();
         if rounds.polling.is_none() && rounds.next_poll.is_none_or(|at| at <= now) {

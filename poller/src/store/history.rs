@@ -5,6 +5,7 @@
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Intent, IntentId, Report, ServiceName, Source};
+use tracing::warn;
 
 use super::{Store, StoreError, inbox, row};
 
@@ -98,10 +99,11 @@ impl Cause {
 }
 
 impl Store {
-    /// The last `limit` ends of `service`, or of all services; the newest first.
+    /// The last `limit` ends of `service`, or of all services; the newest first. A damaged row is left out and told in
+    /// the log: nothing is decided by the history, so that nothing may fail for it.
     ///
     /// # Errors
-    /// When the database refuses or a row is damaged.
+    /// When the database refuses.
     pub fn history(
         &self,
         service: Option<&ServiceName>,
@@ -114,9 +116,15 @@ impl Store {
         let rows = query.query_map(params![service, limit], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
-        rows.map(|found| {
-            let (service, sealed): (String, Vec<u8>) = found?;
+        rows.filter_map(|found| {
+            let (service, sealed): (String, Vec<u8>) = match found {
+                Ok(found) => found,
+                Err(error) => return Some(Err(error.into())),
+            };
             row::open(TABLE, &service, &sealed)
+                .inspect_err(|error| warn!("left out of the history: {error}"))
+                .ok()
+                .map(Ok)
         })
         .collect()
     }
@@ -128,7 +136,12 @@ pub(super) fn add_end(db: &Connection, report: &Report) -> Result<(), StoreError
         return Ok(());
     }
     let cause = cause(db, &report.intent)?;
-    let report = report.clone();
+    // The log and the steps are the relay's: they would be most of the state, and nobody looks at them here.
+    let report = Report {
+        log_tail: String::new(),
+        steps: Vec::new(),
+        ..report.clone()
+    };
     add(db, &Past { report, cause })
 }
 

@@ -127,3 +127,19 @@ async fn the_commit_that_ran_before_is_not_guessed_without_a_digest() {
     let spooled = host.poller.store.spooled(9).unwrap();
     assert_eq!(spooled.last().unwrap().report.from.sha, None);
 }
+
+#[tokio::test]
+async fn a_damaged_history_keeps_nobody_from_seeing_the_rest_and_nothing_from_going_on() {
+    let mut host = Host::new();
+    let board = host.poller.notices.board();
+    let now = jiff::Timestamp::now();
+    host.poller
+        .end(&entry(), None, None, now, applied(Outcome::Succeeded))
+        .unwrap();
+    host.poller.store.tamper("UPDATE history SET row = x'01ff'");
+    host.poller.publish();
+    let published = board.published.borrow().clone().unwrap();
+    assert_eq!(published.history.len(), 0);
+    assert_eq!(published.status.services.len(), 1);
+    assert!(host.poller.recover().await.unwrap());
+}
