@@ -18,6 +18,9 @@ pub enum Undo {
     Restore,
     /// Give the old one its restart policy: one that crashed before goes on to be started again.
     Rearm,
+    /// Stop the old one once more, when nobody knows what became of its stop: one that is still under way would end it
+    /// after it was found running, and the engine would not start it again.
+    StopOld,
     /// Start the old one.
     StartOld,
     /// Wait until the old one is as well as it was.
@@ -31,12 +34,13 @@ pub enum Undo {
 }
 
 impl Undo {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Find,
         Self::StopNew,
         Self::Demote,
         Self::Restore,
         Self::Rearm,
+        Self::StopOld,
         Self::StartOld,
         Self::Verify,
         Self::Untag,
@@ -51,6 +55,7 @@ impl Undo {
             Self::StopNew => "stop the new container",
             Self::Demote => "rename the new container",
             Self::Restore => "give the old container its name back",
+            Self::StopOld => "wait for the end of the old container's stop",
             Self::StartOld => "start the old container",
             Self::Verify => "bring the old version up as well as it was",
             Self::Rearm => "give the old container its restart policy back",
@@ -94,6 +99,7 @@ impl Deploy {
                 id: old(),
                 to: member.name.clone(),
             },
+            Undo::StopOld => Action::Stop { id: old() },
             Undo::StartOld => Action::Start { id: old() },
             Undo::Verify => Action::Verify {
                 members: self.ran(),
@@ -154,7 +160,12 @@ impl Deploy {
         let due = places
             .into_iter()
             .find(|(step, at)| self.is_to_undo(*step, *at, &back));
-        let Back { new, reached, why } = back;
+        let Back {
+            new,
+            reached,
+            stopping,
+            why,
+        } = back;
         match due {
             Some((step, at)) => Self {
                 state: State::RollingBack {
@@ -162,6 +173,7 @@ impl Deploy {
                     at,
                     new,
                     reached,
+                    stopping,
                     why,
                 },
                 ..self
@@ -181,6 +193,7 @@ impl Deploy {
             Undo::StopNew | Undo::SaveLog => reached >= Step::Start && exists && member.runs,
             Undo::Demote => reached >= Step::Promote && exists,
             Undo::Restore => reached >= Step::Park,
+            Undo::StopOld => back.stopping == Some(at),
             Undo::StartOld => Self::may_be_down(member, reached),
             Undo::Verify => {
                 let mut members = self.members.iter();

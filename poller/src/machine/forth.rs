@@ -154,7 +154,7 @@ impl Deploy {
             (fault, format!("{step}: {why}"))
         };
         self.by(fault)
-            .back(Undo::Find, 0, Back::from(step, new, why))
+            .back(Undo::Find, 0, Back::after(step, at, new, why))
     }
 
     /// On to the first step that there is something to do for, from `step` of member `at`.

@@ -8,8 +8,8 @@
 //!
 //! In one direction (stop-first), each step for every member of the set before the next:
 //! tag, create, disarm, stop, park, promote, start, look, gate | commit: arm, start, confirm, remove the old one.
-//! In the other, only what may have been done: stop the new one, demote, restore, re-arm, start, verify, untag, save the
-//! log, remove the new one.
+//! In the other, only what may have been done: stop the new one, demote, restore, re-arm, wait out a stop of the old one,
+//! start, verify, untag, save the log, remove the new one.
 //!
 //! Ids are the authority, names only show: the canonical name, `NAME--new-DEPLOY`, `NAME--old-DEPLOY`. At most one of
 //! a pair has a restart policy at any time: the new one gets it after the commit, and by then the old one's is off.
@@ -131,6 +131,9 @@ pub enum State {
         new: Vec<String>,
         /// The last step forth that was tried.
         reached: Step,
+        /// The member whose stop was tried, and may be under way still.
+        #[serde(default)]
+        stopping: Option<usize>,
         /// What went wrong.
         why: String,
     },
@@ -236,8 +239,17 @@ impl Deploy {
                 at,
                 new,
                 reached,
+                stopping,
                 why,
-            } => self.after_undo(step, at, Back::from(reached, new, why), event),
+            } => {
+                let back = Back {
+                    new,
+                    reached,
+                    stopping,
+                    why,
+                };
+                self.after_undo(step, at, back, event)
+            }
             ended @ State::Ended { .. } => Self {
                 state: ended,
                 ..self
@@ -320,12 +332,27 @@ impl Deploy {
 struct Back {
     new: Vec<String>,
     reached: Step,
+    stopping: Option<usize>,
     why: String,
 }
 
 impl Back {
-    fn from(reached: Step, new: Vec<String>, why: String) -> Self {
-        Self { new, reached, why }
+    /// What it begins with after the call of `step` for member `at`, whatever came of that.
+    fn after(step: Step, at: usize, new: Vec<String>, why: String) -> Self {
+        Self {
+            stopping: (step == Step::Stop).then_some(at),
+            ..Self::before(step, new, why)
+        }
+    }
+
+    /// What it begins with when `step` was come to, and its call not made.
+    fn before(step: Step, new: Vec<String>, why: String) -> Self {
+        Self {
+            new,
+            reached: step,
+            stopping: None,
+            why,
+        }
     }
 }
 

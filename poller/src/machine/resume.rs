@@ -28,10 +28,10 @@ impl Deploy {
                 self.resumed += 1;
                 self.forth(Step::Look, 0, new)
             }
-            State::Replacing { step, new, .. } => {
+            State::Replacing { step, at, new } => {
                 let why = format!("interrupted ({step})");
                 self.by(Fault::Interruption)
-                    .back(Undo::Find, 0, Back::from(step, new, why))
+                    .back(Undo::Find, 0, Back::after(step, at, new, why))
             }
             // A restart of the engine may have stopped what has no restart policy of its own, and what a process has
             // read of the log went with it.
@@ -42,7 +42,7 @@ impl Deploy {
                 why,
                 ..
             } if step > Undo::StartOld => {
-                self.back(Undo::StartOld, 0, Back::from(reached, new, why))
+                self.back(Undo::StartOld, 0, Back::before(reached, new, why))
             }
             State::Committed {
                 step: Tidy::Confirm,
@@ -65,7 +65,10 @@ impl Deploy {
     /// would do. A commit that is on record goes on, for the same reason.
     pub fn unrecorded(self, recorded: &Self, why: String) -> Self {
         match (&recorded.state, &self.state) {
-            (_, State::Replacing { .. }) => self.on(Event::Failed { why }).by(Fault::Host),
+            (_, State::Replacing { step, new, .. }) => {
+                let back = Back::before(*step, new.clone(), format!("{step}: {why}"));
+                self.by(Fault::Host).back(Undo::Find, 0, back)
+            }
             (State::Replacing { .. }, State::Committed { .. }) => {
                 recorded.clone().on(Event::Failed { why }).by(Fault::Host)
             }
@@ -107,7 +110,7 @@ impl Deploy {
             return self.by(Fault::Interruption).back(
                 Undo::Find,
                 0,
-                Back::from(Step::Gate, new, why.to_owned()),
+                Back::before(Step::Gate, new, why.to_owned()),
             );
         }
         let waited = before.map_or_else(Waited::default, |before| before.waited);

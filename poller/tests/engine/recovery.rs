@@ -1,6 +1,9 @@
 //! A deploy that was interrupted is taken to its end by the journal, on whatever the engine shows.
 
-use std::time::Duration;
+use std::{
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use towline::{
@@ -67,6 +70,61 @@ async fn half_way_from(name: &'static str, mode: &str) -> (Scene, Deploy, String
         now: Some(Uptime::now()),
     };
     (scene, started.on(looked), id)
+}
+
+/// A service whose v1 does not heed SIGTERM; its deploy was killed while the engine stops v1, which has some seconds left;
+/// and who waits for that stop.
+async fn stopping(name: &'static str) -> (Scene, Deploy, Child) {
+    let scene = Scene::new(name).await;
+    scene.release("v1", "deaf", &[]);
+    scene.run(&["--restart", "always", "--stop-timeout", "5"]);
+    let old = scene.inspect();
+    scene.push("v2", "ok", &[]);
+    let candidate = format!("{name}--new-0a1b2c3d");
+    let label = ["--label", "towline.deploy=0a1b2c3d"];
+    let image = scene.image("v2");
+    let create = ["create", "--name", &candidate];
+    let new = docker(&[&create, &label[..], &[&image]].concat());
+    docker(&["update", "--restart", "no", name]);
+    let mut command = Command::new("docker");
+    let stop = command
+        .args(["stop", name])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for_event(name, "kill");
+    let member = Member {
+        name: name.to_owned(),
+        old: old["Id"].as_str().unwrap().to_owned(),
+        policy: old["HostConfig"]["RestartPolicy"].clone(),
+        runs: true,
+        was_healthy: true,
+        was_restarting: false,
+        tag: None,
+    };
+    let deploy = Deploy::new(
+        "0a1b2c3d".to_owned(),
+        vec![member],
+        Side::default(),
+        Side::default(),
+    );
+    let disarmed = deploy.on(Event::Created { id: new }).on(Event::Done);
+    (scene, disarmed, stop)
+}
+
+/// Waits until the engine tells of this of the container.
+fn wait_for_event(name: &str, event: &str) {
+    let (container, event) = (format!("container={name}"), format!("event={event}"));
+    let filters = ["--filter", &container, "--filter", &event];
+    for _ in 0..200 {
+        let now = docker(&["info", "--format", "{{.SystemTime}}"]);
+        let events = ["events", "--since", "10m", "--until", &now];
+        if !docker(&[&events, &filters[..]].concat()).is_empty() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{name}: {event} was not seen");
 }
 
 /// The same, and the machine was started again: nothing of the service runs, and nothing starts by itself.
@@ -154,6 +212,24 @@ async fn a_new_container_that_does_not_run_any_more_gives_way_to_the_same_old_on
     .unwrap();
     assert_eq!(again.outcome, Outcome::RolledBack, "{}", again.message);
     assert_eq!(scene.inspect()["Id"], old.as_str());
+}
+
+#[tokio::test]
+async fn an_old_container_that_is_still_being_stopped_ends_and_is_started_again() {
+    let (mut scene, deploy, mut stop) = stopping("dying").await;
+    let before = scene.inspect();
+    assert_eq!(before["State"]["Running"], true, "it is still there");
+    let service = scene.checked("v1");
+    let applied = recovered(&mut scene, &deploy, Some(&service)).await;
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    stop.wait().unwrap();
+    let after = scene.inspect();
+    assert_eq!(after["Id"], before["Id"]);
+    assert_eq!(after["State"]["Running"], true, "the stop has ended it");
+    assert_ne!(after["State"]["StartedAt"], before["State"]["StartedAt"]);
+    assert_eq!(after["HostConfig"]["RestartPolicy"]["Name"], "always");
+    assert_eq!(scene.get().unwrap(), "toy v1 \n");
+    assert_eq!(scene.containers(), ["dying"]);
 }
 
 #[tokio::test]

@@ -15,6 +15,10 @@ enum Fate {
     RefusedYetDone,
     CrashBefore,
     CrashAfter,
+    /// The poller is killed while the engine is at it.
+    CrashAmid,
+    /// Refused, and the engine is still at it.
+    RefusedAmid,
     /// The engine is started again after it, and the poller as well.
     Restart,
     /// The machine is started again after it.
@@ -87,6 +91,7 @@ fn run(of: &Scene, mut fates: impl Iterator<Item = Fate>) -> Run {
         let journal = deploy.to_journal().unwrap();
         let Some(action) = deploy.next() else {
             let ending = deploy.ending().unwrap().clone();
+            engine.settle();
             return Run {
                 before,
                 after: engine,
@@ -98,6 +103,10 @@ fn run(of: &Scene, mut fates: impl Iterator<Item = Fate>) -> Run {
         let resumed = || Deploy::from_journal(&journal).unwrap().resume();
         let event = match fate {
             Fate::CrashBefore | Fate::Refused => None,
+            Fate::CrashAmid | Fate::RefusedAmid => {
+                engine.act_unheard(&action);
+                None
+            }
             Fate::Works
             | Fate::CrashAfter
             | Fate::RefusedYetDone
@@ -105,7 +114,7 @@ fn run(of: &Scene, mut fates: impl Iterator<Item = Fate>) -> Run {
             | Fate::Reboot => Some(engine.act(&action)),
         };
         deploy = match (fate, event) {
-            (Fate::CrashBefore | Fate::CrashAfter, _) => resumed(),
+            (Fate::CrashBefore | Fate::CrashAfter | Fate::CrashAmid, _) => resumed(),
             (Fate::Restart, _) => {
                 engine.restart();
                 resumed()
@@ -115,7 +124,9 @@ fn run(of: &Scene, mut fates: impl Iterator<Item = Fate>) -> Run {
                 resumed()
             }
             (Fate::Works, Some(event)) => deploy.on(event),
-            (Fate::Works | Fate::Refused | Fate::RefusedYetDone, _) => deploy.on(refused()),
+            (Fate::Works | Fate::Refused | Fate::RefusedYetDone | Fate::RefusedAmid, _) => {
+                deploy.on(refused())
+            }
         };
         assert_always(&before, &engine, &deploy);
     }
@@ -439,6 +450,46 @@ fn a_restart_of_the_engine_or_the_machine_at_each_call_ends_with_one_version_ser
 }
 
 #[test]
+fn an_old_container_that_is_still_being_stopped_is_not_taken_for_one_that_serves() {
+    let stop = 3;
+    for fate in [Fate::CrashAmid, Fate::RefusedAmid] {
+        let run = run(
+            &one(true),
+            std::iter::repeat_n(Fate::Works, stop).chain([fate]),
+        );
+        assert!(
+            matches!(&run.ending, Ending::RolledBack { why } if why.contains("stop")),
+            "{fate:?}: {:?}",
+            run.ending
+        );
+        assert_truthful(&run);
+        assert_eq!(
+            run.after.containers["old0"].starts, 2,
+            "it was started anew"
+        );
+    }
+}
+
+#[test]
+fn an_old_container_whose_stop_cannot_be_recorded_is_not_stopped() {
+    let stop = 3;
+    let run = run_unrecorded(&one(true), stop, usize::MAX);
+    assert!(
+        matches!(
+            run.ending,
+            Ending::FailedUntouched { .. } | Ending::RolledBack { .. }
+        ),
+        "{:?}",
+        run.ending
+    );
+    assert_truthful(&run);
+    assert_eq!(
+        run.after.containers["old0"].starts, 1,
+        "it served all along"
+    );
+}
+
+#[test]
 fn a_gate_in_which_the_process_dies_each_time_is_given_up() {
     let fates =
         std::iter::repeat_n(Fate::Works, 8).chain(std::iter::repeat_n(Fate::CrashBefore, 12));
@@ -559,11 +610,21 @@ fn a_scene() -> impl Strategy<Value = Scene> {
 }
 
 fn a_crash() -> impl Strategy<Value = Fate> {
-    prop_oneof![6 => Just(Fate::Works), 1 => Just(Fate::CrashBefore), 1 => Just(Fate::CrashAfter)]
+    prop_oneof![
+        6 => Just(Fate::Works),
+        1 => Just(Fate::CrashBefore),
+        1 => Just(Fate::CrashAfter),
+        1 => Just(Fate::CrashAmid),
+    ]
 }
 
 fn a_fate() -> impl Strategy<Value = Fate> {
-    prop_oneof![4 => a_crash(), 1 => Just(Fate::Refused), 1 => Just(Fate::RefusedYetDone)]
+    prop_oneof![
+        4 => a_crash(),
+        1 => Just(Fate::Refused),
+        1 => Just(Fate::RefusedYetDone),
+        1 => Just(Fate::RefusedAmid),
+    ]
 }
 
 proptest! {

@@ -19,6 +19,8 @@ const GATE: u64 = 3_000;
 pub(super) struct Container {
     pub(super) name: String,
     pub(super) running: bool,
+    /// Whether it still runs, but a stop is under way.
+    pub(super) stopping: bool,
     pub(super) policy: String,
     pub(super) image: String,
     /// Those with the same port cannot run at the same time.
@@ -38,6 +40,7 @@ impl Container {
         Self {
             name: name.to_owned(),
             running,
+            stopping: false,
             policy: policy.to_owned(),
             image: image.to_owned(),
             port: None,
@@ -51,6 +54,12 @@ impl Container {
 
     pub(super) fn armed(&self) -> bool {
         self.policy != "no"
+    }
+
+    fn stop(&mut self) {
+        self.stopped |= self.running;
+        self.running = false;
+        self.stopping = false;
     }
 }
 
@@ -111,10 +120,7 @@ impl Engine {
                 let name = policy["Name"].as_str().unwrap().to_owned();
                 self.with(id, |container| container.policy = name)
             }
-            Action::Stop { id } => self.with(id, |container| {
-                container.stopped |= container.running;
-                container.running = false;
-            }),
+            Action::Stop { id } => self.with(id, Container::stop),
             Action::Start { id } => self.start(id),
             Action::Rename { id, to } => match self.named(to) {
                 Some(holder) if holder != *id => failed(&format!("{to} is taken")),
@@ -148,12 +154,29 @@ impl Engine {
         }
     }
 
+    /// Makes the call, of which nobody hears; a stop takes its time.
+    pub(super) fn act_unheard(&mut self, action: &Action) {
+        if let Action::Stop { id } = action {
+            self.with(id, |container| container.stopping = container.running);
+        } else {
+            self.act(action);
+        }
+    }
+
+    /// What was under way comes to its end. The engine starts nothing again that was stopped on purpose.
+    pub(super) fn settle(&mut self) {
+        let all = self.containers.values_mut();
+        all.filter(|container| container.stopping)
+            .for_each(Container::stop);
+    }
+
     /// The engine's process is started again, and with it what has a restart policy.
     pub(super) fn restart(&mut self) {
         let ids: Vec<String> = self.containers.keys().cloned().collect();
         for container in self.containers.values_mut() {
             container.killed |= container.running;
             container.running = false;
+            container.stopping = false;
         }
         for id in ids {
             let container = &self.containers[&id];
