@@ -1,4 +1,4 @@
-//! Everything before the first touch: look, ask the registry, pull, verify, plan.
+//! Everything before the first touch: look, ask the registry, pull, verify, look again, plan.
 
 use std::time::Instant;
 
@@ -17,6 +17,17 @@ use crate::{
     select::{Admission, admission},
     store::Quarantined,
 };
+
+/// How often the preparations begin, each time with the container that somebody has put in the place of the one before.
+const ROUNDS: u32 = 3;
+
+/// What the registry and the engine have for an intent, for the container of one look.
+struct Asked {
+    target: Target,
+    digest: Digest,
+    image: Value,
+    was_healthy: bool,
+}
 
 /// Where the preparations led.
 pub(super) enum Prepared {
@@ -53,34 +64,38 @@ pub(super) async fn prepare(
         digest: None,
     };
     let ready = async {
-        let observed = inspect_service(engine, job.service).await?;
-        from.digest = observed.digest();
-        let target = target(job.service.image.as_ref(), job.intent, &observed)?;
-        let (digest, was_healthy) = ask(engine, job, &observed, &target, clock).await?;
-        to.digest = Some(digest.clone());
-        if observed.has(&digest) {
-            return Err(unchanged(&observed, &digest));
+        let mut observed = inspect_service(engine, job.service).await?;
+        for _ in 0..ROUNDS {
+            from.digest = observed.digest();
+            let target = target(job.service.image.as_ref(), job.intent, &observed)?;
+            let digest = resolve(engine, &target, clock).await?;
+            to.digest = Some(digest.clone());
+            if observed.has(&digest) {
+                return Err(unchanged(&observed, &digest));
+            }
+            admit(job, quarantine, &digest)?;
+            let image = fetch(engine, &target, &digest, clock).await?;
+            tell(Progress::Pulled {
+                digest: digest.clone(),
+            });
+            if image.get("Id").and_then(Value::as_str) == Some(observed.image_id()) {
+                return Err(unchanged(&observed, &digest));
+            }
+            let was_healthy = health::is_well(engine, observed.id(), &job.service.health).await?;
+            // A pull may take hours, in which the container may be stopped, changed, or given dependents.
+            let now = inspect_service(engine, job.service).await?;
+            if now.id() == observed.id() {
+                let asked = Asked {
+                    target,
+                    digest,
+                    image,
+                    was_healthy,
+                };
+                return planned(engine, job, now, &asked, to.clone()).await;
+            }
+            observed = now;
         }
-        admit(job, quarantine, &digest)?;
-        let image = fetch(engine, &target, &digest, clock).await?;
-        tell(Progress::Pulled {
-            digest: digest.clone(),
-        });
-        if image.get("Id").and_then(Value::as_str) == Some(observed.image_id()) {
-            return Err(unchanged(&observed, &digest));
-        }
-        let tagged = tag_of(engine, &target).await?;
-        let naming = Naming {
-            container: container_name(job.service),
-            service: job.service.name.as_str(),
-            deploy: &job.deploy,
-            tagged: tagged.as_deref(),
-            was_healthy,
-        };
-        let mut plan = plan(&observed, &target, &digest, &image, naming, to.clone())?;
-        let kept = keep(engine, job.service, &observed, &plan.image, &digest).await?;
-        plan.deploy.kept = Some(kept);
-        Ok(Prepared::Ready(Box::new(plan), Box::new(observed)))
+        Err(replaced_again_and_again(job))
     };
     match ready.await {
         Ok(ready) => Ok(ready),
@@ -115,6 +130,42 @@ pub(super) async fn prepare(
             })))
         }
     }
+}
+
+/// The plan for the container as it is now, with both images kept.
+async fn planned(
+    engine: &Docker,
+    job: &Job<'_>,
+    observed: Observed,
+    asked: &Asked,
+    to: Side,
+) -> Result<Prepared, Halt> {
+    let tagged = tag_of(engine, &asked.target).await?;
+    let naming = Naming {
+        container: container_name(job.service),
+        service: job.service.name.as_str(),
+        deploy: &job.deploy,
+        tagged: tagged.as_deref(),
+        was_healthy: asked.was_healthy,
+    };
+    let Asked {
+        target,
+        digest,
+        image,
+        ..
+    } = asked;
+    let mut plan = plan(&observed, target, digest, image, naming, to)?;
+    let kept = keep(engine, job.service, &observed, &plan.image, digest).await?;
+    plan.deploy.kept = Some(kept);
+    Ok(Prepared::Ready(Box::new(plan), Box::new(observed)))
+}
+
+fn replaced_again_and_again(job: &Job<'_>) -> Halt {
+    let message = format!(
+        "something else puts another container in the place of {} again and again; stop that first",
+        container_name(job.service)
+    );
+    Halt::Over(Outcome::FailedUntouched, message)
 }
 
 /// Whether the intent may try `digest`, if that has failed here before.
@@ -198,26 +249,19 @@ fn unchanged(observed: &Observed, digest: &Digest) -> Halt {
     Halt::Over(Outcome::Unchanged, message)
 }
 
-/// The digest that the intent names, or that the tag has in the registry now; and, meanwhile, how well the old
-/// version is.
-async fn ask(
+/// The digest that the intent names, or that the tag has in the registry now.
+async fn resolve(
     engine: &Docker,
-    job: &Job<'_>,
-    observed: &Observed,
     target: &Target,
     clock: &mut StepClock,
-) -> Result<(Digest, bool), Halt> {
+) -> Result<Digest, RegistryError> {
     let begun = Instant::now();
-    let digest = async {
-        match &target.digest {
-            Some(digest) => Ok(digest.clone()),
-            None => engine.resolve(&target.wanted).await,
-        }
+    let digest = match &target.digest {
+        Some(digest) => Ok(digest.clone()),
+        None => engine.resolve(&target.wanted).await,
     };
-    let is_well = health::is_well(engine, observed.id(), &job.service.health);
-    let (digest, is_well) = tokio::join!(digest, is_well);
     clock.add("resolve", begun.elapsed());
-    Ok((digest?, is_well?))
+    digest
 }
 
 /// The image, pulled unless it is here.
@@ -252,3 +296,6 @@ async fn tag_of(engine: &Docker, target: &Target) -> Result<Option<String>, Engi
     let image = engine.image(&tag.to_string()).await?;
     Ok(image.and_then(|image| Some(image.get("Id")?.as_str()?.to_owned())))
 }
+
+#[cfg(test)]
+mod tests;

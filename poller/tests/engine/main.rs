@@ -20,6 +20,7 @@ mod health;
 mod keep;
 #[cfg(feature = "failpoints")]
 mod kill;
+mod meanwhile;
 mod ordered;
 mod private;
 mod pulls;

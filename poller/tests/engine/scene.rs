@@ -152,6 +152,16 @@ impl Scene {
         service: &Service,
         image: Option<Image>,
     ) -> Applied {
+        self.deploy_while(service, image, || ()).await
+    }
+
+    /// The same; `pulled` is done once, when the new image has been pulled.
+    pub(crate) async fn deploy_while(
+        &mut self,
+        service: &Service,
+        image: Option<Image>,
+        pulled: impl FnOnce(),
+    ) -> Applied {
         let intent = intent(image);
         self.deploys += 1;
         let deploy = format!("{:08x}", self.deploys);
@@ -162,13 +172,21 @@ impl Scene {
             deploy,
         };
         let told = &mut self.told;
+        let mut pulled = Some(pulled);
         let never = std::future::pending();
         apply(
             &self.docker,
             &mut self.store,
             &job,
             never,
-            &mut |progress| told.push(progress),
+            &mut |progress| {
+                if matches!(progress, Progress::Pulled { .. })
+                    && let Some(pulled) = pulled.take()
+                {
+                    pulled();
+                }
+                told.push(progress);
+            },
         )
         .await
         .unwrap()
