@@ -193,7 +193,7 @@ fn told(failed: &Quarantined, job: &Job<'_>) -> String {
 impl From<InspectError> for Halt {
     fn from(error: InspectError) -> Self {
         match error {
-            InspectError::Engine(error) => Self::Later(error.into()),
+            InspectError::Engine(error) => error.into(),
             InspectError::Refused(refused) => refused.into(),
         }
     }

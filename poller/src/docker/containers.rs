@@ -27,6 +27,8 @@ const REMOVALS: (Duration, u32) = (Duration::from_millis(500), 10);
 const UPDATES: (Duration, u32) = (Duration::from_millis(100), 20);
 /// How many containers are inspected at once.
 const INSPECTS: usize = 8;
+/// How long one container of all may take: the engine waits for a broken one's lock without an end.
+const INSPECT: Duration = Duration::from_secs(20);
 /// How long a log may take that does not end.
 const LOG_LIMIT: Duration = Duration::from_secs(10);
 /// Lines of a log that are read to find its last bytes.
@@ -68,24 +70,36 @@ impl Docker {
         Ok(container.filter(is_called))
     }
 
-    /// Every container as [`Self::container`] shows it, without those that vanish meanwhile.
+    /// Every container as [`Self::container`] shows it, without those that vanish meanwhile. One that the engine does
+    /// not show, or not soon, has what the list tells of it: id, name, labels, whether it runs, and its network mode.
     ///
     /// # Errors
     /// See [`EngineError`].
     pub async fn containers(&self) -> Result<Vec<Value>, EngineError> {
         let list = self.raw.get("/containers/json?all=1", TIMEOUT).await?;
-        let ids: Vec<String> = list
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|container| Some(container.get("Id")?.as_str()?.to_owned()))
-            .collect();
-        let inspects = ids.iter().map(|id| self.container(id));
+        let listed = list.as_array().into_iter().flatten();
+        let inspects = listed.map(|listed| self.shown_or(listed));
         let all: Vec<Option<Value>> = futures_util::stream::iter(inspects)
             .buffered(INSPECTS)
             .try_collect()
             .await?;
         Ok(all.into_iter().flatten().collect())
+    }
+
+    async fn shown_or(&self, listed: &Value) -> Result<Option<Value>, EngineError> {
+        let Some(id) = listed.get("Id").and_then(Value::as_str) else {
+            return Ok(None);
+        };
+        let why = match timeout(INSPECT, self.container(id)).await {
+            Ok(Ok(shown)) => return Ok(shown),
+            Ok(Err(lost @ EngineError::Unreachable { .. })) => return Err(lost),
+            Ok(Err(refused)) => refused.to_string(),
+            Err(_) => format!("no answer within {} s", INSPECT.as_secs()),
+        };
+        let shown = as_listed(listed);
+        let name = shown.get("Name").and_then(Value::as_str).unwrap_or(id);
+        tracing::warn!("the container {name} cannot be inspected: {why}");
+        Ok(Some(shown))
     }
 
     /// Creates a container and connects it to its further networks. Returns its id.
@@ -285,6 +299,20 @@ pub(super) fn keep_end(log: &mut Vec<u8>, chunk: &[u8], max: usize) -> bool {
     let excess = log.len().saturating_sub(max);
     log.drain(..excess);
     excess > 0
+}
+
+/// What the list tells of a container, at the places where its inspection would have it.
+fn as_listed(listed: &Value) -> Value {
+    let state = listed.get("State").and_then(Value::as_str);
+    json!({
+        "Id": listed.get("Id"),
+        // A link's name has a slash more.
+        "Name": listed.get("Names").and_then(Value::as_array).into_iter().flatten()
+            .filter_map(Value::as_str).find(|name| name.matches('/').count() == 1),
+        "State": { "Status": state, "Running": matches!(state, Some("running" | "paused" | "restarting")) },
+        "Config": { "Labels": listed.get("Labels") },
+        "HostConfig": listed.get("HostConfig"),
+    })
 }
 
 /// "There is none" as a value.

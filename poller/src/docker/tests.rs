@@ -1,6 +1,6 @@
 use std::{net::TcpListener, sync::Mutex, thread};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     fake::{connected, engine},
@@ -128,6 +128,30 @@ async fn an_image_goes_with_its_last_tag_and_stays_with_any_other() {
         .collect();
     assert_eq!(removals.len(), 2, "{removals:?}");
     assert!(removals.iter().all(|line| line.contains("force=false")));
+}
+
+#[tokio::test]
+async fn a_container_that_cannot_be_inspected_is_known_by_what_the_list_tells() {
+    let docker = connected(|line| match line {
+        line if line.contains("/containers/json") => {
+            let broken = json!({
+                "Id": "broken", "Names": ["/web/db", "/vpn"], "State": "running", "Labels": { "a": "b" },
+                "HostConfig": { "NetworkMode": "container:web" }
+            });
+            let all = [broken, json!({ "Id": "whole" }), json!({ "Id": "vanished" })];
+            (200, Value::from_iter(all).to_string())
+        }
+        line if line.contains("/containers/broken/") => (500, message("layer does not exist")),
+        line if line.contains("/containers/whole/") => (200, json!({ "Id": "whole" }).to_string()),
+        _ => (404, message("No such container")),
+    })
+    .await;
+    let all = docker.containers().await.unwrap();
+    let broken = json!({
+        "Id": "broken", "Name": "/vpn", "State": { "Status": "running", "Running": true },
+        "Config": { "Labels": { "a": "b" } }, "HostConfig": { "NetworkMode": "container:web" }
+    });
+    assert_eq!(all, [broken, json!({ "Id": "whole" })]);
 }
 
 #[tokio::test]

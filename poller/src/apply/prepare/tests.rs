@@ -140,6 +140,25 @@ async fn a_container_that_came_to_depend_on_it_during_the_pull_is_a_reason_to_re
 }
 
 #[tokio::test]
+async fn a_stranger_that_the_engine_cannot_show_does_not_keep_a_deploy_from_its_end() {
+    let mut host = Host::new();
+    host.other = Some(Value::Null);
+    let plan = plan_of(prepared(host.clone(), host).await.unwrap());
+    assert_eq!(plan.deploy.members[0].name, "web");
+}
+
+#[tokio::test]
+async fn a_container_that_the_engine_cannot_show_ends_the_deploy_untouched() {
+    let broken = Host::new().with("", Value::Null);
+    let applied = end_of(prepared(broken.clone(), broken).await.unwrap());
+    assert_eq!(applied.outcome, Outcome::FailedUntouched);
+    assert!(
+        applied.message.contains("layer does not exist"),
+        "{applied:?}"
+    );
+}
+
+#[tokio::test]
 async fn one_that_was_put_in_its_place_during_the_pull_is_the_one_that_is_replaced() {
     let recreated = Host::new()
         .with("/Id", json!("b".repeat(64)))
