@@ -5,13 +5,11 @@
 //! (`docker`). Nothing is kept: each ask reads anew, because tokens rotate.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -87,9 +85,11 @@ pub enum LoginError {
         /// The helper's words, a line at most.
         said: String,
     },
-    /// The helper does not answer.
-    #[error("a credential helper that {} names has not answered within {} s", path.display(), limit.as_secs())]
+    /// The helper, or the file, does not answer: now, or since an earlier ask.
+    #[error("the login for {server} has not come within {} s, by {} or a credential helper that it names", limit.as_secs(), path.display())]
     Silent {
+        /// The registry.
+        server: String,
         /// The file.
         path: PathBuf,
         /// How long was waited.
@@ -121,8 +121,14 @@ pub enum ChosenBy {
 pub struct Keyring {
     source: Option<(PathBuf, ChosenBy)>,
     limit: Duration,
-    /// Whether an ask is under way; a helper that hangs is not joined by others.
-    asking: Arc<AtomicBool>,
+    /// The registries that are asked about now: a helper that hangs is not joined by others of its kind, and keeps no
+    /// other registry's login back.
+    asking: Arc<Mutex<BTreeSet<String>>>,
+}
+
+/// Nobody panics while holding it, and a set is whole at all times.
+fn locked(asking: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
+    asking.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Keyring {
@@ -175,25 +181,26 @@ impl Keyring {
             return Ok(None);
         };
         let silent = LoginError::Silent {
+            server: registry.to_owned(),
             path: path.clone(),
             limit: self.limit,
         };
-        if self.asking.swap(true, Ordering::SeqCst) {
+        if !locked(&self.asking).insert(registry.to_owned()) {
             return Err(silent);
         }
         let (sender, answer) = oneshot::channel();
-        let (asking, registry) = (Arc::clone(&self.asking), registry.to_owned());
+        let (asking, server) = (Arc::clone(&self.asking), registry.to_owned());
         // Not tokio's blocking pool: its end would wait for a helper that hangs.
         let started = thread::Builder::new()
             .name("login".to_owned())
             .spawn(move || {
-                let found = file::login(&path, by == ChosenBy::HostsFile, &registry);
-                asking.store(false, Ordering::SeqCst);
+                let found = file::login(&path, by == ChosenBy::HostsFile, &server);
+                locked(&asking).remove(&server);
                 // Nobody waits any more for what comes too late.
                 let _ = sender.send(found);
             });
         if started.is_err() {
-            self.asking.store(false, Ordering::SeqCst);
+            locked(&self.asking).remove(registry);
             return Err(silent);
         }
         match timeout(self.limit, answer).await {
