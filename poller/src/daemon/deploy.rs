@@ -17,7 +17,7 @@ use crate::{
     machine::Fault,
     report,
     settings::Service,
-    store::{End, HoldChange, JournalEntry, Quarantined, Running, Standing, StoreError},
+    store::{End, HoldChange, JournalEntry, Quarantined, Running, Standing, StoreError, Tries},
     uptime::{Uptime, Waited},
 };
 
@@ -186,64 +186,69 @@ impl Poller {
         let waited = standing
             .map_or_else(Waited::default, |standing| standing.waited.clone())
             .until(Some(Uptime::now()));
-        let retry = self.image_retry(&entry.service, applied.trouble);
-        if applied.outcome == Outcome::Waiting {
-            let wait = service
-                .map(|service| service.image_wait)
-                .unwrap_or_default();
-            let left = wait.checked_sub(waited.duration());
-            match left.filter(|left| !left.is_zero()) {
-                Some(left) => self
-                    .todo
-                    .again(&entry.service, Instant::now() + retry.min(left)),
-                None => {
-                    applied.outcome = applied.after_wait;
-                    applied.message = format!(
-                        "{}; waited {}s for it (image_wait)",
-                        applied.message,
-                        wait.as_secs()
-                    );
-                }
-            }
-        }
-        if let Some(running) = self.store.running(&entry.service)?
-            && running.side.digest.is_some()
-            && running.side.digest == applied.from.digest
-        {
-            applied.from.sha = running.side.sha;
+        self.wait(&mut applied, entry, service, &waited);
+        let before = self.store.running(&entry.service)?;
+        let before = before.filter(|running| {
+            running.side.digest.is_some() && running.side.digest == applied.from.digest
+        });
+        if let Some(running) = &before {
+            applied.from.sha = running.side.sha.clone();
         }
         let told = standing.is_some_and(|standing| standing.outcome == applied.outcome);
         if told && !applied.outcome.is_terminal() {
             self.outcomes.push(applied.outcome);
             self.notices
                 .note_end(Some(applied.outcome), &applied.message);
-            self.store.drop_journal(&entry.deploy)?;
+            let (service, intent) = (&entry.service, &entry.intent);
             return self
                 .store
-                .keep_waiting(&entry.service, &entry.intent, &waited);
+                .keep_waiting(service, intent, waited, applied.message);
         }
-        let after = self.after(entry, &mut applied, interruptions, now)?;
+        let mut after = self.after(entry, &mut applied, interruptions, now)?;
+        after.tries.waited = waited;
         let report = report::fitted(finished(entry, applied, since, now));
         let end = End {
             report: Some(report.clone()),
-            running: running(&report, now),
+            running: running(&report, before.as_ref(), now),
             hold: hold(&report),
             ..after
         };
         self.store
             .close_journal(&entry.deploy, &entry.service, &end)?;
-        if !end.again {
+        if !end.tries.again {
             self.outcomes.extend(report.outcome);
         }
-        if report.outcome == Some(Outcome::Waiting) {
-            self.store
-                .keep_waiting(&entry.service, &entry.intent, &waited)?;
-        }
         self.notices.tell_end(&report);
-        if end.again {
+        if end.tries.again {
             self.todo.again(&entry.service, Instant::now());
         }
         Ok(())
+    }
+
+    /// Has an image that is not there looked for again, or the try ended when it has been waited for long enough.
+    fn wait(
+        &mut self,
+        applied: &mut Applied,
+        entry: &JournalEntry,
+        service: Option<&Service>,
+        waited: &Waited,
+    ) {
+        let retry = self.image_retry(&entry.service, applied.trouble);
+        if applied.outcome != Outcome::Waiting {
+            return;
+        }
+        let wait = service
+            .map(|service| service.image_wait)
+            .unwrap_or_default();
+        let left = wait.checked_sub(waited.duration());
+        if let Some(left) = left.filter(|left| !left.is_zero()) {
+            let at = Instant::now() + retry.min(left);
+            return self.todo.again(&entry.service, at);
+        }
+        applied.outcome = applied.after_wait;
+        let wait = wait.as_secs();
+        let waited = format!("; waited {wait}s for it (image_wait)");
+        applied.message.push_str(&waited);
     }
 
     /// How soon to look again for the image of `service`, after a try with this trouble.
@@ -267,10 +272,11 @@ impl Poller {
     ) -> Result<End, StoreError> {
         let nothing = End::default();
         if !applied.outcome.is_terminal() {
-            return Ok(End {
+            let tries = Tries {
                 interruptions,
-                ..nothing
-            });
+                ..Tries::default()
+            };
+            return Ok(End { tries, ..nothing });
         }
         if applied.outcome == Outcome::Succeeded {
             // Without a gate it did not run, which proves nothing.
@@ -297,11 +303,12 @@ impl Poller {
                 if again {
                     applied.message.push_str("; it is tried again");
                 }
-                Ok(End {
+                let tries = Tries {
                     again,
                     interruptions,
-                    ..nothing
-                })
+                    ..Tries::default()
+                };
+                Ok(End { tries, ..nothing })
             }
         }
     }
@@ -353,16 +360,20 @@ pub(super) fn finished(
     }
 }
 
-/// What runs after a deploy that took effect.
-fn running(report: &Report, now: Timestamp) -> Option<Running> {
-    matches!(
-        report.outcome,
-        Some(Outcome::Succeeded | Outcome::Unchanged)
-    )
-    .then(|| Running {
+/// What runs after a deploy that took effect; `before` is what the last one had brought, if that still ran. What runs
+/// on unchanged does so since it was brought.
+fn running(report: &Report, before: Option<&Running>, now: Timestamp) -> Option<Running> {
+    let since = if report.outcome == Some(Outcome::Succeeded) {
+        now
+    } else if report.outcome == Some(Outcome::Unchanged) {
+        before.map_or(now, |before| before.since)
+    } else {
+        return None;
+    };
+    Some(Running {
         side: report.to.clone(),
         intent: Some(report.intent.clone()),
-        since: now,
+        since,
     })
 }
 

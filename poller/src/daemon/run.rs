@@ -44,6 +44,8 @@ impl Poller {
         }
         let mut rounds = Rounds::default();
         while !stop.is_wanted() {
+            // Only the other commands end by what came of their deploys.
+            self.outcomes.clear();
             if let Err(error) = self.round(&mut rounds, interval, stop, orders).await {
                 survivable(&error).map_err(|()| error)?;
                 rounds.hold(LOCAL_RETRY);

@@ -46,6 +46,17 @@ pub struct Standing {
     pub why: String,
 }
 
+/// What the tries of an intent have come to, beside how the last one ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tries {
+    /// Whether it is to be tried once more.
+    pub again: bool,
+    /// How many in a row ended by an interruption.
+    pub interruptions: u32,
+    /// How long the last one has waited for its image.
+    pub waited: Waited,
+}
+
 /// What runs as a service, by the last deploy that took effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
@@ -144,14 +155,14 @@ impl Store {
         let tx = self.db.transaction()?;
         row::put(&tx, SEEN, service.as_str(), seen)?;
         for report in reports {
-            note(&tx, report, false, 0)?;
+            note(&tx, report, &Tries::default())?;
             history::add_end(&tx, report)?;
             spool::push(&tx, report)?;
         }
         Ok(tx.commit()?)
     }
 
-    /// Keeps how long `intent` has waited with `service`, if it waits.
+    /// Keeps how long `intent` has waited with `service`, and what for, if it waits.
     ///
     /// # Errors
     /// When the database refuses or the row is damaged.
@@ -159,14 +170,19 @@ impl Store {
         &mut self,
         service: &ServiceName,
         intent: &IntentId,
-        waited: &Waited,
+        waited: Waited,
+        why: String,
     ) -> Result<(), StoreError> {
         let key = standing_key(service, intent);
         let Some(standing) = row::get::<Standing>(&self.db, STANDING, &key)? else {
             return Ok(());
         };
-        let waited = waited.clone();
-        row::put(&self.db, STANDING, &key, &Standing { waited, ..standing })
+        let standing = Standing {
+            waited,
+            why,
+            ..standing
+        };
+        row::put(&self.db, STANDING, &key, &standing)
     }
 
     /// Forgets intents of `channel` that are far behind the newest, unless `is_open` says that somebody has still to
@@ -272,26 +288,21 @@ pub(super) fn intent(db: &Connection, id: &IntentId) -> Result<Option<Intent>, S
 }
 
 /// Keeps how an intent stands.
-pub(super) fn note(
-    db: &Connection,
-    report: &Report,
-    again: bool,
-    interruptions: u32,
-) -> Result<(), StoreError> {
+pub(super) fn note(db: &Connection, report: &Report, tries: &Tries) -> Result<(), StoreError> {
     let (Some(service), Some(outcome)) = (&report.service, report.outcome) else {
         return Ok(());
     };
     let key = standing_key(service, &report.intent);
     let before: Option<Standing> = row::get(db, STANDING, &key)?;
-    let goes_on = again || !outcome.is_terminal();
+    let goes_on = tries.again || !outcome.is_terminal();
     let standing = Standing {
         attempt: report.attempt,
         outcome,
         since: report.started_at,
-        waited: Waited::default(),
-        again,
+        waited: tries.waited.clone(),
+        again: tries.again,
         asked: goes_on && before.is_some_and(|before| before.asked),
-        interruptions,
+        interruptions: tries.interruptions,
         why: report.message.clone(),
     };
     row::put(db, STANDING, &key, &standing)?;

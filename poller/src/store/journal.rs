@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, Digest, IntentId, Mark, Report, ServiceName};
 
 use super::{
-    Hold, Past, Quarantined, Running, Store, StoreError, history, inbox, quarantine, row, spool,
+    Hold, Past, Quarantined, Running, Store, StoreError, Tries, history, inbox, quarantine, row,
+    spool,
 };
 
 const JOURNAL: &str = "journal";
@@ -49,10 +50,8 @@ pub struct End {
     pub past: Option<Past>,
     /// What runs, if that has changed.
     pub running: Option<Running>,
-    /// Whether the intent is to be tried once more.
-    pub again: bool,
-    /// How many tries of it in a row ended by an interruption.
-    pub interruptions: u32,
+    /// What the tries of the intent have come to.
+    pub tries: Tries,
     /// A digest that is not to be tried again.
     pub failed: Option<Quarantined>,
     /// A digest that has proved itself.
@@ -114,7 +113,7 @@ impl Store {
         let tx = self.db.transaction()?;
         row::delete(&tx, JOURNAL, deploy)?;
         if let Some(report) = &end.report {
-            inbox::note(&tx, report, end.again, end.interruptions)?;
+            inbox::note(&tx, report, &end.tries)?;
             spool::push(&tx, report)?;
         }
         match (&end.past, &end.report) {
@@ -142,13 +141,5 @@ impl Store {
         #[cfg(feature = "failpoints")]
         crate::failpoint::reach("ended.after");
         Ok(())
-    }
-
-    /// Forgets a deploy that has touched nothing and of which nothing new is to be told.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub fn drop_journal(&mut self, deploy: &str) -> Result<(), StoreError> {
-        row::delete(&self.db, JOURNAL, deploy)
     }
 }

@@ -32,7 +32,7 @@ mod spool;
 mod versions;
 
 pub use history::{Cause, CauseKind, HISTORY, Past};
-pub use inbox::{Running, Standing};
+pub use inbox::{Running, Standing, Tries};
 pub use journal::{End, HoldChange, JournalEntry, OnPurpose};
 pub use quarantine::{Hold, Quarantined};
 pub use spool::Spooled;

@@ -143,3 +143,47 @@ async fn a_damaged_history_keeps_nobody_from_seeing_the_rest_and_nothing_from_go
     assert_eq!(published.status.services.len(), 1);
     assert!(host.poller.recover().await.unwrap());
 }
+
+#[tokio::test]
+async fn what_runs_on_unchanged_does_so_since_it_was_brought() {
+    let mut host = Host::new();
+    let web = entry().service;
+    let side = Side {
+        sha: None,
+        digest: Some(format!("sha256:{}", "1".repeat(64)).parse().unwrap()),
+    };
+    let now = jiff::Timestamp::now();
+    for outcome in [Outcome::Succeeded, Outcome::Unchanged] {
+        let ended = Applied {
+            from: side.clone(),
+            to: side.clone(),
+            ..applied(outcome)
+        };
+        host.poller.end(&entry(), None, None, now, ended).unwrap();
+        if outcome == Outcome::Succeeded {
+            let running = host.poller.store.running(&web).unwrap().unwrap();
+            let long_ago = Running {
+                since: jiff::Timestamp::UNIX_EPOCH,
+                ..running
+            };
+            let end = End {
+                running: Some(long_ago),
+                ..End::default()
+            };
+            host.poller.store.close_journal("0", &web, &end).unwrap();
+        }
+    }
+    let running = host.poller.store.running(&web).unwrap().unwrap();
+    assert_eq!(running.since, jiff::Timestamp::UNIX_EPOCH);
+    let later = Applied {
+        from: Side::default(),
+        to: side,
+        ..applied(Outcome::Unchanged)
+    };
+    host.poller.end(&entry(), None, None, now, later).unwrap();
+    let running = host.poller.store.running(&web).unwrap().unwrap();
+    assert!(
+        running.since > jiff::Timestamp::UNIX_EPOCH,
+        "another digest ran"
+    );
+}

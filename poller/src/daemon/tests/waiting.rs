@@ -94,3 +94,22 @@ async fn a_long_rest_does_not_outlast_the_wait_for_the_image() {
         .unwrap();
     assert!(host.pause().unwrap() <= Duration::from_secs(5));
 }
+
+#[tokio::test]
+async fn a_wait_is_told_with_its_newest_reason() {
+    let mut host = Host::new();
+    let service = host.poller.settings.services[0].clone();
+    let now = jiff::Timestamp::now();
+    for why in ["it does not answer", "access denied"] {
+        let tried = Applied {
+            message: why.to_owned(),
+            ..applied(Outcome::Waiting)
+        };
+        let standings = host.poller.store.standings(&service.name).unwrap();
+        let standing = standings.get(&entry().intent);
+        host.poller
+            .end(&entry(), Some(&service), standing, now, tried)
+            .unwrap();
+        assert_eq!(host.standing().why, why);
+    }
+}

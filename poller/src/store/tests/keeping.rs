@@ -97,7 +97,10 @@ fn old_intents_are_forgotten_unless_they_are_to_be_judged_or_tried_again_or_lie_
         .close_journal("1", &web(), &End::of(report(6, Outcome::Succeeded)))
         .unwrap();
     let interrupted = End {
-        again: true,
+        tries: Tries {
+            again: true,
+            ..Tries::default()
+        },
         ..End::of(report(8, Outcome::RolledBack))
     };
     store.close_journal("2", &web(), &interrupted).unwrap();
@@ -166,8 +169,11 @@ fn an_end_with_all_that_it_changes_is_kept_together_or_not_at_all() {
         why: "v2 leaks".to_owned(),
     };
     let end = End {
-        again: true,
-        interruptions: 2,
+        tries: Tries {
+            again: true,
+            interruptions: 2,
+            ..Tries::default()
+        },
         failed: Some(failed('a')),
         hold: HoldChange::Begin(hold.clone()),
         ..End::of(report(1, Outcome::RolledBack))
@@ -202,7 +208,10 @@ fn another_try_passes_by_the_quarantine_which_stays_for_the_others() {
     let dir = filled();
     let mut store = Store::open(dir.path()).unwrap();
     let end = End {
-        interruptions: 3,
+        tries: Tries {
+            interruptions: 3,
+            ..Tries::default()
+        },
         failed: Some(failed('a')),
         ..End::of(report(2, Outcome::RolledBack))
     };
