@@ -51,6 +51,7 @@ pub async fn go_back(
         engine,
         service: Some(way.service),
         create: Some((plan.create, plan.image)),
+        recorded: None,
         clock: StepClock::default(),
     };
     let end = drive(with, store, entry, plan.deploy, tell).await?;

@@ -28,6 +28,8 @@ pub(super) struct Drive<'a> {
     pub(super) service: Option<&'a Service>,
     /// How the new container is made, and the id of the image that it must have; a recovery makes none.
     pub(super) create: Option<(CreateRequest, String)>,
+    /// The deploy as the journal has it already; `None` when nothing is on record.
+    pub(super) recorded: Option<Deploy>,
     pub(super) clock: StepClock,
 }
 
@@ -59,7 +61,7 @@ pub(super) async fn drive<'a>(
 ) -> Result<End<'a>, ApplyError> {
     let mut log_tail = String::new();
     let mut journal = Journal {
-        recorded: None,
+        recorded: with.recorded.take(),
         lost: false,
     };
     while deploy.next().is_some() {

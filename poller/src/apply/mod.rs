@@ -192,6 +192,7 @@ pub async fn apply(
         engine,
         service: Some(job.service),
         create: Some((plan.create, plan.image)),
+        recorded: None,
         clock,
     };
     let name = &job.service.name;
@@ -219,7 +220,8 @@ fn remember(
     }
 }
 
-/// Takes a deploy that was interrupted to its end: back to the old version, or forth if the new one was committed.
+/// Takes a deploy that was interrupted to its end: back to the old version, or forth if the new one was committed. What
+/// is on record is enough for that: a disk that is full since then keeps no service down.
 ///
 /// # Errors
 /// See [`ApplyError`]: the journal stays open.
@@ -231,8 +233,8 @@ pub async fn recover(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
-    let deploy = match Deploy::from_journal(&entry.body) {
-        Ok(deploy) => deploy.resume(),
+    let recorded = match Deploy::from_journal(&entry.body) {
+        Ok(recorded) => recorded,
         Err(JournalError::Newer { found }) => {
             let what = format!("the journal of deploy {}", entry.deploy);
             let found = i64::from(found);
@@ -244,9 +246,10 @@ pub async fn recover(
         engine,
         service,
         create: None,
+        recorded: Some(recorded.clone()),
         clock: StepClock::default(),
     };
-    let end = drive(with, store, entry.clone(), deploy, tell).await?;
+    let end = drive(with, store, entry.clone(), recorded.resume(), tell).await?;
     tidy(engine, store, &entry.service, service, &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }

@@ -1,7 +1,16 @@
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{docker::fake::connected, machine::Member, settings::Settings};
+use crate::{
+    docker::fake::{connected, engine},
+    machine::{Member, Step},
+    settings::Settings,
+};
 
 fn service(name: &str) -> Service {
     let text = format!(
@@ -152,6 +161,71 @@ async fn a_damaged_journals_text_is_kept_for_the_operator() {
     let applied = end.unwrap();
     assert_eq!(applied.outcome, Outcome::NeedsOperator);
     assert!(applied.log_tail.contains("abc"), "{applied:?}");
+}
+
+/// An engine on which the old container `abc` is parked and stopped, and the new one `def` was never started.
+fn half_way_engine() -> (String, Arc<Mutex<Vec<String>>>) {
+    let started = AtomicBool::new(false);
+    let renamed = AtomicBool::new(false);
+    engine(move |line| match line {
+        line if line.contains("/abc/json") => {
+            let is_back = renamed.load(Ordering::Relaxed);
+            let mut shown = shown("abc", if is_back { "web" } else { "web--old-0a1b2c3d" });
+            shown["State"] = json!({ "Running": started.load(Ordering::Relaxed) });
+            (200, shown.to_string())
+        }
+        line if line.contains("/abc/rename?name=web") => {
+            renamed.store(true, Ordering::Relaxed);
+            (204, String::new())
+        }
+        line if line.contains("/abc/start") => {
+            started.store(true, Ordering::Relaxed);
+            (204, String::new())
+        }
+        line if line.starts_with("DELETE") => (204, String::new()),
+        _ => (404, json!({ "message": "No such container" }).to_string()),
+    })
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_since_the_crash_keeps_no_service_down() {
+    let state = tempfile::tempdir().unwrap();
+    let mut store = Store::open(state.path()).unwrap();
+    let good = Ending::Succeeded { gate: None };
+    let mut deploy = ended(good, true);
+    deploy.state = crate::machine::State::Replacing {
+        step: Step::Promote,
+        at: 0,
+        new: vec!["def".to_owned()],
+    };
+    let entry = JournalEntry {
+        deploy: "0a1b2c3d".to_owned(),
+        service: "web".parse().unwrap(),
+        intent: crate::testing::intent(1, 1).id,
+        attempt: 1,
+        body: deploy.to_journal().unwrap(),
+        on_purpose: None,
+    };
+    store.write_journal(&entry).unwrap();
+    store.tamper(
+        "CREATE TRIGGER full BEFORE INSERT ON journal BEGIN SELECT RAISE(FAIL, 'disk is full'); END",
+    );
+    let (address, asked) = half_way_engine();
+    let docker = Docker::connect(Some(&address)).await.unwrap();
+    let applied = recover(&docker, &mut store, &entry, None, &mut |_| ())
+        .await
+        .unwrap();
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    assert!(
+        applied.message.contains("interrupted (promote)"),
+        "{}",
+        applied.message
+    );
+    let asked = asked.lock().unwrap();
+    assert!(
+        asked.iter().any(|line| line.contains("/abc/start")),
+        "{asked:?}"
+    );
 }
 
 /// A state directory's journals after `apply` was asked to stop at `stop`, with an engine whose pull takes its time.

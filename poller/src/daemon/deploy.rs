@@ -95,7 +95,7 @@ impl Poller {
                     body: String::new(),
                     on_purpose: None,
                 };
-                self.end(&entry, Some(service), standing, since, applied)
+                self.close(&entry, Some(service), standing, since, applied)
             }
             Err(stopped @ ApplyError::Stopped) => {
                 self.notices.warn(name, &stopped.to_string());
@@ -122,7 +122,10 @@ impl Poller {
     ///
     /// Returns whether all of them are; otherwise the engine cannot be reached now.
     pub(super) async fn recover(&mut self) -> Result<bool, StoreError> {
-        for entry in self.store.open_journals()? {
+        let open = self.store.open_journals()?;
+        self.unclosed
+            .retain(|deploy, _| open.iter().any(|entry| entry.deploy == *deploy));
+        for entry in open {
             info!(service = %entry.service, deploy = %entry.deploy, "taking an interrupted deploy to its end");
             self.notices.begin(&entry.service, &entry.intent, None);
             let recovered = self.recover_one(&entry).await;
@@ -142,18 +145,21 @@ impl Poller {
             .cloned();
         let mut tell =
             |progress: Progress| self.notices.tell(&entry.service, &progress.to_string());
-        let recovered = match self.engine.get().await {
-            Ok(engine) => {
-                recover(engine, &mut self.store, entry, service.as_ref(), &mut tell).await
-            }
-            Err(error) => Err(ApplyError::Engine(error)),
+        let recovered = match self.unclosed.get(&entry.deploy) {
+            Some(ended) => Ok(ended.clone()),
+            None => match self.engine.get().await {
+                Ok(engine) => {
+                    recover(engine, &mut self.store, entry, service.as_ref(), &mut tell).await
+                }
+                Err(error) => Err(ApplyError::Engine(error)),
+            },
         };
         match recovered {
             Ok(applied) => {
                 let standing = self.store.standings(&entry.service)?.remove(&entry.intent);
                 let since = of_try(standing.as_ref(), entry.attempt)
                     .map_or_else(Timestamp::now, |standing| standing.since);
-                self.end(entry, service.as_ref(), standing.as_ref(), since, applied)?;
+                self.close(entry, service.as_ref(), standing.as_ref(), since, applied)?;
                 Ok(true)
             }
             Err(error) => {
@@ -161,6 +167,23 @@ impl Poller {
                 Ok(false)
             }
         }
+    }
+
+    /// Keeps how a try ended, now or, when the disk refuses that, with the next recovery: what was done is not done again.
+    fn close(
+        &mut self,
+        entry: &JournalEntry,
+        service: Option<&Service>,
+        standing: Option<&Standing>,
+        since: Timestamp,
+        applied: Applied,
+    ) -> Result<(), StoreError> {
+        let closed = self.end(entry, service, standing, since, applied.clone());
+        match closed {
+            Ok(()) => self.unclosed.remove(&entry.deploy),
+            Err(_) => self.unclosed.insert(entry.deploy.clone(), applied),
+        };
+        closed
     }
 
     /// Keeps how a try ended: journal, outcome and report in one transaction.

@@ -16,6 +16,7 @@ use towline_protocol::{Channel, HostName, MAX_REPORTS, Outcome, Secret, ServiceN
 use tracing::{error, info, warn};
 
 use crate::{
+    apply::Applied,
     credentials::Keyring,
     exit::Ending,
     redact::Secrets,
@@ -78,6 +79,8 @@ pub struct Poller {
     restless: BTreeMap<ServiceName, u32>,
     /// What this process has brought about.
     outcomes: Vec<Outcome>,
+    /// How deploys have ended whose journals could not be closed then, by their names: none is gone through twice for that.
+    unclosed: BTreeMap<String, Applied>,
     /// Whether something could not be done.
     failed: bool,
     notices: Notices,
@@ -119,6 +122,7 @@ impl Poller {
             pages: 0,
             restless: BTreeMap::new(),
             outcomes: Vec::new(),
+            unclosed: BTreeMap::new(),
             failed: false,
             notices: Notices::new(Timestamp::now()),
             published_at: None,

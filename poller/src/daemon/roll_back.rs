@@ -69,7 +69,13 @@ impl Poller {
         let engine = self.engine.get().await?;
         let applied = go_back(engine, &mut self.store, way, entry.clone(), &mut tell).await?;
         match &entry.on_purpose {
-            Some(on_purpose) => Ok(self.end_on_purpose(entry, on_purpose, since, applied)?),
+            Some(on_purpose) => {
+                let ended = self.end_on_purpose(entry, on_purpose, since, applied.clone());
+                if ended.is_err() {
+                    self.unclosed.insert(entry.deploy.clone(), applied);
+                }
+                Ok(ended?)
+            }
             None => Err(NoWayBack::NothingKept.into()),
         }
     }

@@ -3,6 +3,7 @@
 mod again;
 mod answers;
 mod judging;
+mod recovery;
 mod roll_back;
 mod waiting;
 
@@ -11,7 +12,6 @@ use towline_protocol::{ChannelNews, Intent, Mark, Side, Source};
 
 use super::*;
 use crate::{
-    apply::Applied,
     docker::RegistryTrouble,
     machine::Fault,
     relay_client::{Answer, News},
@@ -30,13 +30,19 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
+        Self::with_engine(None)
+    }
+
+    /// One whose engine is at this address.
+    fn with_engine(address: Option<String>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("state")).unwrap();
-        let nowhere = format!("unix://{}", dir.path().join("no-engine.sock").display());
+        let nowhere = || format!("unix://{}", dir.path().join("no-engine.sock").display());
+        let address = address.unwrap_or_else(nowhere);
         let token = Secret::new("tl1.e30.AAAA");
         let name = "pi".parse().unwrap();
         let settings = testing::settings("");
-        let poller = Poller::new(settings, name, &token, store, Some(nowhere)).unwrap();
+        let poller = Poller::new(settings, name, &token, store, Some(address)).unwrap();
         let stop = Stop::on_signals().unwrap();
         Self {
             poller,

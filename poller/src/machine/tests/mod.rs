@@ -138,13 +138,13 @@ fn refused() -> Event {
 }
 
 /// Drives the machine with a journal that cannot be written from call `lost` on; a crash at call `crash` goes on from
-/// what was recorded last, with a journal that works again.
-fn run_unrecorded(of: &Scene, lost: usize, crash: usize) -> Run {
+/// what was recorded last, with a journal that works again unless it `stays` lost.
+fn run_unrecorded(of: &Scene, lost: usize, crash: usize, stays: bool) -> Run {
     let (mut engine, mut deploy) = scene(of);
     let before = engine.clone();
     let mut recorded = deploy.clone();
     for call in 0..400 {
-        if call < lost || call > crash {
+        if call < lost || (call > crash && !stays) {
             recorded = deploy.clone();
         } else if call == lost {
             deploy = deploy.unrecorded(&recorded, "disk full".to_owned());
@@ -160,7 +160,11 @@ fn run_unrecorded(of: &Scene, lost: usize, crash: usize) -> Run {
         };
         let event = engine.act(&action);
         deploy = if call == crash {
-            recorded.clone().resume()
+            let resumed = recorded.clone().resume();
+            match stays {
+                true => resumed.unrecorded(&recorded, "disk full".to_owned()),
+                false => resumed,
+            }
         } else {
             deploy.on(event)
         };
@@ -473,7 +477,7 @@ fn an_old_container_that_is_still_being_stopped_is_not_taken_for_one_that_serves
 #[test]
 fn an_old_container_whose_stop_cannot_be_recorded_is_not_stopped() {
     let stop = 3;
-    let run = run_unrecorded(&one(true), stop, usize::MAX);
+    let run = run_unrecorded(&one(true), stop, usize::MAX, false);
     assert!(
         matches!(
             run.ending,
@@ -648,9 +652,9 @@ proptest! {
 
     #[test]
     fn a_journal_that_cannot_be_written_any_more_never_leaves_the_service_down(
-        scene in a_scene(), lost in 1usize..40, crash in 1usize..60,
+        scene in a_scene(), lost in 1usize..40, crash in 1usize..60, stays in any::<bool>(),
     ) {
-        let run = run_unrecorded(&scene, lost, crash);
+        let run = run_unrecorded(&scene, lost, crash, stays);
         prop_assert!(!matches!(run.ending, Ending::NeedsOperator { .. }), "{:?}", run.ending);
         assert_truthful(&run);
     }

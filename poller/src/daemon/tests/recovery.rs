@@ -1,0 +1,57 @@
+//! Deploys that were interrupted, and what becomes of the rest meanwhile.
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    docker::fake::engine,
+    machine::{Deploy, Member},
+};
+
+/// A deploy of `web` that was interrupted when it had moved the local tag.
+fn interrupted() -> JournalEntry {
+    let member = Member {
+        name: "web".to_owned(),
+        old: "abc".to_owned(),
+        policy: json!({ "Name": "no" }),
+        runs: true,
+        was_healthy: true,
+        was_restarting: false,
+        tag: None,
+    };
+    let side = Side::default();
+    let deploy = Deploy::new(entry().deploy, vec![member], side.clone(), side);
+    JournalEntry {
+        body: deploy.to_journal().unwrap(),
+        ..entry()
+    }
+}
+
+#[tokio::test]
+async fn what_was_taken_to_its_end_on_a_full_disk_is_not_done_again_to_be_recorded() {
+    let (address, asked) = engine(|_| (404, json!({ "message": "No such container" }).to_string()));
+    let mut host = Host::with_engine(Some(address));
+    host.receive(&[manual(1)]);
+    host.poller.store.write_journal(&interrupted()).unwrap();
+    host.poller.store.tamper(&fill_disk("journal"));
+    host.poller
+        .store
+        .tamper(&fill_disk("spool").replace("full", "fuller"));
+    let error = host.poller.recover().await.unwrap_err();
+    assert!(error.to_string().contains("disk is full"), "{error}");
+    let calls = asked.lock().unwrap().len();
+    assert!(calls > 0, "it was taken to its end all the same");
+    host.poller.recover().await.unwrap_err();
+    host.poller
+        .store
+        .tamper("DROP TRIGGER full; DROP TRIGGER fuller");
+    assert!(host.poller.recover().await.unwrap());
+    assert_eq!(
+        asked.lock().unwrap().len(),
+        calls,
+        "the engine is left alone"
+    );
+    assert_eq!(host.standing().outcome, Outcome::FailedUntouched);
+    assert_eq!(host.poller.store.open_journals().unwrap(), []);
+    assert!(host.poller.unclosed.is_empty());
+}
