@@ -6,7 +6,7 @@ use serde_json::Value;
 use towline_protocol::Side;
 
 use super::{
-    Applied, ApplyError, Progress, StepClock, container_name,
+    Applied, ApplyError, Progress, StepClock,
     drive::{Drive, drive},
     keep::{keep_back, tidy},
     remember,
@@ -67,7 +67,7 @@ async fn prepare(engine: &Docker, way: &WayBack<'_>, deploy: &str) -> Result<Pla
         None => None,
     };
     let naming = Naming {
-        container: container_name(way.service),
+        container: way.observed.name(),
         service: way.service.name.as_str(),
         deploy,
         tagged: image

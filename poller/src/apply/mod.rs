@@ -15,10 +15,9 @@ use towline_protocol::{
 
 use crate::{
     docker::{Docker, EngineError, RegistryTrouble},
-    health,
     machine::{Deploy, Ending, Fault, JournalError},
-    plan::{Observed, Refusal, own_container, refusal},
-    settings::{HealthCheck, Service, Work},
+    plan::Observed,
+    settings::Service,
     store::{JournalEntry, Store, StoreError},
 };
 
@@ -26,11 +25,13 @@ mod act;
 mod back;
 mod drive;
 mod hide;
+mod inspect;
 mod keep;
 mod prepare;
 mod progress;
 
 pub use back::{WayBack, go_back};
+pub use inspect::{InspectError, find, inspect_service};
 pub use progress::Progress;
 
 use drive::{Drive, drive};
@@ -95,58 +96,6 @@ pub enum ApplyError {
         /// What happened.
         source: EngineError,
     },
-}
-
-/// Why a service cannot be deployed to.
-#[derive(Debug, Error)]
-pub enum InspectError {
-    /// Its container may not be replaced.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The engine cannot be asked.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
-
-/// Looks at a service's container, and whether it may be replaced. Touches nothing.
-///
-/// # Errors
-/// See [`InspectError`].
-pub async fn inspect_service(engine: &Docker, service: &Service) -> Result<Observed, InspectError> {
-    let name = container_name(service);
-    let container = engine
-        .named(name)
-        .await?
-        .ok_or_else(|| Refusal::Absent(name.to_owned()))?;
-    let image_id = container
-        .get("Image")
-        .and_then(|id| id.as_str())
-        .unwrap_or_default()
-        .to_owned();
-    let (image, all) = tokio::try_join!(engine.image(&image_id), engine.containers())?;
-    let observed = Observed {
-        container,
-        image,
-        all,
-    };
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let refused = refusal(&observed, own_container(&mounts), engine.host());
-    match refused.or_else(|| uncheckable(service, &observed)) {
-        Some(refused) => Err(refused.into()),
-        None => Ok(observed),
-    }
-}
-
-/// Why the service's checks can never reach the container, if so.
-fn uncheckable(service: &Service, observed: &Observed) -> Option<Refusal> {
-    let asks_container = |check: &HealthCheck| match check {
-        HealthCheck::Tried { probe, .. } => probe.needs_address(),
-        HealthCheck::Docker { .. } => false,
-    };
-    if !service.health.iter().any(asks_container) {
-        return None;
-    }
-    health::obstacle(&observed.container).map(Refusal::NoAddress)
 }
 
 /// Applies an intent to a service, to its end: the caller closes the journal with what is returned.
@@ -262,12 +211,6 @@ fn unreadable(entry: &JournalEntry, error: &JournalError) -> Applied {
     Applied {
         log_tail: log_tail(&entry.body).to_owned(),
         ..Applied::new(Outcome::NeedsOperator, from, to, message)
-    }
-}
-
-fn container_name(service: &Service) -> &str {
-    match &service.work {
-        Work::Docker { container } => container,
     }
 }
 

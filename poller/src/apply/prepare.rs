@@ -6,7 +6,8 @@ use serde_json::Value;
 use towline_protocol::{Digest, Outcome, Side};
 
 use super::{
-    Applied, ApplyError, InspectError, Job, Progress, StepClock, container_name, inspect_service,
+    Applied, ApplyError, InspectError, Job, Progress, StepClock,
+    inspect::{inspect_service, loses_label},
     keep::keep,
 };
 use crate::{
@@ -95,7 +96,7 @@ pub(super) async fn prepare(
             }
             observed = now;
         }
-        Err(replaced_again_and_again(job))
+        Err(replaced_again_and_again(&observed))
     };
     match ready.await {
         Ok(ready) => Ok(ready),
@@ -142,7 +143,7 @@ async fn planned(
 ) -> Result<Prepared, Halt> {
     let tagged = tag_of(engine, &asked.target).await?;
     let naming = Naming {
-        container: container_name(job.service),
+        container: observed.name(),
         service: job.service.name.as_str(),
         deploy: &job.deploy,
         tagged: tagged.as_deref(),
@@ -155,15 +156,18 @@ async fn planned(
         ..
     } = asked;
     let mut plan = plan(&observed, target, digest, image, naming, to)?;
+    if let Some(refused) = loses_label(job.service, &plan.create, image) {
+        return Err(refused.into());
+    }
     let kept = keep(engine, job.service, &observed, &plan.image, digest).await?;
     plan.deploy.kept = Some(kept);
     Ok(Prepared::Ready(Box::new(plan), Box::new(observed)))
 }
 
-fn replaced_again_and_again(job: &Job<'_>) -> Halt {
+fn replaced_again_and_again(observed: &Observed) -> Halt {
     let message = format!(
         "something else puts another container in the place of {} again and again; stop that first",
-        container_name(job.service)
+        observed.name()
     );
     Halt::Over(Outcome::FailedUntouched, message)
 }

@@ -105,7 +105,7 @@ async fn a_stranger_whose_id_begins_like_the_name_is_not_the_container() {
     let docker = connected(answer).await;
     let error = inspect_service(&docker, &service("web")).await.unwrap_err();
     assert!(
-        matches!(&error, InspectError::Refused(Refusal::Absent(name)) if name == "web"),
+        matches!(&error, InspectError::Refused(crate::plan::Refusal::Absent(name)) if name == "web"),
         "{error}"
     );
 }

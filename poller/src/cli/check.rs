@@ -2,7 +2,7 @@
 //!
 //! Looks at the host's file, the token, the containers and the logins for registries. Asks neither the relay nor a registry, and changes nothing.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use super::logins;
 use crate::{
@@ -83,13 +83,19 @@ async fn look(settings: &Settings) -> (Vec<String>, usize) {
         std::env::var_os(name)
     });
     let (mut said, mut problems) = (Vec::new(), usize::from(engine.is_err()));
+    let mut taken = BTreeMap::new();
     for service in &settings.services {
         let mut registry = service.image.as_ref().map(|image| image.name());
         let mut found = match &engine {
             Ok(engine) => match inspect_service(engine, service).await {
                 Ok(observed) => {
                     registry.get_or_insert_with(|| observed.reference().to_owned());
-                    about_container(&observed)
+                    let other = taken.insert(observed.id().to_owned(), &service.name);
+                    problems += usize::from(other.is_some());
+                    let other = other.map_or(String::new(), |other| {
+                        format!("\n  PROBLEM: service {other} has the same container")
+                    });
+                    about_container(&observed) + &other
                 }
                 Err(error) => {
                     problems += 1;
@@ -119,7 +125,8 @@ fn about_container(observed: &Observed) -> String {
     } else {
         "does not run, and will not be started"
     };
-    format!("{state}, made from {}{digest}", observed.reference())
+    let (name, reference) = (observed.name(), observed.reference());
+    format!("{name} {state}, made from {reference}{digest}")
 }
 
 /// What `service` accepts and would do, each on a line.
@@ -149,7 +156,7 @@ fn about_service(service: &Service) -> String {
         ),
     };
     format!(
-        "{}:\n  accepts: {}\n  image: {image}\n  replaces: container {container}\n  keeps: {}\n  passes when: {}\n",
+        "{}:\n  accepts: {}\n  image: {image}\n  replaces: {container}\n  keeps: {}\n  passes when: {}\n",
         service.name,
         accepts.join("; "),
         about_keep(service.keep),

@@ -70,13 +70,21 @@ impl Docker {
         Ok(container.filter(is_called))
     }
 
+    /// `GET /containers/json`, stopped ones included.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn list(&self) -> Result<Value, EngineError> {
+        self.raw.get("/containers/json?all=1", TIMEOUT).await
+    }
+
     /// Every container as [`Self::container`] shows it, without those that vanish meanwhile. One that the engine does
     /// not show, or not soon, has what the list tells of it: id, name, labels, whether it runs, and its network mode.
     ///
     /// # Errors
     /// See [`EngineError`].
     pub async fn containers(&self) -> Result<Vec<Value>, EngineError> {
-        let list = self.raw.get("/containers/json?all=1", TIMEOUT).await?;
+        let list = self.list().await?;
         let listed = list.as_array().into_iter().flatten();
         let inspects = listed.map(|listed| self.shown_or(listed));
         let all: Vec<Option<Value>> = futures_util::stream::iter(inspects)

@@ -18,12 +18,14 @@ use crate::{
 };
 
 mod back;
+mod choose;
 mod obstacle;
 mod target;
 
 pub use back::{
     Kept, NoWayBack, back, short as short_of, tag as back_tag, version as kept_version,
 };
+pub use choose::{beside, chosen, will_have};
 pub use obstacle::{Refusal, own_container, refusal};
 pub use target::{Target, target};
 
@@ -47,6 +49,11 @@ impl fmt::Debug for Observed {
 }
 
 impl Observed {
+    /// The container's name.
+    pub fn name(&self) -> &str {
+        self.text("/Name").trim_start_matches('/')
+    }
+
     /// The container's id.
     pub fn id(&self) -> &str {
         self.text("/Id")

@@ -11,6 +11,22 @@ pub enum Refusal {
     /// There is no such container.
     #[error("there is no container {0}: create it once, Towline then replaces it")]
     Absent(String),
+    /// No container has the label.
+    #[error("there is no container with the label {0}: create it once, Towline then replaces it")]
+    Unlabelled(String),
+    /// The label came with the old image, and not with the new one.
+    #[error(
+        "the new container would not have the label {0}, which came with the old image: give it to the container itself"
+    )]
+    LosesLabel(String),
+    /// Several containers have the label.
+    #[error("the label {label} must lead to one container, and {} have it: {}", .names.len(), .names.join(", "))]
+    Ambiguous {
+        /// The label, as the host's file says it.
+        label: String,
+        /// Their names.
+        names: Vec<String>,
+    },
     /// `docker run --rm`.
     #[error(
         "the container was made with --rm: it would vanish on the stop, and nothing could be put back"

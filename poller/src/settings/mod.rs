@@ -11,6 +11,7 @@ use towline_protocol::{Channel, Glob, ServiceName};
 use crate::reference::Template;
 
 mod address;
+mod choice;
 mod health;
 mod mistake;
 mod read;
@@ -19,6 +20,7 @@ mod service;
 mod values;
 
 pub use address::{CONTAINER, HttpUrl, TcpAddress};
+pub use choice::{Choice, Label};
 pub use mistake::Mistake;
 pub use values::RelayUrl;
 
@@ -70,8 +72,8 @@ pub struct Service {
 pub enum Work {
     /// One container.
     Docker {
-        /// Its name.
-        container: String,
+        /// Which one.
+        container: Choice,
     },
 }
 

@@ -6,7 +6,7 @@ use toml::{Spanned, de::DeValue};
 use towline_protocol::ServiceName;
 
 use super::{
-    Service, Work, health,
+    Choice, Service, Work, health,
     read::{Reader, Table, Told, described},
     rule, values,
 };
@@ -69,15 +69,24 @@ fn docker(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Work, To
         ));
     };
     let mut docker = Table::at(table.path_of("docker"), raw, reader)?;
-    let container = docker.require(
-        reader,
-        "container",
-        "the name of the container that is replaced",
-        values::container,
-    );
-    docker.finish(reader, &["label"]);
+    let container = docker.get(reader, "container", values::container);
+    let label = docker.get(reader, "label", values::label);
+    let container = match (container?, label?) {
+        (Some(container), None) => Ok(Choice::Name(container.value)),
+        (None, Some(label)) => Ok(Choice::Label(label.value)),
+        (Some(_), Some(label)) => {
+            let message = "a service has either `container` or `label`";
+            Err(reader.tell(&label.span, docker.path_of("label"), message))
+        }
+        (None, None) => Err(docker.missing(
+            reader,
+            "container",
+            "the name of the container that is replaced, or `label` for the only one that has it",
+        )),
+    };
+    docker.finish(reader, &[]);
     Ok(Work::Docker {
-        container: container?.value,
+        container: container?,
     })
 }
 
@@ -94,11 +103,12 @@ pub(super) fn refuse_shared_containers(
             .take(at)
             .find(|other| other.work == service.work);
         if let Some(other) = other {
-            let key = format!("service.{}.docker.container", service.name);
-            let message = format!(
-                "service {} has the container {container:?} already",
-                other.name
-            );
+            let (key, what) = match container {
+                Choice::Name(name) => ("container", format!("container {name:?}")),
+                Choice::Label(label) => ("label", format!("label {label}")),
+            };
+            let key = format!("service.{}.docker.{key}", service.name);
+            let message = format!("service {} has the {what} already", other.name);
             reader.tell(span, key, message);
         }
     }

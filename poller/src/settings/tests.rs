@@ -85,7 +85,7 @@ fn a_good_file_becomes_settings() {
     assert_eq!(
         web.work,
         Work::Docker {
-            container: "web".to_owned()
+            container: Choice::Name("web".to_owned())
         }
     );
     let http = HealthCheck::Tried {
@@ -262,6 +262,46 @@ fn two_services_cannot_have_one_container() {
         [
             "towline.toml:6: service.web.docker.container: service tool has the container \"web\" already"
         ]
+    );
+}
+
+#[test]
+fn a_container_is_chosen_by_its_name_or_by_a_label() {
+    let chosen = |line: &str| {
+        let text = GOOD.replace("container = \"web\"", line);
+        let service = Settings::parse(&text, "towline.toml").unwrap().services;
+        let Work::Docker { container } = service[1].work.clone();
+        container
+    };
+    let label = |key: &str, value: Option<&str>| {
+        let (key, value) = (key.to_owned(), value.map(str::to_owned));
+        Choice::Label(Label { key, value })
+    };
+    assert_eq!(chosen("label = \"app=web=1\""), label("app", Some("web=1")));
+    assert_eq!(chosen("label = \"app=\""), label("app", Some("")));
+    assert_eq!(chosen("label = \"app\""), label("app", None));
+    for (line, told) in [
+        ("label = \"\"", "docker.label: expected a label"),
+        ("label = \"=web\"", "docker.label: expected a label"),
+        ("label = \"my app=web\"", "docker.label: expected a label"),
+        ("label = [\"app\"]", "docker.label: expected text"),
+        (
+            "label = \"app\"\ncontainer = \"web\"",
+            "docker.label: a service has either",
+        ),
+        ("", "docker.container: is missing"),
+    ] {
+        let found = after("container = \"web\"", line);
+        assert!(found[0].contains(told), "{line}: {found:?}");
+    }
+    let told = mistakes(
+        &GOOD
+            .replace("container = \"web\"", "label = \"app\"")
+            .replace("container = \"tool\"", "label = \"app\""),
+    );
+    assert!(
+        told[0].ends_with("docker.label: service tool has the label app already"),
+        "{told:?}"
     );
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Number, Value};
 use toml::de::{DeInteger, DeValue};
 use towline_protocol::Glob;
 
-use super::{HttpUrl, TcpAddress, read::described};
+use super::{HttpUrl, Label, TcpAddress, read::described};
 
 /// The longest duration that the file may ask for.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -142,6 +142,16 @@ pub(super) fn container(value: &DeValue<'_>) -> Result<String, String> {
             described(value)
         ))
     }
+}
+
+/// A label, `"key=value"`, or `"key"` for any value.
+pub(super) fn label(value: &DeValue<'_>) -> Result<Label, String> {
+    string(value)?.parse().map_err(|()| {
+        format!(
+            "expected a label, \"key=value\" or \"key\" for any value, found {}",
+            described(value)
+        )
+    })
 }
 
 /// A workflow's file name or its path in the repository.

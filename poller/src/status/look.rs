@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use super::Observed;
 use crate::{
+    apply::{InspectError, find},
     docker::{Docker, EngineError},
-    plan,
+    plan::{self, Refusal, beside},
+    settings::Choice,
 };
 
 /// How long the engine may take for all containers together.
@@ -17,19 +19,19 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// What was seen of each container, or why nothing was.
 pub type Seen = Result<Vec<Observed>, String>;
 
-/// Looks at the containers of these names. `docker_host` is the variable `DOCKER_HOST`.
+/// Looks at these containers. `docker_host` is the variable `DOCKER_HOST`.
 ///
 /// Uses a connection of its own, so that it gets its answer while a deploy is under way.
-pub async fn look(docker_host: Option<&str>, containers: &[String]) -> Seen {
+pub async fn look(docker_host: Option<&str>, containers: &[Choice]) -> Seen {
     look_within(LIMIT, docker_host, containers).await
 }
 
-async fn look_within(limit: Duration, docker_host: Option<&str>, containers: &[String]) -> Seen {
+async fn look_within(limit: Duration, docker_host: Option<&str>, containers: &[Choice]) -> Seen {
     let looking = async {
         let engine = Docker::connect(docker_host).await?;
         let mut all = Vec::new();
-        for name in containers {
-            all.push(look_at(&engine, name).await?);
+        for choice in containers {
+            all.push(look_at(&engine, choice).await?);
         }
         Ok::<_, EngineError>(all)
     };
@@ -39,40 +41,29 @@ async fn look_within(limit: Duration, docker_host: Option<&str>, containers: &[S
     }
 }
 
-/// The containers beside `container` that a deploy has left: parked old ones and new ones, with their states.
+/// The containers beside the one of this choice that a deploy has left: parked old ones and new ones, with their states.
 ///
 /// # Errors
 /// Why the engine could not be asked.
-pub async fn leftovers(docker_host: Option<&str>, container: &str) -> Result<Vec<String>, String> {
-    let looking = async { Docker::connect(docker_host).await?.containers().await };
+pub async fn leftovers(docker_host: Option<&str>, choice: &Choice) -> Result<Vec<String>, String> {
+    let looking = async { Docker::connect(docker_host).await?.list().await };
     match tokio::time::timeout(LIMIT, looking).await {
-        Ok(Ok(all)) => Ok(left_beside(container, &all)),
+        Ok(Ok(list)) => Ok(beside(&list, choice)),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(silent(LIMIT)),
     }
-}
-
-fn left_beside(container: &str, all: &[Value]) -> Vec<String> {
-    let text = |one: &Value, path| {
-        let text = one.pointer(path).and_then(Value::as_str);
-        text.unwrap_or_default().to_owned()
-    };
-    let beside = all.iter().filter_map(|one| {
-        let name = text(one, "/Name").trim_start_matches('/').to_owned();
-        let rest = name.strip_prefix(container)?;
-        let is_ours = rest.starts_with("--old-") || rest.starts_with("--new-");
-        is_ours.then(|| format!("{name} ({})", text(one, "/State/Status")))
-    });
-    beside.collect()
 }
 
 fn silent(limit: Duration) -> String {
     format!("the Docker engine has not answered within {limit:?}")
 }
 
-async fn look_at(engine: &Docker, name: &str) -> Result<Observed, EngineError> {
-    let Some(container) = engine.named(name).await? else {
-        return Ok(absent());
+async fn look_at(engine: &Docker, choice: &Choice) -> Result<Observed, EngineError> {
+    let container = match find(engine, choice).await {
+        Ok(container) => container,
+        Err(InspectError::Engine(error)) => return Err(error),
+        Err(InspectError::Refused(Refusal::Ambiguous { .. })) => return Ok(nothing("ambiguous")),
+        Err(InspectError::Refused(_)) => return Ok(nothing("absent")),
     };
     let image = container.get("Image").and_then(Value::as_str);
     let image = match image {
@@ -82,9 +73,11 @@ async fn look_at(engine: &Docker, name: &str) -> Result<Observed, EngineError> {
     Ok(observed(container, image))
 }
 
-fn absent() -> Observed {
+/// Of a container that is not there, or is not to be told from others.
+fn nothing(state: &str) -> Observed {
     Observed {
-        state: "absent".to_owned(),
+        state: state.to_owned(),
+        name: None,
         health: None,
         exit_code: None,
         started_at: None,
@@ -117,6 +110,7 @@ fn observed(container: Value, image: Option<Value>) -> Observed {
     };
     Observed {
         state,
+        name: Some(shown.name().to_owned()),
         health,
         exit_code,
         started_at,
@@ -154,7 +148,8 @@ mod tests {
                 (404, json!({ "message": "No such container" }).to_string())
             }
         });
-        look(Some(&address), &["web".to_owned(), "gone".to_owned()]).await
+        let name = |name: &str| Choice::Name(name.to_owned());
+        look(Some(&address), &[name("web"), name("gone")]).await
     }
 
     #[tokio::test]
@@ -168,7 +163,7 @@ mod tests {
         );
         assert_eq!(web.reference.as_deref(), Some("registry.example/web:live"));
         assert!(web.digest.is_some() && web.started_at.is_some());
-        assert_eq!(all[1], absent());
+        assert_eq!(all[1], nothing("absent"));
     }
 
     #[tokio::test]
@@ -178,23 +173,6 @@ mod tests {
         assert_eq!(
             (web.exit_code, web.health, web.started_at),
             (Some(137), None, None)
-        );
-    }
-
-    #[test]
-    fn what_a_deploy_has_left_is_told_by_its_name_and_what_only_sounds_like_it_is_not() {
-        let all = [
-            "web",
-            "web--old-0a1b2c3d",
-            "web--new-0a1b2c3d",
-            "web--older",
-            "web2--old-0a1b2c3d",
-        ];
-        let all =
-            all.map(|name| json!({ "Name": format!("/{name}"), "State": { "Status": "exited" } }));
-        assert_eq!(
-            left_beside("web", &all),
-            ["web--old-0a1b2c3d (exited)", "web--new-0a1b2c3d (exited)"]
         );
     }
 

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Digest, HostName, IntentId, Outcome, ServiceName, Sha};
 
+use crate::settings::Choice;
+
 mod look;
 mod record;
 
@@ -80,8 +82,11 @@ pub struct EngineStatus {
 pub struct ServiceStatus {
     /// The service.
     pub name: ServiceName,
-    /// Its container, as the host's file says it.
-    pub container: String,
+    /// The name of its container, as the host's file says it; `None` when that has a label instead.
+    pub container: Option<String>,
+    /// The label by which its container is chosen.
+    #[serde(default)]
+    pub label: Option<String>,
     /// What the last deploy that took effect has brought.
     pub deployed: Option<Deployed>,
     /// What the engine shows of the container now; `None` when it could not be asked.
@@ -124,8 +129,11 @@ pub struct Deployed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
     /// The engine's word: `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`; `absent` when
-    /// there is no such container.
+    /// there is no such container, `ambiguous` when several have the label.
     pub state: String,
+    /// Its name, if there is such a container.
+    #[serde(default)]
+    pub name: Option<String>,
     /// What its healthcheck says, if it has one: `starting`, `healthy` or `unhealthy`.
     pub health: Option<String>,
     /// How it ended, when it does not run.
@@ -242,14 +250,22 @@ impl Status {
         self
     }
 
-    /// The names of the containers to look at, in the order of the services.
-    pub fn containers(&self) -> Vec<String> {
-        let services = self.services.iter();
-        services.map(|service| service.container.clone()).collect()
+    /// The containers to look at, in the order of the services.
+    pub fn containers(&self) -> Vec<Choice> {
+        self.services.iter().map(ServiceStatus::choice).collect()
     }
 }
 
 impl ServiceStatus {
+    /// By what its container is known.
+    fn choice(&self) -> Choice {
+        let label = self.label.as_ref().and_then(|label| label.parse().ok());
+        match label {
+            Some(label) => Choice::Label(label),
+            None => Choice::Name(self.container.clone().unwrap_or_default()),
+        }
+    }
+
     /// The commit that runs; `None` when what the engine shows is not what a deploy has brought.
     pub fn sha(&self) -> Option<&Sha> {
         self.is_as_deployed()

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     history::Entry,
     select::{Situation, select},
-    settings::{Service, Settings, Work},
+    settings::{Choice, Service, Settings, Work},
     store::{HISTORY, JournalEntry, Standing, Store, StoreError},
     uptime::Uptime,
 };
@@ -69,7 +69,14 @@ fn recorded(
     });
     Ok(ServiceStatus {
         name: name.clone(),
-        container: container.clone(),
+        container: match container {
+            Choice::Name(name) => Some(name.clone()),
+            Choice::Label(_) => None,
+        },
+        label: match container {
+            Choice::Name(_) => None,
+            Choice::Label(label) => Some(label.to_string()),
+        },
         deployed,
         observed: None,
         pending: pending(store, service, host, journal, now)?,

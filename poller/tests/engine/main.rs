@@ -11,6 +11,7 @@
 )]
 
 mod again;
+mod choose;
 mod compose;
 mod faults;
 mod faulty;

@@ -1,0 +1,89 @@
+//! Looking at a service's container before anything is touched: which one it is, and whether it may be replaced.
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::{
+    docker::{Docker, EngineError},
+    health,
+    plan::{Observed, Refusal, chosen, own_container, refusal, will_have},
+    settings::{Choice, HealthCheck, Service, Work},
+    spec::CreateRequest,
+};
+
+/// Why a service cannot be deployed to.
+#[derive(Debug, Error)]
+pub enum InspectError {
+    /// Its container may not be replaced.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The engine cannot be asked.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Looks at a service's container, and whether it may be replaced. Touches nothing.
+///
+/// # Errors
+/// See [`InspectError`].
+pub async fn inspect_service(engine: &Docker, service: &Service) -> Result<Observed, InspectError> {
+    let Work::Docker { container } = &service.work;
+    let container = find(engine, container).await?;
+    let image_id = container
+        .get("Image")
+        .and_then(|id| id.as_str())
+        .unwrap_or_default()
+        .to_owned();
+    let (image, all) = tokio::try_join!(engine.image(&image_id), engine.containers())?;
+    let observed = Observed {
+        container,
+        image,
+        all,
+    };
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let refused = refusal(&observed, own_container(&mounts), engine.host());
+    match refused.or_else(|| uncheckable(service, &observed)) {
+        Some(refused) => Err(refused.into()),
+        None => Ok(observed),
+    }
+}
+
+/// The container of this name, or the only one with this label; by `GET /containers/{id}/json`.
+///
+/// # Errors
+/// See [`InspectError`].
+pub async fn find(engine: &Docker, choice: &Choice) -> Result<Value, InspectError> {
+    let name = match choice {
+        Choice::Name(name) => name.clone(),
+        Choice::Label(label) => chosen(&engine.list().await?, label)?,
+    };
+    let container = engine.named(&name).await?;
+    Ok(container.ok_or(Refusal::Absent(name))?)
+}
+
+/// Why the service would not find its container any more after `create`, which makes it from `image`, if so.
+pub(super) fn loses_label(
+    service: &Service,
+    create: &CreateRequest,
+    image: &Value,
+) -> Option<Refusal> {
+    let Work::Docker { container } = &service.work;
+    match container {
+        Choice::Label(label) if !will_have(&create.body, image, label) => {
+            Some(Refusal::LosesLabel(label.to_string()))
+        }
+        Choice::Label(_) | Choice::Name(_) => None,
+    }
+}
+
+/// Why the service's checks can never reach the container, if so.
+fn uncheckable(service: &Service, observed: &Observed) -> Option<Refusal> {
+    let asks_container = |check: &HealthCheck| match check {
+        HealthCheck::Tried { probe, .. } => probe.needs_address(),
+        HealthCheck::Docker { .. } => false,
+    };
+    if !service.health.iter().any(asks_container) {
+        return None;
+    }
+    health::obstacle(&observed.container).map(Refusal::NoAddress)
+}
