@@ -44,6 +44,28 @@ pub enum Refusal {
     /// Others share its namespaces, volumes or links, by its id.
     #[error("other containers depend on it and would be left with the old one: {}", .0.join(", "))]
     Dependents(Vec<String>),
+    /// What it shares a namespace with is not there any more.
+    #[error(
+        "the container shares the {how} of {lender}, which is gone, so that it could not be started again: make it \
+         anew with one that is there"
+    )]
+    LenderGone {
+        /// What it shares.
+        how: &'static str,
+        /// The other's id or name.
+        lender: String,
+    },
+    /// What it shares a namespace with does not run.
+    #[error(
+        "the container shares the {how} of {lender}, which does not run, so that it could not be started again: start \
+         that one first"
+    )]
+    LenderDown {
+        /// What it shares.
+        how: &'static str,
+        /// The other's name.
+        lender: String,
+    },
     /// This very program runs in it.
     #[error("this is the container that Towline itself runs in")]
     Own,
@@ -101,15 +123,49 @@ pub fn refusal(observed: &Observed, own: Option<&str>, host: Option<&str>) -> Op
         Some(Refusal::Dying)
     } else {
         let names = dependents(observed);
-        (!names.is_empty()).then_some(Refusal::Dependents(names))
+        let depended_on = (!names.is_empty()).then_some(Refusal::Dependents(names));
+        depended_on.or_else(|| lender(observed))
     }
+}
+
+/// The namespaces that a container may share with another one, with their words.
+const SHARED: [(&str, &str); 3] = [
+    ("NetworkMode", "network"),
+    ("IpcMode", "IPC"),
+    ("PidMode", "PID"),
+];
+
+/// What is wrong with a container whose namespaces `observed` shares: then neither the new nor the old version could be
+/// started.
+fn lender(observed: &Observed) -> Option<Refusal> {
+    SHARED.into_iter().find_map(|(field, how)| {
+        let mode = observed.text(&format!("/HostConfig/{field}"));
+        let lender = mode.strip_prefix("container:")?;
+        let found = observed.all.iter().find(|other| answers(other, lender));
+        let Some(found) = found else {
+            let lender = lender.to_owned();
+            return Some(Refusal::LenderGone { how, lender });
+        };
+        let is =
+            |state: &str| found.pointer(&format!("/State/{state}")) == Some(&Value::Bool(true));
+        let is_up = is("Running") && !is("Restarting");
+        (observed.runs() && !is_up).then(|| Refusal::LenderDown {
+            how,
+            lender: name(found).to_owned(),
+        })
+    })
+}
+
+/// Whether `container` is meant by `text`, a name or an id, whole or cut.
+fn answers(container: &Value, text: &str) -> bool {
+    let id = container.get("Id").and_then(Value::as_str);
+    text == name(container) || (text.len() >= 12 && id.is_some_and(|id| id.starts_with(text)))
 }
 
 /// The containers that name `observed`'s in a namespace, as a source of volumes or as a link, each with how.
 fn dependents(observed: &Observed) -> Vec<String> {
     let id = observed.id();
-    let name = name(&observed.container);
-    let is_it = |other: &str| other == name || (other.len() >= 12 && id.starts_with(other));
+    let is_it = |other: &str| answers(&observed.container, other);
     let mut found = Vec::new();
     for other in observed
         .all
@@ -135,20 +191,14 @@ fn dependents(observed: &Observed) -> Vec<String> {
                 .next()
                 .is_some_and(|to| is_it(to.trim_start_matches('/')))
         });
-        let how = [
-            (shares("NetworkMode"), "network"),
-            (shares("IpcMode"), "IPC"),
-            (shares("PidMode"), "PID"),
-            (borrows, "volumes"),
-            (links, "link"),
-        ];
-        let how: Vec<&str> = how
-            .into_iter()
+        let shared = SHARED.into_iter().map(|(field, how)| (shares(field), how));
+        let how: Vec<&str> = shared
+            .chain([(borrows, "volumes"), (links, "link")])
             .filter(|(does, _)| *does)
             .map(|(_, how)| how)
             .collect();
         if !how.is_empty() {
-            found.push(format!("{} ({})", self::name(other), how.join(", ")));
+            found.push(format!("{} ({})", name(other), how.join(", ")));
         }
     }
     found

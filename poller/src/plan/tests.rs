@@ -302,6 +302,48 @@ fn containers_that_depend_on_it_are_named_with_how() {
 }
 
 #[test]
+fn one_that_shares_a_namespace_of_a_container_that_is_gone_or_down_could_not_be_started_again() {
+    let shares = |field: &str, runs: bool, lender: Value| {
+        let mut observed = observed("web");
+        observed.container["HostConfig"][field] = json!("container:0123456789ab");
+        observed.container["State"]["Running"] = json!(runs);
+        observed.all = vec![observed.container.clone(), lender];
+        refusal(&observed, None, None)
+    };
+    let lender = |state: Value| json!({ "Id": "0123456789abcdef", "Name": "/vpn", "State": state });
+    let up = lender(json!({ "Running": true }));
+    let down = lender(json!({ "Running": false }));
+    let crashing = lender(json!({ "Running": true, "Restarting": true }));
+    let stranger = json!({ "Id": "fedcba987654", "Name": "/other", "State": { "Running": true } });
+    for (field, how) in [
+        ("NetworkMode", "network"),
+        ("IpcMode", "IPC"),
+        ("PidMode", "PID"),
+    ] {
+        assert_eq!(shares(field, true, up.clone()), None);
+        for lender in [&down, &crashing] {
+            let refused = Some(Refusal::LenderDown {
+                how,
+                lender: "vpn".to_owned(),
+            });
+            assert_eq!(shares(field, true, lender.clone()), refused);
+        }
+        assert_eq!(
+            shares(field, false, down.clone()),
+            None,
+            "nothing is started"
+        );
+        let gone = Some(Refusal::LenderGone {
+            how,
+            lender: "0123456789ab".to_owned(),
+        });
+        for runs in [true, false] {
+            assert_eq!(shares(field, runs, stranger.clone()), gone);
+        }
+    }
+}
+
+#[test]
 fn each_container_that_is_never_replaced_has_its_reason() {
     let with = |path: [&str; 2], value: Value| {
         let mut observed = observed("web");

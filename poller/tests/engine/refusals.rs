@@ -71,6 +71,39 @@ async fn containers_that_depend_on_it_are_named() {
 }
 
 #[tokio::test]
+async fn one_that_shares_memory_is_refused_while_that_one_is_down_or_gone() {
+    let mut scene = Scene::new("joined").await;
+    scene.release("v1", "ok", &[]);
+    let image = scene.image("live");
+    docker(&[
+        "run",
+        "--detach",
+        "--name",
+        "joined-base",
+        "--ipc",
+        "shareable",
+        &image,
+    ]);
+    scene.run(&["--ipc", "container:joined-base"]);
+    let old = scene.inspect()["Id"].clone();
+    scene.release("v2", "ok", &[]);
+    let service = scene.service("");
+    docker(&["stop", "joined-base"]);
+    let down = scene.deploy(&service).await;
+    docker(&["rm", "joined-base"]);
+    let gone = scene.deploy(&service).await;
+    for (applied, word) in [
+        (down, "joined-base, which does not run"),
+        (gone, "which is gone"),
+    ] {
+        assert_eq!(applied.outcome, Outcome::Refused, "{}", applied.message);
+        assert!(applied.message.contains(word), "{}", applied.message);
+    }
+    assert_eq!(scene.inspect()["Id"], old);
+    assert_eq!(scene.inspect()["State"]["Running"], true);
+}
+
+#[tokio::test]
 async fn a_container_that_does_not_exist_and_a_foreign_repository_are_refused() {
     let (mut scene, old) = on_v1("foreign", &[]).await;
     let missing = scene.service("").clone();
