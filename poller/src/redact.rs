@@ -25,6 +25,8 @@ const SECRET_NAMES: [&str; 8] = [
 ];
 /// The same for a whole word of the name.
 const SECRET_WORDS: [&str; 8] = ["KEY", "KEYS", "PASS", "PWD", "DSN", "AUTH", "SALT", "PAT"];
+/// A variable whose name ends so holds a path.
+const PATH_ENDS: [&str; 3] = ["_FILE", "_PATH", "_DIR"];
 
 /// Texts that must not be told. `Debug` says only how many.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -131,10 +133,12 @@ fn replaced(text: &str, mut spans: Vec<Range<usize>>) -> String {
     shown
 }
 
-/// Whether a variable of this name has a secret in it. A path to one is none.
+/// Whether a variable of this name has a secret in it. A path to one is none, by its name: base64 may begin with a
+/// slash too.
 fn is_secret(name: &str, value: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    if value.starts_with('/') || ["PWD", "OLDPWD"].contains(&name.as_str()) {
+    let is_path = value.starts_with('/') && PATH_ENDS.iter().any(|end| name.ends_with(end));
+    if is_path || ["PWD", "OLDPWD"].contains(&name.as_str()) {
         return false;
     }
     let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
@@ -202,6 +206,18 @@ mod tests {
             let known = of_environment(&[variable]);
             assert_eq!(known.hide("hunter2 /hunter2"), "hunter2 /hunter2");
         }
+    }
+
+    #[test]
+    fn a_secret_that_begins_like_a_path_is_one_unless_its_name_says_otherwise() {
+        let known = of_environment(&["AWS_SECRET_ACCESS_KEY=/x+hunter2/y=", "db_password=/a/b/c"]);
+        assert_eq!(known.hide("/x+hunter2/y= /a/b/c"), "*** ***");
+        for name in ["DB_PASSWORD_FILE", "private_key_path", "SECRETS_DIR"] {
+            let known = of_environment(&[&format!("{name}=/run/secrets/db")]);
+            assert_eq!(known.hide("/run/secrets/db"), "/run/secrets/db", "{name}");
+        }
+        let known = of_environment(&["TOKEN_FILE=hunter2"]);
+        assert_eq!(known.hide("hunter2"), "***", "no path");
     }
 
     #[test]
