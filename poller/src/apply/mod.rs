@@ -35,7 +35,7 @@ pub use inspect::{InspectError, find, inspect_service};
 pub use progress::Progress;
 
 use drive::{Drive, drive};
-use keep::{tidy, version};
+use keep::{ended, tidy, version};
 use prepare::{Prepared, prepare};
 
 /// One try to apply one intent to one service.
@@ -163,7 +163,8 @@ fn remember(
         return Ok(());
     };
     let running = store.running(name)?;
-    match version(observed, running, &kept.old, Timestamp::now()) {
+    let now = ended(Timestamp::now(), &store.versions(name)?);
+    match version(observed, running, &kept.old, now) {
         Some(version) => store.keep_version(name, &version),
         None => Ok(()),
     }

@@ -32,7 +32,8 @@ pub struct Version {
     /// Since when it ran, if a deploy of ours brought it.
     #[serde(default)]
     pub since: Option<Timestamp>,
-    /// Until when it ran, as far as it is known: when its replacement last began.
+    /// Until when it ran, as far as it is known: when its replacement last began. Later than that of every version
+    /// before, so that the clock may have been set back in between.
     pub until: Timestamp,
     /// The local tag that spares its image from a pruning.
     pub tag: String,
