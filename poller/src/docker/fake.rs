@@ -16,6 +16,14 @@ use super::Docker;
 pub(crate) fn engine(
     answer: impl Fn(&str) -> (u16, String) + Send + 'static,
 ) -> (String, Arc<Mutex<Vec<String>>>) {
+    engine_of("1.41", answer)
+}
+
+/// The same, of another API version.
+pub(crate) fn engine_of(
+    version: &'static str,
+    answer: impl Fn(&str) -> (u16, String) + Send + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("tcp://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -24,7 +32,7 @@ pub(crate) fn engine(
         for stream in listener.incoming().flatten() {
             let line = read_request(&stream);
             let (status, body) = if line.contains("/version") {
-                (200, json!({ "ApiVersion": "1.41" }).to_string())
+                (200, json!({ "ApiVersion": version }).to_string())
             } else {
                 log.lock().unwrap().push(line.clone());
                 answer(&line)

@@ -2,13 +2,13 @@
 //!
 //! Containers and images are read and made as raw JSON (`raw`), so that no field of a newer engine is lost in a
 //! typed model; everything else goes through `bollard`. Both use the same address and the same negotiated API
-//! version, the smaller of the engine's and `bollard`'s: the floor is 1.41 (20.10).
+//! version, the smaller of the engine's and [`NEWEST`]: the floor is 1.41 (20.10).
 //!
 //! Each call may be repeated: what is done already is no error. Not here: which call to make (`machine`, `apply`).
 
 use std::time::Duration;
 
-use bollard::{API_DEFAULT_VERSION, BollardRequest};
+use bollard::{BollardRequest, ClientVersion};
 use hyper::{
     Uri,
     header::{HeaderName, HeaderValue},
@@ -40,6 +40,13 @@ use raw::Raw;
 
 /// How long an answer may take, except where a call says otherwise. Starting a container may pull in drivers.
 const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The newest API version that is spoken. From 1.52 on (engine 29) a create request's `MacAddress` is passed over and has
+/// to stand with the network's settings, where a configured one cannot be told from a generated one.
+const NEWEST: &ClientVersion = &ClientVersion {
+    major_version: 1,
+    minor_version: 51,
+};
 
 /// Carries a login for a registry.
 const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
@@ -94,12 +101,8 @@ impl Docker {
         let address = Address::parse(docker_host)?;
         let timeout = TIMEOUT.as_secs();
         let client = match &address {
-            Address::Unix(path) => {
-                bollard::Docker::connect_with_unix(path, timeout, API_DEFAULT_VERSION)
-            }
-            Address::Tcp(host) => {
-                bollard::Docker::connect_with_http(host, timeout, API_DEFAULT_VERSION)
-            }
+            Address::Unix(path) => bollard::Docker::connect_with_unix(path, timeout, NEWEST),
+            Address::Tcp(host) => bollard::Docker::connect_with_http(host, timeout, NEWEST),
         };
         let negotiated = match client {
             Ok(client) => client.negotiate_version().await,

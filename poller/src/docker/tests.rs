@@ -3,7 +3,7 @@ use std::{net::TcpListener, sync::Mutex, thread};
 use serde_json::{Value, json};
 
 use super::{
-    fake::{connected, engine},
+    fake::{connected, engine, engine_of},
     *,
 };
 use crate::reference::Reference;
@@ -31,6 +31,22 @@ async fn typed_and_raw_calls_use_the_engines_older_api_version() {
             "POST /v1.41/containers/web/start"
         ]
     );
+}
+
+#[tokio::test]
+async fn an_engine_whose_api_is_newer_than_what_is_known_here_is_asked_in_the_older_one() {
+    for (version, spoken) in [("1.53", "1.51"), ("1.52", "1.51"), ("1.45", "1.45")] {
+        let (address, asked) = engine_of(version, |_| (200, "{}".to_owned()));
+        let docker = Docker::connect(Some(&address)).await.unwrap();
+        docker.container("web").await.unwrap();
+        docker.start("web").await.unwrap();
+        let asked = asked.lock().unwrap();
+        let prefix = format!(" /v{spoken}/");
+        assert!(
+            asked.len() == 2 && asked.iter().all(|line| line.contains(&prefix)),
+            "{asked:?}"
+        );
+    }
 }
 
 #[tokio::test]
