@@ -12,7 +12,8 @@ pub struct Target {
     pub wanted: Reference,
     /// The digest, when the intent names it.
     pub digest: Option<Digest>,
-    /// The operator's reference, which the container keeps.
+    /// The operator's reference, which the container keeps; the one that is wanted where the container was made from
+    /// another repository, or from an image's id.
     configured: Configured,
 }
 
@@ -91,6 +92,8 @@ pub fn target(
     if digest.is_none() && wanted.tag().is_none() {
         return Err(no_tag());
     }
+    // What was made from a placeholder does not take that image's local tag along.
+    let own = own.filter(|own| own.name() == repository);
     let configured = configured(observed, own, &wanted);
     Ok(Target {
         wanted,

@@ -145,6 +145,17 @@ fn a_template_says_what_is_pulled_and_the_container_keeps_its_reference() {
 }
 
 #[test]
+fn the_local_tag_of_another_repository_is_left_alone() {
+    let template = template("ghcr.io/octo-org/web:sha-{short_sha}");
+    for placeholder in ["nginx:latest", "nginx", "ghcr.io/octo-org/web2:main"] {
+        let target = target(template.as_ref(), &intent(None), &observed(placeholder)).unwrap();
+        let own = "ghcr.io/octo-org/web:sha-3484a3f";
+        assert_eq!(target.shown(&digest(NEW)), own, "{placeholder}");
+        assert_eq!(target.tag().unwrap().to_string(), own, "{placeholder}");
+    }
+}
+
+#[test]
 fn a_reference_with_a_digest_keeps_its_form_and_moves_no_tag() {
     let observed = observed(&format!("ghcr.io/octo-org/web:v1@{OLD}"));
     let target = target(None, &intent(None), &observed).unwrap();
