@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use towline_protocol::Side;
 
@@ -74,6 +75,7 @@ async fn prepare(engine: &Docker, way: &WayBack<'_>, deploy: &str) -> Result<Pla
             .as_ref()
             .and_then(|image| image.get("Id").and_then(Value::as_str)),
         was_healthy,
+        now: Timestamp::now(),
     };
     let mut plan = back(way.observed, way.version, naming, way.from.clone())
         .map_err(|error| EngineError::Unexpected(error.to_string()))?;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use towline_protocol::{Digest, Outcome, Side};
 
@@ -148,6 +149,7 @@ async fn planned(
         deploy: &job.deploy,
         tagged: tagged.as_deref(),
         was_healthy: asked.was_healthy,
+        now: Timestamp::now(),
     };
     let Asked {
         target,

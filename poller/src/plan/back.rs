@@ -288,6 +288,7 @@ mod tests {
             deploy: "0a1b2c3d",
             tagged: Some("sha256:other"),
             was_healthy: true,
+            now: Timestamp::UNIX_EPOCH,
         };
         let from = Side {
             sha: Some(testing::SHA.parse().unwrap()),

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use thiserror::Error;
 use towline_protocol::{Digest, Side};
@@ -28,6 +29,9 @@ pub use back::{
 pub use choose::{beside, chosen, will_have};
 pub use obstacle::{Refusal, own_container, refusal};
 pub use target::{Target, target};
+
+/// How long ago the engine started a container again that counts as crashing. It waits a minute at most between tries.
+const RECENT: SignedDuration = SignedDuration::from_mins(1);
 
 /// What the engine shows of a service, in its own JSON. The environment may hold secrets: `Debug` does not show it.
 #[derive(Clone)]
@@ -76,14 +80,14 @@ impl Observed {
             .any(|path| self.container.pointer(path) == Some(&Value::Bool(true)))
     }
 
-    /// Whether the engine had to start it again since somebody started it.
-    fn restarts(&self) -> bool {
+    /// Whether the engine has to start it again and again: it did so a moment ago. One that crashed once, long ago, is
+    /// expected to go on running.
+    fn restarts(&self, now: Timestamp) -> bool {
+        let count = self.container.get("RestartCount").and_then(Value::as_u64);
+        let started = self.text("/State/StartedAt").parse::<Timestamp>().ok();
+        let is_recent = started.is_some_and(|started| now.duration_since(started) < RECENT);
         self.container.pointer("/State/Restarting") == Some(&Value::Bool(true))
-            || self
-                .container
-                .get("RestartCount")
-                .and_then(Value::as_u64)
-                .is_some_and(|count| count > 0)
+            || (count.is_some_and(|count| count > 0) && is_recent)
     }
 
     /// The digest that it runs, if its image came from a registry.
@@ -153,6 +157,8 @@ pub struct Naming<'a> {
     pub tagged: Option<&'a str>,
     /// Whether the old version passed the service's checks.
     pub was_healthy: bool,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// Why a pulled image may not be used.
@@ -224,7 +230,7 @@ fn member(observed: &Observed, naming: Naming<'_>, tag: Option<TagMove>) -> Memb
         policy: observed.policy(),
         runs: observed.runs(),
         was_healthy: naming.was_healthy,
-        was_restarting: observed.restarts(),
+        was_restarting: observed.restarts(naming.now),
         tag,
     }
 }

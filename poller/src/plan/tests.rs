@@ -81,6 +81,7 @@ fn naming(tagged: Option<&str>) -> Naming<'_> {
         deploy: "0a1b2c3d",
         tagged,
         was_healthy: true,
+        now: "2026-11-20T15:00:00Z".parse().unwrap(),
     }
 }
 
@@ -97,7 +98,7 @@ fn planned(observed: &Observed, image: &Value, tagged: Option<&str>) -> Result<P
 }
 
 #[test]
-fn only_a_container_that_the_engine_started_again_counts_as_restarting() {
+fn only_a_container_that_the_engine_started_again_a_moment_ago_counts_as_restarting() {
     let was_restarting = |state: Value, count: u64| {
         let mut observed = observed("ghcr.io/octo-org/web:main");
         observed.container["State"] = state;
@@ -105,8 +106,14 @@ fn only_a_container_that_the_engine_started_again_counts_as_restarting() {
         let plan = planned(&observed, &new_image(), None).unwrap();
         plan.deploy.members[0].was_restarting
     };
-    assert!(!was_restarting(json!({ "Running": true }), 0));
-    assert!(was_restarting(json!({ "Running": true }), 2));
+    let since = |at: &str| json!({ "Running": true, "StartedAt": at });
+    let (recent, long_ago) = (
+        since("2026-11-20T14:59:30.1Z"),
+        since("2026-11-20T14:00:00Z"),
+    );
+    assert!(was_restarting(recent.clone(), 2));
+    assert!(!was_restarting(recent, 0));
+    assert!(!was_restarting(long_ago, 2), "it has run for an hour since");
     assert!(was_restarting(
         json!({ "Running": true, "Restarting": true }),
         0
