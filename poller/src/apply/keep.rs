@@ -9,7 +9,7 @@ use towline_protocol::{Digest, ServiceName};
 
 use crate::{
     docker::{Docker, EngineError, LocalTag},
-    machine::{Deploy, Ending, Kept},
+    machine::{Deploy, Ending, Fault, Kept},
     plan::Observed,
     reference::Reference,
     settings::Service,
@@ -147,6 +147,10 @@ pub(super) async fn tidy(
         return;
     };
     let succeeded = matches!(ending, Ending::Succeeded { .. });
+    if !succeeded && deploy.fault == Fault::Interruption {
+        // The next try needs the image, and the registry may be out of reach by then.
+        return;
+    }
     let Ok(worth) = worth_keeping(store, name, service.keep, kept, succeeded) else {
         return;
     };

@@ -172,6 +172,7 @@ fn remember(
 
 /// Takes a deploy that was interrupted to its end: back to the old version, or forth if the new one was committed. What
 /// is on record is enough for that: a disk that is full since then keeps no service down.
+/// Without its `service`, which the host's file does not name any more, no gate is gone on with.
 ///
 /// # Errors
 /// See [`ApplyError`]: the journal stays open.
@@ -192,14 +193,18 @@ pub async fn recover(
         }
         Err(error) => return Ok(unreadable(entry, &error)),
     };
+    let deploy = match service {
+        Some(_) => recorded.clone().resume(),
+        None => recorded.clone().resume_ungated(),
+    };
     let with = Drive {
         engine,
         service,
         create: None,
-        recorded: Some(recorded.clone()),
+        recorded: Some(recorded),
         clock: StepClock::default(),
     };
-    let end = drive(with, store, entry.clone(), recorded.resume(), tell).await?;
+    let end = drive(with, store, entry.clone(), deploy, tell).await?;
     tidy(engine, store, &entry.service, service, &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }

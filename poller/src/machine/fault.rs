@@ -57,7 +57,7 @@ mod tests {
     use towline_protocol::Side;
 
     use super::*;
-    use crate::machine::{Ending, Event, Member};
+    use crate::machine::{Action, Ending, Event, Member};
 
     /// A replacement of one container that ran, whose new version has been started.
     fn in_the_gate() -> Deploy {
@@ -121,6 +121,16 @@ mod tests {
         let recorded = in_the_gate();
         let lost = in_the_gate().unrecorded(&recorded, "disk is full".to_owned());
         assert_eq!(taken_back(lost).fault, Fault::Host);
+    }
+
+    #[test]
+    fn a_gate_whose_checks_nobody_knows_any_more_is_not_gone_on_with() {
+        assert!(matches!(
+            in_the_gate().resume().next(),
+            Some(Action::Look { .. })
+        ));
+        let ended = taken_back(in_the_gate().resume_ungated());
+        assert_eq!(ended.fault, Fault::Interruption);
     }
 
     #[test]

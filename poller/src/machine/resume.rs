@@ -59,6 +59,13 @@ impl Deploy {
         }
     }
 
+    /// The deploy as it goes on after a crash when nobody knows its gate's checks any more: a version that may be in the
+    /// gate has not passed them, so it is back.
+    pub fn resume_ungated(mut self) -> Self {
+        self.resumed = RESUMES;
+        self.resume()
+    }
+
     /// The deploy as it goes on when it cannot be recorded any more; `recorded` is how it was recorded last.
     ///
     /// Without a durable record nothing new is begun: what was begun is undone, as a recovery from the last record

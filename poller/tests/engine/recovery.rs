@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 use towline::{
     apply::{Applied, Progress, recover},
-    machine::{Deploy, Event, Member},
+    machine::{Deploy, Event, Fault, Kept, Member},
     settings::Service,
     store::JournalEntry,
     uptime::Uptime,
@@ -266,6 +266,35 @@ async fn a_gate_whose_time_was_used_up_before_the_crash_is_not_given_it_again() 
     assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
     assert!(applied.message.contains("gate"), "{}", applied.message);
     assert_eq!(scene.inspect()["Id"], old.as_str());
+}
+
+#[tokio::test]
+async fn a_gate_of_a_service_that_has_left_the_file_is_not_gone_on_with() {
+    let (mut scene, deploy, old) = half_way("orphan").await;
+    let applied = recovered(&mut scene, &deploy, None).await;
+    assert_eq!(
+        (applied.outcome, applied.fault),
+        (Outcome::RolledBack, Fault::Interruption),
+        "{}",
+        applied.message
+    );
+    assert_eq!(scene.inspect()["Id"], old.as_str());
+}
+
+#[tokio::test]
+async fn an_interrupted_try_keeps_its_image_for_the_next_one() {
+    let (mut scene, mut deploy, _) = half_way_and_rebooted("fetched").await;
+    let tag = "towline/fetched:000000000002";
+    docker(&["tag", &scene.image("v2"), tag]);
+    deploy.kept = Some(Kept {
+        new: tag.to_owned(),
+        old: "towline/fetched:000000000001".to_owned(),
+        made: true,
+    });
+    let service = scene.checked("v1");
+    let applied = recovered(&mut scene, &deploy, Some(&service)).await;
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    docker(&["image", "inspect", tag]);
 }
 
 #[tokio::test]
