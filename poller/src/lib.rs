@@ -1,8 +1,8 @@
 //! Towline on the host: fetches deploy intents from the relay and applies them to this host's services.
 //!
 //! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`, `redact`, `status`,
-//! `history`); one file for each outside system acts (`relay_client`, `docker`, `credentials`, `health`, `store`, `control`);
-//! `daemon` and `cli` tie them together.
+//! `history`); one file for each outside system acts (`relay_client`, `docker`, `credentials`, `health`, `store`, `control`,
+//! `terminal`); `daemon` and `cli` tie them together.
 
 pub mod apply;
 pub mod cli;
@@ -30,6 +30,7 @@ pub mod settings;
 pub mod spec;
 pub mod status;
 pub mod store;
+pub mod terminal;
 pub mod token;
 pub mod uptime;
 

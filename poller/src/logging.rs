@@ -3,11 +3,14 @@
 use std::{env, fs::File, io, os::fd::AsFd, os::unix::fs::MetadataExt};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
-/// Sends the log to standard error; without the time where systemd's journal adds it.
-pub fn start() {
+use crate::terminal::Terminal;
+
+/// Sends the log to standard error, above what `terminal` shows; without the time where systemd's journal adds it.
+pub fn start(terminal: Terminal) {
     let log = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(Above(terminal))
         .with_max_level(LevelFilter::INFO)
         .with_ansi(false)
         .with_target(false);
@@ -15,6 +18,17 @@ pub fn start() {
         log.without_time().init();
     } else {
         log.init();
+    }
+}
+
+/// Where the lines go.
+struct Above(Terminal);
+
+impl<'a> MakeWriter<'a> for Above {
+    type Writer = &'a Terminal;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        &self.0
     }
 }
 

@@ -35,7 +35,7 @@ impl Acted {
     }
 }
 
-/// Makes one call, which was first tried at `since`.
+/// Makes one call, which was first tried at `since`; `tell` hears of each check that is passed.
 ///
 /// An engine that is not there is an error, since nobody knows what came of the call; it may be made again. A refusal
 /// is an event.
@@ -44,6 +44,7 @@ pub(super) async fn act(
     deploy: &Deploy,
     action: &Action,
     since: Instant,
+    tell: &dyn Fn(String),
 ) -> Result<Acted, EngineError> {
     let mut log = LogTail::default();
     let result = match action {
@@ -59,7 +60,7 @@ pub(super) async fn act(
         Action::Look { containers } => look(with, containers).await,
         Action::Gate { ids, spent } => {
             let spent = spent.saturating_add(since.elapsed());
-            gate(with, ids, spent).await
+            gate(with, ids, spent, tell).await
         }
         Action::Verify { members } => verify(with, deploy, members).await,
         Action::SaveLog { id } => with.engine.log_tail(id).await.map(|tail| {
@@ -209,9 +210,14 @@ async fn look(with: &Drive<'_>, containers: &[Expected]) -> Result<Event, Engine
     Ok(Event::Looked { starts, now })
 }
 
-async fn gate(with: &Drive<'_>, ids: &[String], spent: Duration) -> Result<Event, EngineError> {
+async fn gate(
+    with: &Drive<'_>,
+    ids: &[String],
+    spent: Duration,
+    tell: &dyn Fn(String),
+) -> Result<Event, EngineError> {
     let stable_for = with.service.and_then(|service| service.stable_for);
-    let verdict = health::gate(with.engine, ids, checks(with), stable_for, spent).await?;
+    let verdict = health::gate(with.engine, ids, checks(with), stable_for, spent, tell).await?;
     Ok(match verdict {
         Ok(gate) => Event::Passed { gate },
         Err(why) => Event::Failed { why },

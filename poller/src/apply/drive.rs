@@ -1,6 +1,9 @@
 //! The loop: write the journal, make the machine's call, tell the machine what came of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
 
 use super::{
     Applied, ApplyError, Progress, StepClock,
@@ -10,7 +13,7 @@ use super::{
 use crate::failpoint;
 use crate::{
     docker::{Docker, EngineError},
-    machine::{Action, Deploy, Ending, State, Step},
+    machine::{Action, Deploy, Ending, State, Step, Undo},
     settings::Service,
     spec::CreateRequest,
     store::{JournalEntry, Store, StoreError},
@@ -70,20 +73,23 @@ pub(super) async fn drive<'a>(
         #[cfg(feature = "failpoints")]
         failpoint::before(&deploy.state);
         let begun = Instant::now();
-        let acted =
-            persist(&with, &deploy, &action)
-                .await
-                .map_err(|source| ApplyError::Interrupted {
-                    deploy: deploy.deploy.clone(),
-                    source,
-                })?;
+        let told = RefCell::new(&mut *tell);
+        let passed = |check| (told.borrow_mut())(Progress::Passed { check });
+        let acted = persist(&with, &deploy, &action, &passed)
+            .await
+            .map_err(|source| ApplyError::Interrupted {
+                deploy: deploy.deploy.clone(),
+                source,
+            })?;
         #[cfg(feature = "failpoints")]
         failpoint::after(&deploy.state);
         with.clock.add(&step_name(&deploy.state), begun.elapsed());
         log_tail.push_str(&acted.log.text);
         let before = deploy.state.clone();
         deploy = deploy.on(acted.event);
-        milestone(&before, &deploy.state, tell);
+        if let Some(progress) = milestone(&before, &deploy.state) {
+            tell(progress);
+        }
     }
     Ok(End {
         deploy: deploy.or_stuck(),
@@ -128,11 +134,16 @@ impl Journal {
 }
 
 /// Makes the call, again and again while the engine is lost for a short time.
-async fn persist(with: &Drive<'_>, deploy: &Deploy, action: &Action) -> Result<Acted, EngineError> {
+async fn persist(
+    with: &Drive<'_>,
+    deploy: &Deploy,
+    action: &Action,
+    tell: &dyn Fn(String),
+) -> Result<Acted, EngineError> {
     let begun = Instant::now();
     let mut was_lost = false;
     loop {
-        match act(with, deploy, action, begun).await {
+        match act(with, deploy, action, begun, tell).await {
             Err(EngineError::Unreachable { .. }) if begun.elapsed() < RECONNECT => {
                 was_lost = true;
                 tokio::time::sleep(RECONNECT_PAUSE).await;
@@ -152,36 +163,65 @@ fn step_name(state: &State) -> String {
     }
 }
 
-fn milestone(before: &State, after: &State, tell: &mut dyn FnMut(Progress)) {
+/// What is to be told of a change of state.
+fn milestone(before: &State, after: &State) -> Option<Progress> {
     match (before, after) {
         (State::Replacing { step: was, .. }, State::Replacing { step: is, .. }) if was != is => {
-            match was {
-                Step::Create => tell(Progress::Created),
-                Step::Start => tell(Progress::Swapped),
-                Step::Tag
-                | Step::Disarm
-                | Step::Stop
-                | Step::Park
-                | Step::Promote
-                | Step::Look
-                | Step::Gate => {}
-            }
+            forth(*was)
         }
+        (State::Replacing { .. }, State::Committed { gate, .. }) => Some(match gate {
+            Some(gate) => Progress::Healthy { gate: *gate },
+            // One that was stopped stays so.
+            None => Progress::Swapped,
+        }),
         (
-            State::Replacing { .. },
-            State::Committed {
-                gate: Some(gate), ..
+            State::Committed { .. },
+            State::Ended {
+                ending: Ending::Succeeded { .. },
             },
-        ) => tell(Progress::Healthy { gate: *gate }),
+        ) => Some(Progress::Committed),
         (State::Replacing { .. }, State::RollingBack { why, .. }) => {
-            tell(Progress::RollingBack { why: why.clone() })
+            Some(Progress::RollingBack { why: why.clone() })
+        }
+        (State::RollingBack { step: was, .. }, State::RollingBack { step: is, .. })
+            if was != is =>
+        {
+            back(*was)
         }
         (
             State::RollingBack { .. },
             State::Ended {
                 ending: Ending::RolledBack { .. },
             },
-        ) => tell(Progress::RolledBack),
-        _ => {}
+        ) => Some(Progress::RolledBack),
+        _ => None,
+    }
+}
+
+/// The step is done.
+fn forth(step: Step) -> Option<Progress> {
+    match step {
+        Step::Create => Some(Progress::Created),
+        Step::Stop => Some(Progress::Stopped),
+        Step::Promote => Some(Progress::Swapped),
+        Step::Start => Some(Progress::Started),
+        Step::Tag | Step::Disarm | Step::Park | Step::Look | Step::Gate => None,
+    }
+}
+
+/// The step back is done.
+fn back(step: Undo) -> Option<Progress> {
+    match step {
+        Undo::StopNew => Some(Progress::StoppedNew),
+        Undo::StartOld => Some(Progress::StartedOld),
+        Undo::Find
+        | Undo::Demote
+        | Undo::StopOld
+        | Undo::Restore
+        | Undo::Rearm
+        | Undo::Verify
+        | Undo::Untag
+        | Undo::SaveLog
+        | Undo::RemoveNew => None,
     }
 }

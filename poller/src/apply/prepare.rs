@@ -12,7 +12,7 @@ use super::{
     keep::keep,
 };
 use crate::{
-    docker::{Cause, Docker, EngineError, RegistryError, RegistryTrouble},
+    docker::{Cause, Docker, EngineError, Layers, RegistryError, RegistryTrouble},
     health,
     machine::Fault,
     plan::{ImageMistake, Naming, Observed, Plan, Refusal, Target, plan, target},
@@ -76,10 +76,7 @@ pub(super) async fn prepare(
                 return Err(unchanged(&observed, &digest));
             }
             admit(job, quarantine, &digest)?;
-            let image = fetch(engine, &target, &digest, clock).await?;
-            tell(Progress::Pulled {
-                digest: digest.clone(),
-            });
+            let image = fetch(engine, &target, &digest, clock, tell).await?;
             if image.get("Id").and_then(Value::as_str) == Some(observed.image_id()) {
                 return Err(unchanged(&observed, &digest));
             }
@@ -276,22 +273,31 @@ async fn fetch(
     target: &Target,
     digest: &Digest,
     clock: &mut StepClock,
+    tell: &mut dyn FnMut(Progress),
 ) -> Result<Value, Halt> {
     let begun = Instant::now();
     let reference = target.at(digest);
     let name = reference.to_string();
+    let mut layers = Layers::default();
     let image = match engine.image(&name).await? {
         Some(image) => Some(image),
         None => {
-            engine.pull(&reference, &mut |_| ()).await?;
+            let mut pulling = |so_far: &Layers| {
+                layers.clone_from(so_far);
+                tell(Progress::Pulling(so_far.clone()));
+            };
+            engine.pull(&reference, &mut pulling).await?;
             engine.image(&name).await?
         }
     };
     clock.add("pull", begun.elapsed());
-    image.ok_or_else(|| {
+    let image = image.ok_or_else(|| {
         let message = format!("{name}: the pull ended well, and the image is not there");
         Halt::Over(Outcome::FailedUntouched, message)
-    })
+    })?;
+    let digest = digest.clone();
+    tell(Progress::Pulled { digest, layers });
+    Ok(image)
 }
 
 /// The image that the operator's tag leads to now.

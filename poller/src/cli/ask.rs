@@ -10,13 +10,14 @@ use towline_protocol::ServiceName;
 use super::{docker_host, on_one_thread, say, settings, table};
 use crate::{
     control::{
-        client::{self, ControlError},
+        client::{self, ControlError, Told},
         message::{Ask, Line},
     },
     exit::Ending,
     history::{Entry, FORMAT, History},
     status::{Status, look},
     store::{Store, StoreError},
+    terminal::Terminal,
     token,
 };
 
@@ -82,8 +83,17 @@ pub(super) fn history(
 
 /// The answer of the poller that has the state directory; `None` when nobody serves it.
 pub(super) fn ask(state: &Path, request: &Ask) -> anyhow::Result<Option<Line>> {
-    let mut tell = |what: &str| super::complain(what);
-    match client::ask(state, request, &mut tell) {
+    let terminal = Terminal::default();
+    let mut tell = |told: Told<'_>| match told {
+        Told::Now(what) => terminal.show(what),
+        Told::Step(what) => {
+            terminal.clear();
+            super::complain(what);
+        }
+    };
+    let answer = client::ask(state, request, &mut tell);
+    terminal.clear();
+    match answer {
         Ok(line) => Ok(Some(line)),
         Err(ControlError::Nobody { .. }) => Ok(None),
         Err(error) => Err(error.into()),

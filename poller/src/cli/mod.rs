@@ -18,6 +18,7 @@ use crate::{
     history, logging,
     settings::{Mistake, Settings},
     store::Store,
+    terminal::Terminal,
     token::{self, HostToken},
 };
 
@@ -270,7 +271,8 @@ impl Arguments {
 
     /// Reads everything that `once` and `run` need before they begin.
     fn parts(&self) -> anyhow::Result<Parts> {
-        logging::start();
+        let terminal = Terminal::default();
+        logging::start(terminal.clone());
         let settings = settings(&self.config)?;
         let token = token::read(settings.relay.token_file.as_deref(), |name| {
             std::env::var_os(name)
@@ -289,6 +291,7 @@ impl Arguments {
             token,
             left_out,
             store,
+            terminal,
         })
     }
 }
@@ -298,6 +301,7 @@ struct Parts {
     token: HostToken,
     left_out: Vec<Channel>,
     store: Store,
+    terminal: Terminal,
 }
 
 impl Parts {
@@ -311,7 +315,8 @@ impl Parts {
             self.store,
             docker_host,
         )?
-        .without(self.left_out))
+        .without(self.left_out)
+        .showing_at(self.terminal))
     }
 }
 

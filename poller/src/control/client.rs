@@ -57,11 +57,20 @@ pub enum ControlError {
     Refused(#[from] Refused),
 }
 
+/// What is told before the final answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told<'a> {
+    /// What was done, or is waited for.
+    Step(&'a str),
+    /// What goes on just now; the next one takes its place.
+    Now(&'a str),
+}
+
 /// Asks the poller of the state directory `dir`; `tell` hears what goes on meanwhile. Returns the final answer.
 ///
 /// # Errors
 /// See [`ControlError`].
-pub fn ask(dir: &Path, ask: &Ask, tell: &mut dyn FnMut(&str)) -> Result<Line, ControlError> {
+pub fn ask(dir: &Path, ask: &Ask, tell: &mut dyn FnMut(Told<'_>)) -> Result<Line, ControlError> {
     let path = super::path(dir);
     if path.as_os_str().len() > MAX_PATH {
         return Err(ControlError::Nobody { path });
@@ -78,7 +87,8 @@ pub fn ask(dir: &Path, ask: &Ask, tell: &mut dyn FnMut(&str)) -> Result<Line, Co
     let mut reader = BufReader::new(stream);
     loop {
         match line(&mut reader).map_err(io)?? {
-            Line::Waiting(text) | Line::Step(text) => tell(&text),
+            Line::Waiting(text) | Line::Step(text) => tell(Told::Step(&text)),
+            Line::Now(text) => tell(Told::Now(&text)),
             Line::Error(refused) => return Err(refused.into()),
             answer @ (Line::Status(_) | Line::History(_) | Line::Done(_) | Line::Ended(_)) => {
                 return Ok(answer);

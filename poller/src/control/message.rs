@@ -48,7 +48,7 @@ pub enum Ask {
     },
 }
 
-/// A line of an answer. `Waiting` and `Step` may come before, of the others one, as the last.
+/// A line of an answer. `Waiting`, `Step` and `Now` may come before, of the others one, as the last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Line {
@@ -56,6 +56,8 @@ pub enum Line {
     Waiting(String),
     /// What was done just now.
     Step(String),
+    /// What goes on just now; the next line takes its place.
+    Now(String),
     /// How the services stand.
     Status(Box<Status>),
     /// How the last deploys ended, the newest first.

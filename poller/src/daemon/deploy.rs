@@ -79,7 +79,7 @@ impl Poller {
             attempt,
             deploy: random_deploy(),
         };
-        let mut tell = |progress: Progress| self.notices.tell(name, &progress.to_string());
+        let mut tell = |progress: Progress| self.notices.tell(name, &progress);
         let mut stop = stop.clone();
         let applied = match self.engine.get().await {
             Ok(engine) => apply(engine, &mut self.store, &job, stop.wanted(), &mut tell).await,
@@ -143,8 +143,7 @@ impl Poller {
         let service = services
             .find(|service| service.name == entry.service)
             .cloned();
-        let mut tell =
-            |progress: Progress| self.notices.tell(&entry.service, &progress.to_string());
+        let mut tell = |progress: Progress| self.notices.tell(&entry.service, &progress);
         let recovered = match self.unclosed.get(&entry.deploy) {
             Some(ended) => Ok(ended.clone()),
             None => match self.engine.get().await {

@@ -24,6 +24,7 @@ use crate::{
     report::{Delivery, batch},
     settings::Settings,
     store::{Spooled, Store, StoreError},
+    terminal::Terminal,
 };
 
 mod backoff;
@@ -135,6 +136,13 @@ impl Poller {
     pub fn without(mut self, channels: Vec<Channel>) -> Self {
         self.failed |= !channels.is_empty();
         self.left_out = channels;
+        self
+    }
+
+    /// Shows what goes on at this terminal.
+    #[must_use]
+    pub fn showing_at(mut self, terminal: Terminal) -> Self {
+        self.notices.show_at(terminal);
         self
     }
 

@@ -1,6 +1,10 @@
 //! What the loop lets others know of itself while it works: by the log and by the control socket.
 
-use std::sync::Arc;
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc::UnboundedSender, watch};
@@ -8,12 +12,17 @@ use towline_protocol::{IntentId, Outcome, Report, ServiceName, Sha};
 use tracing::{error, info, warn};
 
 use crate::{
+    apply::Progress,
     control::{
         message::Line,
         server::{Board, Published},
     },
     status::{PollerStatus, RelayStatus, Underway},
+    terminal::Terminal,
 };
+
+/// How often it is said what goes on.
+const SHOWN_EVERY: Duration = Duration::from_millis(100);
 
 /// Everything that others may know.
 #[derive(Debug)]
@@ -27,6 +36,9 @@ pub(super) struct Notices {
     client: Option<UnboundedSender<Line>>,
     /// What has come to an end, for people.
     ends: Vec<String>,
+    terminal: Terminal,
+    /// When was last said what goes on.
+    shown: Cell<Option<Instant>>,
 }
 
 impl Notices {
@@ -40,7 +52,14 @@ impl Notices {
             underway: watch::Sender::new(None),
             client: None,
             ends: Vec::new(),
+            terminal: Terminal::default(),
+            shown: Cell::new(None),
         }
+    }
+
+    /// Shows what goes on at this terminal.
+    pub(super) fn show_at(&mut self, terminal: Terminal) {
+        self.terminal = terminal;
     }
 
     /// Lets a client hear of each step from now on; with `None` nobody.
@@ -102,15 +121,34 @@ impl Notices {
         }));
     }
 
-    /// A step of the deploy under way is done.
-    pub(super) fn tell(&self, service: &ServiceName, step: &str) {
-        info!(service = %service, "{step}");
-        self.pass_on(service, step);
+    /// A step of the deploy under way is done, or goes on.
+    pub(super) fn tell(&self, service: &ServiceName, progress: &Progress) {
+        let told = progress.to_string();
+        if progress.is_passing() {
+            self.show(service, &told);
+        } else {
+            self.terminal.clear();
+            info!(service = %service, "{told}");
+            self.pass_on(Line::Step(format!("{service}: {told}")));
+        }
         self.underway.send_modify(|underway| {
             if let Some(underway) = underway {
-                step.clone_into(&mut underway.step);
+                underway.step = told;
             }
         });
+    }
+
+    /// Shows what goes on, to who looks. A log would only grow by it.
+    fn show(&self, service: &ServiceName, what: &str) {
+        let now = Instant::now();
+        let shown = self.shown.get();
+        if shown.is_some_and(|at| now.saturating_duration_since(at) < SHOWN_EVERY) {
+            return;
+        }
+        self.shown.set(Some(now));
+        let text = format!("{service}: {what}");
+        self.terminal.show(&text);
+        self.pass_on(Line::Now(text));
     }
 
     /// Something does not go on for now.
@@ -138,6 +176,7 @@ impl Notices {
 
     /// Nothing is under way any more.
     pub(super) fn end(&self) {
+        self.terminal.clear();
         self.underway.send_replace(None);
     }
 
@@ -149,10 +188,10 @@ impl Notices {
         self.ends.push(end);
     }
 
-    fn pass_on(&self, service: &ServiceName, step: &str) {
+    fn pass_on(&self, line: Line) {
         if let Some(client) = &self.client {
             // Who has left does not hear it.
-            let _ = client.send(Line::Step(format!("{service}: {step}")));
+            let _ = client.send(line);
         }
     }
 }

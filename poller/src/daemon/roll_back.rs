@@ -65,7 +65,7 @@ impl Poller {
         since: Timestamp,
     ) -> Result<Report, Declined> {
         let name = &entry.service;
-        let mut tell = |progress: Progress| self.notices.tell(name, &progress.to_string());
+        let mut tell = |progress: Progress| self.notices.tell(name, &progress);
         let engine = self.engine.get().await?;
         let applied = go_back(engine, &mut self.store, way, entry.clone(), &mut tell).await?;
         match &entry.on_purpose {

@@ -73,9 +73,20 @@ impl Layers {
     }
 }
 
+impl Layers {
+    /// What has come, for people: how many layers, and how much of them had to be loaded.
+    pub fn sum(&self) -> String {
+        let word = if self.count() == 1 { "layer" } else { "layers" };
+        format!("{} {word}, {:.1} MB", self.count(), mb(self.loaded()))
+    }
+}
+
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1_000_000.0
+}
+
 impl fmt::Display for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mb = |bytes: u64| bytes as f64 / 1_000_000.0;
         write!(f, "{}/{} layers", self.done(), self.count())?;
         match self.size() {
             0 => Ok(()),

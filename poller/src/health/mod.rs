@@ -45,7 +45,9 @@ pub type Verdict = Result<Gate, String>;
 /// Waits until the new containers `ids` pass `checks`, or fail them.
 ///
 /// Without checks, Docker's own healthcheck counts where a container has one; the rest must run for a while, which
-/// is [`Gate::Weak`]. `stable_for` is the window in which nothing may go wrong then, if not the usual one. `spent` is how much of the checks' time an earlier process has used up; at least one try is made.
+/// is [`Gate::Weak`]. `stable_for` is the window in which nothing may go wrong then, if not the usual one. `spent` is how
+/// much of the checks' time an earlier process has used up; at least one try is made. `tell` hears of each check that is
+/// passed.
 ///
 /// # Errors
 /// When the engine cannot be asked.
@@ -55,8 +57,9 @@ pub async fn gate(
     checks: &[HealthCheck],
     stable_for: Option<Duration>,
     spent: Duration,
+    tell: &dyn Fn(String),
 ) -> Result<Verdict, EngineError> {
-    verdict(passes(Subject { engine, ids }, checks, stable_for, spent).await)
+    verdict(passes(Subject { engine, ids }, checks, stable_for, spent, tell).await)
 }
 
 async fn passes(
@@ -64,6 +67,7 @@ async fn passes(
     checks: &[HealthCheck],
     stable_for: Option<Duration>,
     spent: Duration,
+    tell: &dyn Fn(String),
 ) -> Result<Gate, Halt> {
     let first = subject.look().await?;
     let checks = or_own(checks, &first);
@@ -73,7 +77,9 @@ async fn passes(
         (STABLE, Gate::Healthy)
     };
     let trials = Trials::new(subject, checks, first, spent);
-    trials.stay_passed(stable_for.unwrap_or(window)).await?;
+    trials
+        .stay_passed(stable_for.unwrap_or(window), tell)
+        .await?;
     Ok(gate)
 }
 
@@ -107,7 +113,7 @@ async fn well_now(subject: Subject<'_>, id: &str, checks: &[HealthCheck]) -> Res
     }
     let soon: Vec<HealthCheck> = checks.iter().filter_map(soon).collect();
     let trials = Trials::new(subject, &soon, vec![vitals], Duration::ZERO);
-    trials.pass().await.map(|()| true)
+    trials.pass(&|_| ()).await.map(|()| true)
 }
 
 /// The same check with little time: a fix of a version that does not answer waits for it.
@@ -171,7 +177,7 @@ async fn are_back(engine: &Docker, olds: &[Old<'_>], checks: &[HealthCheck]) -> 
     let first = subject.look().await?;
     let checks = or_own(checks, &first);
     let trials = Trials::new(subject, checks, first, Duration::ZERO);
-    trials.pass().await?;
+    trials.pass(&|_| ()).await?;
     let (steady, restarting) = (
         ids(&|old| !old.was_restarting),
         ids(&|old| old.was_restarting),
@@ -191,7 +197,7 @@ async fn are_back(engine: &Docker, olds: &[Old<'_>], checks: &[HealthCheck]) -> 
     tokio::select! {
         biased;
         halt = restarting.ended() => Err(halt),
-        stayed = trials.stay_passed(RETURNED) => stayed,
+        stayed = trials.stay_passed(RETURNED, &|_| ()) => stayed,
     }
 }
 

@@ -136,7 +136,7 @@ fn judged(executed: &Executed, secrets: &Secrets, limit: Duration) -> Result<(),
 }
 
 /// What is tried, for logs and reports: a query and arguments may hold secrets.
-fn shown(probe: &Probe) -> String {
+pub(super) fn shown(probe: &Probe) -> String {
     match probe {
         Probe::Http(http) => http::shown(http.url.as_str()),
         Probe::Tcp(address) => format!("tcp {address}"),

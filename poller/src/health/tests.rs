@@ -148,7 +148,7 @@ async fn the_window_begins_anew_after_a_bad_answer_and_a_version_that_flaps_has_
         &[GOOD, BAD, GOOD, GOOD, GOOD, GOOD, GOOD],
         Duration::from_secs(60),
     );
-    let verdict = gate(&docker, &ids, &[once], None, Duration::ZERO)
+    let verdict = gate(&docker, &ids, &[once], None, Duration::ZERO, &|_| ())
         .await
         .unwrap();
     assert_eq!(verdict, Ok(Gate::Healthy));
@@ -156,7 +156,7 @@ async fn the_window_begins_anew_after_a_bad_answer_and_a_version_that_flaps_has_
         &[GOOD, BAD, GOOD, BAD, GOOD, BAD],
         Duration::from_millis(1500),
     );
-    let why = gate(&docker, &ids, &[flaps], None, Duration::ZERO)
+    let why = gate(&docker, &ids, &[flaps], None, Duration::ZERO, &|_| ())
         .await
         .unwrap()
         .unwrap_err();
@@ -171,7 +171,7 @@ async fn unhealthy_and_a_restart_within_the_window_are_the_last_word() {
     let ids = ["abc".to_owned()];
     let verdict = async |states| {
         let docker = showing(states).await;
-        gate(&docker, &ids, &[], None, Duration::ZERO)
+        gate(&docker, &ids, &[], None, Duration::ZERO, &|_| ())
             .await
             .unwrap()
     };
@@ -185,7 +185,15 @@ async fn unhealthy_and_a_restart_within_the_window_are_the_last_word() {
 #[tokio::test]
 async fn a_healthcheck_that_was_unhealthy_before_it_was_healthy_is_healthy() {
     let docker = showing(vec![own("starting"), own("unhealthy"), own("healthy")]).await;
-    let verdict = gate(&docker, &["abc".to_owned()], &[], None, Duration::ZERO).await;
+    let verdict = gate(
+        &docker,
+        &["abc".to_owned()],
+        &[],
+        None,
+        Duration::ZERO,
+        &|_| (),
+    )
+    .await;
     assert_eq!(verdict.unwrap(), Ok(Gate::Healthy));
 }
 
@@ -201,6 +209,7 @@ async fn the_first_check_that_fails_ends_it_without_waiting_for_the_others() {
         &[slow, fails],
         None,
         Duration::ZERO,
+        &|_| (),
     )
     .await;
     assert!(verdict.unwrap().unwrap_err().contains("it answered 500"));

@@ -18,6 +18,9 @@ use crate::{
 /// How often the checks are made again within the window.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Hears of a check that was passed, in the words of `probe`.
+pub(super) type Tell<'a> = &'a dyn Fn(String);
+
 /// The checks of some containers, which run since the same start.
 #[derive(Debug)]
 pub(super) struct Trials<'a> {
@@ -70,8 +73,8 @@ impl<'a> Trials<'a> {
     }
 
     /// Waits until each check was passed once. The first that fails ends it, and so does a container's end.
-    pub(super) async fn pass(&self) -> Result<(), Halt> {
-        let all = try_join_all(self.each.iter().map(|trial| self.pass_one(trial)));
+    pub(super) async fn pass(&self, tell: Tell<'_>) -> Result<(), Halt> {
+        let all = try_join_all(self.each.iter().map(|trial| self.pass_one(trial, tell)));
         tokio::select! {
             biased;
             passed = all => passed.map(drop),
@@ -81,9 +84,9 @@ impl<'a> Trials<'a> {
 
     /// Waits until each check was passed and nothing has gone wrong for `window`. A check that fails in between begins
     /// the window anew, as long as it has time; a restart, an end and `unhealthy` are the last word.
-    pub(super) async fn stay_passed(&self, window: Duration) -> Result<(), Halt> {
+    pub(super) async fn stay_passed(&self, window: Duration, tell: Tell<'_>) -> Result<(), Halt> {
         loop {
-            self.pass().await?;
+            self.pass(tell).await?;
             let calm = tokio::select! {
                 biased;
                 calm = self.stay(window) => calm?,
@@ -116,11 +119,18 @@ impl<'a> Trials<'a> {
         }
     }
 
-    async fn pass_one(&self, trial: &Trial<'_>) -> Result<(), Halt> {
+    async fn pass_one(&self, trial: &Trial<'_>, tell: Tell<'_>) -> Result<(), Halt> {
         match trial.what {
-            What::Probe(it) => probe::until(&self.subject, it, &self.secrets, trial.budget).await,
-            What::Own => self.own_healthcheck(trial.budget).await,
+            What::Probe(it) => {
+                probe::until(&self.subject, it, &self.secrets, trial.budget).await?;
+                tell(self.secrets.hide(&probe::shown(it)));
+            }
+            What::Own => {
+                self.own_healthcheck(trial.budget).await?;
+                tell("the container's own healthcheck".to_owned());
+            }
         }
+        Ok(())
     }
 
     /// Whether a check that was passed is good still; one that is not and has no time left has failed.

@@ -56,15 +56,21 @@ async fn a_good_version_takes_over_and_says_so_step_by_step() {
     assert_eq!(scene.containers(), ["good"]);
     let digest = digest.parse().unwrap();
     assert_eq!(applied.to.digest.as_ref(), Some(&digest));
+    let lines = scene.told.iter().filter(|told| !told.is_passing());
+    let lines: Vec<String> = lines.map(ToString::to_string).collect();
+    let pulled = format!("pulled {digest}: 1 layer, ");
+    assert!(lines[0].starts_with(&pulled), "{lines:?}");
+    let passed = format!("passed http://127.0.0.1:{}/", scene.port);
     assert_eq!(
-        scene.told,
+        lines[1..],
         [
-            Progress::Pulled { digest },
-            Progress::Created,
-            Progress::Swapped,
-            Progress::Healthy {
-                gate: Gate::Healthy
-            }
+            "created the new container",
+            "stopped the old container",
+            "swapped: the new container has the name",
+            "started the new container",
+            passed.as_str(),
+            "healthy",
+            "committed"
         ]
     );
     let steps: Vec<&str> = applied

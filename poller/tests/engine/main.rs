@@ -24,6 +24,7 @@ mod kill;
 mod meanwhile;
 mod ordered;
 mod private;
+mod progress;
 mod pulls;
 mod recovery;
 mod refusals;

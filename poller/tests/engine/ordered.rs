@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A process that ends with this, as if by `kill -9`.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -33,7 +33,7 @@ impl Process {
     }
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(
@@ -45,7 +45,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// `towline run`, once it serves the control socket.
-fn run(host: &mut Host) -> Process {
+pub(crate) fn run(host: &mut Host) -> Process {
     host.let_go();
     let run = Process::of(host, &["run"]);
     until("it serves", || {
@@ -55,14 +55,14 @@ fn run(host: &mut Host) -> Process {
     run
 }
 
-fn service(host: &Host) -> Value {
+pub(crate) fn service(host: &Host) -> Value {
     let said = host.say(&["status", "--json"]);
     let status: Value = serde_json::from_str(&said.out).unwrap();
     status["services"][0].clone()
 }
 
 /// Lets the state hold an intent for the commit that everything here is about.
-fn receive(host: &mut Host) {
+pub(crate) fn receive(host: &mut Host) {
     let mut intent = intent(None);
     intent.id = IntentId::of_key(host.scene.name);
     intent.channel = format!("octo-org/{}", host.scene.name).parse().unwrap();
@@ -100,7 +100,16 @@ async fn a_running_towline_tries_again_goes_back_and_forth_again_as_it_is_ordere
     host.scene.release("v3", "ok", &[]);
     let said = host.say(&["retry", "ordered"]);
     ended(&said, 0, "succeeded: ");
-    for step in ["pulled", "created", "swapped", "healthy"] {
+    for step in [
+        "pulled",
+        "created",
+        "stopped",
+        "swapped",
+        "started",
+        "passed",
+        "healthy",
+        "committed",
+    ] {
         assert!(
             said.err.contains(&format!("ordered: {step}")),
             "{}",

@@ -197,7 +197,12 @@ async fn a_new_container_that_does_not_run_any_more_gives_way_to_the_same_old_on
     assert!(
         matches!(
             &told[..],
-            [Progress::RollingBack { .. }, Progress::RolledBack]
+            [
+                Progress::RollingBack { .. },
+                Progress::StoppedNew,
+                Progress::StartedOld,
+                Progress::RolledBack
+            ]
         ),
         "{told:?}"
     );

@@ -108,7 +108,7 @@ fn follow(towline: &mut Process, pushed: &str, story: &Story) -> Result<()> {
             format!("pulled by digest, {}", short(digest)),
         ),
         (
-            "swapped",
+            "started the new container",
             "swapped: the old container waits, the new one has started".to_owned(),
         ),
         (

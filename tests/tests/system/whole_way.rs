@@ -266,7 +266,7 @@ fn sigterm_in_mid_deploy_lets_it_end_and_nothing_is_left_half_done() -> Result<(
     let mut towline = scene.host.run()?;
     towline.line(PATIENCE, |line| line.contains("running"))?;
     scene.ci_succeeds(2)?;
-    towline.line(PATIENCE, |line| line.contains("swapped"))?;
+    towline.line(PATIENCE, |line| line.contains("started the new container"))?;
     let ended = towline.terminate(PATIENCE)?;
     assert!(ended.success(), "{ended}: {}", towline.output());
     assert_eq!(scene.web.page(PATIENCE)?, "toy v2");
@@ -282,7 +282,7 @@ fn a_poller_killed_in_mid_deploy_leaves_a_service_that_the_next_one_takes_to_the
     let mut towline = scene.host.run()?;
     towline.line(PATIENCE, |line| line.contains("running"))?;
     let intent = scene.ci_succeeds(2)?;
-    towline.line(PATIENCE, |line| line.contains("swapped"))?;
+    towline.line(PATIENCE, |line| line.contains("started the new container"))?;
     towline.signal("KILL")?;
     towline.ended(PATIENCE)?;
     let (status, said) = scene.once()?;
