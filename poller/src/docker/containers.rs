@@ -110,7 +110,8 @@ impl Docker {
         Ok(Some(shown))
     }
 
-    /// Creates a container and connects it to its further networks. Returns its id.
+    /// Creates a container, connects it to its further networks, and takes it off one that it is not to be on. Returns
+    /// its id.
     ///
     /// # Errors
     /// See [`EngineError`]. The container may exist nevertheless, when a network refused it.
@@ -129,13 +130,13 @@ impl Docker {
         })?;
         for further in &request.connect {
             let body = json!({ "Container": id, "EndpointConfig": further.endpoint });
-            self.raw
-                .post(
-                    &format!("/networks/{}/connect", further.network),
-                    &body,
-                    TIMEOUT,
-                )
-                .await?;
+            let path = format!("/networks/{}/connect", further.network);
+            self.raw.post(&path, &body, TIMEOUT).await?;
+        }
+        if let Some(network) = &request.disconnect {
+            let path = format!("/networks/{network}/disconnect");
+            let body = json!({ "Container": id });
+            self.raw.post(&path, &body, TIMEOUT).await?;
         }
         Ok(id.to_owned())
     }

@@ -55,6 +55,9 @@ pub struct CreateRequest {
     /// The networks besides the first, to connect before the start. Engines below API 1.44 refuse more than one at
     /// creation (moby/moby#29265), and connecting works on all.
     pub connect: Vec<Connect>,
+    /// The network to take the created container off again: engines make none without one, except in the mode `none`,
+    /// in which it could not be connected to any later.
+    pub disconnect: Option<String>,
 }
 
 /// One network to connect a created container to.
@@ -82,6 +85,7 @@ impl fmt::Debug for CreateRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CreateRequest")
             .field("connect", &self.connect)
+            .field("disconnect", &self.disconnect)
             .finish_non_exhaustive()
     }
 }
@@ -138,6 +142,7 @@ pub fn create_request(from: &Recreate<'_>) -> Result<CreateRequest, SpecError> {
     Ok(CreateRequest {
         body: Value::Object(config),
         connect: networks.others,
+        disconnect: networks.none_but,
     })
 }
 

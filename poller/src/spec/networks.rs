@@ -10,6 +10,8 @@ pub(super) struct Endpoints {
     pub(super) first: Option<(String, Value)>,
     /// The others, ordered by name.
     pub(super) others: Vec<Connect>,
+    /// The network of `HostConfig.NetworkMode`, when the container was taken off that and is on no other.
+    pub(super) none_but: Option<String>,
 }
 
 /// Removes what the engine would refuse or what was never the operator's: a hostname that is the old id, and all
@@ -54,7 +56,7 @@ pub(super) fn clear_conflicts(
 /// The endpoints of `container`'s replacement. Aliases that are one of `ids` came from the engine.
 ///
 /// A container that was taken off the network that it was made with is not put back there: then `host` gets another
-/// one of its networks to be made with.
+/// one of its networks to be made with. Without any other it is made with that network, and taken off it again.
 pub(super) fn endpoints(
     container: &Value,
     host: &mut Map<String, Value>,
@@ -69,12 +71,18 @@ pub(super) fn endpoints(
     let none = Endpoints {
         first: None,
         others: Vec::new(),
+        none_but: None,
     };
     let Some(networks) = networks else {
         return none;
     };
     if matches!(mode, "host" | "none") || mode.starts_with("container:") {
         return none;
+    }
+    if networks.is_empty() && !is_disabled(container) {
+        let network = if is_default(mode) { "bridge" } else { mode };
+        let none_but = Some(network.to_owned());
+        return Endpoints { none_but, ..none };
     }
     let mut endpoints: Vec<(String, Value)> = networks
         .iter()
@@ -102,7 +110,18 @@ pub(super) fn endpoints(
             .into_iter()
             .map(|(network, endpoint)| Connect { network, endpoint })
             .collect(),
+        none_but: None,
     }
+}
+
+/// Whether the container was made without networking, a setting of the API that is older than the mode `none`.
+fn is_disabled(container: &Value) -> bool {
+    !unset(container.pointer("/Config/NetworkDisabled"))
+}
+
+/// Whether the mode means the default bridge.
+fn is_default(mode: &str) -> bool {
+    matches!(mode, "default" | "")
 }
 
 /// The network that the container was made with, if it is on it still.
@@ -131,7 +150,7 @@ fn is_mode(mode: &str, name: &str, endpoint: &Value) -> bool {
         .get("NetworkID")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    name == mode || (matches!(mode, "default" | "") && name == "bridge") || is_short_id(mode, id)
+    name == mode || (is_default(mode) && name == "bridge") || is_short_id(mode, id)
 }
 
 /// The configured part of an endpoint. An address is configuration only in `IPAMConfig`; a MAC address cannot be

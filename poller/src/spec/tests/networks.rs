@@ -79,9 +79,27 @@ fn a_container_that_was_taken_off_its_first_network_is_made_with_another() {
         created.body["NetworkingConfig"],
         json!({ "EndpointsConfig": { "back": { "Aliases": ["b"] } } })
     );
-    assert_eq!(created.connect.len(), 1);
-    let none = networked("default", json!({}));
-    assert_eq!(none.body["HostConfig"]["NetworkMode"], "default");
+    assert_eq!((created.connect.len(), created.disconnect), (1, None));
+}
+
+#[test]
+fn a_container_that_was_taken_off_every_network_is_taken_off_its_first_again() {
+    for (mode, network) in [("default", "bridge"), ("front", "front")] {
+        let created = networked(mode, json!({}));
+        assert_eq!(created.body["HostConfig"]["NetworkMode"], mode);
+        assert_eq!(created.disconnect.as_deref(), Some(network));
+        assert!(created.connect.is_empty());
+    }
+    assert_eq!(networked("none", json!({})).disconnect, None);
+    assert_eq!(networked("front", json!(null)).disconnect, None, "not told");
+    let mut disabled = container(
+        &json!({ "NetworkDisabled": true }),
+        &json!({}),
+        json!({ "NetworkMode": "default" }),
+    );
+    disabled["NetworkSettings"] = json!({ "Networks": {} });
+    let created = request(&disabled, &json!({}), &json!({}));
+    assert_eq!(created.disconnect, None);
 }
 
 #[test]

@@ -252,6 +252,7 @@ async fn a_variable_that_the_operator_took_away_stays_away() {
     let create = towline::spec::CreateRequest {
         body,
         connect: Vec::new(),
+        disconnect: None,
     };
     change.scene.docker.create(name, &create).await.unwrap();
     let config = change.replaced().await;

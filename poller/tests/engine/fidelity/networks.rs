@@ -147,6 +147,7 @@ async fn with_address(pair: &Pair, network: &str, address: &str) {
     let create = CreateRequest {
         body,
         connect: Vec::new(),
+        disconnect: None,
     };
     pair.scene.docker.create("mac", &create).await.unwrap();
 }
@@ -196,6 +197,26 @@ async fn a_container_that_was_taken_off_its_first_network_does_not_come_back_to_
     }
     drop(scene);
     docker(&["network", "rm", "moved-net"]);
+}
+
+#[tokio::test]
+async fn a_container_that_was_taken_off_every_network_comes_back_on_none_and_can_be_connected() {
+    docker(&["network", "create", "lonely-net"]);
+    let mut pair = Pair::new("lonely").await;
+    for network in ["bridge", "lonely-net"] {
+        pair.make(&["--network", network]);
+        docker(&["network", "disconnect", network, "lonely"]);
+        let before = settings(&pair.scene.inspect());
+        let [first, second] = pair.replace_twice(network).await;
+        docker(&["start", "lonely"]);
+        for after in [first, second, pair.scene.inspect()] {
+            assert_eq!(after["NetworkSettings"]["Networks"], json!({}), "{network}");
+            assert_eq!(settings(&after)["HostConfig"], before["HostConfig"]);
+        }
+        docker(&["network", "connect", network, "lonely"]);
+    }
+    drop(pair);
+    docker(&["network", "rm", "lonely-net"]);
 }
 
 #[tokio::test]
