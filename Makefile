@@ -46,7 +46,7 @@ test: ready  ## Runs every test, the whole-system ones on real parts
 	tests/toy/build
 	@# The oldest engine that is supported, where a private one can be had.
 	@# These tests mostly wait, so that more of them than cores may run side by side.
-	if [ "$$(id -u)" = 0 ]; then RUST_TEST_THREADS=6 TOWLINE_TEST_ENGINE=20.10 $(SANDBOX) cargo test --workspace $(FAILPOINTS) --test engine --offline; fi
+	if [ "$$(id -u)" = 0 ]; then RUST_TEST_THREADS=6 TOWLINE_TEST_ENGINE=20.10 $(SANDBOX) cargo test --workspace $(FAILPOINTS) --test engine --test kill --offline; fi
 	$(SANDBOX) cargo test --workspace $(FAILPOINTS) --offline --no-fail-fast
 
 bench: ready  ## Measures what docs/benchmarks.md says, on release builds

@@ -1,17 +1,20 @@
 //! Places at which a test has the process killed, as a power cut would: `kill -9` at every step of a deploy.
 //!
 //! Only in builds with the feature `failpoints`, which a release build refuses to be made with. `TOWLINE_FAILPOINT=POINT`
-//! kills the process when it comes to that point, `POINT,N` when it comes there the N-th time;
-//! `TOWLINE_FAILPOINT_LOG=FILE` writes down each point that is passed, so that a test takes its list from a clean run. A
-//! state of the journal has two points, `PHASE.STEP.before` (recorded, the call not made) and `PHASE.STEP.after` (the call
-//! made, what came of it not recorded), with the machine's own names. What a test does with them is its business.
+//! kills the process when it comes to that point, `POINT,N` when it comes there the N-th time; with
+//! `TOWLINE_FAILPOINT_WAIT=FILE` it waits there until that file exists, and goes on. `TOWLINE_FAILPOINT_LOG=FILE` writes
+//! down each point that is come to, so that a test takes its list from a clean run. A state of the journal has two points,
+//! `PHASE.STEP.before` (recorded, the call not made) and `PHASE.STEP.after` (the call made, what came of it not recorded),
+//! with the machine's own names. What a test does with them is its business.
 
 use std::{
     env,
     fs::OpenOptions,
     io::Write,
+    path::Path,
     sync::atomic::{AtomicU32, Ordering},
     thread,
+    time::Duration,
 };
 
 use rustix::process::{Signal, getpid, kill_process};
@@ -35,7 +38,7 @@ pub(crate) fn after(state: &State) {
     reach(&format!("{}.after", name(state)));
 }
 
-/// Comes to a point: the process ends here when a test wants that.
+/// Comes to a point: the process ends here, or waits, when a test wants that.
 pub(crate) fn reach(point: &str) {
     if let Some(path) = env::var_os("TOWLINE_FAILPOINT_LOG") {
         let log = OpenOptions::new().create(true).append(true).open(path);
@@ -45,10 +48,23 @@ pub(crate) fn reach(point: &str) {
     let wanted = env::var("TOWLINE_FAILPOINT").unwrap_or_default();
     let (at, hit) = parse(&wanted);
     if at == point && HITS.fetch_add(1, Ordering::Relaxed) + 1 == hit {
-        let _ = kill_process(getpid(), Signal::KILL);
-        loop {
-            thread::park();
+        match env::var_os("TOWLINE_FAILPOINT_WAIT") {
+            Some(file) => wait_for(Path::new(&file)),
+            None => end(),
         }
+    }
+}
+
+fn end() {
+    let _ = kill_process(getpid(), Signal::KILL);
+    loop {
+        thread::park();
+    }
+}
+
+fn wait_for(file: &Path) {
+    while !file.exists() {
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

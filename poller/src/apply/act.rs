@@ -25,16 +25,6 @@ pub(super) struct Acted {
     pub(super) log: LogTail,
 }
 
-impl Acted {
-    /// A failure after the engine was lost is told with that: a restart of it stops what it runs.
-    pub(super) fn after_a_loss(mut self) -> Self {
-        if let Event::Failed { why } = &mut self.event {
-            why.push_str(" (the engine did not answer for a while)");
-        }
-        self
-    }
-}
-
 /// Makes one call, which was first tried at `since`; `tell` hears of each check that is passed.
 ///
 /// An engine that is not there is an error, since nobody knows what came of the call; it may be made again. A refusal

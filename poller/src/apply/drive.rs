@@ -75,18 +75,23 @@ pub(super) async fn drive<'a>(
         let begun = Instant::now();
         let told = RefCell::new(&mut *tell);
         let passed = |check| (told.borrow_mut())(Progress::Passed { check });
-        let acted = persist(&with, &deploy, &action, &passed)
-            .await
-            .map_err(|source| ApplyError::Interrupted {
-                deploy: deploy.deploy.clone(),
-                source,
-            })?;
+        let (acted, was_lost) =
+            persist(&with, &deploy, &action, &passed)
+                .await
+                .map_err(|source| ApplyError::Interrupted {
+                    deploy: deploy.deploy.clone(),
+                    source,
+                })?;
         #[cfg(feature = "failpoints")]
         failpoint::after(&deploy.state);
         with.clock.add(&step_name(&deploy.state), begun.elapsed());
         log_tail.push_str(&acted.log.text);
         let before = deploy.state.clone();
-        deploy = deploy.on(acted.event);
+        deploy = if was_lost {
+            deploy.after_a_loss(acted.event)
+        } else {
+            deploy.on(acted.event)
+        };
         if let Some(progress) = milestone(&before, &deploy.state) {
             tell(progress);
         }
@@ -133,13 +138,13 @@ impl Journal {
     }
 }
 
-/// Makes the call, again and again while the engine is lost for a short time.
+/// Makes the call, again and again while the engine is lost for a short time. Returns also whether it was.
 async fn persist(
     with: &Drive<'_>,
     deploy: &Deploy,
     action: &Action,
     tell: &dyn Fn(String),
-) -> Result<Acted, EngineError> {
+) -> Result<(Acted, bool), EngineError> {
     let begun = Instant::now();
     let mut was_lost = false;
     loop {
@@ -148,8 +153,7 @@ async fn persist(
                 was_lost = true;
                 tokio::time::sleep(RECONNECT_PAUSE).await;
             }
-            Ok(acted) if was_lost => return Ok(acted.after_a_loss()),
-            other => return other,
+            other => return other.map(|acted| (acted, was_lost)),
         }
     }
 }

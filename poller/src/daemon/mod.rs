@@ -195,7 +195,17 @@ impl Poller {
             error!("{error:#}");
             self.failed = true;
         }
-        Ok(self.work(stop).await?)
+        self.work(stop).await?;
+        // A try that an outage of the engine has interrupted is made again at once, a limited number of times.
+        while !stop.is_wanted() && self.is_due() {
+            self.work(stop).await?;
+        }
+        Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        let names = self.settings.services.iter().map(|service| &service.name);
+        self.todo.pause(names, Instant::now()) == Some(Duration::ZERO)
     }
 
     async fn fetch_all(&mut self) -> anyhow::Result<()> {

@@ -75,9 +75,7 @@ impl Poller {
         orders: &mut Orders,
     ) -> Result<(), StoreError> {
         self.publish();
-        let now = Instant::now();
-        let names = || self.settings.services.iter().map(|service| &service.name);
-        if self.todo.pause(names(), now) == Some(Duration::ZERO) && rounds.polled {
+        if self.is_due() && rounds.polled {
             self.work(stop).await?;
             self.publish();
         }

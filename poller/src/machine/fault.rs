@@ -134,6 +134,19 @@ mod tests {
     }
 
     #[test]
+    fn a_version_that_an_outage_of_the_engine_has_stopped_is_not_at_fault_and_one_that_failed_before_stays_so()
+     {
+        let stopped = taken_back(in_the_gate().after_a_loss(failed()));
+        assert_eq!(stopped.fault, Fault::Interruption);
+        let Some(Ending::RolledBack { why }) = stopped.ending() else {
+            panic!("{stopped:?}");
+        };
+        assert!(why.contains("the engine did not answer"), "{why}");
+        let failed_before = in_the_gate().on(failed()).after_a_loss(Event::Done);
+        assert_eq!(taken_back(failed_before).fault, Fault::Version);
+    }
+
+    #[test]
     fn a_journal_of_an_older_version_blames_nobody() {
         let text = in_the_gate().on(failed()).to_journal().unwrap();
         let mut old: Value = serde_json::from_str(&text).unwrap();

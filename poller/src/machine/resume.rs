@@ -66,6 +66,29 @@ impl Deploy {
         self.resume()
     }
 
+    /// The deploy after what came of [`Self::next`], for which the engine had to be waited for. A restart of it stops what it
+    /// runs, so that a new version which does not run any more is not at fault.
+    pub fn after_a_loss(self, event: Event) -> Self {
+        let is_forth = matches!(self.state, State::Replacing { .. });
+        let event = match event {
+            Event::Failed { why } => Event::Failed {
+                why: format!("{why} (the engine did not answer for a while)"),
+            },
+            other @ (Event::Done
+            | Event::Created { .. }
+            | Event::Found { .. }
+            | Event::Looked { .. }
+            | Event::Passed { .. }
+            | Event::Gone { .. }) => other,
+        };
+        let after = self.on(event);
+        if is_forth && after.fault == Fault::Version {
+            after.by(Fault::Interruption)
+        } else {
+            after
+        }
+    }
+
     /// The deploy as it goes on when it cannot be recorded any more; `recorded` is how it was recorded last.
     ///
     /// Without a durable record nothing new is begun: what was begun is undone, as a recovery from the last record

@@ -19,8 +19,6 @@ mod fidelity;
 mod gate;
 mod health;
 mod keep;
-#[cfg(feature = "failpoints")]
-mod kill;
 mod meanwhile;
 mod ordered;
 mod private;

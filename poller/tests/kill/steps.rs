@@ -4,53 +4,35 @@
 //! Each point is met once and recovered from. Then recoveries that together pass every point that any recovery passes are
 //! killed as well, at each of their points in turn.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    net::TcpListener,
-    sync::Mutex,
-    thread,
-};
+use std::{collections::BTreeSet, net::TcpListener};
 
-use host::Host;
-
-mod host;
-#[path = "../process/relay.rs"]
-#[expect(dead_code, reason = "the tests of the process ask it more")]
-mod relay;
-
-/// How many hosts there are at a time; they mostly wait.
-const SIDE_BY_SIDE: usize = 8;
+use crate::{engine, host::Host, images::V2, scene::inspect, side_by_side::side_by_side};
 
 /// How a deploy must end, whoever was killed meanwhile.
 #[derive(Clone, Copy)]
 struct Promise {
-    /// The behaviour of v2.
-    mode: &'static str,
+    v2: V2,
     outcome: &'static str,
-    /// What the service answers then.
-    answers: &'static str,
     /// The exit status of the run that ends it.
     status: i32,
 }
 
 const GOOD: Promise = Promise {
-    mode: "ok",
+    v2: V2::Good,
     outcome: "succeeded",
-    answers: "toy v2 \n",
     status: 0,
 };
 
 const BAD: Promise = Promise {
-    mode: "exit",
+    v2: V2::Bad,
     outcome: "rolled_back",
-    answers: "toy v1 \n",
     status: 3,
 };
 
 impl Promise {
     /// The points that a run without a kill passes.
     fn clean_run(self, name: &str) -> Vec<String> {
-        let host = Host::new(name.to_owned(), self.mode);
+        let host = Host::new(name.to_owned(), self.v2);
         let (status, log, passed) = host.once();
         assert_eq!(status, self.status, "{log}");
         self.is_kept(&host, "no kill");
@@ -61,7 +43,7 @@ impl Promise {
     /// returns the points that this one passed while it took the open journal to its end.
     fn kept_after(self, name: String, points: &[String]) -> Vec<String> {
         let story = points.join(" -> ");
-        let host = Host::new(name, self.mode);
+        let host = Host::new(name, self.v2);
         for point in points {
             host.killed_at(point);
             half_way(&host, &story);
@@ -82,22 +64,9 @@ impl Promise {
 
     /// What is seen is as promised and as reported, nothing is left over, and another run changes nothing.
     fn is_kept(self, host: &Host, story: &str) {
-        let name = host.scene.name;
-        let world = host.world();
-        let names: Vec<_> = world.containers.keys().collect();
-        assert_eq!(names, [name], "{story}");
-        let (id, policy) = &world.containers[name];
-        assert_eq!(policy, "always", "{story}");
-        assert!(
-            world.state.as_ref().is_some_and(|(runs, _)| *runs),
-            "{story}"
-        );
-        assert_eq!(host.scene.get().as_deref(), Some(self.answers), "{story}");
-        assert_eq!(*id == host.old, self.outcome == "rolled_back", "{story}");
-        assert!(host.data().contains("[package]"), "{story}");
-        let reports = host.reports();
+        assert_eq!(host.truth(story), self.outcome, "{story}");
+        let (world, reports) = (host.world(), host.reports());
         let (_, last) = reports.last_key_value().unwrap();
-        assert_eq!(last["outcome"], self.outcome, "{story}: {last}");
         for (attempt, report) in &reports {
             let message = report["message"].as_str().unwrap();
             let is_last = report == last;
@@ -128,27 +97,6 @@ fn half_way(host: &Host, story: &str) {
     assert!(has_old || is_committed, "{story}: {containers:?}");
 }
 
-/// Runs `story` for each of `items`, several at a time; returns what they return, in order.
-fn side_by_side<T: Send, R: Send>(items: Vec<T>, story: impl Fn(usize, T) -> R + Sync) -> Vec<R> {
-    let queue: Mutex<VecDeque<_>> = Mutex::new(items.into_iter().enumerate().collect());
-    let results = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().unwrap().pop_front();
-                    let Some((at, item)) = next else { break };
-                    let result = story(at, item);
-                    results.lock().unwrap().push((at, result));
-                }
-            });
-        }
-    });
-    let mut results = results.into_inner().unwrap();
-    results.sort_by_key(|(at, _)| *at);
-    results.into_iter().map(|(_, result)| result).collect()
-}
-
 /// Those of the recoveries, each the first kill and the points passed afterwards, that together pass all points.
 fn cover(recoveries: Vec<(String, Vec<String>)>) -> Vec<Vec<String>> {
     let mut seen = BTreeSet::new();
@@ -165,8 +113,9 @@ fn cover(recoveries: Vec<(String, Vec<String>)>) -> Vec<Vec<String>> {
 
 /// Kills runs of `promise` at each of the points that `wanted` says, and recoveries at each point that they pass.
 fn killed_everywhere(name: &str, promise: Promise, wanted: impl Fn(&str) -> bool) {
-    let stranger = Host::new(format!("{name}-stranger"), "ok");
-    let shown = stranger.scene.inspect();
+    let _served = engine::served();
+    let stranger = Host::new(format!("{name}-stranger"), V2::Good);
+    let shown = inspect(&stranger.name);
     let passed = promise.clean_run(&format!("{name}-clean"));
     let points: Vec<_> = passed.into_iter().filter(|point| wanted(point)).collect();
     let recoveries = side_by_side(points, |at, point| {
@@ -176,8 +125,7 @@ fn killed_everywhere(name: &str, promise: Promise, wanted: impl Fn(&str) -> bool
     side_by_side(cover(recoveries), |at, kills| {
         promise.kept_after(format!("{name}-again-{at}"), &kills);
     });
-    assert_eq!(stranger.scene.inspect(), shown);
-    assert!(stranger.data().contains("[package]"));
+    assert_eq!(inspect(&stranger.name), shown);
 }
 
 #[test]
@@ -187,9 +135,10 @@ fn a_good_version_is_deployed_whichever_step_the_poller_is_killed_at() {
 
 #[test]
 fn a_way_back_that_is_barred_after_the_kill_keeps_both_versions_for_an_operator() {
-    let host = Host::new("kill-barred".to_owned(), BAD.mode);
+    let _served = engine::served();
+    let host = Host::new("kill-barred".to_owned(), BAD.v2);
     host.killed_at("rolling_back.start_old.before");
-    let _barred = TcpListener::bind(("127.0.0.1", host.scene.port)).unwrap();
+    let _barred = TcpListener::bind(("127.0.0.1", host.port)).unwrap();
     let (status, log, _) = host.once();
     assert_eq!(status, 4, "{log}");
     let kept = host.world();

@@ -1,0 +1,66 @@
+//! The images of all hosts: pushed once, and held by tags so that no host's tidying takes them from another's deploy.
+
+use std::sync::OnceLock;
+
+use crate::scene::{Scene, docker, required};
+
+/// How the version to deploy behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum V2 {
+    /// It serves.
+    Good,
+    /// It ends at once.
+    Bad,
+}
+
+/// A v1 and both kinds of v2, by digest.
+pub(crate) struct Images {
+    v1: String,
+    good: String,
+    bad: String,
+}
+
+impl Images {
+    pub(crate) fn get() -> &'static Self {
+        static IMAGES: OnceLock<Images> = OnceLock::new();
+        IMAGES.get_or_init(Self::push)
+    }
+
+    fn push() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let scene = runtime.block_on(Scene::new("kill"));
+        let held = |version: &str, mode: &str, hold: &str| {
+            let digest = scene.push(version, mode, &[]);
+            let name = by_digest(&digest);
+            docker(&["pull", "--quiet", &name]);
+            docker(&["tag", &name, &format!("held-for-kill:{hold}")]);
+            digest
+        };
+        Self {
+            v1: held("v1", "ok", "v1"),
+            good: held("v2", "ok", "good"),
+            bad: held("v2", "exit", "bad"),
+        }
+    }
+
+    pub(crate) fn digest(&self, v2: V2) -> &str {
+        match v2 {
+            V2::Good => &self.good,
+            V2::Bad => &self.bad,
+        }
+    }
+
+    /// Tags v1 for a host of its own, as the reference that its container is made with.
+    pub(crate) fn tagged_v1(&self, host: &str) -> String {
+        let image = format!("{}/kill:{host}", required("TOWLINE_TEST_REGISTRY"));
+        docker(&["tag", &by_digest(&self.v1), &image]);
+        image
+    }
+}
+
+fn by_digest(digest: &str) -> String {
+    format!("{}/kill@{digest}", required("TOWLINE_TEST_REGISTRY"))
+}

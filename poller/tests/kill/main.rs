@@ -1,0 +1,24 @@
+//! What becomes of a deploy when the poller is killed, the engine is killed, the power is cut, or the disk is full: the real
+//! binary on a real engine.
+//!
+//! Needs the feature `failpoints` and what `tests/setup/sandbox` provides. Only the sandbox's own engine is killed; with a
+//! borrowed one these tests show nothing.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod engine;
+mod host;
+mod images;
+mod outage;
+#[path = "../process/relay.rs"]
+#[expect(dead_code, reason = "the tests of the process ask it more")]
+mod relay;
+#[path = "../engine/scene.rs"]
+#[expect(dead_code, reason = "the other tests of the engine do more")]
+mod scene;
+mod side_by_side;
+mod steps;

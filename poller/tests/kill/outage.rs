@@ -1,0 +1,69 @@
+//! An engine that is killed and started again in the middle of a deploy, and a power cut, at each step.
+
+use std::{thread, time::Duration};
+
+use crate::{engine::Engine, host::Host, images::V2, side_by_side::side_by_side};
+
+/// Hosts whose deploy is met at each step: those with a good version on the way forth, and those with a bad one on the way
+/// back.
+fn hosts(name: &str) -> Vec<(Host, V2, String)> {
+    let passed = |v2: V2| {
+        let host = Host::new(format!("{name}-{v2:?}").to_lowercase(), v2);
+        let (_, log, passed) = host.once();
+        assert!(!passed.is_empty(), "{log}");
+        let recorded = passed.into_iter();
+        recorded.filter(|point| point.ends_with(".before"))
+    };
+    let forth = passed(V2::Good).map(|point| (V2::Good, point));
+    let back = passed(V2::Bad).filter(|point| point.starts_with("rolling_back"));
+    let back = back.map(|point| (V2::Bad, point));
+    side_by_side(forth.chain(back).collect(), |at, (v2, point)| {
+        (Host::new(format!("{name}-{at}"), v2), v2, point)
+    })
+}
+
+/// How the deploy of a version that does this is to end, when nothing but outages comes in between.
+fn deserved(v2: V2) -> &'static str {
+    match v2 {
+        V2::Good => "succeeded",
+        V2::Bad => "rolled_back",
+    }
+}
+
+#[test]
+fn an_engine_that_is_killed_and_comes_back_costs_no_version_its_chance_and_no_service() {
+    let Some(engine) = Engine::own() else { return };
+    let hosts = hosts("outage");
+    let paused: Vec<_> = hosts
+        .iter()
+        .map(|(host, _, point)| host.paused_at(point))
+        .collect();
+    for paused in &paused {
+        paused.go_on();
+    }
+    let down = engine.kill();
+    thread::sleep(Duration::from_secs(1));
+    drop(down);
+    for ((host, v2, point), paused) in hosts.iter().zip(paused) {
+        let (status, mut log) = paused.ended();
+        if status == 1 {
+            // An engine that takes longer than it is waited for leaves the rest to the next run.
+            log += &host.once().1;
+        }
+        assert_eq!(host.truth(point), deserved(*v2), "{point}: {log}");
+    }
+}
+
+#[test]
+fn after_a_power_cut_at_any_step_the_deploy_ends_as_it_would_have_without() {
+    let Some(engine) = Engine::own() else { return };
+    let mut hosts = hosts("power");
+    side_by_side(hosts.iter_mut().collect(), |_, (host, _, point)| {
+        host.killed_at(point);
+    });
+    drop(engine.kill());
+    side_by_side(hosts.iter_mut().collect(), |_, (host, v2, point)| {
+        let (_, log, _) = host.once();
+        assert_eq!(host.truth(point), deserved(*v2), "{point}: {log}");
+    });
+}
