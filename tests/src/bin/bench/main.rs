@@ -16,6 +16,7 @@ use anyhow::Result;
 mod machine;
 mod memory;
 mod numbers;
+mod prober;
 mod proc;
 mod relay_cpu;
 mod size;

@@ -27,7 +27,7 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
         Row::new(
             "`towline`, release binary",
             format!("**{:.2} MB**", megabytes(binary)),
-            "≤ 8 MB",
+            "≤ 6 MB",
         ),
     ])
 }
