@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::{
     docker::{Docker, EngineError},
     health,
-    plan::{Observed, Refusal, chosen, own_container, refusal, will_have},
+    plan::{Observed, Refusal, Route, chosen, own_container, refusal, will_have},
     settings::{Choice, HealthCheck, Service, Work},
     spec::CreateRequest,
 };
@@ -41,7 +41,9 @@ pub async fn inspect_service(engine: &Docker, service: &Service) -> Result<Obser
         all,
     };
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let refused = refusal(&observed, own_container(&mounts), engine.host());
+    let here = engine.here().await;
+    let route = engine.host().map(|host| Route { host, here });
+    let refused = refusal(&observed, own_container(&mounts), route);
     match refused.or_else(|| uncheckable(service, &observed)) {
         Some(refused) => Err(refused.into()),
         None => Ok(observed),

@@ -1,5 +1,5 @@
 use std::sync::{
-    Arc, Mutex,
+    Arc, Mutex, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     docker::fake::{connected, engine},
     machine::{Member, Step},
+    plan::Refusal,
     settings::Settings,
 };
 
@@ -105,7 +106,7 @@ async fn a_stranger_whose_id_begins_like_the_name_is_not_the_container() {
     let docker = connected(answer).await;
     let error = inspect_service(&docker, &service("web")).await.unwrap_err();
     assert!(
-        matches!(&error, InspectError::Refused(crate::plan::Refusal::Absent(name)) if name == "web"),
+        matches!(&error, InspectError::Refused(Refusal::Absent(name)) if name == "web"),
         "{error}"
     );
 }
@@ -120,6 +121,30 @@ async fn the_container_of_that_name_is_the_one() {
     let docker = connected(answer).await;
     let observed = inspect_service(&docker, &service("web")).await.unwrap();
     assert_eq!(observed.id(), "abc");
+}
+
+#[tokio::test]
+async fn the_container_that_publishes_the_engines_port_is_refused() {
+    let port = Arc::new(OnceLock::new());
+    let published = Arc::clone(&port);
+    let (address, _) = engine(move |line| match line {
+        line if line.contains("/containers/web/") => {
+            let mut shown = shown("abc", "web");
+            let binding = json!([{ "HostIp": "0.0.0.0", "HostPort": published.get() }]);
+            shown["NetworkSettings"] = json!({ "Ports": { "2375/tcp": binding } });
+            (200, shown.to_string())
+        }
+        line if line.contains("/containers/json") => (200, "[]".to_owned()),
+        _ => (404, json!({ "message": "none" }).to_string()),
+    });
+    port.set(address.rsplit(':').next().map(str::to_owned))
+        .unwrap();
+    let docker = Docker::connect(Some(&address)).await.unwrap();
+    let error = inspect_service(&docker, &service("web")).await.unwrap_err();
+    assert!(
+        matches!(&error, InspectError::Refused(Refusal::Proxy)),
+        "{error}"
+    );
 }
 
 /// An open journal with this text, in a state directory of its own, and what a recovery makes of it.

@@ -31,6 +31,9 @@ pub(crate) fn engine_of(
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let line = read_request(&stream);
+            if line.is_empty() {
+                continue;
+            }
             let (status, body) = if line.contains("/version") {
                 (200, json!({ "ApiVersion": version }).to_string())
             } else {

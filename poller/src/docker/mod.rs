@@ -6,7 +6,7 @@
 //!
 //! Each call may be repeated: what is done already is no error. Not here: which call to make (`machine`, `apply`).
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use bollard::{BollardRequest, ClientVersion};
 use hyper::{
@@ -132,6 +132,11 @@ impl Docker {
     /// The host name under which the engine is spoken to over TCP, which may be a socket proxy's.
     pub fn host(&self) -> Option<&str> {
         self.address.host()
+    }
+
+    /// The engine's address over TCP, when this machine itself has it: then a container may have published it.
+    pub async fn here(&self) -> Option<SocketAddr> {
+        self.raw.here().await
     }
 
     /// The API version agreed on, for instance `1.45`.

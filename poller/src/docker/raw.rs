@@ -1,6 +1,6 @@
 //! Requests as JSON values, one connection each. A local connection costs less than keeping one alive.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
@@ -21,6 +21,9 @@ use super::{Address, EngineError, chain, refusal};
 
 /// The largest answer that is read, in bytes. A host with a thousand containers lists them in about 2 MB.
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
+
+/// How long a connection may take that is made for its addresses only.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// The engine's HTTP API, without types.
 #[derive(Debug)]
@@ -48,6 +51,19 @@ impl Raw {
         limit: Duration,
     ) -> Result<Value, EngineError> {
         self.send(Method::POST, path, Some(body), limit).await
+    }
+
+    /// The address that a connection over TCP leads to, when it is one of this machine's own.
+    pub(super) async fn here(&self) -> Option<SocketAddr> {
+        let Address::Tcp(host) = &self.address else {
+            return None;
+        };
+        let stream = timeout(CONNECT, TcpStream::connect(host))
+            .await
+            .ok()?
+            .ok()?;
+        let (peer, own) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
+        (peer.ip().is_loopback() || peer.ip() == own.ip()).then_some(peer)
     }
 
     async fn send(

@@ -50,6 +50,14 @@ async fn an_engine_whose_api_is_newer_than_what_is_known_here_is_asked_in_the_ol
 }
 
 #[tokio::test]
+async fn an_engine_at_an_address_of_this_machine_is_known_as_such() {
+    let (address, _) = engine(|_| (200, "{}".to_owned()));
+    let docker = Docker::connect(Some(&address)).await.unwrap();
+    let here = docker.here().await.map(|here| format!("tcp://{here}"));
+    assert_eq!(here, Some(address));
+}
+
+#[tokio::test]
 async fn an_error_inside_of_a_successful_pull_is_an_error() {
     let stream = concat!(
         "{\"status\":\"Pulling from web\"}\r\n",

@@ -27,7 +27,7 @@ pub use back::{
     Kept, NoWayBack, back, short as short_of, tag as back_tag, version as kept_version,
 };
 pub use choose::{beside, chosen, will_have};
-pub use obstacle::{Refusal, own_container, refusal};
+pub use obstacle::{Refusal, Route, own_container, refusal};
 pub use target::{Target, target};
 
 /// How long ago the engine started a container again that counts as crashing. It waits a minute at most between tries.

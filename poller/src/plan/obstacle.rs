@@ -1,5 +1,7 @@
 //! Containers that are never replaced: for each the reason, and what the operator can do.
 
+use std::net::{IpAddr, SocketAddr};
+
 use serde_json::Value;
 use thiserror::Error;
 
@@ -97,9 +99,22 @@ pub enum Refusal {
     Template(#[from] crate::reference::RenderError),
 }
 
-/// Why `observed` may not be replaced, if so. `own` is the container that this process runs in, `host` the name under
-/// which the engine is spoken to over TCP.
-pub fn refusal(observed: &Observed, own: Option<&str>, host: Option<&str>) -> Option<Refusal> {
+/// How the engine is spoken to over TCP, which may be through a container.
+#[derive(Clone, Copy, Debug)]
+pub struct Route<'a> {
+    /// The name or address.
+    pub host: &'a str,
+    /// Address and port, when this machine itself has them: a container may have published them.
+    pub here: Option<SocketAddr>,
+}
+
+/// Why `observed` may not be replaced, if so. `own` is the container that this process runs in, `route` how the engine is
+/// spoken to over TCP.
+pub fn refusal(
+    observed: &Observed,
+    own: Option<&str>,
+    route: Option<Route<'_>>,
+) -> Option<Refusal> {
     let container = &observed.container;
     let is = |path: &str| container.pointer(path) == Some(&Value::Bool(true));
     let labels = container
@@ -113,7 +128,7 @@ pub fn refusal(observed: &Observed, own: Option<&str>, host: Option<&str>) -> Op
         Some(Refusal::SwarmTask)
     } else if own.is_some_and(|own| own == observed.id()) {
         Some(Refusal::Own)
-    } else if host.is_some_and(|host| answers_to(container, host)) {
+    } else if route.is_some_and(|route| is_on(route, container)) {
         Some(Refusal::Proxy)
     } else if is("/HostConfig/AutoRemove") {
         Some(Refusal::AutoRemove)
@@ -210,6 +225,37 @@ fn name(container: &Value) -> &str {
         .and_then(Value::as_str)
         .unwrap_or_default()
         .trim_start_matches('/')
+}
+
+/// Whether the engine is spoken to through the container, by its own name or address or by a port that it publishes.
+fn is_on(route: Route<'_>, container: &Value) -> bool {
+    answers_to(container, route.host) || route.here.is_some_and(|here| publishes(container, here))
+}
+
+/// Whether the container publishes this TCP port at this address of the machine.
+fn publishes(container: &Value, here: SocketAddr) -> bool {
+    let is_it = |binding: &Value| {
+        let text = |field: &str| {
+            binding
+                .get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        // None, and one that cannot be read, is every address.
+        let at = text("HostIp").parse::<IpAddr>().ok();
+        text("HostPort").parse() == Ok(here.port())
+            && at.is_none_or(|at| at.is_unspecified() || at == here.ip())
+    };
+    let places = ["/NetworkSettings/Ports", "/HostConfig/PortBindings"];
+    let ports = places
+        .iter()
+        .filter_map(|path| container.pointer(path)?.as_object())
+        .flatten();
+    let mut bindings = ports
+        .filter(|(port, _)| port.ends_with("/tcp"))
+        .filter_map(|(_, bindings)| bindings.as_array())
+        .flatten();
+    bindings.any(is_it)
 }
 
 /// Whether `host` is the container's name, one of its aliases, or one of its addresses.

@@ -398,12 +398,58 @@ fn the_proxy_that_the_engine_is_spoken_to_through_is_known_by_name_alias_or_addr
         json!({ "Networks": { "n": { "Aliases": ["proxy"], "IPAddress": "172.18.0.2" } } });
     for host in ["web", "proxy", "172.18.0.2"] {
         assert_eq!(
-            refusal(&observed, None, Some(host)),
+            refusal(&observed, None, Some(Route { host, here: None })),
             Some(Refusal::Proxy),
             "{host}"
         );
     }
-    assert_eq!(refusal(&observed, None, Some("127.0.0.1")), None);
+    assert_eq!(
+        refusal(
+            &observed,
+            None,
+            Some(Route {
+                host: "127.0.0.1",
+                here: None
+            })
+        ),
+        None
+    );
+}
+
+#[test]
+fn the_proxy_is_known_by_the_port_of_this_machine_that_it_publishes() {
+    let through = |here: &str, place: [&str; 2], port: &str, bindings: Value| {
+        let mut observed = observed("web");
+        observed.container[place[0]] = json!({ (place[1]): { (port): bindings } });
+        let here = here.parse().ok();
+        let host = "localhost";
+        refusal(&observed, None, Some(Route { host, here })) == Some(Refusal::Proxy)
+    };
+    let at = |ip: &str, port: &str| json!([{ "HostIp": "192.0.2.9", "HostPort": "1" }, { "HostIp": ip, "HostPort": port }]);
+    let (runs, made) = (["NetworkSettings", "Ports"], ["HostConfig", "PortBindings"]);
+    let own = "127.0.0.1:2375";
+    for ip in ["", "0.0.0.0", "::", "127.0.0.1"] {
+        assert!(through(own, runs, "2375/tcp", at(ip, "2375")), "{ip}");
+        assert!(through(own, made, "80/tcp", at(ip, "2375")), "{ip}");
+        assert!(through("[::1]:2375", runs, "80/tcp", at("::1", "2375")));
+    }
+    assert!(
+        !through(own, runs, "2375/tcp", at("", "2376")),
+        "another port"
+    );
+    assert!(
+        !through(own, runs, "2375/tcp", at("192.0.2.1", "2375")),
+        "another address"
+    );
+    assert!(!through(own, runs, "2375/udp", at("", "2375")), "no TCP");
+    assert!(
+        !through(own, runs, "2375/tcp", Value::Null),
+        "not published"
+    );
+    assert!(
+        !through("elsewhere", runs, "2375/tcp", at("", "2375")),
+        "another machine"
+    );
 }
 
 #[test]
