@@ -39,6 +39,7 @@ pub async fn inspect_service(engine: &Docker, service: &Service) -> Result<Obser
         container,
         image,
         all,
+        brought: None,
     };
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let here = engine.here().await;

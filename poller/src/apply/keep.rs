@@ -335,6 +335,7 @@ mod tests {
             container: json!({ "Id": "abc", "Image": image, "Config": { "Image": "ghcr.io/octo-org/web:main" } }),
             image: Some(json!({ "Id": image, "RepoDigests": [digest] })),
             all: Vec::new(),
+            brought: None,
         }
     }
 

@@ -36,7 +36,7 @@ pub use progress::Progress;
 
 use drive::{Drive, drive};
 use keep::{ended, tidy, version};
-use prepare::{Prepared, prepare};
+use prepare::{Known, Prepared, prepare};
 
 /// One try to apply one intent to one service.
 #[derive(Clone, Debug)]
@@ -115,11 +115,16 @@ pub async fn apply(
     let begun = Instant::now();
     let mut clock = StepClock::default();
     let quarantine = store.barred(&job.service.name, &job.intent.id)?;
+    let brought = store.running(&job.service.name)?;
+    let known = Known {
+        quarantine: &quarantine,
+        brought: brought.and_then(|running| running.side.digest),
+    };
     // `stop` is looked at before each step of the preparations, so that the last look is right before the first record.
     let prepared = tokio::select! {
         biased;
         () = stop => return Err(ApplyError::Stopped),
-        prepared = prepare(engine, job, &quarantine, &mut clock, tell) => prepared?,
+        prepared = prepare(engine, job, &known, &mut clock, tell) => prepared?,
     };
     let (plan, observed) = match prepared {
         Prepared::Ready(plan, observed) => (*plan, observed),

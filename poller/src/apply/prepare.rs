@@ -39,6 +39,14 @@ pub(super) enum Prepared {
     Over(Box<Applied>),
 }
 
+/// What is known of the service from earlier deploys.
+pub(super) struct Known<'a> {
+    /// What is not to be tried.
+    pub(super) quarantine: &'a [Quarantined],
+    /// The digest that the last one to take effect has brought.
+    pub(super) brought: Option<Digest>,
+}
+
 /// Why there will be no plan.
 enum Halt {
     /// Nothing is known yet; the intent stays.
@@ -56,7 +64,7 @@ enum Halt {
 pub(super) async fn prepare(
     engine: &Docker,
     job: &Job<'_>,
-    quarantine: &[Quarantined],
+    known: &Known<'_>,
     clock: &mut StepClock,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, ApplyError> {
@@ -66,7 +74,11 @@ pub(super) async fn prepare(
         digest: None,
     };
     let ready = async {
-        let mut observed = inspect_service(engine, job.service).await?;
+        let look = async || {
+            let observed = inspect_service(engine, job.service).await?;
+            Ok::<_, Halt>(observed.brought(known.brought.clone()))
+        };
+        let mut observed = look().await?;
         for _ in 0..ROUNDS {
             from.digest = observed.digest();
             let target = target(job.service.image.as_ref(), job.intent, &observed)?;
@@ -75,14 +87,14 @@ pub(super) async fn prepare(
             if observed.has(&digest) {
                 return Err(unchanged(&observed, &digest));
             }
-            admit(job, quarantine, &digest)?;
+            admit(job, known.quarantine, &digest)?;
             let image = fetch(engine, &target, &digest, clock, tell).await?;
             if image.get("Id").and_then(Value::as_str) == Some(observed.image_id()) {
                 return Err(unchanged(&observed, &digest));
             }
             let was_healthy = health::is_well(engine, observed.id(), &job.service.health).await?;
             // A pull may take hours, in which the container may be stopped, changed, or given dependents.
-            let now = inspect_service(engine, job.service).await?;
+            let now = look().await?;
             if now.id() == observed.id() {
                 let asked = Asked {
                     target,

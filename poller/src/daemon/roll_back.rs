@@ -38,7 +38,10 @@ impl Poller {
             let service = name.clone();
             return Err(Declined::Blocked { service, since });
         }
-        let observed = inspect_service(self.engine.get().await?, &service).await?;
+        let brought = self.store.running(name)?;
+        let observed = inspect_service(self.engine.get().await?, &service)
+            .await?
+            .brought(brought.and_then(|running| running.side.digest));
         let version = self.version(&service, &observed, to).await?;
         let since = Timestamp::now();
         let (entry, from) = self.entry(&service, &observed, &version)?;

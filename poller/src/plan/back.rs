@@ -178,6 +178,7 @@ fn as_it_ran(version: &Version) -> Observed {
         container: version.container.clone(),
         image: Some(version.image.clone()),
         all: Vec::new(),
+        brought: None,
     }
 }
 

@@ -42,6 +42,9 @@ pub struct Observed {
     pub image: Option<Value>,
     /// Every container of the host.
     pub all: Vec<Value>,
+    /// The digest that the last deploy has brought: the one that counts when the image has several, as it has when a build
+    /// made the same image again.
+    pub brought: Option<Digest>,
 }
 
 impl fmt::Debug for Observed {
@@ -90,8 +93,19 @@ impl Observed {
             || (count.is_some_and(|count| count > 0) && is_recent)
     }
 
+    /// The same, where a deploy has brought `digest` last.
+    pub fn brought(self, digest: Option<Digest>) -> Self {
+        Self {
+            brought: digest,
+            ..self
+        }
+    }
+
     /// The digest that it runs, if its image came from a registry.
     pub fn digest(&self) -> Option<Digest> {
+        if let Some(brought) = self.brought.as_ref().filter(|digest| self.has(digest)) {
+            return Some(brought.clone());
+        }
         let own = self.reference().parse::<Reference>().ok();
         let digests = || self.image.iter().flat_map(repo_digests);
         let same =

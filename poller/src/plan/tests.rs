@@ -20,6 +20,7 @@ fn observed(image: &str) -> Observed {
                             "RepoDigests": [format!("ghcr.io/octo-org/web@{OLD}")] }),
         ),
         all: Vec::new(),
+        brought: None,
     }
 }
 
@@ -52,6 +53,20 @@ fn intent(image: Option<Image>) -> Intent {
         service: None,
         hosts: Vec::new(),
     }
+}
+
+#[test]
+fn of_an_image_with_several_digests_the_one_that_a_deploy_brought_counts_as_long_as_it_is_among_them()
+ {
+    let mut shown = observed("ghcr.io/octo-org/web:main");
+    let both = [OLD, NEW].map(|digest| format!("ghcr.io/octo-org/web@{digest}"));
+    shown.image = Some(json!({ "RepoDigests": both }));
+    let digest = |text: &str| text.parse().ok();
+    assert_eq!(shown.digest(), digest(OLD));
+    let shown = shown.brought(digest(NEW));
+    assert_eq!(shown.digest(), digest(NEW));
+    let another = format!("sha256:{}", "3".repeat(64));
+    assert_eq!(shown.brought(digest(&another)).digest(), digest(OLD));
 }
 
 fn by_reference(reference: &str) -> Intent {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use towline_protocol::Digest;
 
 use super::Observed;
 use crate::{
@@ -16,22 +17,31 @@ use crate::{
 /// How long the engine may take for all containers together.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// A container to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// By what it is known.
+    pub choice: Choice,
+    /// The digest that the last deploy has brought.
+    pub brought: Option<Digest>,
+}
+
 /// What was seen of each container, or why nothing was.
 pub type Seen = Result<Vec<Observed>, String>;
 
 /// Looks at these containers. `docker_host` is the variable `DOCKER_HOST`.
 ///
 /// Uses a connection of its own, so that it gets its answer while a deploy is under way.
-pub async fn look(docker_host: Option<&str>, containers: &[Choice]) -> Seen {
+pub async fn look(docker_host: Option<&str>, containers: &[Sought]) -> Seen {
     look_within(LIMIT, docker_host, containers).await
 }
 
-async fn look_within(limit: Duration, docker_host: Option<&str>, containers: &[Choice]) -> Seen {
+async fn look_within(limit: Duration, docker_host: Option<&str>, containers: &[Sought]) -> Seen {
     let looking = async {
         let engine = Docker::connect(docker_host).await?;
         let mut all = Vec::new();
-        for choice in containers {
-            all.push(look_at(&engine, choice).await?);
+        for sought in containers {
+            all.push(look_at(&engine, sought).await?);
         }
         Ok::<_, EngineError>(all)
     };
@@ -58,8 +68,8 @@ fn silent(limit: Duration) -> String {
     format!("the Docker engine has not answered within {limit:?}")
 }
 
-async fn look_at(engine: &Docker, choice: &Choice) -> Result<Observed, EngineError> {
-    let container = match find(engine, choice).await {
+async fn look_at(engine: &Docker, sought: &Sought) -> Result<Observed, EngineError> {
+    let container = match find(engine, &sought.choice).await {
         Ok(container) => container,
         Err(InspectError::Engine(error)) => return Err(error),
         Err(InspectError::Refused(Refusal::Ambiguous { .. })) => return Ok(nothing("ambiguous")),
@@ -70,7 +80,7 @@ async fn look_at(engine: &Docker, choice: &Choice) -> Result<Observed, EngineErr
         Some(id) => engine.image(id).await?,
         None => None,
     };
-    Ok(observed(container, image))
+    Ok(observed(container, image, sought.brought.clone()))
 }
 
 /// Of a container that is not there, or is not to be told from others.
@@ -86,8 +96,8 @@ fn nothing(state: &str) -> Observed {
     }
 }
 
-/// What the engine's JSON of a container and its image says.
-fn observed(container: Value, image: Option<Value>) -> Observed {
+/// What the engine's JSON of a container and its image says; `brought` counts when the image has several digests.
+fn observed(container: Value, image: Option<Value>, brought: Option<Digest>) -> Observed {
     let text = |path: &str| container.pointer(path).and_then(Value::as_str);
     let state = text("/State/Status").unwrap_or("unknown").to_owned();
     let runs = matches!(state.as_str(), "running" | "paused");
@@ -107,6 +117,7 @@ fn observed(container: Value, image: Option<Value>) -> Observed {
         container,
         image,
         all: Vec::new(),
+        brought,
     };
     Observed {
         state,
@@ -133,23 +144,31 @@ mod tests {
         .to_string()
     }
 
+    fn digest(hex: char) -> Digest {
+        let hex = hex.to_string().repeat(64);
+        format!("sha256:{hex}").parse().unwrap()
+    }
+
     async fn seen(state: Value) -> Seen {
         let container = container(state);
         let (address, _) = fake::engine(move |line| {
             if line.contains("/containers/web/json") {
                 (200, container.clone())
             } else if line.contains("/images/") {
-                let digest = format!("registry.example/web@sha256:{}", "ab".repeat(32));
+                let digests = ['a', 'b'].map(|hex| format!("registry.example/web@{}", digest(hex)));
                 (
                     200,
-                    json!({ "Id": "sha256:1", "RepoDigests": [digest] }).to_string(),
+                    json!({ "Id": "sha256:1", "RepoDigests": digests }).to_string(),
                 )
             } else {
                 (404, json!({ "message": "No such container" }).to_string())
             }
         });
-        let name = |name: &str| Choice::Name(name.to_owned());
-        look(Some(&address), &[name("web"), name("gone")]).await
+        let named = |name: &str| Sought {
+            choice: Choice::Name(name.to_owned()),
+            brought: Some(digest('b')),
+        };
+        look(Some(&address), &[named("web"), named("gone")]).await
     }
 
     #[tokio::test]
@@ -162,7 +181,12 @@ mod tests {
             ("running", Some("healthy"), None)
         );
         assert_eq!(web.reference.as_deref(), Some("registry.example/web:live"));
-        assert!(web.digest.is_some() && web.started_at.is_some());
+        assert_eq!(
+            web.digest,
+            Some(digest('b')),
+            "of several, the one that was brought"
+        );
+        assert!(web.started_at.is_some());
         assert_eq!(all[1], nothing("absent"));
     }
 

@@ -13,7 +13,7 @@ use crate::settings::Choice;
 mod look;
 mod record;
 
-pub use look::{Seen, leftovers, look};
+pub use look::{Seen, Sought, leftovers, look};
 
 /// The shape's number. Fields may be added to a shape, what is there keeps its name and meaning.
 pub const FORMAT: u32 = 1;
@@ -251,12 +251,20 @@ impl Status {
     }
 
     /// The containers to look at, in the order of the services.
-    pub fn containers(&self) -> Vec<Choice> {
-        self.services.iter().map(ServiceStatus::choice).collect()
+    pub fn containers(&self) -> Vec<Sought> {
+        self.services.iter().map(ServiceStatus::sought).collect()
     }
 }
 
 impl ServiceStatus {
+    fn sought(&self) -> Sought {
+        let deployed = self.deployed.as_ref();
+        Sought {
+            choice: self.choice(),
+            brought: deployed.and_then(|deployed| deployed.digest.clone()),
+        }
+    }
+
     /// By what its container is known.
     fn choice(&self) -> Choice {
         let label = self.label.as_ref().and_then(|label| label.parse().ok());

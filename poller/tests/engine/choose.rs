@@ -3,7 +3,7 @@
 use towline::{
     apply::inspect_service,
     settings::{Choice, Service, Settings},
-    status,
+    status::{self, Sought},
 };
 use towline_protocol::Outcome;
 
@@ -80,8 +80,11 @@ async fn none_and_several_are_refused_with_their_names_and_stopped_ones_count() 
     assert_eq!(applied.outcome, Outcome::Refused, "{}", applied.message);
     assert_eq!(scene.inspect(), before);
 
-    let choice = |label: &str| Choice::Label(label.parse().unwrap());
-    let asked = ["octo.app=several", "octo.app=nobody"].map(choice);
+    let sought = |label: &str| Sought {
+        choice: Choice::Label(label.parse().unwrap()),
+        brought: None,
+    };
+    let asked = ["octo.app=several", "octo.app=nobody"].map(sought);
     let host = required("DOCKER_HOST");
     let states = |seen: Vec<status::Observed>| -> Vec<(String, Option<String>)> {
         let each = seen.into_iter().map(|one| (one.state, one.name));

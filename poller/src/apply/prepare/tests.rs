@@ -95,8 +95,12 @@ async fn prepared(before: Host, after: Host) -> Result<Prepared, ApplyError> {
         attempt: 1,
         deploy: "0a1b2c3d".to_owned(),
     };
+    let known = Known {
+        quarantine: &[],
+        brought: None,
+    };
     let mut clock = StepClock::default();
-    prepare(&docker, &job, &[], &mut clock, &mut |_| ()).await
+    prepare(&docker, &job, &known, &mut clock, &mut |_| ()).await
 }
 
 fn plan_of(prepared: Prepared) -> Plan {
