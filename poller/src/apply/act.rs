@@ -27,8 +27,8 @@ pub(super) struct Acted {
 
 /// Makes one call, which was first tried at `since`; `tell` hears of each check that is passed.
 ///
-/// An engine that is not there is an error, since nobody knows what came of the call; it may be made again. A refusal
-/// is an event.
+/// An engine that is not there is an error ([`EngineError::is_loss`]), since nobody knows what came of the call; it may be
+/// made again. A refusal is an event.
 pub(super) async fn act(
     with: &Drive<'_>,
     deploy: &Deploy,
@@ -70,7 +70,7 @@ fn done(result: Result<(), EngineError>) -> Result<Event, EngineError> {
 fn event(result: Result<Event, EngineError>) -> Result<Event, EngineError> {
     match result {
         Ok(event) => Ok(event),
-        Err(lost @ EngineError::Unreachable { .. }) => Err(lost),
+        Err(lost) if lost.is_loss() => Err(lost),
         // A start answers 404 for a missing network too.
         Err(EngineError::NotFound(why)) if why.contains("No such container") => {
             Ok(Event::Gone { why })

@@ -149,7 +149,7 @@ async fn persist(
     let mut was_lost = false;
     loop {
         match act(with, deploy, action, begun, tell).await {
-            Err(EngineError::Unreachable { .. }) if begun.elapsed() < RECONNECT => {
+            Err(lost) if lost.is_loss() && begun.elapsed() < RECONNECT => {
                 was_lost = true;
                 tokio::time::sleep(RECONNECT_PAUSE).await;
             }

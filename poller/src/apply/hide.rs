@@ -32,8 +32,10 @@ pub(super) async fn hidden(
         return Ok(acted);
     }
     let secrets = secrets(engine, deploy, action).await;
-    if let Err(lost @ EngineError::Unreachable { .. }) = secrets {
-        return Err(lost);
+    if let Err(error) = &secrets
+        && error.is_loss()
+    {
+        return Err(error.clone());
     }
     if let Some(why) = why {
         *why = match &secrets {

@@ -233,11 +233,8 @@ impl From<ImageMistake> for Halt {
 impl From<EngineError> for Halt {
     fn from(error: EngineError) -> Self {
         match error {
-            EngineError::Unreachable { .. } => Self::Later(error.into()),
-            EngineError::Address(_)
-            | EngineError::NotFound(_)
-            | EngineError::Refused { .. }
-            | EngineError::Unexpected(_) => Self::Over(Outcome::FailedUntouched, error.to_string()),
+            lost if lost.is_loss() => Self::Later(lost.into()),
+            refused => Self::Over(Outcome::FailedUntouched, refused.to_string()),
         }
     }
 }

@@ -190,9 +190,16 @@ async fn a_damaged_journals_text_is_kept_for_the_operator() {
 
 /// An engine on which the old container `abc` is parked and stopped, and the new one `def` was never started.
 fn half_way_engine() -> (String, Arc<Mutex<Vec<String>>>) {
+    faulty_engine(|_| None)
+}
+
+/// The same, if `fault` has no other answer.
+fn faulty_engine(
+    fault: impl Fn(&str) -> Option<(u16, String)> + Send + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
     let started = AtomicBool::new(false);
     let renamed = AtomicBool::new(false);
-    engine(move |line| match line {
+    let sound = move |line: &str| match line {
         line if line.contains("/abc/json") => {
             let is_back = renamed.load(Ordering::Relaxed);
             let mut shown = shown("abc", if is_back { "web" } else { "web--old-0a1b2c3d" });
@@ -209,11 +216,12 @@ fn half_way_engine() -> (String, Arc<Mutex<Vec<String>>>) {
         }
         line if line.starts_with("DELETE") => (204, String::new()),
         _ => (404, json!({ "message": "No such container" }).to_string()),
-    })
+    };
+    engine(move |line| fault(line).unwrap_or_else(|| sound(line)))
 }
 
-#[tokio::test]
-async fn a_disk_that_is_full_since_the_crash_keeps_no_service_down() {
+/// A state with the journal of a deploy that was interrupted when it gave the new container its name.
+fn half_way() -> (tempfile::TempDir, Store, JournalEntry) {
     let state = tempfile::tempdir().unwrap();
     let mut store = Store::open(state.path()).unwrap();
     let good = Ending::Succeeded { gate: None };
@@ -232,6 +240,12 @@ async fn a_disk_that_is_full_since_the_crash_keeps_no_service_down() {
         on_purpose: None,
     };
     store.write_journal(&entry).unwrap();
+    (state, store, entry)
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_since_the_crash_keeps_no_service_down() {
+    let (_state, mut store, entry) = half_way();
     store.tamper(
         "CREATE TRIGGER full BEFORE INSERT ON journal BEGIN SELECT RAISE(FAIL, 'disk is full'); END",
     );
@@ -251,6 +265,21 @@ async fn a_disk_that_is_full_since_the_crash_keeps_no_service_down() {
         asked.iter().any(|line| line.contains("/abc/start")),
         "{asked:?}"
     );
+}
+
+#[tokio::test]
+async fn a_proxy_that_does_not_reach_the_engine_for_a_moment_leaves_nothing_to_an_operator() {
+    let (_state, mut store, entry) = half_way();
+    let is_first = AtomicBool::new(true);
+    let (address, _) = faulty_engine(move |line| {
+        let is_hit = line.contains("/rename") && is_first.swap(false, Ordering::Relaxed);
+        is_hit.then(|| (503, "<html>No server is available</html>".to_owned()))
+    });
+    let docker = Docker::connect(Some(&address)).await.unwrap();
+    let applied = recover(&docker, &mut store, &entry, None, &mut |_| ())
+        .await
+        .unwrap();
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
 }
 
 /// A state directory's journals after `apply` was asked to stop at `stop`, with an engine whose pull takes its time.

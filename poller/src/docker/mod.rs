@@ -91,6 +91,23 @@ pub enum EngineError {
     Unexpected(String),
 }
 
+impl EngineError {
+    /// Whether nobody knows what came of the call, because the engine was not reached, or has come back as a version that
+    /// does not take this one's calls any more. A socket proxy says so by 502 to 504. Not for calls in which an engine
+    /// passes on what a registry says.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, message } => match status {
+                400 => message.starts_with("client version "),
+                502..=504 => true,
+                _ => false,
+            },
+            Self::Address(_) | Self::NotFound(_) | Self::Unexpected(_) => false,
+        }
+    }
+}
+
 impl Docker {
     /// Connects to `docker_host` (`unix://PATH` or `tcp://HOST:PORT`), by default `/var/run/docker.sock`, and agrees
     /// on the API version.

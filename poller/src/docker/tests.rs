@@ -253,6 +253,30 @@ async fn a_policy_that_a_proxy_refuses_to_set_is_set_when_it_was_that_one_before
 }
 
 #[tokio::test]
+async fn a_proxy_that_does_not_reach_the_engine_and_one_that_was_updated_count_as_a_lost_engine() {
+    for (status, words, is_loss) in [
+        (502, "Bad Gateway", true),
+        (503, "<html>No server is available</html>", true),
+        (504, "Gateway Time-out", true),
+        (
+            400,
+            "client version 1.41 is too old. Minimum supported API version is 1.44",
+            true,
+        ),
+        (400, "Renaming a container with the same name", false),
+        (403, "Forbidden", false),
+        (404, "No such container: abc", false),
+        (500, "device or resource busy", false),
+    ] {
+        let docker = connected(move |_| (status, message(words))).await;
+        let typed = docker.start("abc").await.unwrap_err();
+        assert_eq!(typed.is_loss(), is_loss, "{typed}");
+        let raw = docker.rename("abc", "web").await.unwrap_err();
+        assert_eq!(raw.is_loss(), is_loss, "{raw}");
+    }
+}
+
+#[tokio::test]
 async fn an_engine_that_breaks_off_does_not_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("tcp://{}", listener.local_addr().unwrap());

@@ -10,11 +10,7 @@ use super::{
     tcp,
     tries::{self, Budget},
 };
-use crate::{
-    docker::{EngineError, Executed},
-    redact::Secrets,
-    settings::Probe,
-};
+use crate::{docker::Executed, redact::Secrets, settings::Probe};
 
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(5);
@@ -83,7 +79,7 @@ async fn attempt(
             for id in subject.ids {
                 match subject.engine.exec(id, command, limit).await {
                     Ok(executed) => judged(&executed, secrets, limit).map_err(Halt::Failed)?,
-                    Err(lost @ EngineError::Unreachable { .. }) => return Err(lost.into()),
+                    Err(lost) if lost.is_loss() => return Err(lost.into()),
                     Err(refused) => {
                         return Err(Halt::Failed(secrets.hide(&refused.to_string())));
                     }
