@@ -100,6 +100,12 @@ fn notes(service: &ServiceStatus) -> Vec<String> {
             "{name}: what runs is not what towline has deployed last\n"
         ));
     }
+    if let Some(trouble) = service.trouble() {
+        notes.push(format!(
+            "{name}: the version that towline has deployed is not well any more: {}\n",
+            clean(&trouble)
+        ));
+    }
     if let Some(held) = &service.held {
         notes.push(format!(
             "{name}: held since {} until a newer intent comes: {}\n",
@@ -291,7 +297,8 @@ mod tests {
                 { "name": "db", "container": "db", "deployed": null, "observed": seen("running", json!(digest)), "pending": null,
                   "last": { "outcome": "rolled_back", "intent": intent, "at": at, "message": "it did not come up" },
                   "quarantined": [crate::testing::digest('b'), crate::testing::digest('c')] },
-                { "name": "mail", "container": "mail", "deployed": null, "observed": seen("running", json!(digest)), "pending": null, "last": null,
+                { "name": "mail", "container": "mail", "deployed": { "sha": sha, "digest": digest, "intent": intent, "since": at },
+                  "observed": seen("restarting", json!(digest)), "pending": null, "last": null,
                   "held": { "since": at, "why": "taken back on purpose" } }
             ]
         }))

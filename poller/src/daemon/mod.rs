@@ -2,7 +2,7 @@
 //!
 //! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
 //! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when. `on_purpose`, `roll_back` and `resolve` do what an
-//! operator asks for; `notices` and `orders` are the loop's end of the control socket.
+//! operator asks for; `watch` looks after what was deployed; `notices` and `orders` are the loop's end of the control socket.
 
 use std::{
     collections::BTreeMap,
@@ -23,6 +23,7 @@ use crate::{
     relay_client::{Deadlines, RelayClient, RelayError, Tag},
     report::{Delivery, batch},
     settings::Settings,
+    status::Watch,
     store::{Spooled, Store, StoreError},
     terminal::Terminal,
 };
@@ -41,6 +42,7 @@ mod roll_back;
 mod run;
 mod stop;
 mod todo;
+mod watch;
 
 pub use on_purpose::Declined;
 pub use resolve::resolve;
@@ -85,6 +87,7 @@ pub struct Poller {
     /// Whether something could not be done.
     failed: bool,
     notices: Notices,
+    watch: Watch,
     /// [`Store::changes`] when the store was last read for the notices.
     published_at: Option<u64>,
 }
@@ -126,6 +129,7 @@ impl Poller {
             unclosed: BTreeMap::new(),
             failed: false,
             notices: Notices::new(Timestamp::now()),
+            watch: Watch::default(),
             published_at: None,
         })
     }

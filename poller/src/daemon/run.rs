@@ -10,8 +10,9 @@ use tracing::{error, info, warn};
 
 use super::{
     LOCAL_RETRY, Poller, Stop, backoff::pause, jitter, orders::Orders, relay_thread::Polling,
+    watch::LOOK,
 };
-use crate::{exit::Ending, report::Delivery, store::StoreError};
+use crate::{exit::Ending, report::Delivery, status::Seen, store::StoreError};
 
 impl Poller {
     /// Fetches, applies and reports until `stop`; serves the control socket in the state directory `dir`.
@@ -86,6 +87,10 @@ impl Poller {
         if rounds.sending.is_none() && rounds.next_send.is_none_or(|at| at <= now) {
             rounds.sending = self.send()?;
         }
+        if rounds.looking.is_none() && rounds.next_look.is_none_or(|at| at <= now) {
+            rounds.looking = self.watch()?;
+            rounds.next_look = Some(now + LOOK);
+        }
         let names = || self.settings.services.iter().map(|service| &service.name);
         let wake = rounds.wake(now, self.todo.pause(names(), now).filter(|_| rounds.polled));
         tokio::select! {
@@ -93,6 +98,7 @@ impl Poller {
             () = tokio::time::sleep(wake) => {}
             order = orders.next() => self.obey(order, stop).await?,
             answer = reply(&mut rounds.polling) => self.note_answer(rounds, answer, interval)?,
+            seen = reply(&mut rounds.looking) => self.note_seen(seen)?,
             delivery = reply(&mut rounds.sending) => {
                 if let Some(trouble) = self.note_delivery(delivery)? {
                     rounds.send_failures += 1;
@@ -181,6 +187,8 @@ struct Rounds {
     sending: Option<oneshot::Receiver<Delivery>>,
     next_send: Option<Instant>,
     send_failures: u32,
+    looking: Option<oneshot::Receiver<Seen>>,
+    next_look: Option<Instant>,
 }
 
 impl Rounds {
@@ -189,7 +197,8 @@ impl Rounds {
         let until = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(now));
         let poll = until(self.next_poll).filter(|_| self.polling.is_none());
         let send = until(self.next_send).filter(|_| self.sending.is_none());
-        let soonest = [poll, send, work].into_iter().flatten().min();
+        let look = until(self.next_look).filter(|_| self.looking.is_none());
+        let soonest = [poll, send, work, look].into_iter().flatten().min();
         soonest.unwrap_or(Duration::from_secs(60 * 60))
     }
 

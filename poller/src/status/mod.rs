@@ -1,7 +1,7 @@
 //! How each service stands: what runs, since when, from which commit and digest, what is pending and why.
 //!
 //! Pure: the types, which are also the shape of `towline status --json`, and how their parts are put together.
-//! `record` reads what the state directory knows, `look` asks the engine. Not here: who may ask and how that
+//! `record` reads what the state directory knows, `look` asks the engine, `trouble` compares what was seen. Not here: who may ask and how that
 //! travels (`control`), how it is written down for people (`cli`).
 
 use jiff::Timestamp;
@@ -12,8 +12,10 @@ use crate::settings::Choice;
 
 mod look;
 mod record;
+mod trouble;
 
 pub use look::{Seen, Sought, leftovers, look};
+pub use trouble::{Change, Watch};
 
 /// The shape's number. Fields may be added to a shape, what is there keeps its name and meaning.
 pub const FORMAT: u32 = 1;

@@ -37,6 +37,16 @@ impl Store {
         .collect()
     }
 
+    /// Has a report sent, in place of an earlier phase of the same.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn spool(&mut self, report: &Report) -> Result<(), StoreError> {
+        let tx = self.db.transaction()?;
+        push(&tx, report)?;
+        Ok(tx.commit()?)
+    }
+
     /// Forgets the reports that the relay has taken.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use towline_protocol::{IntentId, Mark, Outcome};
 
 use crate::{
     roll_back::{Host, Said},
-    scene::{intent, reopened},
+    scene::{docker, intent, reopened},
 };
 
 /// A process that ends with this, as if by `kill -9`.
@@ -215,4 +215,42 @@ async fn a_rollback_that_is_killed_in_its_gate_is_taken_to_its_end_and_holds() {
     assert_eq!(host.scene.get().unwrap(), "toy v1 \n");
     assert_ne!(host.scene.inspect()["Id"], before);
     assert_eq!(host.scene.containers(), ["killedback"]);
+}
+
+#[tokio::test]
+async fn a_version_that_ends_after_its_success_is_told_and_reported_once_and_nothing_is_undone() {
+    let mut host = Host::on_v1("watched", 2, "toy v", &[]).await;
+    host.scene.release("v2", "ok", &[]);
+    receive(&mut host);
+    host.let_go();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let said = || std::fs::read_to_string(log.path()).unwrap();
+    let mut command = host.command(&["run"]);
+    command.stdout(Stdio::null()).stderr(log.reopen().unwrap());
+    let run = Process(command.spawn().unwrap());
+    until("v2 has succeeded", || {
+        let said = host.say(&["status", "--json"]);
+        said.status == 0 && service(&host)["last"]["outcome"] == "succeeded"
+    });
+    let new = host.scene.inspect()["Id"].clone();
+    docker(&["kill", "watched"]);
+    let told = "it ended with status 137";
+    let table = host.say(&["status"]).out;
+    assert!(table.contains(told), "{table}");
+    until("it is told", || said().contains(told));
+    thread::sleep(Duration::from_secs(1));
+    drop(run);
+    assert_eq!(said().matches(told).count(), 1, "{}", said());
+    assert_eq!(host.scene.inspect()["Id"], new);
+    host.scene.store = reopened(host.state.path());
+    let spooled = host.scene.store.spooled(100).unwrap();
+    let [sent] = &spooled[..] else {
+        panic!("{spooled:?}");
+    };
+    assert_eq!(sent.report.outcome, Some(Outcome::Succeeded));
+    let message = &sent.report.message;
+    assert!(
+        message.contains("; not well since") && message.ends_with(told),
+        "{message}"
+    );
 }

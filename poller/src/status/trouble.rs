@@ -1,0 +1,225 @@
+//! Whether a version that a deploy has brought is well still. Pure.
+
+use std::{collections::BTreeMap, fmt};
+
+use jiff::Timestamp;
+use towline_protocol::{Digest, ServiceName};
+
+use super::ServiceStatus;
+
+/// How many starts, each seen for the first time, make a version one that is started again and again.
+const STARTS: u32 = 3;
+
+impl ServiceStatus {
+    /// What is wrong with the version that the last deploy has brought, by what the engine shows now. Nothing is known of
+    /// what somebody else has put in its place.
+    pub fn trouble(&self) -> Option<String> {
+        let observed = self.observed.as_ref().filter(|_| self.is_as_deployed())?;
+        match (observed.state.as_str(), observed.health.as_deref()) {
+            ("exited" | "dead", _) => Some(match observed.exit_code {
+                Some(code) => format!("it ended with status {code}"),
+                None => "it ended".to_owned(),
+            }),
+            ("restarting", _) => Some("it is started again and again".to_owned()),
+            (_, Some("unhealthy")) => Some("unhealthy".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// What was seen of the services so far, so that each change is told once.
+#[derive(Debug, Default)]
+pub struct Watch(BTreeMap<ServiceName, Watched>);
+
+#[derive(Debug)]
+struct Watched {
+    digest: Option<Digest>,
+    started_at: Option<Timestamp>,
+    /// How many looks in a row have found another start than the one before.
+    starts: u32,
+    unwell: Option<(String, Timestamp)>,
+}
+
+/// What is new of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What is wrong, or was.
+    pub what: String,
+    /// When that was first seen.
+    pub since: Timestamp,
+    /// When it was first seen to be well again.
+    pub until: Option<Timestamp>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, since, until } = self;
+        match until {
+            None => write!(f, "not well since {since:.0}: {what}"),
+            Some(until) => write!(f, "not well from {since:.0} to {until:.0}: {what}"),
+        }
+    }
+}
+
+impl Watch {
+    /// Takes note of what is seen of `service` at `now`; returns what is new.
+    ///
+    /// Well again is what was found by two looks in the same run, since what crashes again and again runs in between.
+    pub fn note(&mut self, service: &ServiceStatus, now: Timestamp) -> Option<Change> {
+        let observed = service.observed.as_ref()?;
+        if !service.is_as_deployed() {
+            self.0.remove(&service.name);
+            return None;
+        }
+        let before = self.0.remove(&service.name);
+        let before = before.filter(|before| before.digest == observed.digest);
+        let is_same_run = before
+            .as_ref()
+            .is_some_and(|before| before.started_at == observed.started_at);
+        let starts = match &before {
+            Some(before) if !is_same_run => before.starts + 1,
+            _ => 1,
+        };
+        let again = || "it is started again and again".to_owned();
+        let trouble = service.trouble().or_else(|| (starts >= STARTS).then(again));
+        let was_unwell = before.and_then(|before| before.unwell);
+        let is_settled = is_same_run && observed.health.as_deref() != Some("starting");
+        let (unwell, change) = match (trouble, was_unwell) {
+            (None, Some((what, since))) if is_settled => {
+                let until = Some(now);
+                (None, Some(Change { what, since, until }))
+            }
+            (Some(what), None) => {
+                let (since, until) = (now, None);
+                let change = Change { what, since, until };
+                (Some((change.what.clone(), now)), Some(change))
+            }
+            (_, was_unwell) => (was_unwell, None),
+        };
+        let watched = Watched {
+            digest: observed.digest.clone(),
+            started_at: observed.started_at,
+            starts,
+            unwell,
+        };
+        self.0.insert(service.name.clone(), watched);
+        change
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const START: &str = "2026-11-20T15:00:00Z";
+
+    /// A service whose last deploy has brought one digest, with what the engine shows of its container.
+    fn web(observed: &Value, digest: char) -> ServiceStatus {
+        let mut observed = observed.clone();
+        observed["digest"] = json!(crate::testing::digest(digest));
+        serde_json::from_value(json!({
+            "name": "web", "container": "web", "pending": null, "last": null, "observed": observed,
+            "deployed": { "sha": null, "digest": crate::testing::digest('a'), "intent": null, "since": START }
+        }))
+        .unwrap()
+    }
+
+    fn seen(state: &str, health: Option<&str>, started_at: &str) -> Value {
+        json!({ "state": state, "health": health, "exit_code": null, "started_at": started_at, "reference": null })
+    }
+
+    fn at(minute: u32) -> Timestamp {
+        format!("2026-11-20T16:{minute:02}:00Z").parse().unwrap()
+    }
+
+    /// What is told, look after look, a minute apart.
+    fn told(looks: &[Value]) -> Vec<String> {
+        let mut watch = Watch::default();
+        let changes = (0..)
+            .zip(looks)
+            .filter_map(|(minute, look)| watch.note(&web(look, 'a'), at(minute)));
+        changes.map(|change| change.to_string()).collect()
+    }
+
+    #[test]
+    fn what_turns_unhealthy_ends_or_restarts_is_told_once() {
+        let good = seen("running", Some("healthy"), START);
+        let mut ended = seen("exited", None, START);
+        ended["exit_code"] = json!(137);
+        for (bad, what) in [
+            (seen("running", Some("unhealthy"), START), "unhealthy"),
+            (
+                seen("restarting", None, START),
+                "it is started again and again",
+            ),
+            (ended, "it ended with status 137"),
+        ] {
+            let looks = [good.clone(), bad.clone(), bad.clone(), bad];
+            assert_eq!(
+                told(&looks),
+                [format!("not well since 2026-11-20T16:01:00Z: {what}")]
+            );
+        }
+        assert_eq!(
+            told(&[good.clone(), good, seen("created", None, START)]),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn it_is_well_again_when_it_stays_up() {
+        let good = |start| seen("running", None, start);
+        let bad = || seen("restarting", None, START);
+        let late = "2026-11-20T16:30:00Z";
+        assert_eq!(
+            told(&[
+                bad(),
+                good("2026-11-20T16:01:00Z"),
+                bad(),
+                good(late),
+                good(late),
+                good(late)
+            ])[1..],
+            [
+                "not well from 2026-11-20T16:00:00Z to 2026-11-20T16:04:00Z: it is started again and again"
+            ]
+        );
+        let starting = seen("running", Some("starting"), START);
+        assert_eq!(
+            told(&[
+                seen("running", Some("unhealthy"), START),
+                starting.clone(),
+                starting
+            ])
+            .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn what_runs_at_each_look_but_never_the_same_run_is_started_again_and_again() {
+        let run = |minute: u32| seen("running", None, &at(minute).to_string());
+        assert_eq!(told(&[run(0), run(1), run(1), run(3), run(3)]), [""; 0]);
+        assert_eq!(
+            told(&[run(0), run(1), run(2), run(3), run(4)]),
+            ["not well since 2026-11-20T16:02:00Z: it is started again and again"]
+        );
+    }
+
+    #[test]
+    fn what_towline_has_not_brought_is_nobodys_trouble_and_a_new_version_begins_anew() {
+        let bad = seen("running", Some("unhealthy"), START);
+        assert_eq!(web(&bad, 'b').trouble(), None);
+        let mut watch = Watch::default();
+        assert_eq!(watch.note(&web(&bad, 'b'), at(0)), None);
+        assert!(watch.note(&web(&bad, 'a'), at(1)).is_some());
+        assert_eq!(watch.note(&web(&bad, 'b'), at(2)), None);
+        assert!(watch.note(&web(&bad, 'a'), at(3)).is_some());
+        let mut unseen = web(&bad, 'a');
+        unseen.observed = None;
+        assert_eq!(watch.note(&unseen, at(4)), None);
+        assert_eq!(watch.note(&web(&bad, 'a'), at(5)), None);
+    }
+}
