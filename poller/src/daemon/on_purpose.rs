@@ -126,7 +126,8 @@ impl Poller {
         let newest = seen.as_ref().and_then(|seen| seen.newest_of(&intents));
         let intent = newest.ok_or_else(|| Declined::Nothing(name()))?.clone();
         if let Some(standing) = standings.get_mut(&intent.id) {
-            if !has_failed(standing) {
+            let is_held = self.store.hold(&service.name)?.is_some();
+            if !may_go_better(standing, is_held) {
                 let outcome = standing.outcome;
                 let service = name();
                 return Err(Declined::NotFailed { service, outcome });
@@ -153,9 +154,10 @@ impl Poller {
     }
 }
 
-/// Whether another try could do better.
-fn has_failed(standing: &Standing) -> bool {
+/// Whether another try could do better. A hold that is ended by it has superseded what was waiting then.
+fn may_go_better(standing: &Standing, is_held: bool) -> bool {
     match standing.outcome {
+        Outcome::Superseded => is_held,
         Outcome::Waiting
         | Outcome::Applying
         | Outcome::RolledBack
@@ -163,10 +165,6 @@ fn has_failed(standing: &Standing) -> bool {
         | Outcome::Quarantined
         | Outcome::NeedsOperator
         | Outcome::Refused => true,
-        Outcome::Succeeded
-        | Outcome::Unchanged
-        | Outcome::Superseded
-        | Outcome::Stale
-        | Outcome::Expired => false,
+        Outcome::Succeeded | Outcome::Unchanged | Outcome::Stale | Outcome::Expired => false,
     }
 }

@@ -161,12 +161,41 @@ impl Poller {
         }
         let now = Timestamp::now();
         let own = report::fitted(deploy::finished(entry, applied, since, now));
-        let end = end(&own, on_purpose, now);
+        let end = End {
+            also: self.in_effect_again(&own, on_purpose)?,
+            ..end(&own, on_purpose, now)
+        };
         self.store
             .close_journal(&entry.deploy, &entry.service, &end)?;
         self.outcomes.extend(own.outcome);
         self.notices.tell_end(&own);
         Ok(own)
+    }
+}
+
+impl Poller {
+    /// What the relay is told of the intent that had brought the version gone back to, as long as it is known here: its
+    /// last word on it may be that it was left.
+    fn in_effect_again(
+        &self,
+        own: &Report,
+        on_purpose: &OnPurpose,
+    ) -> Result<Option<Report>, StoreError> {
+        let (Some(service), Some(id)) = (&own.service, &on_purpose.brought) else {
+            return Ok(None);
+        };
+        if own.outcome != Some(Outcome::Succeeded) || self.store.intent(id)?.is_none() {
+            return Ok(None);
+        }
+        let tried = self.store.standings(service)?.remove(id);
+        let tried = tried.map_or(0, |standing| standing.attempt);
+        let told = own.attempt * u32::from(own.intent == *id);
+        Ok(Some(report::fitted(Report {
+            intent: id.clone(),
+            attempt: tried.max(told) + 1,
+            message: format!("in effect again (towline rollback): {}", own.message),
+            ..own.clone()
+        })))
     }
 }
 

@@ -46,6 +46,8 @@ pub struct OnPurpose {
 pub struct End {
     /// What the relay is told, and how the intent stands from then on.
     pub report: Option<Report>,
+    /// What else the relay is told, of another intent that is in effect again.
+    pub also: Option<Report>,
     /// What the history says where it is not the report.
     pub past: Option<Past>,
     /// What runs, if that has changed.
@@ -114,6 +116,10 @@ impl Store {
         row::delete(&tx, JOURNAL, deploy)?;
         if let Some(report) = &end.report {
             inbox::note(&tx, report, &end.tries)?;
+            spool::push(&tx, report)?;
+        }
+        if let Some(report) = &end.also {
+            inbox::note(&tx, report, &Tries::default())?;
             spool::push(&tx, report)?;
         }
         match (&end.past, &end.report) {

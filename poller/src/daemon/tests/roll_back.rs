@@ -153,3 +153,71 @@ async fn going_back_needs_a_service_of_the_file_and_the_engine() {
     let declined = host.poller.roll_back(&web, None).await.unwrap_err();
     assert!(matches!(declined, Declined::Unfinished), "{declined}");
 }
+
+#[tokio::test]
+async fn the_intent_whose_version_is_gone_back_to_is_in_effect_again() {
+    let mut host = Host::new();
+    host.receive(&[manual(1), manual(9)]);
+    let applied = Applied {
+        to: Side {
+            sha: None,
+            digest: Some(testing::digest('1')),
+        },
+        ..applied(Outcome::Succeeded)
+    };
+    let now = jiff::Timestamp::now();
+    for (is_reported, last) in [(true, 1), (true, 2), (false, 3)] {
+        let entry = on_purpose(is_reported);
+        host.poller
+            .end(&entry, None, None, now, applied.clone())
+            .unwrap();
+        let spooled = host.poller.store.spooled(9).unwrap();
+        let again = &spooled.last().unwrap().report;
+        assert_eq!(again.intent, manual(9).id);
+        assert_eq!(
+            (again.outcome, again.attempt),
+            (Some(Outcome::Succeeded), last)
+        );
+        assert_eq!(again.to.digest, Some(testing::digest('1')));
+    }
+}
+
+#[tokio::test]
+async fn a_retry_takes_back_a_hold_that_has_superseded_what_was_waiting() {
+    let mut host = Host::new();
+    let web = entry().service;
+    host.receive(&[manual(1), manual(3)]);
+    host.work().await.unwrap();
+    let now = jiff::Timestamp::now();
+    let waiting = JournalEntry {
+        intent: manual(3).id,
+        ..entry()
+    };
+    let service = host.poller.settings.services[0].clone();
+    host.poller
+        .end(
+            &waiting,
+            Some(&service),
+            None,
+            now,
+            applied(Outcome::Waiting),
+        )
+        .unwrap();
+    host.poller
+        .end(
+            &on_purpose(true),
+            None,
+            None,
+            now,
+            applied(Outcome::Succeeded),
+        )
+        .unwrap();
+    host.poller.todo.note_news();
+    host.work().await.unwrap();
+    let standing = |host: &Host| host.poller.store.standings(&web).unwrap()[&manual(3).id].clone();
+    assert_eq!(standing(&host).outcome, Outcome::Superseded);
+    let stop = host.stop.clone();
+    host.poller.retry(&web, &stop).await.unwrap();
+    assert!(standing(&host).again);
+    assert_eq!(host.poller.store.hold(&web).unwrap(), None);
+}
