@@ -85,7 +85,7 @@ enum Command {
         #[arg(long = "channel", value_name = "GLOB", required = true, value_parser = channel_glob)]
         channels: Vec<Glob>,
         /// Counts the tokens of this name, so that older ones can be revoked by `name<GEN`.
-        #[arg(long = "gen", value_name = "GEN", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long = "gen", value_name = "GEN", default_value_t = 1, value_parser = generation)]
         generation: u32,
         /// A file that holds TOKEN_KEY; without it the variable TOKEN_KEY does.
         #[arg(long, value_name = "FILE")]
@@ -114,7 +114,7 @@ enum Command {
         /// This service alone.
         service: Option<ServiceName>,
         /// At most so many.
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(history::MOST)))]
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = limit)]
         limit: u32,
         /// Print JSON, for programs.
         #[arg(long)]
@@ -172,6 +172,17 @@ fn digest(text: &str) -> Result<String, &'static str> {
     } else {
         Err("use a digest such as sha256:6f0e..., or its beginning")
     }
+}
+
+fn generation(text: &str) -> Result<u32, &'static str> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or("use a whole number, 1 for the first token of this name")
+}
+
+fn limit(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok();
+    let number = number.filter(|number| (1..=history::MOST).contains(number));
+    number.ok_or_else(|| format!("use a whole number from 1 to {}", history::MOST))
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

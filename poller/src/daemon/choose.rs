@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::{LOCAL_RETRY, Poller, Stop, deploy::ENGINE_RETRY};
 use crate::{
     report,
-    select::{Situation, is_open, select},
+    select::{is_open, select},
     settings::Service,
     store::StoreError,
 };
@@ -60,30 +60,20 @@ impl Poller {
     /// While an operator is needed the newest waits and the others are judged all the same, so that they do not pile
     /// up.
     pub(super) async fn serve(&mut self, service: &Service, stop: &Stop) -> Result<(), StoreError> {
-        let standings = self.store.standings(&service.name)?;
-        let seen = self.store.seen(&service.name)?;
-        let intents = self.store.intents(&service.rule.channel)?;
-        let hold = self.store.hold(&service.name)?;
+        let known = self.store.known(service)?;
         let now = Timestamp::now();
-        let selection = select(&Situation {
-            host: &self.host,
-            service,
-            intents: &intents,
-            standings: &standings,
-            seen: seen.as_ref(),
-            hold: hold.as_ref(),
-            now,
-        });
+        let selection = select(&known.situation(&self.host, service, now));
         let mut reports = Vec::new();
         for settled in &selection.settled {
             info!(service = %service.name, intent = %settled.intent, "{}: {}", settled.outcome.as_str(), settled.message);
-            let attempt = standings
+            let attempt = known
+                .standings
                 .get(&settled.intent)
                 .map_or(1, |standing| standing.attempt);
             reports.push(report::of_settled(settled, &service.name, attempt, now));
             self.outcomes.push(settled.outcome);
         }
-        if seen.as_ref() != Some(&selection.seen) || !reports.is_empty() {
+        if known.seen.as_ref() != Some(&selection.seen) || !reports.is_empty() {
             self.store
                 .settle(&service.name, &selection.seen, &reports)?;
         }
@@ -95,7 +85,7 @@ impl Poller {
             self.outcomes.push(Outcome::NeedsOperator);
             return Ok(());
         }
-        self.deploy(service, &intent, standings.get(&intent.id), stop)
-            .await
+        let standing = known.standings.get(&intent.id);
+        self.deploy(service, &intent, standing, stop).await
     }
 }

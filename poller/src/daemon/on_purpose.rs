@@ -12,7 +12,7 @@ use crate::{
     apply::{ApplyError, InspectError},
     docker::EngineError,
     plan::NoWayBack,
-    select::{Situation, select},
+    select::select,
     settings::Service,
     store::{Standing, StoreError},
 };
@@ -120,13 +120,13 @@ impl Poller {
     /// The newest intent that was chosen for `service`, if it may be tried again.
     fn to_retry(&self, service: &Service) -> Result<Intent, Declined> {
         let name = || service.name.clone();
-        let seen = self.store.seen(&service.name)?;
-        let intents = self.store.intents(&service.rule.channel)?;
-        let mut standings = self.store.standings(&service.name)?;
-        let newest = seen.as_ref().and_then(|seen| seen.newest_of(&intents));
+        let mut known = self.store.known(service)?;
+        // Trying again ends it.
+        let is_held = known.hold.take().is_some();
+        let newest = known.seen.as_ref();
+        let newest = newest.and_then(|seen| seen.newest_of(&known.intents));
         let intent = newest.ok_or_else(|| Declined::Nothing(name()))?.clone();
-        if let Some(standing) = standings.get_mut(&intent.id) {
-            let is_held = self.store.hold(&service.name)?.is_some();
+        if let Some(standing) = known.standings.get_mut(&intent.id) {
             if !may_go_better(standing, is_held) {
                 let outcome = standing.outcome;
                 let service = name();
@@ -134,16 +134,8 @@ impl Poller {
             }
             standing.again = true;
         }
-        let selection = select(&Situation {
-            host: &self.host,
-            service,
-            intents: &intents,
-            standings: &standings,
-            seen: seen.as_ref(),
-            // Trying again ends it.
-            hold: None,
-            now: Timestamp::now(),
-        });
+        let now = Timestamp::now();
+        let selection = select(&known.situation(&self.host, service, now));
         match selection.apply {
             Some(_) => Ok(intent),
             None => Err(Declined::TooLate {

@@ -23,6 +23,7 @@ mod exec;
 pub(crate) mod fake;
 mod images;
 mod layers;
+mod lost;
 mod pull;
 mod raw;
 pub(crate) mod registry;
@@ -207,13 +208,16 @@ fn failure(address: &Address, error: bollard::errors::Error) -> EngineError {
             status: 200,
             message: error,
         },
-        lost @ (Bollard::SocketNotFoundError(_)
-        | Bollard::RequestTimeoutError
+        Bollard::SocketNotFoundError(_) => EngineError::Unreachable {
+            address: address.to_string(),
+            why: lost::no_socket(),
+        },
+        error @ (Bollard::RequestTimeoutError
         | Bollard::IOError { .. }
         | Bollard::HyperResponseError { .. }
         | Bollard::HyperLegacyError { .. }) => EngineError::Unreachable {
             address: address.to_string(),
-            why: chain(&lost),
+            why: lost::why(&error),
         },
         other => EngineError::Unexpected(chain(&other)),
     }

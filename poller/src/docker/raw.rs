@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Address, EngineError, chain, refusal};
+use super::{Address, EngineError, lost, refusal};
 
 /// The largest answer that is read, in bytes. A host with a thousand containers lists them in about 2 MB.
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
@@ -113,7 +113,7 @@ impl Raw {
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
                 self.over(
-                    stream.map_err(|error| self.unreachable(error.to_string()))?,
+                    stream.map_err(|error| self.unreachable(lost::why_not_open(&error)))?,
                     request,
                 )
                 .await
@@ -121,7 +121,7 @@ impl Raw {
             Address::Tcp(host) => {
                 let stream = TcpStream::connect(host).await;
                 self.over(
-                    stream.map_err(|error| self.unreachable(error.to_string()))?,
+                    stream.map_err(|error| self.unreachable(lost::why_not_open(&error)))?,
                     request,
                 )
                 .await
@@ -137,7 +137,7 @@ impl Raw {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let broken = |error: hyper::Error| self.unreachable(chain(&error));
+        let broken = |error: hyper::Error| self.unreachable(lost::why(&error));
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;
@@ -150,7 +150,7 @@ impl Raw {
             Some(_) => {
                 EngineError::Unexpected(format!("an answer of more than {MAX_ANSWER} bytes"))
             }
-            None => self.unreachable(chain(error.as_ref())),
+            None => self.unreachable(lost::why(error.as_ref())),
         })?;
         Ok((status, body.to_bytes()))
     }

@@ -487,3 +487,16 @@ fn how_many_versions_are_kept_is_a_number_from_1_to_100() {
     let good = |keep| Settings::parse(&GOOD.replace("keep = 3", keep), "towline.toml");
     assert!(good("keep = 1").is_ok() && good("keep = 100").is_ok());
 }
+
+#[test]
+fn the_placeholder_of_the_first_steps_is_no_relay() {
+    let told = after(
+        "towline.example.workers.dev",
+        "towline.YOUR-ACCOUNT.workers.dev",
+    );
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("relay.url") && told[0].contains("`wrangler deploy` prints"),
+        "{told:?}"
+    );
+}

@@ -170,6 +170,12 @@ pub(super) fn workflow(value: &DeValue<'_>) -> Result<String, String> {
 /// The relay's origin: https, or http on this very machine.
 pub(super) fn relay_url(value: &DeValue<'_>) -> Result<RelayUrl, String> {
     let text = string(value)?;
+    if text.to_ascii_uppercase().contains("YOUR-ACCOUNT") {
+        return Err(format!(
+            "expected your relay's address, which `wrangler deploy` prints, found the placeholder {}",
+            described(value)
+        ));
+    }
     let uri = web_uri(text, "https://towline.example.workers.dev")?;
     if uri.scheme() == Some(&Scheme::HTTP) && !is_loopback(&uri) {
         return Err(format!(

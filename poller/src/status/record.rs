@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     history::Entry,
-    select::{Situation, select},
+    select::select,
     settings::{Choice, Service, Settings, Work},
     store::{HISTORY, JournalEntry, Standing, Store, StoreError},
     uptime::Uptime,
@@ -97,10 +97,10 @@ fn pending(
     journal: Option<&JournalEntry>,
     now: Timestamp,
 ) -> Result<Option<Pending>, StoreError> {
-    let intents = store.intents(&service.rule.channel)?;
-    let standings = store.standings(&service.name)?;
+    let known = store.known(service)?;
+    let standings = &known.standings;
     let of = |state, id: &IntentId, why: String| {
-        let intent = intents.iter().find(|intent| intent.id == *id);
+        let intent = known.intents.iter().find(|intent| intent.id == *id);
         let sha = intent.and_then(|intent: &Intent| intent.revision.sha.clone());
         let since = standings.get(id).map(|standing| standing.since);
         Pending {
@@ -125,17 +125,7 @@ fn pending(
         );
         return Ok(Some(of(PendingState::NeedsOperator, &id, why)));
     }
-    let seen = store.seen(&service.name)?;
-    let hold = store.hold(&service.name)?;
-    let selection = select(&Situation {
-        host,
-        service,
-        intents: &intents,
-        standings: &standings,
-        seen: seen.as_ref(),
-        hold: hold.as_ref(),
-        now,
-    });
+    let selection = select(&known.situation(host, service, now));
     let Some(intent) = selection.apply else {
         return Ok(None);
     };

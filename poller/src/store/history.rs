@@ -26,6 +26,7 @@ pub struct Past {
 
 /// What had caused a deploy, in short: the intent itself is forgotten sooner.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Cause {
     /// What kind of cause.
     #[serde(default)]

@@ -9,7 +9,7 @@
 //!
 //! `file` opens the database, `row` seals single rows, `inbox` keeps marks, intents and how they stand, `journal` the
 //! deploys under way, `spool` the reports, `history` what has ended, `versions` what a service can be taken back to,
-//! `quarantine` what is not tried again.
+//! `quarantine` what is not tried again; `known` puts together what a choice for a service needs.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -26,6 +26,7 @@ mod file;
 mod history;
 mod inbox;
 mod journal;
+mod known;
 mod quarantine;
 pub(crate) mod row;
 mod spool;
@@ -34,6 +35,7 @@ mod versions;
 pub use history::{Cause, CauseKind, HISTORY, Past};
 pub use inbox::{Running, Standing, Tries};
 pub use journal::{End, HoldChange, JournalEntry, OnPurpose};
+pub use known::Known;
 pub use quarantine::{Hold, Quarantined};
 pub use spool::Spooled;
 pub use versions::Version;

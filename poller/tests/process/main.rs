@@ -140,6 +140,26 @@ fn help_says_what_each_exit_status_means() {
 }
 
 #[test]
+fn a_number_that_is_none_is_told_what_it_may_be() {
+    let told = |call: &[&str]| {
+        let output = towline(call).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{call:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let token = ["token", "--role", "host", "--name", "pi", "--channel", "*"];
+    for number in ["x", "0", "-1", "1.5"] {
+        let generation = format!("--gen={number}");
+        let said = told(&[&token[..], &[generation.as_str()]].concat());
+        assert!(
+            said.contains("use a whole number, 1 for the first"),
+            "{said}"
+        );
+        let said = told(&["history", &format!("--limit={number}")]);
+        assert!(said.contains("use a whole number from 1 to 1000"), "{said}");
+    }
+}
+
+#[test]
 fn a_token_is_the_only_thing_on_standard_output_and_its_key_is_nowhere() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("key"), format!("{KEY}\n")).unwrap();

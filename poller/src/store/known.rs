@@ -1,0 +1,61 @@
+//! Everything that is known of one service before something is chosen for it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use towline_protocol::{HostName, Intent, IntentId};
+
+use super::{Hold, Standing, Store, StoreError};
+use crate::{
+    select::{Seen, Situation},
+    settings::Service,
+};
+
+/// What is known of one service.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The intents of its channel, ascending by epoch and number.
+    pub intents: Vec<Intent>,
+    /// How they stand with it.
+    pub standings: BTreeMap<IntentId, Standing>,
+    /// What it has seen; `None` for a new one.
+    pub seen: Option<Seen>,
+    /// What an operator took it back for, if so.
+    pub hold: Option<Hold>,
+}
+
+impl Store {
+    /// What is known of `service`.
+    ///
+    /// # Errors
+    /// When the database refuses or a row is damaged.
+    pub fn known(&self, service: &Service) -> Result<Known, StoreError> {
+        let name = &service.name;
+        Ok(Known {
+            intents: self.intents(&service.rule.channel)?,
+            standings: self.standings(name)?,
+            seen: self.seen(name)?,
+            hold: self.hold(name)?,
+        })
+    }
+}
+
+impl Known {
+    /// What there is to choose from for `service`, of which this is known, on `host` at `now`.
+    pub fn situation<'a>(
+        &'a self,
+        host: &'a HostName,
+        service: &'a Service,
+        now: Timestamp,
+    ) -> Situation<'a> {
+        Situation {
+            host,
+            service,
+            intents: &self.intents,
+            standings: &self.standings,
+            seen: self.seen.as_ref(),
+            hold: self.hold.as_ref(),
+            now,
+        }
+    }
+}
