@@ -57,11 +57,14 @@ pub fn blank(
     }
 }
 
+/// The text as far as a report has room for it.
+pub fn message(text: &str) -> String {
+    text.chars().take(MAX_MESSAGE).collect()
+}
+
 /// Cuts a report's texts so that it fits into one request on its own.
 pub fn fitted(mut report: Report) -> Report {
-    if report.message.chars().nth(MAX_MESSAGE).is_some() {
-        report.message = report.message.chars().take(MAX_MESSAGE).collect();
-    }
+    report.message = message(&report.message);
     report.log_tail = towline_protocol::report::log_tail(&report.log_tail).to_owned();
     // JSON writes a control character as six, so that 8 KiB of log may still be too much.
     while size(&report) > MAX_REQUEST_BODY - 2 && !report.log_tail.is_empty() {

@@ -196,8 +196,13 @@ fn admit(job: &Job<'_>, quarantine: &[Quarantined], digest: &Digest) -> Result<(
 }
 
 fn told(failed: &Quarantined, job: &Job<'_>) -> String {
+    let did = if failed.on_purpose {
+        "was taken back"
+    } else {
+        "failed"
+    };
     format!(
-        "{}, which failed here at {:.0} (`towline retry {}` tries it again): {}",
+        "{}, which {did} here at {:.0} (`towline retry {}` tries it again): {}",
         failed.digest.short(),
         failed.since,
         job.service.name,

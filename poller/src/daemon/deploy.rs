@@ -353,7 +353,7 @@ fn quarantined(intent: &Intent, applied: &Applied, since: Timestamp) -> Option<Q
             seq: intent.seq,
         },
         since,
-        why: applied.message.clone(),
+        why: report::message(&applied.message),
         on_purpose: false,
     })
 }

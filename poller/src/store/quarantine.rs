@@ -9,6 +9,9 @@ use towline_protocol::{Channel, Digest, IntentId, Mark, ServiceName, Sha};
 
 use super::{Store, StoreError, inbox, row};
 
+/// How many digests of a service are held, those of the newest intents.
+pub(super) const HELD: usize = 100;
+
 const QUARANTINE: &str = "quarantine";
 const HOLD: &str = "hold";
 
@@ -99,12 +102,21 @@ impl Store {
     }
 }
 
+/// Adds a digest, and lets the ones go that only intents of long ago could ask for.
 pub(super) fn add(
     db: &Connection,
     service: &ServiceName,
     failed: &Quarantined,
 ) -> Result<(), StoreError> {
-    row::put(db, QUARANTINE, &key(service, &failed.digest), failed)
+    let own = key(service, &failed.digest);
+    row::put(db, QUARANTINE, &own, failed)?;
+    let mut others: Vec<(String, Quarantined)> = row::all(db, QUARANTINE, &prefix(service))?;
+    others.retain(|(key, _)| *key != own);
+    others.sort_by_key(|(_, one)| std::cmp::Reverse(one.place));
+    for (key, _) in others.iter().skip(HELD - 1) {
+        row::delete(db, QUARANTINE, key)?;
+    }
+    Ok(())
 }
 
 /// The digest has proved itself.

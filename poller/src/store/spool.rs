@@ -10,6 +10,9 @@ use super::{Store, StoreError, row};
 
 const SPOOL: &str = "spool";
 
+/// How many reports are kept that the relay will never take.
+pub const PARKED: u32 = 100;
+
 /// A report that waits for the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spooled {
@@ -60,7 +63,7 @@ impl Store {
         Ok(tx.commit()?)
     }
 
-    /// Puts a report aside that the relay will never take, and why.
+    /// Puts a report aside that the relay will never take, and why. The last [`PARKED`] are kept.
     ///
     /// # Errors
     /// When the database refuses.
@@ -68,6 +71,11 @@ impl Store {
         self.db.execute(
             "UPDATE spool SET parked = ?2 WHERE id = ?1",
             params![id, reason],
+        )?;
+        self.db.execute(
+            "DELETE FROM spool WHERE parked IS NOT NULL AND id NOT IN \
+             (SELECT id FROM spool WHERE parked IS NOT NULL ORDER BY id DESC LIMIT ?1)",
+            params![PARKED],
         )?;
         Ok(())
     }

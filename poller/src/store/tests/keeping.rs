@@ -262,3 +262,28 @@ fn versions_are_kept_the_last_one_first_and_show_no_secrets() {
     assert!(!format!("{versions:?}").contains("hunter2"));
     assert_eq!(store.versions(&"we".parse().unwrap()).unwrap(), []);
 }
+
+#[test]
+fn of_many_failed_digests_and_refused_reports_the_newest_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    for seq in 1..=150_u32 {
+        let digest = format!("sha256:{seq:064x}").parse().unwrap();
+        let place = at(if seq == 150 { 1 } else { seq.into() });
+        let end = End {
+            failed: Some(Quarantined {
+                digest,
+                place,
+                ..failed('a')
+            }),
+            ..End::of(report(seq.into(), Outcome::RolledBack))
+        };
+        store.close_journal("0", &web(), &end).unwrap();
+        let spooled = store.spooled(1).unwrap().remove(0);
+        store.park(spooled.id, "never").unwrap();
+    }
+    let held = store.quarantine(&web()).unwrap();
+    let seqs: BTreeSet<_> = held.iter().map(|one| one.place.seq).collect();
+    assert_eq!(seqs, (51..=149).chain([1]).collect(), "and the last one");
+    assert_eq!((store.parked().unwrap(), store.unsent().unwrap()), (100, 0));
+}

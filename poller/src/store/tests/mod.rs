@@ -4,7 +4,10 @@ mod damage;
 mod keeping;
 mod migration;
 
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::unix::fs::PermissionsExt,
+};
 
 use jiff::Timestamp;
 use serde_json::json;
