@@ -1,6 +1,6 @@
 //! Going back on purpose to a version that is kept: no registry is asked, and the machine is the same.
 
-use std::time::Instant;
+use std::{pin::pin, time::Instant};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -36,12 +36,13 @@ pub struct WayBack<'a> {
 /// Takes a service back, to the end: the caller closes the journal, which `entry` begins, with what is returned.
 ///
 /// # Errors
-/// See [`ApplyError`]; unless it is `Interrupted`, nothing was touched.
+/// See [`ApplyError`]; unless it is `Interrupted` or `Left`, nothing was touched.
 pub async fn go_back(
     engine: &Docker,
     store: &mut Store,
     way: &WayBack<'_>,
     entry: JournalEntry,
+    stop: impl Future<Output = ()>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
@@ -55,7 +56,7 @@ pub async fn go_back(
         recorded: None,
         clock: StepClock::default(),
     };
-    let end = drive(with, store, entry, plan.deploy, tell).await?;
+    let end = drive(with, store, entry, plan.deploy, pin!(stop), tell).await?;
     tidy(engine, store, name, Some(way.service), &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }

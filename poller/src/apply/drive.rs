@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    pin::Pin,
     time::{Duration, Instant},
 };
 
@@ -60,6 +61,7 @@ pub(super) async fn drive<'a>(
     store: &mut Store,
     mut entry: JournalEntry,
     mut deploy: Deploy,
+    mut stop: Pin<&mut dyn Future<Output = ()>>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<End<'a>, ApplyError> {
     let mut log_tail = String::new();
@@ -75,13 +77,15 @@ pub(super) async fn drive<'a>(
         let begun = Instant::now();
         let told = RefCell::new(&mut *tell);
         let passed = |check| (told.borrow_mut())(Progress::Passed { check });
-        let (acted, was_lost) =
-            persist(&with, &deploy, &action, &passed)
-                .await
-                .map_err(|source| ApplyError::Interrupted {
-                    deploy: deploy.deploy.clone(),
-                    source,
-                })?;
+        let acted = tokio::select! {
+            biased;
+            () = stop.as_mut(), if may_be_left(&deploy.state) => return Err(ApplyError::Left(deploy.deploy)),
+            acted = persist(&with, &deploy, &action, &passed) => acted,
+        };
+        let (acted, was_lost) = acted.map_err(|source| ApplyError::Interrupted {
+            deploy: deploy.deploy.clone(),
+            source,
+        })?;
         #[cfg(feature = "failpoints")]
         failpoint::after(&deploy.state);
         with.clock.add(&step_name(&deploy.state), begun.elapsed());
@@ -102,6 +106,17 @@ pub(super) async fn drive<'a>(
         clock: with.clock,
         log_tail,
     })
+}
+
+/// Whether a recovery goes on from here as if nothing had happened. Every other step is short.
+fn may_be_left(state: &State) -> bool {
+    matches!(
+        state,
+        State::Replacing {
+            step: Step::Look | Step::Gate,
+            ..
+        }
+    )
 }
 
 /// The journal of one deploy, which may become unwritable in the middle.

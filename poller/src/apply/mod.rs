@@ -5,7 +5,10 @@
 //! on to what a service can be taken back to. What is decided is decided in `plan`, `spec` and `machine`. Not
 //! here: which intent (`select`), reports and outcomes in the database (the caller closes the journal).
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use thiserror::Error;
@@ -88,6 +91,11 @@ pub enum ApplyError {
     /// Somebody asked to stop; nothing was touched.
     #[error("asked to stop before anything was touched")]
     Stopped,
+    /// Somebody asked to stop while the new version was watched. The journal is open: `recover` goes on watching.
+    #[error(
+        "asked to stop in the gate of deploy {0}: the new version is watched on by the next run"
+    )]
+    Left(String),
     /// The engine was lost in the middle. The journal is open: `recover` goes on with it.
     #[error("deploy {deploy} was interrupted: {source}")]
     Interrupted {
@@ -101,7 +109,7 @@ pub enum ApplyError {
 /// Applies an intent to a service, to its end: the caller closes the journal with what is returned.
 ///
 /// As long as nothing is touched it is abandoned when `stop` is ready: a pull may take longer than a service manager
-/// waits, and would be followed by a replacement.
+/// waits, and would be followed by a replacement. The gate may take as long, and is left to the next process.
 ///
 /// # Errors
 /// See [`ApplyError`]: the intent is to be tried again.
@@ -114,6 +122,7 @@ pub async fn apply(
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
     let mut clock = StepClock::default();
+    let mut stop = pin!(stop);
     let quarantine = store.barred(&job.service.name, &job.intent.id)?;
     let brought = store.running(&job.service.name)?;
     let known = Known {
@@ -123,7 +132,7 @@ pub async fn apply(
     // `stop` is looked at before each step of the preparations, so that the last look is right before the first record.
     let prepared = tokio::select! {
         biased;
-        () = stop => return Err(ApplyError::Stopped),
+        () = stop.as_mut() => return Err(ApplyError::Stopped),
         prepared = prepare(engine, job, &known, &mut clock, tell) => prepared?,
     };
     let (plan, observed) = match prepared {
@@ -152,7 +161,7 @@ pub async fn apply(
     let name = &job.service.name;
     #[cfg(feature = "failpoints")]
     crate::failpoint::reach("prepared");
-    let end = drive(drive_with, store, entry, plan.deploy, tell).await?;
+    let end = drive(drive_with, store, entry, plan.deploy, stop, tell).await?;
     tidy(engine, store, name, Some(job.service), &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }
@@ -177,7 +186,7 @@ fn remember(
 
 /// Takes a deploy that was interrupted to its end: back to the old version, or forth if the new one was committed. What
 /// is on record is enough for that: a disk that is full since then keeps no service down.
-/// Without its `service`, which the host's file does not name any more, no gate is gone on with.
+/// The gate is left to the next process when `stop` is ready. Without its `service`, which the host's file does not name any more, no gate is gone on with.
 ///
 /// # Errors
 /// See [`ApplyError`]: the journal stays open.
@@ -186,6 +195,7 @@ pub async fn recover(
     store: &mut Store,
     entry: &JournalEntry,
     service: Option<&Service>,
+    stop: impl Future<Output = ()>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
@@ -209,7 +219,7 @@ pub async fn recover(
         recorded: Some(recorded),
         clock: StepClock::default(),
     };
-    let end = drive(with, store, entry.clone(), deploy, tell).await?;
+    let end = drive(with, store, entry.clone(), deploy, pin!(stop), tell).await?;
     tidy(engine, store, &entry.service, service, &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }

@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc, Mutex, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    future::pending,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde_json::{Value, json};
@@ -161,7 +164,7 @@ async fn recovered(body: &str) -> (Result<Applied, ApplyError>, Vec<JournalEntry
     };
     store.write_journal(&entry).unwrap();
     let docker = connected(|line| panic!("the engine was asked: {line}")).await;
-    let end = recover(&docker, &mut store, &entry, None, &mut |_| ()).await;
+    let end = recover(&docker, &mut store, &entry, None, pending(), &mut |_| ()).await;
     (end, store.open_journals().unwrap(), entry)
 }
 
@@ -221,13 +224,13 @@ fn faulty_engine(
 }
 
 /// A state with the journal of a deploy that was interrupted when it gave the new container its name.
-fn half_way() -> (tempfile::TempDir, Store, JournalEntry) {
+fn half_way(step: Step) -> (tempfile::TempDir, Store, JournalEntry) {
     let state = tempfile::tempdir().unwrap();
     let mut store = Store::open(state.path()).unwrap();
     let good = Ending::Succeeded { gate: None };
     let mut deploy = ended(good, true);
     deploy.state = crate::machine::State::Replacing {
-        step: Step::Promote,
+        step,
         at: 0,
         new: vec!["def".to_owned()],
     };
@@ -245,13 +248,13 @@ fn half_way() -> (tempfile::TempDir, Store, JournalEntry) {
 
 #[tokio::test]
 async fn a_disk_that_is_full_since_the_crash_keeps_no_service_down() {
-    let (_state, mut store, entry) = half_way();
+    let (_state, mut store, entry) = half_way(Step::Promote);
     store.tamper(
         "CREATE TRIGGER full BEFORE INSERT ON journal BEGIN SELECT RAISE(FAIL, 'disk is full'); END",
     );
     let (address, asked) = half_way_engine();
     let docker = Docker::connect(Some(&address)).await.unwrap();
-    let applied = recover(&docker, &mut store, &entry, None, &mut |_| ())
+    let applied = recover(&docker, &mut store, &entry, None, pending(), &mut |_| ())
         .await
         .unwrap();
     assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
@@ -269,17 +272,57 @@ async fn a_disk_that_is_full_since_the_crash_keeps_no_service_down() {
 
 #[tokio::test]
 async fn a_proxy_that_does_not_reach_the_engine_for_a_moment_leaves_nothing_to_an_operator() {
-    let (_state, mut store, entry) = half_way();
+    let (_state, mut store, entry) = half_way(Step::Promote);
     let is_first = AtomicBool::new(true);
     let (address, _) = faulty_engine(move |line| {
         let is_hit = line.contains("/rename") && is_first.swap(false, Ordering::Relaxed);
         is_hit.then(|| (503, "<html>No server is available</html>".to_owned()))
     });
     let docker = Docker::connect(Some(&address)).await.unwrap();
-    let applied = recover(&docker, &mut store, &entry, None, &mut |_| ())
+    let applied = recover(&docker, &mut store, &entry, None, pending(), &mut |_| ())
         .await
         .unwrap();
     assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+}
+
+#[tokio::test]
+async fn a_gate_that_is_left_by_a_stop_stays_in_the_journal_as_it_is() {
+    let (_state, mut store, mut entry) = half_way(Step::Gate);
+    let docker = connected(|line| {
+        assert!(line.contains("GET") && line.contains("/def/"), "{line}");
+        let mut shown = shown("def", "web");
+        shown["State"] = json!({ "Running": true, "Health": { "Status": "starting" } });
+        (200, shown.to_string())
+    })
+    .await;
+    for _ in 0..2 {
+        let (service, begun) = (service("web"), Instant::now());
+        let stop = tokio::time::sleep(Duration::from_millis(300));
+        let end = recover(
+            &docker,
+            &mut store,
+            &entry,
+            Some(&service),
+            stop,
+            &mut |_| (),
+        )
+        .await;
+        assert!(
+            matches!(&end, Err(ApplyError::Left(deploy)) if deploy == "0a1b2c3d"),
+            "{end:?}"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(100));
+        entry = store.open_journals().unwrap().remove(0);
+        let left = Deploy::from_journal(&entry.body).unwrap();
+        let is_watched = matches!(
+            left.state,
+            crate::machine::State::Replacing {
+                step: Step::Gate,
+                ..
+            }
+        );
+        assert!(is_watched && left.watch.is_some(), "{left:?}");
+    }
 }
 
 /// A state directory's journals after `apply` was asked to stop at `stop`, with an engine whose pull takes its time.
@@ -320,6 +363,6 @@ async fn a_stop_during_the_preparations_abandons_them_at_once() {
     assert_eq!(journals, 0);
     let (end, _) = stopped_at(std::future::ready(())).await;
     assert!(matches!(end, Err(ApplyError::Stopped)), "{end:?}");
-    let (end, _) = stopped_at(std::future::pending()).await;
+    let (end, _) = stopped_at(pending()).await;
     assert_eq!(end.unwrap().outcome, Outcome::Waiting, "nobody asked");
 }

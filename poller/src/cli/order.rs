@@ -43,10 +43,9 @@ pub(super) fn roll_back(
     }
     let parts = arguments.parts().map_err(ask::locked)?;
     on_one_thread(async {
-        // A signal does not end it in the middle.
-        let _stop = Stop::on_signals()?;
+        let stop = Stop::on_signals()?;
         let mut poller = parts.poller()?;
-        let report = poller.roll_back(service, to).await?;
+        let report = poller.roll_back(service, to, &stop).await?;
         say_line(&poller.said())?;
         poller.report_soon().await;
         Ok(Ending::Applied {

@@ -23,7 +23,7 @@ impl Poller {
     /// When the store fails; the service in question keeps its turn.
     pub(super) async fn work(&mut self, stop: &Stop) -> Result<(), StoreError> {
         let now = Instant::now();
-        if !self.recover().await? {
+        if !self.recover(stop).await? {
             self.todo.hold(now + ENGINE_RETRY);
             return Ok(());
         }

@@ -97,12 +97,18 @@ impl Poller {
                 };
                 self.close(&entry, Some(service), standing, since, applied)
             }
-            Err(stopped @ ApplyError::Stopped) => {
-                self.notices.warn(name, &stopped.to_string());
+            Err(stopped @ (ApplyError::Stopped | ApplyError::Left(_))) => {
+                self.note_stop(name, &stopped);
                 Ok(())
             }
             Err(error) => self.note_trouble(name, error),
         }
+    }
+
+    /// What somebody asked to stop is for the next process.
+    fn note_stop(&mut self, service: &ServiceName, stopped: &ApplyError) {
+        self.notices.warn(service, &stopped.to_string());
+        self.failed |= matches!(stopped, ApplyError::Left(_));
     }
 
     /// Keeps an intent that could not be applied for later.
@@ -120,15 +126,15 @@ impl Poller {
 
     /// Takes deploys that a crash, an engine or a disk has interrupted to their end.
     ///
-    /// Returns whether all of them are; otherwise the engine cannot be reached now.
-    pub(super) async fn recover(&mut self) -> Result<bool, StoreError> {
+    /// Returns whether all of them are; otherwise the engine cannot be reached now, or `stop` is wanted.
+    pub(super) async fn recover(&mut self, stop: &Stop) -> Result<bool, StoreError> {
         let open = self.store.open_journals()?;
         self.unclosed
             .retain(|deploy, _| open.iter().any(|entry| entry.deploy == *deploy));
         for entry in open {
             info!(service = %entry.service, deploy = %entry.deploy, "taking an interrupted deploy to its end");
             self.notices.begin(&entry.service, &entry.intent, None);
-            let recovered = self.recover_one(&entry).await;
+            let recovered = self.recover_one(&entry, stop).await;
             self.over();
             if !recovered? {
                 return Ok(false);
@@ -138,7 +144,8 @@ impl Poller {
     }
 
     /// Takes one to its end, unless the engine cannot be reached.
-    async fn recover_one(&mut self, entry: &JournalEntry) -> Result<bool, StoreError> {
+    async fn recover_one(&mut self, entry: &JournalEntry, stop: &Stop) -> Result<bool, StoreError> {
+        let mut stop = stop.clone();
         let mut services = self.settings.services.iter();
         let service = services
             .find(|service| service.name == entry.service)
@@ -148,7 +155,8 @@ impl Poller {
             Some(ended) => Ok(ended.clone()),
             None => match self.engine.get().await {
                 Ok(engine) => {
-                    recover(engine, &mut self.store, entry, service.as_ref(), &mut tell).await
+                    let (store, stop) = (&mut self.store, stop.wanted());
+                    recover(engine, store, entry, service.as_ref(), stop, &mut tell).await
                 }
                 Err(error) => Err(ApplyError::Engine(error)),
             },
@@ -160,6 +168,10 @@ impl Poller {
                     .map_or_else(Timestamp::now, |standing| standing.since);
                 self.close(entry, service.as_ref(), standing.as_ref(), since, applied)?;
                 Ok(true)
+            }
+            Err(stopped @ ApplyError::Left(_)) => {
+                self.note_stop(&entry.service, &stopped);
+                Ok(false)
             }
             Err(error) => {
                 self.note_trouble(&entry.service, error)?;

@@ -190,7 +190,10 @@ impl Poller {
     }
 
     async fn fetch_and_work(&mut self, stop: &Stop) -> anyhow::Result<()> {
-        if !self.recover().await? {
+        if !self.recover(stop).await? {
+            if stop.is_wanted() {
+                return Ok(());
+            }
             anyhow::bail!(
                 "a deploy was interrupted and the engine cannot be reached to take it to its end"
             );

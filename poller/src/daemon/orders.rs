@@ -109,7 +109,10 @@ impl Poller {
         let done = match errand {
             Errand::Resolve => self.resolve(&service).await.map(Line::Done),
             Errand::Retry => self.retry_for(&service, stop, &answer).await,
-            Errand::Rollback { to } => self.roll_back_for(&service, to.as_deref(), &answer).await,
+            Errand::Rollback { to } => {
+                self.roll_back_for(&service, to.as_deref(), stop, &answer)
+                    .await
+            }
         };
         let (line, broken) = match done {
             Ok(line) => (line, Ok(())),
@@ -153,10 +156,11 @@ impl Poller {
         &mut self,
         service: &ServiceName,
         to: Option<&str>,
+        stop: &Stop,
         client: &UnboundedSender<Line>,
     ) -> Result<Line, Declined> {
         let before = self.listen(client);
-        let gone_back = self.roll_back(service, to).await;
+        let gone_back = self.roll_back(service, to, stop).await;
         let ended = self.heard(before);
         gone_back.map(|_| ended)
     }

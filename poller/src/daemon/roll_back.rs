@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use towline_protocol::{Mark, Outcome, Report, ServiceName, Side};
 use tracing::info;
 
-use super::{Declined, Poller, deploy};
+use super::{Declined, Poller, Stop, deploy};
 use crate::{
     apply::{Applied, Progress, WayBack, go_back, inspect_service},
     plan::{NoWayBack, Observed, kept_version, short_of},
@@ -28,10 +28,11 @@ impl Poller {
         &mut self,
         service: &ServiceName,
         to: Option<&str>,
+        stop: &Stop,
     ) -> Result<Report, Declined> {
         let service = self.service(service)?;
         let name = &service.name;
-        if !self.recover().await? {
+        if !self.recover(stop).await? {
             return Err(Declined::Unfinished);
         }
         if let Some(since) = self.store.blocked(name)? {
@@ -54,7 +55,7 @@ impl Poller {
         };
         info!(service = %name, deploy = %entry.deploy, "going back to {} on purpose", short_of(&version));
         self.notices.begin(name, &entry.intent, from_sha.as_ref());
-        let gone_back = self.go_back(&way, &entry, since).await;
+        let gone_back = self.go_back(&way, &entry, since, stop).await;
         // What waited for its image is judged anew.
         self.todo.note_news();
         self.over();
@@ -66,11 +67,21 @@ impl Poller {
         way: &WayBack<'_>,
         entry: &JournalEntry,
         since: Timestamp,
+        stop: &Stop,
     ) -> Result<Report, Declined> {
+        let mut stop = stop.clone();
         let name = &entry.service;
         let mut tell = |progress: Progress| self.notices.tell(name, &progress);
         let engine = self.engine.get().await?;
-        let applied = go_back(engine, &mut self.store, way, entry.clone(), &mut tell).await?;
+        let applied = go_back(
+            engine,
+            &mut self.store,
+            way,
+            entry.clone(),
+            stop.wanted(),
+            &mut tell,
+        )
+        .await?;
         match &entry.on_purpose {
             Some(on_purpose) => {
                 let ended = self.end_on_purpose(entry, on_purpose, since, applied.clone());

@@ -38,7 +38,7 @@ impl Poller {
         orders: &mut Orders,
     ) -> anyhow::Result<Ending> {
         info!(host = %self.host, relay = %self.settings.relay.url, services = self.settings.services.len(), "running");
-        while !self.recover_or_tell().await? {
+        while !self.recover_or_tell(stop).await? {
             if self.rest(stop, orders, LOCAL_RETRY).await? {
                 return Ok(Ending::Done);
             }
@@ -59,9 +59,9 @@ impl Poller {
         Ok(Ending::Done)
     }
 
-    async fn recover_or_tell(&mut self) -> Result<bool, StoreError> {
+    async fn recover_or_tell(&mut self, stop: &Stop) -> Result<bool, StoreError> {
         self.publish();
-        match self.recover().await {
+        match self.recover(stop).await {
             Ok(done) => Ok(done),
             Err(error) => survivable(&error).map_err(|()| error).map(|()| false),
         }

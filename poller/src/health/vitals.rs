@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::redact::Secrets;
 
+/// How much of a healthcheck's own numbers counts at most, of its start period and of its tries: some are asked once an
+/// hour, and an image may name any number.
+const LONGEST: (Duration, Duration) = (Duration::from_secs(60 * 60), Duration::from_secs(15 * 60));
 /// Beyond what the healthcheck's own numbers add up to.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -140,7 +143,7 @@ fn patience(healthcheck: Option<&Value>) -> Duration {
         none if none.is_zero() => none,
         period => period.saturating_add(span("StartInterval", 0)),
     };
-    start.saturating_add(tries).saturating_add(MARGIN)
+    start.min(LONGEST.0) + tries.min(LONGEST.1) + MARGIN
 }
 
 #[cfg(test)]
@@ -207,6 +210,10 @@ mod tests {
         assert_eq!(patience(Some(&check)), Duration::from_secs(4 * 3 + 10));
         let odd =
             json!({ "Interval": u64::MAX, "Retries": u64::MAX, "Timeout": -1, "StartPeriod": "x" });
-        assert!(patience(Some(&odd)) > Duration::from_secs(1));
+        assert_eq!(patience(Some(&odd)), LONGEST.1 + MARGIN);
+        let slow = json!({ "StartPeriod": 1_800_000_000_000u64 });
+        assert_eq!(patience(Some(&slow)), Duration::from_secs(1800 + 190));
+        let hourly = json!({ "StartPeriod": u64::MAX, "Interval": 3_600_000_000_000u64 });
+        assert_eq!(patience(Some(&hourly)), LONGEST.0 + LONGEST.1 + MARGIN);
     }
 }

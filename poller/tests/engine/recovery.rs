@@ -1,6 +1,7 @@
 //! A deploy that was interrupted is taken to its end by the journal, on whatever the engine shows.
 
 use std::{
+    future::pending,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -147,6 +148,7 @@ async fn recovered(scene: &mut Scene, deploy: &Deploy, service: Option<&Service>
         &mut scene.store,
         &entry,
         service,
+        pending(),
         &mut |_| (),
     )
     .await
@@ -176,6 +178,7 @@ async fn a_new_container_that_does_not_run_any_more_gives_way_to_the_same_old_on
         &mut scene.store,
         &entry,
         Some(&service),
+        pending(),
         &mut tell,
     )
     .await
@@ -211,6 +214,7 @@ async fn a_new_container_that_does_not_run_any_more_gives_way_to_the_same_old_on
         &mut scene.store,
         &entry,
         Some(&service),
+        pending(),
         &mut |_| (),
     )
     .await
@@ -338,9 +342,16 @@ async fn an_old_version_that_ends_again_is_not_called_back_however_unwell_it_was
     deploy.members[0].was_healthy = false;
     docker(&["stop", "unwell"]);
     let entry = entry(&scene, &deploy);
-    let applied = recover(&scene.docker, &mut scene.store, &entry, None, &mut |_| ())
-        .await
-        .unwrap();
+    let applied = recover(
+        &scene.docker,
+        &mut scene.store,
+        &entry,
+        None,
+        pending(),
+        &mut |_| (),
+    )
+    .await
+    .unwrap();
     assert_eq!(
         applied.outcome,
         Outcome::NeedsOperator,
@@ -361,9 +372,16 @@ async fn after_the_commit_the_new_container_stays_and_the_old_one_goes() {
         gate: Gate::Healthy,
     });
     let entry = entry(&scene, &deploy);
-    let applied = recover(&scene.docker, &mut scene.store, &entry, None, &mut |_| ())
-        .await
-        .unwrap();
+    let applied = recover(
+        &scene.docker,
+        &mut scene.store,
+        &entry,
+        None,
+        pending(),
+        &mut |_| (),
+    )
+    .await
+    .unwrap();
     assert_eq!(
         (applied.outcome, applied.gate),
         (Outcome::Succeeded, Some(Gate::Healthy)),
@@ -381,9 +399,16 @@ async fn an_old_container_that_somebody_removed_meanwhile_needs_an_operator() {
     let (mut scene, deploy, _) = half_way_and_rebooted("taken").await;
     docker(&["rm", "taken--old-0a1b2c3d"]);
     let entry = entry(&scene, &deploy);
-    let applied = recover(&scene.docker, &mut scene.store, &entry, None, &mut |_| ())
-        .await
-        .unwrap();
+    let applied = recover(
+        &scene.docker,
+        &mut scene.store,
+        &entry,
+        None,
+        pending(),
+        &mut |_| (),
+    )
+    .await
+    .unwrap();
     assert_eq!(
         applied.outcome,
         Outcome::NeedsOperator,
@@ -405,9 +430,16 @@ async fn a_journal_that_cannot_be_read_touches_nothing_and_needs_an_operator() {
         body: json!({ "format": 1 }).to_string(),
         ..entry(&scene, &deploy)
     };
-    let applied = recover(&scene.docker, &mut scene.store, &damaged, None, &mut |_| ())
-        .await
-        .unwrap();
+    let applied = recover(
+        &scene.docker,
+        &mut scene.store,
+        &damaged,
+        None,
+        pending(),
+        &mut |_| (),
+    )
+    .await
+    .unwrap();
     assert_eq!(
         applied.outcome,
         Outcome::NeedsOperator,

@@ -260,17 +260,25 @@ fn run_deploys_by_itself_listens_on_no_port_and_ends_cleanly_on_sigterm() -> Res
 }
 
 #[test]
-fn sigterm_in_mid_deploy_lets_it_end_and_nothing_is_left_half_done() -> Result<()> {
+fn sigterm_while_a_new_version_is_watched_ends_soon_and_the_next_one_watches_on() -> Result<()> {
     let scene = Scene::new("mid-deploy", 709)?;
     push("mid-deploy", "v2", "slow")?;
     let mut towline = scene.host.run()?;
     towline.line(PATIENCE, |line| line.contains("running"))?;
-    scene.ci_succeeds(2)?;
+    let intent = scene.ci_succeeds(2)?;
     towline.line(PATIENCE, |line| line.contains("started the new container"))?;
     let ended = towline.terminate(PATIENCE)?;
     assert!(ended.success(), "{ended}: {}", towline.output());
-    assert_eq!(scene.web.page(PATIENCE)?, "toy v2");
-    assert_eq!(scene.web.containers()?, [scene.web.name.as_str()]);
+    assert!(
+        towline.output().contains("asked to stop in the gate"),
+        "{}",
+        towline.output()
+    );
+    let (status, said) = scene.once()?;
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(scene.web.page(PATIENCE)?, "toy v2", "{said}");
+    assert_eq!(scene.web.containers()?, [scene.web.name.as_str()], "{said}");
+    assert_eq!(scene.report(&intent)?["outcome"], "succeeded", "{said}");
     Ok(())
 }
 

@@ -37,15 +37,15 @@ async fn what_was_taken_to_its_end_on_a_full_disk_is_not_done_again_to_be_record
     host.poller
         .store
         .tamper(&fill_disk("spool").replace("full", "fuller"));
-    let error = host.poller.recover().await.unwrap_err();
+    let error = host.poller.recover(&host.stop).await.unwrap_err();
     assert!(error.to_string().contains("disk is full"), "{error}");
     let calls = asked.lock().unwrap().len();
     assert!(calls > 0, "it was taken to its end all the same");
-    host.poller.recover().await.unwrap_err();
+    host.poller.recover(&host.stop).await.unwrap_err();
     host.poller
         .store
         .tamper("DROP TRIGGER full; DROP TRIGGER fuller");
-    assert!(host.poller.recover().await.unwrap());
+    assert!(host.poller.recover(&host.stop).await.unwrap());
     assert_eq!(
         asked.lock().unwrap().len(),
         calls,

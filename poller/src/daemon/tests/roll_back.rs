@@ -94,7 +94,11 @@ async fn a_rollback_on_purpose_that_got_stuck_blocks_the_service_and_is_told() {
     let web = "web".parse().unwrap();
     let told = host.poller.store.spooled(9).unwrap();
     assert_eq!(told[0].report.outcome, Some(Outcome::NeedsOperator));
-    let declined = host.poller.roll_back(&web, None).await.unwrap_err();
+    let declined = host
+        .poller
+        .roll_back(&web, None, &host.stop)
+        .await
+        .unwrap_err();
     assert!(matches!(declined, Declined::Blocked { .. }), "{declined}");
     assert!(
         declined.to_string().contains("towline resolve web"),
@@ -136,7 +140,7 @@ async fn going_back_needs_a_service_of_the_file_and_the_engine() {
     let mut host = Host::new();
     let none = host
         .poller
-        .roll_back(&"other".parse().unwrap(), None)
+        .roll_back(&"other".parse().unwrap(), None, &host.stop)
         .await
         .unwrap_err();
     assert_eq!(
@@ -144,13 +148,21 @@ async fn going_back_needs_a_service_of_the_file_and_the_engine() {
         "there is no [service.other] in the host's file"
     );
     let web = "web".parse().unwrap();
-    let declined = host.poller.roll_back(&web, None).await.unwrap_err();
+    let declined = host
+        .poller
+        .roll_back(&web, None, &host.stop)
+        .await
+        .unwrap_err();
     assert!(
         declined.to_string().contains("no-engine.sock"),
         "{declined}"
     );
     host.poller.store.write_journal(&entry()).unwrap();
-    let declined = host.poller.roll_back(&web, None).await.unwrap_err();
+    let declined = host
+        .poller
+        .roll_back(&web, None, &host.stop)
+        .await
+        .unwrap_err();
     assert!(matches!(declined, Declined::Unfinished), "{declined}");
 }
 
