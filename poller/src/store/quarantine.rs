@@ -10,7 +10,7 @@ use towline_protocol::{Channel, Digest, IntentId, Mark, ServiceName, Sha};
 use super::{Store, StoreError, inbox, row};
 
 /// How many digests of a service are held, those of the newest intents.
-pub(super) const HELD: usize = 100;
+const HELD: usize = 100;
 
 const QUARANTINE: &str = "quarantine";
 const HOLD: &str = "hold";

@@ -11,7 +11,7 @@ use super::{Store, StoreError, row};
 const SPOOL: &str = "spool";
 
 /// How many reports are kept that the relay will never take.
-pub const PARKED: u32 = 100;
+const PARKED: u32 = 100;
 
 /// A report that waits for the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Store {
         Ok(tx.commit()?)
     }
 
-    /// Puts a report aside that the relay will never take, and why. The last [`PARKED`] are kept.
+    /// Puts a report aside that the relay will never take, and why. The last 100 are kept.
     ///
     /// # Errors
     /// When the database refuses.
