@@ -1,6 +1,6 @@
 //! Choosing for each service, one at a time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use towline_protocol::Outcome;
@@ -13,6 +13,9 @@ use crate::{
     settings::Service,
     store::StoreError,
 };
+
+/// How soon to look again whether this host's clock is right.
+const CLOCK_RETRY: Duration = Duration::from_secs(60);
 
 impl Poller {
     /// Takes every service with something to do as far as it goes now. Ends early, between services, on `stop`.
@@ -76,6 +79,11 @@ impl Poller {
         if known.seen.as_ref() != Some(&selection.seen) || !reports.is_empty() {
             self.store
                 .settle(&service.name, &selection.seen, &reports)?;
+        }
+        for intent in &selection.undatable {
+            warn!(service = %service.name, %intent, "not applied: it is from the future by this host's clock ({now}), so that nobody can say whether it has expired; it waits until the clock is right");
+            self.failed = true;
+            self.todo.again(&service.name, Instant::now() + CLOCK_RETRY);
         }
         let Some(intent) = selection.apply else {
             return Ok(());

@@ -5,7 +5,7 @@
 //! within one workflow a run that is older than one seen before is stale, however late it arrives. Not here: whether
 //! the image is allowed (`plan`), how the outcome is kept (`store`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ mod rule;
 
 pub use admission::{Admission, admission};
 pub use rule::{Match, matches, objection};
+
+/// How far the clock of who made an intent may be ahead of this host's.
+const CLOCKS_APART: Duration = Duration::from_secs(10 * 60);
 
 /// What a service has seen, so that nothing takes it back.
 ///
@@ -127,6 +130,8 @@ pub struct Selection {
     pub apply: Option<Intent>,
     /// The intents that are settled without touching anything.
     pub settled: Vec<Settled>,
+    /// The intents of which nobody can say whether they have expired, since this host's clock is behind.
+    pub undatable: Vec<IntentId>,
     /// What the service has seen now.
     pub seen: Seen,
 }
@@ -149,6 +154,7 @@ pub fn select(situation: &Situation<'_>) -> Selection {
     let mut settled = Vec::new();
     let mut left: Vec<&Intent> = Vec::new();
     let mut again: Option<&Intent> = None;
+    let mut undatable = Vec::new();
     for intent in situation.intents {
         if is_settled(situation, intent) {
             continue;
@@ -156,6 +162,10 @@ pub fn select(situation: &Situation<'_>) -> Selection {
         let verdict = match matches(situation.host, situation.service, intent) {
             Match::No => continue,
             Match::Refused(reason) => Some((Outcome::Refused, reason)),
+            Match::Yes if is_undatable(intent, situation.now) => {
+                undatable.push(intent.id.clone());
+                continue;
+            }
             Match::Yes => too_late(situation, &seen, intent).or_else(|| held(situation, intent)),
         };
         if is_again(situation, intent) {
@@ -187,8 +197,15 @@ pub fn select(situation: &Situation<'_>) -> Selection {
     Selection {
         apply: winner.cloned(),
         settled,
+        undatable,
         seen,
     }
+}
+
+/// Whether a clock that is behind keeps this host from knowing whether the intent has expired. It waits then.
+fn is_undatable(intent: &Intent, now: Timestamp) -> bool {
+    let latest = now.saturating_add(CLOCKS_APART).unwrap_or(Timestamp::MAX);
+    intent.expires_at.is_some() && intent.created_at > latest
 }
 
 /// Whether `service` has still to say what becomes of `intent`, with which it stands at `outcome`.

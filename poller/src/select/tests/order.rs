@@ -149,3 +149,29 @@ fn an_expired_intent_is_told_and_gives_way_to_an_older_one() {
     assert!(selection.settled[0].message.contains("this host's clock"));
     assert_eq!(host.applied, [1]);
 }
+
+#[test]
+fn a_host_whose_clock_is_behind_waits_with_what_may_have_expired_and_applies_what_cannot() {
+    let mut host = Host::new("");
+    let mut tomorrow = manual(2);
+    tomorrow.created_at = "2026-11-21T15:00:00Z".parse().unwrap();
+    tomorrow.expires_at = Some("2026-11-21T16:00:00Z".parse().unwrap());
+    let selection = host
+        .receive([intent(7, 1), tomorrow])
+        .work(Outcome::Succeeded);
+    assert_eq!(host.applied, [1]);
+    assert_eq!((selection.settled, selection.undatable.len()), (vec![], 1));
+    host.intents[1].expires_at = None;
+    assert_eq!(host.work(Outcome::Succeeded).undatable, []);
+    assert_eq!(host.applied, [1, 2]);
+}
+
+#[test]
+fn a_clock_that_is_a_little_behind_does_not_count() {
+    let mut host = Host::new("");
+    let mut soon = manual(1);
+    soon.created_at = "2026-11-20T15:09:00Z".parse().unwrap();
+    soon.expires_at = Some("2026-11-20T16:00:00Z".parse().unwrap());
+    assert_eq!(host.receive([soon]).work(Outcome::Succeeded).undatable, []);
+    assert_eq!(host.applied, [1]);
+}
