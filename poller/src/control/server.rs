@@ -140,7 +140,7 @@ impl Socket {
         let path = super::path(dir);
         let begun = dir.join("control.new");
         if begun.as_os_str().len() > MAX_PATH {
-            return Err(BindError::Long { path });
+            return Err(BindError::Long { path: begun });
         }
         for path in [&path, &begun] {
             refuse_other(path)?;
