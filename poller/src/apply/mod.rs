@@ -28,6 +28,7 @@ mod act;
 mod back;
 mod drive;
 mod hide;
+mod image;
 mod inspect;
 mod keep;
 mod prepare;

@@ -1,18 +1,17 @@
 //! Everything before the first touch: look, ask the registry, pull, verify, look again, plan.
 
-use std::time::Instant;
-
 use jiff::Timestamp;
 use serde_json::Value;
 use towline_protocol::{Digest, Outcome, Side};
 
 use super::{
     Applied, ApplyError, InspectError, Job, Progress, StepClock,
+    image::{Fetched, fetch, id, resolve, tag_of},
     inspect::{inspect_service, loses_label},
     keep::keep,
 };
 use crate::{
-    docker::{Cause, Docker, EngineError, Layers, RegistryError, RegistryTrouble},
+    docker::{Cause, Docker, EngineError, RegistryError, RegistryTrouble},
     health,
     machine::Fault,
     plan::{ImageMistake, Naming, Observed, Plan, Refusal, Target, plan, target},
@@ -48,7 +47,7 @@ pub(super) struct Known<'a> {
 }
 
 /// Why there will be no plan.
-enum Halt {
+pub(super) enum Halt {
     /// Nothing is known yet; the intent stays.
     Later(ApplyError),
     /// It ends here, for this reason.
@@ -88,8 +87,8 @@ pub(super) async fn prepare(
                 return Err(unchanged(&observed, &digest));
             }
             admit(job, known.quarantine, &digest)?;
-            let image = fetch(engine, &target, &digest, clock, tell).await?;
-            if image.get("Id").and_then(Value::as_str) == Some(observed.image_id()) {
+            let Fetched { image, is_new } = fetch(engine, &target, &digest, clock, tell).await?;
+            if id(&image) == Some(observed.image_id()) {
                 return Err(unchanged(&observed, &digest));
             }
             let was_healthy = health::is_well(engine, observed.id(), &job.service.health).await?;
@@ -102,7 +101,13 @@ pub(super) async fn prepare(
                     image,
                     was_healthy,
                 };
-                return planned(engine, job, now, &asked, to.clone()).await;
+                let planned = planned(engine, job, now, &asked, to.clone()).await;
+                if is_new && matches!(planned, Err(Halt::Unfit(_))) {
+                    // What the engine does not let go only takes room.
+                    let image = id(&asked.image).unwrap_or_default();
+                    engine.remove_unnamed(image).await.ok();
+                }
+                return planned;
             }
             observed = now;
         }
@@ -264,63 +269,6 @@ fn unchanged(observed: &Observed, digest: &Digest) -> Halt {
     };
     let message = format!("the container {state} {} already", digest.short());
     Halt::Over(Outcome::Unchanged, message)
-}
-
-/// The digest that the intent names, or that the tag has in the registry now.
-async fn resolve(
-    engine: &Docker,
-    target: &Target,
-    clock: &mut StepClock,
-) -> Result<Digest, RegistryError> {
-    let begun = Instant::now();
-    let digest = match &target.digest {
-        Some(digest) => Ok(digest.clone()),
-        None => engine.resolve(&target.wanted).await,
-    };
-    clock.add("resolve", begun.elapsed());
-    digest
-}
-
-/// The image, pulled unless it is here.
-async fn fetch(
-    engine: &Docker,
-    target: &Target,
-    digest: &Digest,
-    clock: &mut StepClock,
-    tell: &mut dyn FnMut(Progress),
-) -> Result<Value, Halt> {
-    let begun = Instant::now();
-    let reference = target.at(digest);
-    let name = reference.to_string();
-    let mut layers = Layers::default();
-    let image = match engine.image(&name).await? {
-        Some(image) => Some(image),
-        None => {
-            let mut pulling = |so_far: &Layers| {
-                layers.clone_from(so_far);
-                tell(Progress::Pulling(so_far.clone()));
-            };
-            engine.pull(&reference, &mut pulling).await?;
-            engine.image(&name).await?
-        }
-    };
-    clock.add("pull", begun.elapsed());
-    let image = image.ok_or_else(|| {
-        let message = format!("{name}: the pull ended well, and the image is not there");
-        Halt::Over(Outcome::FailedUntouched, message)
-    })?;
-    let digest = digest.clone();
-    tell(Progress::Pulled { digest, layers });
-    Ok(image)
-}
-
-/// The image that the operator's tag leads to now.
-async fn tag_of(engine: &Docker, target: &Target) -> Result<Option<String>, EngineError> {
-    let Some(tag) = target.tag() else {
-        return Ok(None);
-    };
-    let image = engine.image(&tag.to_string()).await?;
-    Ok(image.and_then(|image| Some(image.get("Id")?.as_str()?.to_owned())))
 }
 
 #[cfg(test)]

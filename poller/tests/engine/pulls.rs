@@ -69,6 +69,9 @@ async fn a_version_for_other_platforms_is_quarantined_whether_the_registry_or_th
         let held = host.quarantine();
         assert_eq!(held.len(), 1);
         assert_eq!(held[0].digest, registry.digest());
+        let repository = format!("{}/{name}", registry.address);
+        let left = docker(&["image", "ls", "--quiet", &repository]);
+        assert_eq!(left, "", "what was pulled is gone");
         let now = host.scene.inspect();
         assert_eq!(
             (&now["Id"], &now["State"]["StartedAt"]),
