@@ -115,7 +115,8 @@ impl Project {
         self.scene.docker = direct;
         let Scene { docker, store, .. } = &mut self.scene;
         let entry = store.open_journals().unwrap().remove(0);
-        recover(docker, store, &entry, Some(&service), &mut |_| ())
+        let never = std::future::pending();
+        recover(docker, store, &entry, Some(&service), never, &mut |_| ())
             .await
             .unwrap()
     }
