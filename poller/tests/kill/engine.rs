@@ -17,6 +17,17 @@ pub(crate) fn served() -> RwLockReadGuard<'static, ()> {
     SERVED.read().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether engine and mounts are the sandbox's own.
+pub(crate) fn is_own() -> bool {
+    own().is_some()
+}
+
+/// The folder of a sandbox that has its own engine.
+fn own() -> Option<PathBuf> {
+    let sandbox = PathBuf::from(env::var_os("TOWLINE_SANDBOX")?);
+    sandbox.join("dockerd.pid").exists().then_some(sandbox)
+}
+
 /// The engine, for one test at a time.
 pub(crate) struct Engine {
     sandbox: PathBuf,
@@ -30,10 +41,8 @@ impl Engine {
     /// `None` where the engine is not the sandbox's own.
     pub(crate) fn own() -> Option<Self> {
         let alone = SERVED.write().unwrap_or_else(PoisonError::into_inner);
-        let sandbox = PathBuf::from(env::var_os("TOWLINE_SANDBOX")?);
-        let is_own = sandbox.join("dockerd.pid").exists();
-        is_own.then_some(Self {
-            sandbox,
+        Some(Self {
+            sandbox: own()?,
             _alone: alone,
         })
     }

@@ -43,11 +43,15 @@ pub(crate) struct World {
 impl Host {
     /// Everything is called `name`; the intent that the relay holds asks for a v2 that does this.
     pub(crate) fn new(name: String, v2: V2) -> Self {
-        let images = Images::get();
+        Self::of(name, Images::get().digest(v2))
+    }
+
+    /// The same, and the intent asks for the image that has this digest.
+    pub(crate) fn of(name: String, digest: &str) -> Self {
         let relay = Relay::start();
         let mut intent = manual(1);
         intent["service"] = json!(name);
-        intent["image"] = json!({ "digest": images.digest(v2) });
+        intent["image"] = json!({ "digest": digest });
         relay.change(|state| state.intents = news(&[intent]));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut host = Self {
@@ -58,14 +62,14 @@ impl Host {
             name,
         };
         drop(listener);
-        host.run(images);
+        host.run();
         host.write_files();
         host
     }
 
-    fn run(&mut self, images: &Images) {
+    fn run(&mut self) {
         let name = &self.name;
-        let image = images.tagged_v1(name);
+        let image = Images::get().tagged_v1(name);
         let publish = format!("127.0.0.1:{}:8080", self.port);
         let volume = format!("{name}-data:/data");
         let run = [
@@ -100,22 +104,31 @@ impl Host {
         self.dir.path().join(name)
     }
 
+    /// The state directory.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
     /// `towline once`, which writes down the points that it comes to.
     fn command(&self) -> Command {
+        self.towline(&["once"])
+    }
+
+    fn towline(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
         command
-            .arg("once")
+            .args(arguments)
             .arg("--config")
             .arg(self.path("towline.toml"))
             .arg("--state-dir")
-            .arg(self.path("state"))
+            .arg(self.state())
             .env("DOCKER_HOST", required("DOCKER_HOST"))
             .env("TOWLINE_FAILPOINT_LOG", self.path("passed"));
         command
     }
 
     /// The points that the last run has come to.
-    fn passed(&self) -> Vec<String> {
+    pub(crate) fn passed(&self) -> Vec<String> {
         let points = fs::read_to_string(self.path("passed")).unwrap_or_default();
         points.lines().map(str::to_owned).collect()
     }
@@ -125,6 +138,13 @@ impl Host {
         fs::remove_file(self.path("passed")).ok();
         let (status, log) = ended(self.command().output().unwrap());
         (status.code().unwrap(), log, self.passed())
+    }
+
+    /// Runs `towline retry`; returns its exit status and its log.
+    pub(crate) fn retry(&self) -> (i32, String) {
+        let retried = self.towline(&["retry", &self.name]).output();
+        let (status, log) = ended(retried.unwrap());
+        (status.code().unwrap(), log)
     }
 
     /// Runs `towline once`, which is killed at `point`.
@@ -161,7 +181,7 @@ impl Host {
     }
 
     /// What the service answers.
-    fn get(&self) -> Option<String> {
+    pub(crate) fn get(&self) -> Option<String> {
         let address = format!("http://127.0.0.1:{}/", self.port);
         let mut answer = ureq::get(address).call().ok()?;
         answer.body_mut().read_to_string().ok()

@@ -27,11 +27,7 @@ impl Images {
     }
 
     fn push() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let scene = runtime.block_on(Scene::new("kill"));
+        let scene = scene();
         let held = |version: &str, mode: &str, hold: &str| {
             let digest = scene.push(version, mode, &[]);
             let name = by_digest(&digest);
@@ -59,6 +55,20 @@ impl Images {
         docker(&["tag", &by_digest(&self.v1), &image]);
         image
     }
+}
+
+/// Pushes a good v2 that no engine has; returns its digest.
+pub(crate) fn push_unpulled() -> String {
+    // The space makes the layer another one, and means nothing to the toy.
+    scene().push("v2", "ok ", &[])
+}
+
+fn scene() -> Scene {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(Scene::new("kill"))
 }
 
 fn by_digest(digest: &str) -> String {

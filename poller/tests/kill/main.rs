@@ -10,6 +10,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod disk;
 mod engine;
 mod host;
 mod images;
