@@ -11,6 +11,7 @@
 //! | `json` | answers 200 with `{"version": VERSION}` |
 //! | `500` | answers 500 |
 //! | `sick` | answers 200 for a second and a half, then 500 |
+//! | `flap` | answers 500 to every third request, else 200 |
 //! | `idle` | runs and does not listen |
 //! | `exit` | ends at once with status 1 |
 //! | `leak` | prints its environment a hundred times, then ends with status 1 |
@@ -104,17 +105,18 @@ fn serve(version: &str, mode: &str) {
         )
     };
     let begun = Instant::now();
-    let is_sick = || match mode {
+    let is_sick = |request: usize| match mode {
+        "flap" => request % 3 == 2,
         "500" => true,
         "sick" => begun.elapsed() > Duration::from_millis(1500),
         _ => false,
     };
     let mut held = Vec::new();
-    for stream in listener.incoming().flatten() {
+    for (request, stream) in listener.incoming().flatten().enumerate() {
         if mode == "hang" {
             held.push(stream);
         } else {
-            let status = if is_sick() {
+            let status = if is_sick(request) {
                 "500 Internal Server Error"
             } else {
                 "200 OK"

@@ -102,20 +102,20 @@ async fn none_and_several_are_refused_with_their_names_and_stopped_ones_count() 
 #[tokio::test]
 async fn a_label_that_would_be_lost_with_the_old_image_is_refused_before_anything_is_touched() {
     let mut scene = Scene::new("loses").await;
-    scene.release("v1", "ok", &["LABEL octo.app=loses"]);
+    scene.release("v1", "ok", &["LABEL octo.loses=yes"]);
     scene.run(&[]);
     let before = scene.inspect();
     scene.release("v2", "ok", &[]);
-    let service = labelled(&scene, "octo.app=loses", "");
+    let service = labelled(&scene, "octo.loses=yes", "");
     let applied = scene.deploy(&service).await;
     assert_eq!(applied.outcome, Outcome::Refused, "{}", applied.message);
-    let why = "would not have the label octo.app=loses";
+    let why = "would not have the label octo.loses=yes";
     assert!(applied.message.contains(why), "{}", applied.message);
     assert_eq!(scene.inspect(), before);
-    scene.release("v3", "ok", &["LABEL octo.app=loses"]);
+    scene.release("v3", "ok", &["LABEL octo.loses=yes"]);
     let service = labelled(
         &scene,
-        "octo.app",
+        "octo.loses",
         "health = [{ tcp = \"{container}:8080\" }]\n",
     );
     let applied = scene.deploy(&service).await;

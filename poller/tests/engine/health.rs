@@ -1,6 +1,9 @@
 //! Each kind of check lets a good version pass and a bad one not, and says why.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use towline::apply::{Applied, inspect_service};
 use towline_protocol::{Gate, Outcome};
@@ -172,6 +175,54 @@ async fn a_version_whose_answers_turn_bad_within_the_window_is_rolled_back() {
     let check = format!("health = [{{ http = \"http://127.0.0.1:{port}/\", within = \"5s\" }}]\n");
     let why = fails(&mut scene, "v2", "sick", &check).await;
     assert!(why.contains("it answered 500"), "{why}");
+}
+
+#[tokio::test]
+async fn a_version_that_flaps_never_gets_through_its_window() {
+    let mut scene = on_v1("flaps", &[]).await;
+    let port = scene.port;
+    let check = format!("health = [{{ http = \"http://127.0.0.1:{port}/\", within = \"4s\" }}]\n");
+    let why = fails(&mut scene, "v2", "flap", &check).await;
+    assert!(
+        why.contains("was good, and then not: it answered 500"),
+        "{why}"
+    );
+}
+
+/// Starts the container of this name again as soon as it is another one than `old`, and runs.
+fn restart_next(name: &'static str, old: String) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(60) {
+            let format = "{{.Id}} {{.State.Running}}";
+            let output = Command::new("docker")
+                .args(["inspect", "--format", format, name])
+                .output()
+                .unwrap();
+            let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+            if shown.trim().ends_with("true") && !shown.starts_with(&old) {
+                docker(&["restart", "--time", "0", name]);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{name} was not replaced");
+    })
+}
+
+#[tokio::test]
+async fn a_version_that_is_started_again_within_the_window_is_rolled_back() {
+    let mut scene = on_v1("restarted", &[]).await;
+    let old = scene.inspect()["Id"].as_str().unwrap().to_owned();
+    let restarting = restart_next("restarted", old);
+    let check =
+        "stable_for = \"20s\"\nhealth = [{ tcp = \"{container}:8080\", within = \"20s\" }]\n";
+    let why = fails(&mut scene, "v2", "ok", check).await;
+    restarting.join().unwrap();
+    assert!(
+        why.contains("it restarted") || why.contains("it ended with status"),
+        "{why}"
+    );
 }
 
 #[tokio::test]
