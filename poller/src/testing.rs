@@ -63,3 +63,26 @@ pub(crate) fn settings(more: &str) -> Settings {
     );
     Settings::parse(&text, "towline.toml").unwrap()
 }
+
+/// What always holds, whatever fails or dies: each is searched for a counterexample, and is shown to find one in a
+/// mutant of what it is about. `docs/architecture.md` has the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Property {
+    /// 1. At rest exactly one container has the canonical name, and it runs if it should: the new version when nothing
+    ///    was in its way.
+    AtRest,
+    /// 2. Until the commit is on record the old container and its volumes are there, with nothing changed but name,
+    ///    restart policy and run state.
+    OldKept,
+    /// 3. At every instant at most one of a pair has a restart policy, so that the engine starts at most one by itself.
+    OneArmed,
+    /// 4. A recovery comes to an end, and recovering again ends the same.
+    Recovers,
+    /// 5. What is reported is what is there.
+    Truthful,
+    /// 8. Containers that are nobody's of ours, and all volumes, are never changed.
+    StrangersKept,
+}
+
+/// The properties that a run has broken, each with how.
+pub(crate) type Broken = std::collections::BTreeMap<Property, String>;

@@ -25,7 +25,7 @@ pub(super) struct Acted {
     pub(super) log: LogTail,
 }
 
-/// Makes one call, which was first tried at `since`; `tell` hears of each check that is passed.
+/// Makes one call; `tell` hears of each check that is passed.
 ///
 /// An engine that is not there is an error ([`EngineError::is_loss`]), since nobody knows what came of the call; it may be
 /// made again. A refusal is an event.
@@ -33,7 +33,6 @@ pub(super) async fn act(
     with: &Drive<'_>,
     deploy: &Deploy,
     action: &Action,
-    since: Instant,
     tell: &dyn Fn(String),
 ) -> Result<Acted, EngineError> {
     let mut log = LogTail::default();
@@ -48,10 +47,7 @@ pub(super) async fn act(
         Action::Start { id } if is_back(deploy) => start_patiently(with, id).await,
         Action::Start { id } => done(with.engine.start(id).await),
         Action::Look { containers } => look(with, containers).await,
-        Action::Gate { ids, spent } => {
-            let spent = spent.saturating_add(since.elapsed());
-            gate(with, ids, spent, tell).await
-        }
+        Action::Gate { ids, spent } => gate(with, ids, *spent, tell).await,
         Action::Verify { members } => verify(with, deploy, members).await,
         Action::SaveLog { id } => with.engine.log_tail(id).await.map(|tail| {
             log = tail;

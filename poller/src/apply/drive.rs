@@ -6,15 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Applied, ApplyError, Progress, StepClock,
-    act::{Acted, act},
-};
+use super::{Applied, ApplyError, Progress, StepClock, act::act};
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
 use crate::{
     docker::{Docker, EngineError},
-    machine::{Action, Deploy, Ending, State, Step, Undo},
+    machine::{Deploy, Ending, State, Step, Undo},
     settings::Service,
     spec::CreateRequest,
     store::{JournalEntry, Store, StoreError},
@@ -69,6 +66,7 @@ pub(super) async fn drive<'a>(
         recorded: with.recorded.take(),
         lost: false,
     };
+    let mut loss = Loss { since: None };
     while deploy.next().is_some() {
         deploy = journal.keep(store, &mut entry, deploy)?;
         let Some(action) = deploy.next() else { break };
@@ -80,21 +78,23 @@ pub(super) async fn drive<'a>(
         let acted = tokio::select! {
             biased;
             () = stop.as_mut(), if may_be_left(&deploy.state) => return Err(ApplyError::Left(deploy.deploy)),
-            acted = persist(&with, &deploy, &action, &passed) => acted,
+            acted = act(&with, &deploy, &action, &passed) => acted,
         };
-        let (acted, was_lost) = acted.map_err(|source| ApplyError::Interrupted {
-            deploy: deploy.deploy.clone(),
-            source,
-        })?;
-        #[cfg(feature = "failpoints")]
-        failpoint::after(&deploy.state);
         with.clock.add(&step_name(&deploy.state), begun.elapsed());
-        log_tail.push_str(&acted.log.text);
         let before = deploy.state.clone();
-        deploy = if was_lost {
-            deploy.after_a_loss(acted.event)
-        } else {
-            deploy.on(acted.event)
+        deploy = match acted {
+            Err(lost) if lost.is_loss() => loss.wait(deploy, lost).await?,
+            Err(source) => return Err(interrupted(&deploy, source)),
+            Ok(acted) => {
+                #[cfg(feature = "failpoints")]
+                failpoint::after(&deploy.state);
+                log_tail.push_str(&acted.log.text);
+                if loss.is_over() {
+                    deploy.after_a_loss(acted.event)
+                } else {
+                    deploy.on(acted.event)
+                }
+            }
         };
         if let Some(progress) = milestone(&before, &deploy.state) {
             tell(progress);
@@ -134,7 +134,7 @@ impl Journal {
         entry: &mut JournalEntry,
         deploy: Deploy,
     ) -> Result<Deploy, StoreError> {
-        if self.lost {
+        if self.lost || self.recorded.as_ref() == Some(&deploy) {
             return Ok(deploy);
         }
         entry.body = deploy.to_journal().unwrap_or_default();
@@ -153,23 +153,34 @@ impl Journal {
     }
 }
 
-/// Makes the call, again and again while the engine is lost for a short time. Returns also whether it was.
-async fn persist(
-    with: &Drive<'_>,
-    deploy: &Deploy,
-    action: &Action,
-    tell: &dyn Fn(String),
-) -> Result<(Acted, bool), EngineError> {
-    let begun = Instant::now();
-    let mut was_lost = false;
-    loop {
-        match act(with, deploy, action, begun, tell).await {
-            Err(lost) if lost.is_loss() && begun.elapsed() < RECONNECT => {
-                was_lost = true;
-                tokio::time::sleep(RECONNECT_PAUSE).await;
-            }
-            other => return other.map(|acted| (acted, was_lost)),
+/// An engine that does not answer, for a short time perhaps.
+struct Loss {
+    /// `None` while it answers.
+    since: Option<Instant>,
+}
+
+impl Loss {
+    /// Waits a moment; returns how the deploy goes on then.
+    async fn wait(&mut self, deploy: Deploy, lost: EngineError) -> Result<Deploy, ApplyError> {
+        let begins = self.since.is_none();
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= RECONNECT {
+            return Err(interrupted(&deploy, lost));
         }
+        tokio::time::sleep(RECONNECT_PAUSE).await;
+        Ok(if begins { deploy.found_again() } else { deploy })
+    }
+
+    /// The engine has answered; whether it had to be waited for.
+    fn is_over(&mut self) -> bool {
+        self.since.take().is_some()
+    }
+}
+
+fn interrupted(deploy: &Deploy, source: EngineError) -> ApplyError {
+    ApplyError::Interrupted {
+        deploy: deploy.deploy.clone(),
+        source,
     }
 }
 

@@ -205,11 +205,10 @@ impl Deploy {
         }
     }
 
-    /// Whether the old container ran and may not do so any more: it was stopped, or a restart of the engine has stopped it
-    /// while it had no restart policy.
+    /// Whether the old container ran and may not do so any more: it was stopped, or a restart of the engine has stopped
+    /// it while it, or another one of the set, was being disarmed.
     fn may_be_down(member: &Member, reached: Step) -> bool {
-        let disarmed = reached >= Step::Disarm && member.armed();
-        member.runs && (disarmed || reached >= Step::Stop)
+        member.runs && reached >= Step::Disarm
     }
 
     /// The members that ran.

@@ -41,15 +41,12 @@ impl Deploy {
                 reached,
                 why,
                 ..
-            } if step > Undo::StartOld => {
+            } if step >= Undo::StartOld => {
                 self.back(Undo::StartOld, 0, Back::before(reached, new, why))
             }
             State::Committed {
-                step: Tidy::Confirm,
-                new,
-                gate,
-                ..
-            } => self.commit(Tidy::Start, 0, new, gate),
+                step, new, gate, ..
+            } if step >= Tidy::Start => self.commit(Tidy::Start, 0, new, gate),
             other @ (State::Committed { .. } | State::RollingBack { .. } | State::Ended { .. }) => {
                 Self {
                     state: other,
@@ -89,14 +86,40 @@ impl Deploy {
         }
     }
 
+    /// The deploy as it goes on in the same process when the engine is back that was lost in the middle of a call: it may
+    /// have stopped what has no restart policy. Until the new version is started, making the call again does.
+    pub fn found_again(mut self) -> Self {
+        match &self.state {
+            State::Replacing { step, .. } if *step < Step::Start => self,
+            State::Replacing {
+                step: Step::Start,
+                new,
+                ..
+            } if self.resumed < RESUMES => {
+                let new = new.clone();
+                self.resumed += 1;
+                self.forth(Step::Start, 0, new)
+            }
+            State::Replacing { .. }
+            | State::Committed { .. }
+            | State::RollingBack { .. }
+            | State::Ended { .. } => self.resume(),
+        }
+    }
+
     /// The deploy as it goes on when it cannot be recorded any more; `recorded` is how it was recorded last.
     ///
     /// Without a durable record nothing new is begun: what was begun is undone, as a recovery from the last record
     /// would do. A commit that is on record goes on, for the same reason.
     pub fn unrecorded(self, recorded: &Self, why: String) -> Self {
         match (&recorded.state, &self.state) {
-            (_, State::Replacing { step, new, .. }) => {
-                let back = Back::before(*step, new.clone(), format!("{step}: {why}"));
+            (
+                State::Replacing { step, at, .. },
+                State::Replacing {
+                    step: next, new, ..
+                },
+            ) => {
+                let back = Back::after(*step, *at, new.clone(), format!("{next}: {why}"));
                 self.by(Fault::Host).back(Undo::Find, 0, back)
             }
             (State::Replacing { .. }, State::Committed { .. }) => {

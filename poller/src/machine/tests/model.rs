@@ -30,8 +30,6 @@ pub(super) struct Container {
     pub(super) deploy: Option<String>,
     /// Whether somebody stopped it on purpose; the engine keeps that across its own restarts.
     pub(super) stopped: bool,
-    /// Whether a restart of the engine has stopped it since its last start.
-    pub(super) killed: bool,
     pub(super) starts: u32,
 }
 
@@ -47,7 +45,6 @@ impl Container {
             volumes: BTreeSet::new(),
             deploy: None,
             stopped: !running,
-            killed: false,
             starts: u32::from(running),
         }
     }
@@ -73,10 +70,12 @@ pub(super) struct Engine {
     pub(super) fit: BTreeSet<String>,
     /// Images that end right after a start.
     pub(super) broken: BTreeSet<String>,
+    /// Images that end right after a second start.
+    pub(super) frail: BTreeSet<String>,
     /// The image that a replacement is made from.
     pub(super) wanted: String,
-    /// The names of the containers that have a port, in the order of their ports.
-    pub(super) ports: Vec<String>,
+    /// The containers that the deploy is to replace, in the order of their ports.
+    pub(super) olds: Vec<Expected>,
     pub(super) deploy: String,
     /// Milliseconds since the system's start, and which start it is.
     pub(super) clock: u64,
@@ -85,16 +84,17 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(wanted: &str, passes: bool) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             containers: BTreeMap::new(),
             tags: BTreeMap::new(),
             volumes: BTreeSet::from(["precious".to_owned()]),
-            fit: passes.then(|| wanted.to_owned()).into_iter().collect(),
+            fit: BTreeSet::new(),
             broken: BTreeSet::new(),
-            wanted: wanted.to_owned(),
-            ports: Vec::new(),
-            deploy: "0a1b2c3d".to_owned(),
+            frail: BTreeSet::new(),
+            wanted: String::new(),
+            olds: Vec::new(),
+            deploy: String::new(),
             clock: 1_000,
             boot: 1,
             made: 0,
@@ -131,16 +131,10 @@ impl Engine {
                 self.gate(ids, u64::try_from(spent.as_millis()).unwrap())
             }
             Action::Verify { members } => {
-                let expected = members.iter().map(|at| self.ports[*at].clone());
-                let named = expected.map(|name| (self.named(&name), name));
-                let up = |(id, name): (Option<String>, String)| {
-                    let up = id.is_some_and(|id| self.containers[&id].running);
-                    (!up).then_some(name)
-                };
-                named
-                    .filter_map(up)
-                    .next()
-                    .map_or(Event::Done, |name| failed(&format!("{name} is down")))
+                let expected: Vec<_> = members.iter().map(|at| self.olds[*at].clone()).collect();
+                let seen = self.look(&expected);
+                let up = matches!(seen, Event::Looked { .. });
+                if up { Event::Done } else { seen }
             }
             Action::SaveLog { id } => self.with(id, |_| ()),
             Action::Remove { id } => match self.containers.get(id) {
@@ -174,7 +168,6 @@ impl Engine {
     pub(super) fn restart(&mut self) {
         let ids: Vec<String> = self.containers.keys().cloned().collect();
         for container in self.containers.values_mut() {
-            container.killed |= container.running;
             container.running = false;
             container.stopping = false;
         }
@@ -240,12 +233,15 @@ impl Engine {
         if self.containers.iter().any(holds) {
             return failed("the port is taken");
         }
-        let broken = self.broken.clone();
+        let (broken, frail) = (&self.broken, &self.frail);
+        let ends = self.containers.get(id).is_some_and(|container| {
+            let again = !container.running && container.starts > 0;
+            broken.contains(&container.image) || (again && frail.contains(&container.image))
+        });
         self.with(id, |container| {
             container.starts += u32::from(!container.running);
-            container.running = !broken.contains(&container.image);
+            container.running = !ends;
             container.stopped = false;
-            container.killed = false;
         })
     }
 
@@ -254,7 +250,10 @@ impl Engine {
         for Expected { id, name } in containers {
             match self.containers.get(id) {
                 None => return gone(id),
-                Some(shown) if shown.name != *name => return failed("renamed"),
+                Some(shown) if shown.name != *name => {
+                    let why = format!("{id} was renamed");
+                    return Event::Gone { why };
+                }
                 Some(shown) if !shown.running => return failed("it does not run"),
                 Some(shown) => starts.push(format!("start {}", shown.starts)),
             }

@@ -1,0 +1,471 @@
+//! Drives the machine against the model as `apply` drives it against Docker: commit, call, event; after a crash on from
+//! what is in the journal. What comes in between is said by the fates; whether it was right, by `property`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    super::{Action, Deploy, Ending, Event},
+    fate::{Deed, Fate, Moment},
+    model::{Container, Engine, failed},
+    mutants::Mutant,
+    property::{is_committed, is_removing},
+    scene::Scene,
+};
+use crate::testing::{Broken, Property};
+
+/// How many steps, commits and calls, a play has at least.
+pub(super) const STEPS: usize = 20;
+/// Within how many steps a deploy ends when nothing comes in between any more: three containers, forth, through the
+/// gate again and again, and back, take 110.
+const ENDS_WITHIN: usize = 150;
+
+/// What came of a play.
+#[derive(Debug, Default)]
+pub(super) struct Played {
+    pub(super) broken: Broken,
+    pub(super) steps: usize,
+}
+
+/// Deploys one version after another, until there were enough steps.
+pub(super) fn play(
+    scene: &Scene,
+    fates: &mut dyn FnMut(Moment<'_>) -> Fate,
+    mutant: Option<Mutant>,
+) -> Played {
+    let mut played = Played::default();
+    let mut engine = scene.engine();
+    for number in 0.. {
+        let mut stage = Stage::new(scene, engine, number, mutant);
+        stage.play(fates);
+        played.steps += stage.steps;
+        played.broken = std::mem::take(&mut stage.broken);
+        if played.steps >= STEPS || !played.broken.is_empty() {
+            break;
+        }
+        engine = stage.into_engine();
+    }
+    played
+}
+
+/// The calls of a deploy in which everything works.
+pub(super) fn calls(scene: &Scene) -> usize {
+    let mut calls = 0;
+    perform(scene, |moment| {
+        calls += usize::from(matches!(moment, Moment::Call(_)));
+        Fate::Works
+    });
+    calls
+}
+
+/// One deploy in which nothing may be broken.
+pub(super) fn perform(scene: &Scene, mut fates: impl FnMut(Moment<'_>) -> Fate) -> Stage {
+    let mut stage = Stage::new(scene, scene.engine(), 0, None);
+    stage.play(&mut fates);
+    assert!(stage.broken.is_empty(), "{:#?}", stage.broken);
+    stage
+}
+
+/// One deploy, what is around it, and what was seen of it.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    pub(super) engine: Engine,
+    pub(super) before: Engine,
+    pub(super) deploy: Deploy,
+    fresh: Deploy,
+    /// What is on disk; `None` before the first commit.
+    pub(super) journal: Option<String>,
+    /// Whether the commit is on disk.
+    pub(super) committed: bool,
+    /// What this process has recorded.
+    recorded: Option<Deploy>,
+    /// Whether this process has given up recording.
+    lost: bool,
+    /// Whether this process has not heard of the engine since its restart.
+    away: bool,
+    /// The containers that are nobody's of ours, as they should be.
+    pub(super) strangers: BTreeMap<String, Container>,
+    pub(super) removed_by_human: BTreeSet<String>,
+    /// Whether a human has done something.
+    pub(super) human: bool,
+    /// Whether a human has done something that nobody has looked at since.
+    pub(super) meddled: bool,
+    /// Whether something was refused, or a human did something.
+    pub(super) hindered: bool,
+    /// Whether anything came in between.
+    pub(super) disturbed: bool,
+    /// Whether the engine was started again.
+    pub(super) restarted: bool,
+    /// Whether that was when there was nothing more to do.
+    pub(super) restarted_at_last: bool,
+    /// Whether old containers were to be removed already.
+    pub(super) removing: bool,
+    pub(super) scene: Scene,
+    mutant: Option<Mutant>,
+    pub(super) steps: usize,
+    /// Steps since something came in between.
+    calm: usize,
+    pub(super) broken: Broken,
+}
+
+impl Stage {
+    fn new(scene: &Scene, mut engine: Engine, number: usize, mutant: Option<Mutant>) -> Self {
+        let deploy = scene.deploy(&mut engine, number);
+        let deploy = deploy.unwrap_or_else(|| {
+            // What is missing was left to an operator, who has put everything as it was.
+            engine = scene.engine();
+            scene.deploy(&mut engine, number).unwrap()
+        });
+        let strangers = engine.containers.iter();
+        let strangers = strangers.filter(|(_, container)| container.port.is_none());
+        Self {
+            strangers: strangers
+                .map(|(id, container)| (id.clone(), container.clone()))
+                .collect(),
+            before: engine.clone(),
+            engine,
+            fresh: deploy.clone(),
+            deploy,
+            journal: None,
+            committed: false,
+            recorded: None,
+            lost: false,
+            away: false,
+            removed_by_human: BTreeSet::new(),
+            human: false,
+            meddled: false,
+            hindered: false,
+            disturbed: scene.deadly,
+            restarted: false,
+            restarted_at_last: false,
+            removing: false,
+            scene: scene.clone(),
+            mutant,
+            steps: 0,
+            calm: 0,
+            broken: Broken::new(),
+        }
+    }
+
+    /// The engine for the next deploy. After an end that is for an operator it is as it was at the beginning.
+    fn into_engine(self) -> Engine {
+        if self.meddled || matches!(self.ending(), Ending::NeedsOperator { .. }) {
+            return self.scene.engine();
+        }
+        self.engine
+    }
+
+    pub(super) fn ending(&self) -> &Ending {
+        self.deploy.ending().unwrap()
+    }
+
+    fn play(&mut self, fates: &mut dyn FnMut(Moment<'_>) -> Fate) {
+        if self.go(fates) {
+            self.engine.settle();
+            self.check_rest();
+            self.check_again();
+        }
+    }
+
+    /// To the end; `false` if there is none.
+    pub(super) fn go(&mut self, fates: &mut dyn FnMut(Moment<'_>) -> Fate) -> bool {
+        loop {
+            if self.calm > ENDS_WITHIN {
+                let how = format!("no end in sight: {:?}", self.deploy.state);
+                self.breaks(Property::Recovers, how);
+                return false;
+            }
+            let Some(action) = self.deploy.next() else {
+                self.deploy = self.deploy.clone().or_stuck();
+                let fate = self.step(fates, Moment::Commit);
+                if self.close(fate) {
+                    self.deploy = self.said(self.deploy.clone());
+                    return true;
+                }
+                continue;
+            };
+            let fate = self.step(fates, Moment::Commit);
+            if self.commit(fate) && self.deploy.next().as_ref() == Some(&action) {
+                let fate = self.step(fates, Moment::Call(&action));
+                self.call(&action, fate);
+            }
+        }
+    }
+
+    fn step(&mut self, fates: &mut dyn FnMut(Moment<'_>) -> Fate, moment: Moment<'_>) -> Fate {
+        let fate = fates(moment);
+        self.steps += 1;
+        self.calm += 1;
+        if fate != Fate::Works {
+            self.calm = 0;
+            self.disturbed = true;
+        }
+        let is_of_disk = matches!(moment, Moment::Commit) && !matches!(fate, Fate::Human(..));
+        self.hindered |= fate.hinders() && !is_of_disk;
+        fate
+    }
+
+    /// Writes the journal; whether the process lives.
+    fn commit(&mut self, fate: Fate) -> bool {
+        let lives = match fate {
+            Fate::Works | Fate::Blink | Fate::BlinkAfter => {
+                self.record();
+                true
+            }
+            Fate::Human(deed, at) => {
+                self.meddle(deed, at);
+                self.record();
+                true
+            }
+            Fate::Refused | Fate::RefusedYetDone | Fate::RefusedAmid => self.lose_journal(),
+            Fate::DiesBefore | Fate::DiesAmid => {
+                self.revive();
+                false
+            }
+            Fate::DiesAfter | Fate::Restart | Fate::Reboot => {
+                self.record();
+                self.die(fate);
+                false
+            }
+        };
+        self.check_instant();
+        lives
+    }
+
+    /// The disk is full. Without any record the deploy is not begun.
+    fn lose_journal(&mut self) -> bool {
+        let Some(recorded) = &self.recorded else {
+            self.revive();
+            return false;
+        };
+        if !self.lost {
+            let deploy = self.deploy.clone();
+            self.deploy = deploy.unrecorded(recorded, "disk full".to_owned());
+            self.lost = true;
+        }
+        true
+    }
+
+    /// Closes the journal; whether that is the end.
+    fn close(&mut self, fate: Fate) -> bool {
+        match fate {
+            Fate::Works | Fate::DiesAfter | Fate::RefusedYetDone => true,
+            Fate::Human(deed, at) => {
+                self.meddle(deed, at);
+                true
+            }
+            Fate::Blink | Fate::BlinkAfter | Fate::Restart | Fate::Reboot => {
+                self.start_again(fate);
+                self.restarted_at_last = true;
+                true
+            }
+            // How it ended is kept until it can be written.
+            Fate::Refused | Fate::RefusedAmid => false,
+            Fate::DiesBefore | Fate::DiesAmid => {
+                self.revive();
+                false
+            }
+        }
+    }
+
+    fn call(&mut self, action: &Action, fate: Fate) {
+        self.removing |= is_removing(&self.deploy);
+        if self.scene.deadly && matches!(action, Action::Gate { .. }) {
+            self.revive();
+            return;
+        }
+        match fate {
+            Fate::Works => {
+                let event = self.act(action);
+                self.hear(action, event);
+            }
+            Fate::Human(deed, at) => {
+                self.meddle(deed, at);
+                let event = self.act(action);
+                self.hear(action, event);
+            }
+            Fate::Blink | Fate::BlinkAfter => {
+                if fate == Fate::BlinkAfter {
+                    self.act(action);
+                }
+                self.blink(action);
+            }
+            Fate::Refused => self.hear(action, refused()),
+            Fate::RefusedYetDone => {
+                self.act(action);
+                self.hear(action, refused());
+            }
+            Fate::RefusedAmid => {
+                self.engine.act_unheard(action);
+                self.hear(action, refused());
+            }
+            Fate::DiesBefore => self.revive(),
+            Fate::DiesAmid => {
+                self.engine.act_unheard(action);
+                self.revive();
+            }
+            Fate::DiesAfter | Fate::Restart | Fate::Reboot => {
+                self.act(action);
+                self.die(fate);
+            }
+        }
+        self.check_instant();
+    }
+
+    /// The engine is started again in the middle of the call. Who was not answered does not create another one.
+    fn blink(&mut self, action: &Action) {
+        self.restart();
+        self.away = true;
+        if matches!(action, Action::Create { .. }) {
+            self.hear(action, refused());
+        } else {
+            self.deploy = self.deploy.clone().found_again();
+        }
+    }
+
+    fn act(&mut self, action: &Action) -> Event {
+        if let Some(mutant) = self.mutant {
+            mutant.meddle(&self.deploy, action, &mut self.engine);
+            if let Some(event) = mutant.skip(&self.deploy, action, &self.engine) {
+                return event;
+            }
+        }
+        let event = self.engine.act(action);
+        self.check_instant();
+        event
+    }
+
+    fn hear(&mut self, action: &Action, event: Event) {
+        let looked = matches!(
+            (action, &event),
+            (Action::Look { .. }, Event::Looked { .. }) | (Action::Verify { .. }, Event::Done)
+        );
+        // Those that do not run are not looked at.
+        if looked && self.deploy.members.iter().all(|member| member.runs) {
+            self.meddled = false;
+        }
+        let deploy = std::mem::replace(&mut self.deploy, self.fresh.clone());
+        let was_away = std::mem::take(&mut self.away);
+        self.deploy = match self.mutant {
+            Some(mutant) => mutant.on(deploy, event),
+            None if was_away => deploy.after_a_loss(event),
+            None => deploy.on(event),
+        };
+    }
+
+    fn record(&mut self) {
+        if self.lost {
+            return;
+        }
+        self.recorded = Some(self.deploy.clone());
+        let forgets = self.mutant == Some(Mutant::ForgetsToRecord) && self.journal.is_some();
+        if !forgets {
+            self.journal = Some(self.deploy.to_journal().unwrap());
+            self.committed = is_committed(&self.deploy);
+        }
+    }
+
+    fn die(&mut self, fate: Fate) {
+        self.start_again(fate);
+        self.revive();
+    }
+
+    /// Starts again what the fate says.
+    fn start_again(&mut self, fate: Fate) {
+        match fate {
+            Fate::Restart | Fate::Blink | Fate::BlinkAfter => self.restart(),
+            Fate::Reboot => {
+                self.engine.reboot();
+                self.note_restart();
+            }
+            Fate::Works
+            | Fate::Refused
+            | Fate::RefusedYetDone
+            | Fate::RefusedAmid
+            | Fate::DiesBefore
+            | Fate::DiesAfter
+            | Fate::DiesAmid
+            | Fate::Human(..) => {}
+        }
+    }
+
+    fn restart(&mut self) {
+        self.engine.restart();
+        self.note_restart();
+    }
+
+    fn note_restart(&mut self) {
+        self.restarted = true;
+        self.check_instant();
+    }
+
+    /// Another process goes on from what is on disk.
+    pub(super) fn revive(&mut self) {
+        self.away = false;
+        self.lost = false;
+        let Some(journal) = &self.journal else {
+            self.deploy = self.fresh.clone();
+            return;
+        };
+        let deploy = Deploy::from_journal(journal).unwrap();
+        self.recorded = Some(deploy.clone());
+        self.deploy = match self.mutant {
+            None => deploy.resume(),
+            Some(mutant) => mutant.resume(deploy),
+        };
+    }
+
+    fn said(&self, deploy: Deploy) -> Deploy {
+        match self.mutant {
+            Some(mutant) => mutant.say(deploy),
+            None => deploy,
+        }
+    }
+
+    fn meddle(&mut self, deed: Deed, at: usize) {
+        (self.human, self.meddled) = (true, true);
+        let member = &self.deploy.members[at % self.deploy.members.len()];
+        let (old, name) = (member.old.clone(), member.name.clone());
+        let port = Some(at % self.deploy.members.len());
+        let is_new = |(_, container): &(&String, &Container)| {
+            container.port == port && container.deploy.as_ref() == Some(&self.engine.deploy)
+        };
+        let new = self.engine.containers.iter().find(is_new);
+        let new = new.map_or_else(String::new, |(id, _)| id.clone());
+        let elsewhere = |id: &String| format!("{id}-by-hand");
+        match deed {
+            Deed::RemovesOld => self.remove_by_hand(old),
+            Deed::RemovesNew => self.remove_by_hand(new),
+            Deed::StopsOld => drop(self.engine.act(&Action::Stop { id: old })),
+            Deed::StopsNew => drop(self.engine.act(&Action::Stop { id: new })),
+            Deed::StartsOld => drop(self.engine.start(&old)),
+            Deed::RenamesOld => drop(self.engine.act(&Action::Rename {
+                to: elsewhere(&old),
+                id: old,
+            })),
+            Deed::RenamesNew => drop(self.engine.act(&Action::Rename {
+                to: elsewhere(&new),
+                id: new,
+            })),
+            Deed::TakesName if self.engine.named(&name).is_none() => {
+                let theirs = Container::of(&name, "other", "always", true);
+                let id = format!("theirs{at}");
+                self.strangers.insert(id.clone(), theirs.clone());
+                self.engine.containers.insert(id, theirs);
+            }
+            Deed::TakesName => {}
+        }
+    }
+
+    fn remove_by_hand(&mut self, id: String) {
+        self.engine.containers.remove(&id);
+        self.removed_by_human.insert(id);
+    }
+
+    pub(super) fn breaks(&mut self, property: Property, how: String) {
+        self.broken.entry(property).or_insert(how);
+    }
+}
+
+fn refused() -> Event {
+    failed("refused")
+}
