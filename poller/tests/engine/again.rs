@@ -6,11 +6,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 use towline::{
     daemon::{Declined, Poller, Stop},
-    machine::{Deploy, Member},
     settings::{Service, Settings},
     store::{JournalEntry, Quarantined, Store},
 };
-use towline_protocol::{Intent, IntentId, Mark, Outcome, Report, Secret, Side};
+use towline_protocol::{Intent, IntentId, Mark, Outcome, Report, Secret};
 
 use crate::scene::{Scene, intent, reopened, required};
 
@@ -218,26 +217,11 @@ async fn a_rerun_of_the_same_commit_tries_the_bad_version_again() {
 #[tokio::test]
 async fn an_interrupted_deploy_is_tried_again_by_itself() {
     let host = Host::new("interrupted", "").await;
-    let before = host.scene.inspect();
     host.scene.release("v2", "ok", &[]);
     let asked = host.intent(1, "1");
     host.receive(&asked);
     // As if the poller was killed before it had made the new container.
-    let member = Member {
-        name: host.scene.name.to_owned(),
-        old: before["Id"].as_str().unwrap().to_owned(),
-        policy: before["HostConfig"]["RestartPolicy"].clone(),
-        runs: true,
-        was_healthy: true,
-        was_restarting: false,
-        tag: None,
-    };
-    let deploy = Deploy::new(
-        "0a1b2c3d".to_owned(),
-        vec![member],
-        Side::default(),
-        Side::default(),
-    );
+    let deploy = host.scene.begun();
     let entry = JournalEntry {
         deploy: deploy.deploy.clone(),
         service: host.service().name,

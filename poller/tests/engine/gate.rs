@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use towline::apply::Progress;
+use towline::{apply::Progress, machine::Fault};
 use towline_protocol::{Gate, Image, Outcome};
 
 use crate::scene::{Scene, docker};
@@ -92,7 +92,9 @@ async fn a_version_that_ends_at_once_is_rolled_back_with_its_last_words() {
     let (mut scene, old) = on_v1("ends").await;
     scene.release("v2", "exit", &[]);
     let applied = scene.deploy(&scene.checked("v2")).await;
-    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    let end = (applied.outcome, applied.fault);
+    let whose = (Outcome::RolledBack, Fault::Version);
+    assert_eq!(end, whose, "{}", applied.message);
     assert!(
         applied.message.contains("ended with status 1"),
         "{}",
@@ -208,8 +210,12 @@ async fn a_version_without_its_program_is_rolled_back() {
     let (mut scene, old) = on_v1("nope").await;
     scene.release("v2", "ok", &["ENTRYPOINT [\"/nope\"]"]);
     let applied = scene.deploy(&scene.checked("v2")).await;
-    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
-    assert!(applied.message.contains("/nope"), "{}", applied.message);
+    let end = (applied.outcome, applied.fault);
+    let whose = (Outcome::RolledBack, Fault::Version);
+    assert_eq!(end, whose, "{}", applied.message);
+    for words in ["start: ", "/nope", "no such file or directory"] {
+        assert!(applied.message.contains(words), "{}", applied.message);
+    }
     assert_back(&scene, &old);
 }
 
@@ -219,6 +225,11 @@ async fn a_version_that_dies_after_its_first_good_answers_is_rolled_back() {
     scene.release("v2", "crash", &[]);
     let applied = scene.deploy(&scene.checked("v2")).await;
     assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    assert!(
+        applied.message.contains("gate: it ended with status"),
+        "{}",
+        applied.message
+    );
     assert_back(&scene, &old);
 }
 
@@ -332,8 +343,12 @@ async fn a_port_that_somebody_takes_in_between_leads_back() {
     let thief = steal(scene.port, Duration::from_secs(4));
     let applied = scene.deploy(&scene.checked("v2")).await;
     thief.join().unwrap();
-    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
-    assert!(applied.message.contains("start"), "{}", applied.message);
+    let end = (applied.outcome, applied.fault);
+    let whose = (Outcome::RolledBack, Fault::Host);
+    assert_eq!(end, whose, "{}", applied.message);
+    for words in ["start: ", "address already in use"] {
+        assert!(applied.message.contains(words), "{}", applied.message);
+    }
     assert_back(&scene, &old);
 }
 

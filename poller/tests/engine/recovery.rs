@@ -9,12 +9,12 @@ use std::{
 use serde_json::{Value, json};
 use towline::{
     apply::{Applied, Progress, recover},
-    machine::{Deploy, Event, Fault, Kept, Member},
+    machine::{Deploy, Event, Fault, Kept},
     settings::Service,
     store::JournalEntry,
     uptime::Uptime,
 };
-use towline_protocol::{Gate, Outcome, Side};
+use towline_protocol::{Gate, Outcome};
 
 use crate::scene::{Scene, docker, intent};
 
@@ -28,42 +28,16 @@ async fn half_way_from(name: &'static str, mode: &str) -> (Scene, Deploy, String
     let scene = Scene::new(name).await;
     scene.release("v1", mode, &[]);
     scene.run(&["--restart", "always"]);
-    let old = scene.inspect();
-    let id = old["Id"].as_str().unwrap().to_owned();
-    scene.push("v2", "ok", &[]);
+    let deploy = scene.begun();
+    let id = deploy.members[0].old.clone();
     let publish = format!("127.0.0.1:{}:8080", scene.port);
-    let candidate = format!("{name}--new-0a1b2c3d");
-    let label = ["--label", "towline.deploy=0a1b2c3d"];
-    let image = scene.image("v2");
-    let new = docker(
-        &[
-            &["create", "--name", &candidate, "--publish", &publish],
-            &label[..],
-            &[&image],
-        ]
-        .concat(),
-    );
+    let new = candidate(&scene, &["--publish", &publish]);
     // Stopped first: engine 20.10 refuses to update a container that is just crashing.
     docker(&["stop", name]);
     docker(&["update", "--restart", "no", name]);
     docker(&["rename", name, &format!("{name}--old-0a1b2c3d")]);
-    docker(&["rename", &candidate, name]);
+    docker(&["rename", &format!("{name}--new-0a1b2c3d"), name]);
     docker(&["start", name]);
-    let member = Member {
-        name: name.to_owned(),
-        old: id.clone(),
-        policy: old["HostConfig"]["RestartPolicy"].clone(),
-        runs: true,
-        was_healthy: true,
-        was_restarting: false,
-        tag: None,
-    };
-    let deploy = Deploy::new(
-        "0a1b2c3d".to_owned(),
-        vec![member],
-        Side::default(),
-        Side::default(),
-    );
     let created = deploy.on(Event::Created { id: new });
     let started = (0..5).fold(created, |deploy, _| deploy.on(Event::Done));
     let looked = Event::Looked {
@@ -73,19 +47,28 @@ async fn half_way_from(name: &'static str, mode: &str) -> (Scene, Deploy, String
     (scene, started.on(looked), id)
 }
 
+/// Makes the new container of deploy 0a1b2c3d beside the old one, on v2; returns its id.
+fn candidate(scene: &Scene, arguments: &[&str]) -> String {
+    scene.push("v2", "ok", &[]);
+    let (called, image) = (format!("{}--new-0a1b2c3d", scene.name), scene.image("v2"));
+    let create = [
+        "create",
+        "--label",
+        "towline.deploy=0a1b2c3d",
+        "--name",
+        &called,
+    ];
+    docker(&[&create, arguments, &[&image]].concat())
+}
+
 /// A service whose v1 does not heed SIGTERM; its deploy was killed while the engine stops v1, which has some seconds left;
 /// and who waits for that stop.
 async fn stopping(name: &'static str) -> (Scene, Deploy, Child) {
     let scene = Scene::new(name).await;
     scene.release("v1", "deaf", &[]);
     scene.run(&["--restart", "always", "--stop-timeout", "5"]);
-    let old = scene.inspect();
-    scene.push("v2", "ok", &[]);
-    let candidate = format!("{name}--new-0a1b2c3d");
-    let label = ["--label", "towline.deploy=0a1b2c3d"];
-    let image = scene.image("v2");
-    let create = ["create", "--name", &candidate];
-    let new = docker(&[&create, &label[..], &[&image]].concat());
+    let deploy = scene.begun();
+    let new = candidate(&scene, &[]);
     docker(&["update", "--restart", "no", name]);
     let mut command = Command::new("docker");
     let stop = command
@@ -94,21 +77,6 @@ async fn stopping(name: &'static str) -> (Scene, Deploy, Child) {
         .spawn()
         .unwrap();
     wait_for_event(name, "kill");
-    let member = Member {
-        name: name.to_owned(),
-        old: old["Id"].as_str().unwrap().to_owned(),
-        policy: old["HostConfig"]["RestartPolicy"].clone(),
-        runs: true,
-        was_healthy: true,
-        was_restarting: false,
-        tag: None,
-    };
-    let deploy = Deploy::new(
-        "0a1b2c3d".to_owned(),
-        vec![member],
-        Side::default(),
-        Side::default(),
-    );
     let disarmed = deploy.on(Event::Created { id: new }).on(Event::Done);
     (scene, disarmed, stop)
 }

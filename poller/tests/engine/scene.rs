@@ -8,10 +8,11 @@ use towline::{
     apply::{Applied, Job, Progress, apply},
     credentials::Keyring,
     docker::{Docker, Patience},
+    machine::{Deploy, Member},
     settings::{Service, Settings},
     store::{Store, StoreError},
 };
-use towline_protocol::{Image, Intent, Revision, Source};
+use towline_protocol::{Image, Intent, Revision, Side, Source};
 
 /// The kind of manifest that `docker push` makes.
 pub(crate) const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -190,6 +191,22 @@ impl Scene {
         )
         .await
         .unwrap()
+    }
+
+    /// A deploy 0a1b2c3d that is to replace the healthy container as it is now, and of which nothing is done yet.
+    pub(crate) fn begun(&self) -> Deploy {
+        let old = self.inspect();
+        let member = Member {
+            name: self.name.to_owned(),
+            old: old["Id"].as_str().unwrap().to_owned(),
+            policy: old["HostConfig"]["RestartPolicy"].clone(),
+            runs: true,
+            was_healthy: true,
+            was_restarting: false,
+            tag: None,
+        };
+        let (from, to) = (Side::default(), Side::default());
+        Deploy::new("0a1b2c3d".to_owned(), vec![member], from, to)
     }
 
     /// What `docker inspect` says of the container that has the service's name.
