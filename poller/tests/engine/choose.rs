@@ -1,5 +1,7 @@
 //! A container that is chosen by its label: it must be the only one, and what a deploy leaves beside it never counts.
 
+use std::{fs, process::Command};
+
 use towline::{
     apply::inspect_service,
     settings::{Choice, Service, Settings},
@@ -120,4 +122,71 @@ async fn a_label_that_would_be_lost_with_the_old_image_is_refused_before_anythin
     );
     let applied = scene.deploy(&service).await;
     assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+}
+
+/// What `towline check` says of this file, and its exit status.
+fn check(file: &str) -> (String, Option<i32>) {
+    let dir = tempfile::tempdir().unwrap();
+    let towline = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
+        command.args(arguments).current_dir(dir.path());
+        command.env("TOKEN_KEY", "a key for tests of thirty-two bytes or more");
+        command.output().unwrap()
+    };
+    let token = towline(&["token", "--role", "host", "--name", "pi", "--channel", "*"]);
+    fs::write(dir.path().join("token"), token.stdout).unwrap();
+    fs::write(
+        dir.path().join("towline.toml"),
+        file.replace("/nowhere", "token"),
+    )
+    .unwrap();
+    let said = towline(&["check", "--config", "towline.toml"]);
+    (String::from_utf8(said.stdout).unwrap(), said.status.code())
+}
+
+#[tokio::test]
+async fn a_check_says_which_container_a_label_leads_to_and_what_would_be_refused() {
+    let scene = Scene::new("looked").await;
+    // It shares the ports of everything here, so that it must not listen.
+    scene.release("v1", "idle", &[]);
+    let image = scene.image("live");
+    docker(&[
+        "run",
+        "--detach",
+        "--name",
+        "looked",
+        "--network",
+        "host",
+        "--label",
+        "octo.looked",
+        &image,
+    ]);
+    let by_name = scene.file("");
+    let of = |label: &str, lines: &str| {
+        let text = by_name.replace("container = \"looked\"", &format!("label = \"{label}\""));
+        check(&format!("{text}{lines}"))
+    };
+    let (said, status) = of("octo.looked", "");
+    assert!(said.contains("container: looked runs"), "{said}");
+    assert_eq!(status, Some(0), "{said}");
+    let (said, status) = of("octo.nobody", "");
+    assert!(
+        said.contains("PROBLEM: there is no container with the label octo.nobody"),
+        "{said}"
+    );
+    assert_eq!(status, Some(1), "{said}");
+    let (said, status) = of("octo.looked", "health = [{ tcp = \"{container}:8080\" }]\n");
+    assert!(
+        said.contains("asks 127.0.0.1 instead of {container}"),
+        "{said}"
+    );
+    assert_eq!(status, Some(1), "{said}");
+    let twice = "[service.other]\nchannel = \"other\"\ndocker = { container = \"looked\" }\n";
+    let (said, status) = of("octo.looked", twice);
+    assert!(
+        said.contains("PROBLEM: service looked has the same container")
+            || said.contains("PROBLEM: service other has the same container"),
+        "{said}"
+    );
+    assert_eq!(status, Some(1), "{said}");
 }
