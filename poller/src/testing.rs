@@ -80,8 +80,13 @@ pub(crate) enum Property {
     Recovers,
     /// 5. What is reported is what is there.
     Truthful,
+    /// 7. A replacement from the same image changes nothing, twice; from another one each field is the new default
+    ///    where it was the old one, and else stays.
+    Faithful,
     /// 8. Containers that are nobody's of ours, and all volumes, are never changed.
     StrangersKept,
+    /// 9. A journal that was cut short or changed is noticed, or means the same.
+    DamageSeen,
 }
 
 /// The properties that a run has broken, each with how.

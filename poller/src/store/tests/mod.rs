@@ -3,6 +3,7 @@
 mod damage;
 mod keeping;
 mod migration;
+mod rows;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
