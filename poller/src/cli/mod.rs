@@ -9,13 +9,12 @@ use std::{
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use jiff::SignedDuration;
 use towline_protocol::{Channel, Glob, HostName, Role, ServiceName};
 
 use crate::{
     daemon::{Poller, Stop},
     exit::Ending,
-    history, logging,
+    logging,
     settings::{Mistake, Settings},
     store::Store,
     terminal::Terminal,
@@ -28,6 +27,7 @@ mod logins;
 mod mint;
 mod order;
 mod table;
+mod values;
 
 /// Deploys what your CI has just built to this host, which needs no open port for it.
 #[derive(Debug, Parser)]
@@ -64,7 +64,7 @@ enum Command {
     /// SIGTERM or SIGINT ends it at the next safe point: a deploy under way is finished first.
     Run {
         /// How often to ask the relay, give or take a tenth.
-        #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = interval)]
+        #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::interval)]
         interval: Duration,
     },
     /// Fetch intents once, apply them, report, and exit.
@@ -76,16 +76,16 @@ enum Command {
     /// The relay's TOKEN_KEY is taken from the environment or from --key-file, never from the command line.
     Token {
         /// What it is for: `host` fetches and reports, `operator` queues intents and looks at the fleet.
-        #[arg(long, value_parser = role)]
+        #[arg(long, value_parser = values::role)]
         role: Role,
         /// The name of the host or operator.
         #[arg(long)]
         name: HostName,
         /// A channel that it may touch, such as 'octo-org/web'; `*` matches anything. May be repeated.
-        #[arg(long = "channel", value_name = "GLOB", required = true, value_parser = channel_glob)]
+        #[arg(long = "channel", value_name = "GLOB", required = true, value_parser = values::channel_glob)]
         channels: Vec<Glob>,
         /// Counts the tokens of this name, so that older ones can be revoked by `name<GEN`.
-        #[arg(long = "gen", value_name = "GEN", default_value_t = 1, value_parser = generation)]
+        #[arg(long = "gen", value_name = "GEN", default_value_t = 1, value_parser = values::generation)]
         generation: u32,
         /// A file that holds TOKEN_KEY; without it the variable TOKEN_KEY does.
         #[arg(long, value_name = "FILE")]
@@ -114,7 +114,7 @@ enum Command {
         /// This service alone.
         service: Option<ServiceName>,
         /// At most so many.
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = limit)]
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = values::limit)]
         limit: u32,
         /// Print JSON, for programs.
         #[arg(long)]
@@ -130,7 +130,7 @@ enum Command {
         /// The service.
         service: ServiceName,
         /// The version's digest, or its beginning; by default the version before the current one.
-        #[arg(long, value_name = "DIGEST", value_parser = digest)]
+        #[arg(long, value_name = "DIGEST", value_parser = values::digest)]
         to: Option<String>,
     },
     /// Let a service be deployed again after an operator was needed and has seen to it.
@@ -141,58 +141,6 @@ enum Command {
         /// The service.
         service: ServiceName,
     },
-}
-
-fn role(text: &str) -> Result<Role, &'static str> {
-    match text {
-        "host" => Ok(Role::Host),
-        "operator" => Ok(Role::Operator),
-        _ => Err("use host or operator"),
-    }
-}
-
-fn channel_glob(text: &str) -> Result<Glob, &'static str> {
-    if text.is_empty()
-        || text
-            .chars()
-            .any(|c| c.is_ascii_uppercase() || c.is_whitespace())
-    {
-        Err("channels are lower case, without spaces")
-    } else {
-        Ok(Glob::new(text))
-    }
-}
-
-/// A digest, or the beginning of one.
-fn digest(text: &str) -> Result<String, &'static str> {
-    let hex = text.strip_prefix("sha256:").unwrap_or(text);
-    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    if (1..=64).contains(&hex.len()) && hex.bytes().all(is_hex) {
-        Ok(text.to_owned())
-    } else {
-        Err("use a digest such as sha256:6f0e..., or its beginning")
-    }
-}
-
-fn generation(text: &str) -> Result<u32, &'static str> {
-    let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or("use a whole number, 1 for the first token of this name")
-}
-
-fn limit(text: &str) -> Result<u32, String> {
-    let number = text.parse().ok();
-    let number = number.filter(|number| (1..=history::MOST).contains(number));
-    number.ok_or_else(|| format!("use a whole number from 1 to {}", history::MOST))
-}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    let wanted =
-        || r#"use a duration such as "30s" or "5m", at least 1s and at most 24h"#.to_owned();
-    let duration: SignedDuration = text.parse().map_err(|_| wanted())?;
-    Duration::try_from(duration)
-        .ok()
-        .filter(|duration| (1..=24 * 60 * 60).contains(&duration.as_secs()))
-        .ok_or_else(wanted)
 }
 
 /// Runs the command line of this process.

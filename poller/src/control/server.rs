@@ -2,45 +2,31 @@
 //!
 //! `status` and `history` are answered from what the loop has published, so at once, also in the middle of a deploy.
 //! What changes something is queued to the loop and its steps are passed on; whoever asked may leave, which takes back
-//! only what has not begun.
-//! Whatever a client does or leaves undone costs a slot for a bounded time and blocks nobody.
+//! only what has not begun. Whatever a client does or leaves undone costs a slot for a bounded time and blocks nobody.
 
-use std::{
-    fs::{self, Permissions},
-    io,
-    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
-use thiserror::Error;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{
-        UnixListener, UnixStream,
+        UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc},
     time::timeout,
 };
 use towline_protocol::ServiceName;
 use tracing::warn;
 
 use super::{
-    MAX_PATH,
+    board::{Board, Errand, Order, Published},
     message::{Ask, Code, Line, MAX_REQUEST, parse},
+    socket::Socket,
 };
-use crate::{
-    history::Entry,
-    status::{Status, Underway, look},
-};
+use crate::status::look;
 
 /// How many clients are served at once; the others wait in the system's queue.
 const CLIENTS: usize = 32;
-
-/// How many orders may wait for the loop. Less than `CLIENTS`, so that they never keep out who only wants to look.
-pub const ORDERS: usize = 8;
 
 /// How long a client may take to send its request, or to take a line.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -48,122 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How much of a refused request is read, so that its client sees the refusal and no broken pipe.
 const DRAINED: u64 = 16 << 20;
 
-/// Why there is no control socket.
-#[derive(Debug, Error)]
-pub enum BindError {
-    /// The path does not fit into a socket's address.
-    #[error(
-        "its path {} is longer than the {MAX_PATH} bytes that a socket's may have; choose a shorter --state-dir",
-        path.display()
-    )]
-    Long {
-        /// The path.
-        path: PathBuf,
-    },
-    /// Something else is there.
-    #[error("{} is there and no socket; move it away", path.display())]
-    Occupied {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The system refuses.
-    #[error("{}: {why}", path.display())]
-    Io {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        why: io::Error,
-    },
-}
-
-/// What the loop publishes.
-#[derive(Clone, Debug)]
-pub struct Published {
-    /// How the services stood when nothing was under way.
-    pub status: Status,
-    /// How the last deploys ended, the newest first.
-    pub history: Arc<[Entry]>,
-}
-
-/// Where the server looks; the loop writes the other ends.
-#[derive(Clone, Debug)]
-pub struct Board {
-    /// What the loop has published last; `None` until the first time.
-    pub published: watch::Receiver<Option<Arc<Published>>>,
-    /// The deploy under way.
-    pub underway: watch::Receiver<Option<Underway>>,
-}
-
-/// What the loop can be ordered to do with a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Errand {
-    /// An operator has seen to it.
-    Resolve,
-    /// Try its newest deploy again.
-    Retry,
-    /// Take it back to a version that is kept.
-    Rollback {
-        /// The version's digest or its beginning; without it the version before the current one.
-        to: Option<String>,
-    },
-}
-
-/// An order on its way to the loop.
-#[derive(Debug)]
-pub struct Order {
-    /// The service.
-    pub service: ServiceName,
-    /// What to do with it.
-    pub errand: Errand,
-    /// Takes the lines of the answer; closed when whoever asked has left. What is not sent yet is bounded by that: a
-    /// client that takes no line for a while is taken for one that has left.
-    pub answer: mpsc::UnboundedSender<Line>,
-}
-
-/// The socket, which goes away with this.
-#[derive(Debug)]
-pub struct Socket {
-    listener: UnixListener,
-    path: PathBuf,
-    /// The user to whom it belongs.
-    owner: u32,
-}
-
 impl Socket {
-    /// Makes the socket of the state directory `dir`, which the caller has locked: one that is there is a dead process's.
-    ///
-    /// It gets its place only when it is its owner's alone.
-    ///
-    /// # Errors
-    /// See [`BindError`]; what was there stays then.
-    pub fn bind(dir: &Path) -> Result<Self, BindError> {
-        let path = super::path(dir);
-        let begun = dir.join("control.new");
-        if begun.as_os_str().len() > MAX_PATH {
-            return Err(BindError::Long { path: begun });
-        }
-        for path in [&path, &begun] {
-            refuse_other(path)?;
-        }
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |why| BindError::Io { path, why }
-        };
-        match fs::remove_file(&begun) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(&begun)(error)),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&begun).map_err(io(&begun))?;
-        fs::set_permissions(&begun, Permissions::from_mode(0o600)).map_err(io(&begun))?;
-        let owner = fs::symlink_metadata(&begun).map_err(io(&begun))?.uid();
-        fs::rename(&begun, &path).map_err(io(&path))?;
-        Ok(Self {
-            listener,
-            path,
-            owner,
-        })
-    }
-
     /// Serves until it is dropped.
     pub async fn serve(
         self,
@@ -196,23 +67,6 @@ impl Socket {
                 }
             }
         }
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // The next process replaces what is left.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-/// Refuses anything but a socket, links included.
-fn refuse_other(path: &Path) -> Result<(), BindError> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => Err(BindError::Occupied {
-            path: path.to_owned(),
-        }),
-        _ => Ok(()),
     }
 }
 

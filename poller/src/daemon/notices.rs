@@ -14,8 +14,8 @@ use tracing::{error, info, warn};
 use crate::{
     apply::Progress,
     control::{
+        board::{Board, Published},
         message::Line,
-        server::{Board, Published},
     },
     status::{PollerStatus, RelayStatus, Underway},
     terminal::Terminal,

@@ -13,8 +13,9 @@ use tracing::{info, warn};
 use super::{Declined, Poller, Stop, resolve::resolve};
 use crate::{
     control::{
+        board::{Errand, ORDERS, Order, Published},
         message::{Code, Ended, Line},
-        server::{Errand, ORDERS, Order, Published, Socket},
+        socket::Socket,
     },
     history::Entry,
     status::Status,

@@ -2,7 +2,7 @@
 //!
 //! Containers and images are read and made as raw JSON (`raw`), so that no field of a newer engine is lost in a
 //! typed model; everything else goes through `bollard`. Both use the same address and the same negotiated API
-//! version, the smaller of the engine's and [`NEWEST`]: the floor is 1.41 (20.10).
+//! version, the smaller of the engine's and `NEWEST`: the floor is 1.41 (20.10).
 //!
 //! Each call may be repeated: what is done already is no error. Not here: which call to make (`machine`, `apply`).
 

@@ -1,7 +1,10 @@
 //! `retry`, `rollback` and `resolve` while `towline run` has the state, as processes; and killed ones.
 
 use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
     process::{Child, Stdio},
+    sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
 };
@@ -252,5 +255,70 @@ async fn a_version_that_ends_after_its_success_is_told_and_reported_once_and_not
     assert!(
         message.contains("; not well since") && message.ends_with(told),
         "{message}"
+    );
+}
+
+/// A relay at this port, which takes whatever it is told, and what it was told.
+fn relay() -> (u16, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (heard, told) = channel();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            while reader.read_line(&mut line).unwrap() > 2 {
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            heard.send(String::from_utf8(body).unwrap()).ok();
+            let answer =
+                "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    (port, told)
+}
+
+#[tokio::test]
+async fn a_rollback_without_a_run_reports_by_itself() {
+    let mut host = Host::on_v1("toldback", 2, "toy v", &[]).await;
+    host.deploy("v2").await;
+    let (port, told) = relay();
+    host.relay_at(port);
+    host.let_go();
+    ended(&host.say(&["rollback", "toldback"]), 0, "succeeded: ");
+    let told: Vec<String> = told.try_iter().collect();
+    let told = told.concat();
+    assert!(
+        told.contains("\"rolled_back\"") && told.contains("on purpose"),
+        "{told}"
+    );
+    let store = reopened(host.state.path());
+    assert_eq!(store.spooled(9).unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_rollback_waits_only_so_long_for_a_relay_that_is_silent() {
+    let mut host = Host::on_v1("unheard", 2, "toy v", &[]).await;
+    host.deploy("v2").await;
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    host.relay_at(silent.local_addr().unwrap().port());
+    host.let_go();
+    let said = host.say(&["rollback", "unheard"]);
+    ended(&said, 0, "succeeded: ");
+    assert!(
+        said.err.contains("has not answered within 10 s"),
+        "{}",
+        said.err
+    );
+    let store = reopened(host.state.path());
+    assert!(
+        !store.spooled(9).unwrap().is_empty(),
+        "told by the next run"
     );
 }

@@ -167,6 +167,17 @@ impl Host {
         said
     }
 
+    /// Has the relay at this port of the host's own address from now on.
+    pub(crate) fn relay_at(&self, port: u16) {
+        let file = self.dir.path().join("towline.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.replace(
+            "http://127.0.0.1:1\"",
+            &format!("http://127.0.0.1:{port}\""),
+        );
+        fs::write(file, text).unwrap();
+    }
+
     /// Leaves the state to another process, since it belongs to one at a time.
     pub(crate) fn let_go(&mut self) {
         let elsewhere = tempfile::tempdir().unwrap();

@@ -1,0 +1,59 @@
+//! What goes between the server of the control socket and the loop: what the loop has published, and orders to it.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use towline_protocol::ServiceName;
+
+use super::message::Line;
+use crate::{
+    history::Entry,
+    status::{Status, Underway},
+};
+
+/// How many orders may wait for the loop. Less than the clients that are served, so that they never keep out who only wants to look.
+pub const ORDERS: usize = 8;
+
+/// What the loop publishes.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// How the services stood when nothing was under way.
+    pub status: Status,
+    /// How the last deploys ended, the newest first.
+    pub history: Arc<[Entry]>,
+}
+
+/// Where the server looks; the loop writes the other ends.
+#[derive(Clone, Debug)]
+pub struct Board {
+    /// What the loop has published last; `None` until the first time.
+    pub published: watch::Receiver<Option<Arc<Published>>>,
+    /// The deploy under way.
+    pub underway: watch::Receiver<Option<Underway>>,
+}
+
+/// What the loop can be ordered to do with a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// An operator has seen to it.
+    Resolve,
+    /// Try its newest deploy again.
+    Retry,
+    /// Take it back to a version that is kept.
+    Rollback {
+        /// The version's digest or its beginning; without it the version before the current one.
+        to: Option<String>,
+    },
+}
+
+/// An order on its way to the loop.
+#[derive(Debug)]
+pub struct Order {
+    /// The service.
+    pub service: ServiceName,
+    /// What to do with it.
+    pub errand: Errand,
+    /// Takes the lines of the answer; closed when whoever asked has left. What is not sent yet is bounded by that: a
+    /// client that takes no line for a while is taken for one that has left.
+    pub answer: mpsc::UnboundedSender<Line>,
+}
