@@ -1,6 +1,13 @@
 //! A service of a test's own: its container, images and port on the sandbox's engine, and deploys to it.
 
-use std::{env, net::TcpListener, path::Path, process::Command, time::Duration};
+use std::{
+    env,
+    net::TcpListener,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -35,11 +42,7 @@ impl Scene {
         let state = tempfile::tempdir().unwrap();
         Self {
             name,
-            port: TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-                .port(),
+            port: free_port(),
             docker: Docker::connect(Some(&host)).await.unwrap(),
             store: Store::open(state.path()).unwrap(),
             told: Vec::new(),
@@ -237,6 +240,17 @@ impl Drop for Scene {
                 .args(["rm", "--force", &name])
                 .output()
                 .ok();
+        }
+    }
+}
+
+/// A port that no other test gets, below those that systems give to outgoing connections: it is used a while later.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
         }
     }
 }
