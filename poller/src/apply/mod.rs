@@ -18,7 +18,7 @@ use towline_protocol::{
 
 use crate::{
     docker::{Docker, EngineError, RegistryTrouble},
-    machine::{Deploy, Ending, Fault, JournalError},
+    machine::{Deploy, Ending, Fault, JournalError, Leftover},
     plan::Observed,
     settings::Service,
     store::{JournalEntry, Store, StoreError},
@@ -78,6 +78,8 @@ pub struct Applied {
     pub after_wait: Outcome,
     /// What kind of trouble there was with the image, if that is why.
     pub trouble: Option<RegistryTrouble>,
+    /// Old containers that the engine did not let go.
+    pub left: Vec<Leftover>,
 }
 
 /// Why a try has no outcome yet. The intent stays.
@@ -249,6 +251,7 @@ impl Applied {
             fault: Fault::Host,
             after_wait: Outcome::FailedUntouched,
             trouble: None,
+            left: Vec::new(),
         }
     }
 
@@ -281,6 +284,7 @@ impl Applied {
         Self {
             gate,
             fault: deploy.fault,
+            left: deploy.left.clone(),
             ..Self::new(outcome, deploy.from.clone(), deploy.to.clone(), message)
         }
     }

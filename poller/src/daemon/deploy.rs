@@ -240,6 +240,7 @@ impl Poller {
         }
         let mut after = self.after(entry, &mut applied, interruptions, now)?;
         after.tries.waited = waited;
+        after.left = std::mem::take(&mut applied.left);
         let report = report::fitted(finished(entry, applied, since, now));
         let end = End {
             report: Some(report.clone()),

@@ -33,6 +33,7 @@ mod choose;
 mod deploy;
 mod engine;
 mod fetch;
+mod leftovers;
 mod notices;
 mod on_purpose;
 mod orders;
@@ -198,6 +199,7 @@ impl Poller {
                 "a deploy was interrupted and the engine cannot be reached to take it to its end"
             );
         }
+        self.clear_leftovers().await?;
         if let Err(error) = self.fetch_all().await {
             error!("{error:#}");
             self.failed = true;

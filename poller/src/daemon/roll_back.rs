@@ -171,8 +171,10 @@ impl Poller {
             *text = self.secrets.hide(text);
         }
         let now = Timestamp::now();
+        let left = std::mem::take(&mut applied.left);
         let own = report::fitted(deploy::finished(entry, applied, since, now));
         let end = End {
+            left,
             also: self.in_effect_again(&own, on_purpose)?,
             ..end(&own, on_purpose, now)
         };

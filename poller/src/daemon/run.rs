@@ -43,6 +43,9 @@ impl Poller {
                 return Ok(Ending::Done);
             }
         }
+        if let Err(error) = self.clear_leftovers().await {
+            survivable(&error).map_err(|()| error)?;
+        }
         let mut rounds = Rounds::default();
         while !stop.is_wanted() {
             // Only the other commands end by what came of their deploys.

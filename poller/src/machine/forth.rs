@@ -46,6 +46,15 @@ pub enum Tidy {
     RemoveOld,
 }
 
+/// An old container that the engine did not let go after the commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// Its id.
+    pub id: String,
+    /// Its parked name.
+    pub name: String,
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -227,11 +236,15 @@ impl Deploy {
             | (Tidy::Confirm, Event::Looked { .. })
             | (Tidy::RemoveOld, Event::Gone { .. }) => {}
             (Tidy::RemoveOld, Event::Failed { why }) => {
-                let name = self.members.get(at).map(|member| self.parked_name(member));
-                let name = name.unwrap_or_default();
+                let left = self.members.get(at).map(|member| Leftover {
+                    id: member.old.clone(),
+                    name: self.parked_name(member),
+                });
+                let name = left.as_ref().map_or("", |left| &left.name);
                 self.notes.push(format!(
                     "the old container is still there, remove it with `docker rm {name}`: {why}"
                 ));
+                self.left.extend(left);
             }
             (step, Event::Gone { why } | Event::Failed { why }) => {
                 return self.needs_operator(format!(

@@ -30,7 +30,7 @@ mod tests;
 pub use back::Undo;
 pub use call::{Action, Event, Expected, TagMove};
 pub use fault::Fault;
-pub use forth::{Step, Tidy};
+pub use forth::{Leftover, Step, Tidy};
 pub use resume::Watch;
 
 /// The journal format that this version writes, and the newest that it reads.
@@ -64,6 +64,9 @@ pub struct Deploy {
     /// How often the gate was gone on with after an interruption.
     #[serde(default)]
     pub resumed: u32,
+    /// The old containers that the engine did not let go.
+    #[serde(default)]
+    pub left: Vec<Leftover>,
 }
 
 /// The local tags by which the images of a replacement are kept from a pruning.
@@ -209,6 +212,7 @@ impl Deploy {
             fault: Fault::Host,
             watch: None,
             resumed: 0,
+            left: Vec::new(),
         };
         fresh.forth(Step::Tag, 0, Vec::new())
     }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, Digest, IntentId, Mark, Report, ServiceName};
 
 use super::{
-    Hold, Past, Quarantined, Running, Store, StoreError, Tries, history, inbox, quarantine, row,
-    spool,
+    Hold, Past, Quarantined, Running, Store, StoreError, Tries, history, inbox, leftover,
+    quarantine, row, spool,
 };
+use crate::machine::Leftover;
 
 const JOURNAL: &str = "journal";
 
@@ -52,6 +53,8 @@ pub struct End {
     pub past: Option<Past>,
     /// What runs, if that has changed.
     pub running: Option<Running>,
+    /// Old containers that should have been removed and are still there.
+    pub left: Vec<Leftover>,
     /// What the tries of the intent have come to.
     pub tries: Tries,
     /// A digest that is not to be tried again.
@@ -126,6 +129,9 @@ impl Store {
             (Some(past), _) => history::add(&tx, past)?,
             (None, Some(report)) => history::add_end(&tx, report)?,
             (None, None) => {}
+        }
+        for leftover in &end.left {
+            leftover::add(&tx, leftover)?;
         }
         if let Some(running) = &end.running {
             inbox::note_running(&tx, service, running)?;

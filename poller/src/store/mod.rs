@@ -9,7 +9,8 @@
 //!
 //! `file` opens the database, `row` seals single rows, `inbox` keeps marks, intents and how they stand, `journal` the
 //! deploys under way, `spool` the reports, `history` what has ended, `versions` what a service can be taken back to,
-//! `quarantine` what is not tried again; `known` puts together what a choice for a service needs.
+//! `quarantine` what is not tried again, `leftover` what is still to be removed; `known` puts together what a choice for
+//! a service needs.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -27,6 +28,7 @@ mod history;
 mod inbox;
 mod journal;
 mod known;
+mod leftover;
 mod quarantine;
 pub(crate) mod row;
 mod spool;
@@ -48,7 +50,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 const SCHEMA_VERSION: i64 = SCHEMA.len() as i64;
 
 /// What each version of the layout adds to the one before it, from version 1 on.
-const SCHEMA: [&str; 2] = [VERSION_1, VERSION_2];
+const SCHEMA: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = "
     CREATE TABLE mark (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
@@ -76,6 +78,10 @@ const VERSION_2: &str = "
         row BLOB NOT NULL
     );
     CREATE INDEX history_of_service ON history (service, id);
+";
+
+const VERSION_3: &str = "
+    CREATE TABLE leftover (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
 ";
 
 /// Why the state could not be read or written.

@@ -140,6 +140,13 @@ impl Host {
         (status.code().unwrap(), log, self.passed())
     }
 
+    /// Runs `towline once` with the engine at this address; returns its exit status and its log.
+    pub(crate) fn once_by(&self, engine: &str) -> (i32, String) {
+        let mut once = self.towline(&["once"]);
+        let (status, log) = ended(once.env("DOCKER_HOST", engine).output().unwrap());
+        (status.code().unwrap(), log)
+    }
+
     /// Runs `towline retry`; returns its exit status and its log.
     pub(crate) fn retry(&self) -> (i32, String) {
         let retried = self.towline(&["retry", &self.name]).output();

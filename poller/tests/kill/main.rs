@@ -14,6 +14,7 @@ mod disk;
 mod engine;
 mod host;
 mod images;
+mod leftover;
 mod outage;
 #[path = "../process/relay.rs"]
 #[expect(dead_code, reason = "the tests of the process ask it more")]

@@ -3,6 +3,7 @@
 mod again;
 mod answers;
 mod judging;
+mod leftovers;
 mod recovery;
 mod roll_back;
 mod waiting;
@@ -112,6 +113,7 @@ fn applied(outcome: Outcome) -> Applied {
         fault: Fault::Host,
         after_wait: Outcome::FailedUntouched,
         trouble: None,
+        left: Vec::new(),
     }
 }
 
