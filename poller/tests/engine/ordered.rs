@@ -189,6 +189,8 @@ async fn a_rollback_that_is_killed_in_its_gate_is_taken_to_its_end_and_holds() {
     let mut host = Host::on_v1("killedback", 2, "toy v", &[]).await;
     let second = host.deploy("v2").await;
     let before = host.scene.inspect()["Id"].clone();
+    // Long enough for the kill on a busy machine.
+    host.stable_for("10s");
     host.let_go();
     let rollback = Process::of(&host, &["rollback", "killedback"]);
     until("v1 is in its gate", || {

@@ -169,13 +169,21 @@ impl Host {
 
     /// Has the relay at this port of the host's own address from now on.
     pub(crate) fn relay_at(&self, port: u16) {
+        let relay = format!("http://127.0.0.1:{port}\"");
+        self.change("http://127.0.0.1:1\"", &relay);
+    }
+
+    /// Lets nothing go wrong for so long after the checks, from now on.
+    pub(crate) fn stable_for(&self, time: &str) {
+        self.change("keep = ", &format!("stable_for = \"{time}\"\nkeep = "));
+    }
+
+    /// Changes the host's file.
+    fn change(&self, from: &str, to: &str) {
         let file = self.dir.path().join("towline.toml");
         let text = fs::read_to_string(&file).unwrap();
-        let text = text.replace(
-            "http://127.0.0.1:1\"",
-            &format!("http://127.0.0.1:{port}\""),
-        );
-        fs::write(file, text).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(file, text.replace(from, to)).unwrap();
     }
 
     /// Leaves the state to another process, since it belongs to one at a time.
