@@ -223,7 +223,7 @@ fn faulty_engine(
     engine(move |line| fault(line).unwrap_or_else(|| sound(line)))
 }
 
-/// A state with the journal of a deploy that was interrupted when it gave the new container its name.
+/// A state with the journal of a deploy that was interrupted at `step`.
 fn half_way(step: Step) -> (tempfile::TempDir, Store, JournalEntry) {
     let state = tempfile::tempdir().unwrap();
     let mut store = Store::open(state.path()).unwrap();

@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{docker::Executed, redact::Secrets, settings::Probe};
 
-/// How long one try may take.
+/// How long one of the first tries may take: a connection may hang that was made too early.
 const TRY: Duration = Duration::from_secs(5);
-/// The same for a command in the container, which goes on when it is given up.
-const EXEC_TRY: Duration = Duration::from_secs(30);
+/// The same for a command in the container, which goes on when it is given up, and for what was good before.
+const LONG_TRY: Duration = Duration::from_secs(30);
 /// How much of a command's output is told, in characters.
 const MAX_TOLD: usize = 200;
 
@@ -43,14 +43,14 @@ pub(super) async fn once(
     probe: &Probe,
     secrets: &Secrets,
 ) -> Result<(), Halt> {
-    let tried = attempt(subject, probe, secrets, longest(probe)).await;
+    let tried = attempt(subject, probe, secrets, LONG_TRY).await;
     tried.map_err(|halt| halt.told(|why| format!("{} was good, and then not: {why}", shown(probe))))
 }
 
 fn longest(probe: &Probe) -> Duration {
     match probe {
         Probe::Http(_) | Probe::Tcp(_) => TRY,
-        Probe::Exec(_) => EXEC_TRY,
+        Probe::Exec(_) => LONG_TRY,
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
         let output = LogTail { text, is_cut };
         let mut secrets = Secrets::default();
         secrets.add("correct-horse-battery");
-        judged(&Executed { status, output }, &secrets, EXEC_TRY)
+        judged(&Executed { status, output }, &secrets, LONG_TRY)
     }
 
     #[test]

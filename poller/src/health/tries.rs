@@ -37,10 +37,11 @@ impl Budget {
 }
 
 /// Tries until an answer is good or the time is over; then the last answer is the reason. A try that the deadline cut
-/// short says less than the answer before it. At least one try is made, and none takes more than `longest`.
+/// short says less than the answer before it. At least one try is made. The first take `longest` at most; after one that was
+/// given up at that, the next may take twice as long, since there may be an answer that needs it.
 pub(super) async fn until(
     budget: Budget,
-    longest: Duration,
+    mut longest: Duration,
     attempt: impl AsyncFn(Duration) -> Result<(), Halt>,
 ) -> Result<(), Halt> {
     let mut pause = Pause::new();
@@ -51,10 +52,15 @@ pub(super) async fn until(
     };
     let mut left = first;
     loop {
-        let why = match attempt(longest.min(left)).await {
+        let limit = longest.min(left);
+        let begun = Instant::now();
+        let why = match attempt(limit).await {
             Err(Halt::Failed(why)) => why,
             other => return other,
         };
+        if begun.elapsed() >= limit {
+            longest = longest.saturating_mul(2);
+        }
         let was_cut = budget.left().is_zero();
         let why = if was_cut { last.unwrap_or(why) } else { why };
         let pause = pause.next();
@@ -88,7 +94,7 @@ impl Pause {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
 
     use super::*;
     use crate::docker::EngineError;
@@ -134,6 +140,33 @@ mod tests {
         let budget = Budget::new(day, Duration::ZERO);
         assert!(until(budget, LONGEST, attempt).await.is_ok());
         assert_eq!(tries.get(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_needs_longer_than_the_first_tries_gets_it_and_a_refusal_does_not() {
+        let limits = |takes_all: bool| async move {
+            let limits = RefCell::new(Vec::new());
+            let attempt = async |limit: Duration| {
+                limits.borrow_mut().push(limit);
+                if takes_all {
+                    tokio::time::sleep(limit).await;
+                }
+                match limits.borrow().len() {
+                    4 => Ok(()),
+                    _ => Err(Halt::Failed("no answer".to_owned())),
+                }
+            };
+            let day = Budget::new(Duration::from_secs(24 * 60 * 60), Duration::ZERO);
+            // Long enough that no refusal is mistaken for a try that took all of its time.
+            let longest = Duration::from_millis(if takes_all { 10 } else { 60_000 });
+            assert!(until(day, longest, attempt).await.is_ok());
+            let times = limits.into_inner().into_iter();
+            times
+                .map(move |limit| limit.as_millis() / longest.as_millis())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(limits(true).await, [1, 2, 4, 8]);
+        assert_eq!(limits(false).await, [1, 1, 1, 1]);
     }
 
     #[tokio::test]
