@@ -1,0 +1,221 @@
+//! The file as a whole: what makes it valid, and how mistakes are told.
+
+use super::*;
+
+#[test]
+fn the_file_of_logins_lies_beside_the_host_s_file_unless_its_path_is_absolute() {
+    let logins = |line: &str, file: &str| {
+        let settings = Settings::parse(&format!("{line}\n{GOOD}"), file).unwrap();
+        settings.registry_auth_file
+    };
+    let file = "/etc/towline/towline.toml";
+    assert_eq!(logins("", file), None);
+    let beside = logins("registry_auth_file = \"logins.json\"", file);
+    assert_eq!(beside, Some("/etc/towline/logins.json".into()));
+    let absolute = logins("registry_auth_file = \"/run/logins.json\"", file);
+    assert_eq!(absolute, Some("/run/logins.json".into()));
+    let wrong = mistakes(&format!("registry_auth_file = 7\n{GOOD}"));
+    assert_eq!(wrong.len(), 1, "{wrong:?}");
+    assert!(wrong[0].contains("registry_auth_file"), "{wrong:?}");
+}
+
+#[test]
+fn a_good_file_becomes_settings() {
+    let settings = Settings::parse(GOOD, "towline.toml").unwrap();
+    assert_eq!(
+        settings.relay.url.as_str(),
+        "https://towline.example.workers.dev"
+    );
+    assert_eq!(settings.relay.token_file, Some("/etc/towline/token".into()));
+    let [tool, web] = &settings.services[..] else {
+        panic!("{settings:?}");
+    };
+    assert_eq!(
+        (tool.rule.channel.as_str(), &tool.rule.runs),
+        ("tools", &None)
+    );
+    assert_eq!(tool.image_wait, Duration::from_secs(300));
+    assert_eq!((tool.keep, web.keep), (2, 3));
+    assert_eq!(web.rule.channel.as_str(), "octo-org/web");
+    assert_eq!(web.rule.place.to_string(), "towline.toml:6");
+    assert_eq!(
+        web.rule.runs.as_ref().unwrap().branches,
+        [Glob::new("main")]
+    );
+    assert_eq!(
+        web.work,
+        Work::Docker {
+            container: Choice::Name("web".to_owned())
+        }
+    );
+    let http = HealthCheck::Tried {
+        probe: Probe::Http(HttpProbe {
+            url: "http://127.0.0.1:8080/health".parse().unwrap(),
+            status: None,
+            contains: Some("ok".to_owned()),
+            json: None,
+        }),
+        within: Duration::from_secs(90),
+    };
+    assert_eq!(web.health, [http, HealthCheck::Docker { within: None }]);
+}
+
+#[test]
+fn a_token_file_is_looked_for_beside_the_hosts_file() {
+    let text = GOOD.replace("/etc/towline/token", "token");
+    let settings = Settings::parse(&text, "/srv/conf/towline.toml").unwrap();
+    assert_eq!(settings.relay.token_file, Some("/srv/conf/token".into()));
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_line_key_and_what_was_expected() {
+    let text = r#"
+[relay]
+url = "http://relay.example"
+token-file = "/etc/towline/token"
+
+[service.Web]
+repository = "web"
+workflow = "CI pipeline"
+branch = []
+image_wait = 300
+manual = "no"
+colour = "red"
+
+[[service.Web.health]]
+http = "localhost/health"
+status = 99
+
+[service.api]
+repository = "octo-org/api"
+
+[service.api.docker]
+container = "-x"
+"#;
+    insta::assert_snapshot!(mistakes(text).join("\n"));
+}
+
+#[test]
+fn broken_toml_is_told_with_its_lines() {
+    let told = mistakes("[relay]\nurl = \n[service.web\nx = 1\n");
+    assert!(told.len() >= 2, "{told:?}");
+    assert!(
+        told[0].starts_with("towline.toml:2: not valid TOML"),
+        "{told:?}"
+    );
+    let twice = after("branch = \"main\"", "branch = \"main\"\nbranch = \"dev\"");
+    assert!(
+        twice[0].contains("towline.toml:10") && twice[0].contains("duplicate key"),
+        "{twice:?}"
+    );
+}
+
+#[test]
+fn a_bracket_that_is_not_closed_does_not_make_a_mistake_of_every_line_after_it() {
+    let told = after("branch = \"main\"", "branch = [\"main\"");
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        told[2].contains(" more, which may follow from these"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn an_empty_file_says_what_is_needed() {
+    let told = mistakes("");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("relay: is missing") && told[1].contains("service: is missing"));
+}
+
+#[test]
+fn the_relay_is_https_or_on_this_machine() {
+    for good in [
+        "http://127.0.0.1:8787",
+        "http://localhost:1",
+        "http://[::1]:80",
+        "https://relay.example:8443",
+    ] {
+        let text = GOOD.replace("https://towline.example.workers.dev/", good);
+        assert_eq!(
+            Settings::parse(&text, "t").unwrap().relay.url.as_str(),
+            good
+        );
+    }
+    for bad in [
+        "http://relay.example",
+        "http://127.0.0.1.example",
+        "https://u:p@relay.example",
+        "https://relay.example/path",
+        "relay.example",
+        "ftp://relay.example",
+        "",
+    ] {
+        let told = after("https://towline.example.workers.dev/", bad);
+        assert!(
+            told[0].starts_with("towline.toml:3: relay.url: expected"),
+            "{bad}: {told:?}"
+        );
+    }
+}
+
+#[test]
+fn what_a_later_version_will_have_is_told_as_that() {
+    let told = after(
+        "[service.web.docker]\ncontainer = \"web\"",
+        "compose = { file = \"compose.yml\" }",
+    );
+    assert!(
+        told.iter().any(|line| line
+            == "towline.toml:14: service.web.compose: is not supported by this version of towline"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_misspelt_key_is_told_with_the_right_one() {
+    let told = after("branch = ", "brunch = ");
+    assert!(
+        told.iter().any(|line| line
+            == "towline.toml:9: service.web.brunch: unknown key; did you mean `branch`?"),
+        "{told:?}"
+    );
+    assert!(
+        told.iter()
+            .any(|line| line.contains("service.web.branch: is missing")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn the_example_is_valid_and_has_nothing_that_never_happens() {
+    let example = include_str!("../../../../docs/examples/towline.toml");
+    let settings = Settings::parse(example, "towline.toml").unwrap();
+    assert!(!settings.services.is_empty());
+    for service in settings.services {
+        assert!(
+            service.rule.runs.is_some(),
+            "nothing deploys {}",
+            service.name
+        );
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "[\\[\\]a-z.=\"{}\n0-9 ]{0,200}") {
+        let _ = Settings::parse(&text, "towline.toml");
+    }
+}
+
+#[test]
+fn the_placeholder_of_the_first_steps_is_no_relay() {
+    let told = after(
+        "towline.example.workers.dev",
+        "towline.YOUR-ACCOUNT.workers.dev",
+    );
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("relay.url") && told[0].contains("`wrangler deploy` prints"),
+        "{told:?}"
+    );
+}
