@@ -49,7 +49,7 @@ impl Docker {
         let answer = client.inspect_registry_image(&name, login);
         let answer = timeout(limit, answer)
             .await
-            .map_err(|_| RegistryError::silent(reference, "an answer", limit))?;
+            .map_err(|_| RegistryError::silent(reference, "answer", limit))?;
         let answer = self.check(answer).map_err(fail)?;
         let digest = answer.descriptor.digest.unwrap_or_default();
         digest.parse().map_err(|error| {

@@ -106,13 +106,32 @@ async fn a_layer_that_breaks_off_is_waited_for() {
 
 #[tokio::test]
 async fn a_registry_that_falls_silent_is_waited_for() {
-    for (name, fault) in [
-        ("fault-silent", Fault::Silent),
-        ("fault-stuck", Fault::StuckLayer),
+    for (name, fault, said) in [
+        ("fault-silent", Fault::Silent, "no answer within 3 s"),
+        ("fault-stuck", Fault::StuckLayer, "no progress of the pull"),
     ] {
-        let said = fails(name, fault, RegistryTrouble::Unreachable).await;
-        assert!(said.contains("within 3 s"), "{said}");
+        let told = fails(name, fault, RegistryTrouble::Unreachable).await;
+        assert!(told.contains(said), "{told}");
     }
+}
+
+#[tokio::test]
+async fn a_download_that_was_given_up_does_not_hold_up_the_next_try() {
+    let name = "fault-given-up";
+    let mut scene = Scene::new(name).await;
+    scene.release("v1", "ok", &[]);
+    scene.run(&[]);
+    scene.hurry(HURRY).await;
+    let registry = Faulty::start(Fault::StuckLayer, &scene);
+    let service = scene.service(&format!(
+        "image = \"{}/{name}:v2\"\n[[service.{name}.health]]\nhttp = \"http://127.0.0.1:{}/\"\nwithin = \"5s\"\n",
+        registry.address, scene.port
+    ));
+    let early = scene.deploy(&service).await;
+    assert_eq!(early.outcome, Outcome::Waiting, "{}", early.message);
+    registry.heal();
+    let late = scene.deploy(&service).await;
+    assert_eq!(late.outcome, Outcome::Succeeded, "{}", late.message);
 }
 
 #[tokio::test]

@@ -1,14 +1,13 @@
 //! A registry of one image that is at fault in one way: a fake at the transport, for real engines to ask.
 
 use std::{
-    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 use data_encoding::HEXLOWER;
@@ -47,7 +46,7 @@ pub(crate) enum Fault {
     OnlyOtherPlatforms,
 }
 
-/// The registry; whom it keeps waiting is let go when it is dropped, its thread ends with the test program.
+/// The registry; its thread ends with the test program.
 pub(crate) struct Faulty {
     pub(crate) address: String,
     served: Arc<Served>,
@@ -121,17 +120,11 @@ impl Faulty {
     }
 }
 
-impl Drop for Faulty {
-    fn drop(&mut self) {
-        self.heal();
-    }
-}
-
 impl Served {
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let fault = *self.fault.lock().unwrap();
         if fault == Fault::Silent {
-            return self.stay_silent(stream);
+            return until_it_ends(stream);
         }
         let mut lines = BufReader::new(stream.try_clone()?).split(b'\n');
         // Engines try TLS first, which is no line of HTTP.
@@ -154,21 +147,7 @@ impl Served {
             stream.write_all(&answer.body)?;
         }
         if answer.stays {
-            return self.stay_silent(stream);
-        }
-        Ok(())
-    }
-
-    /// Until the other side has gone or the fault has: the engine 20.10 never gives up a download by itself, not even
-    /// when nobody wants it any more, and has three at a time.
-    fn stay_silent(&self, mut stream: TcpStream) -> std::io::Result<()> {
-        stream.set_read_timeout(Some(Duration::from_millis(50)))?;
-        while *self.fault.lock().unwrap() != Fault::Healed {
-            match stream.read(&mut [0; 512]) {
-                Ok(0) => return Ok(()),
-                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-                _ => {}
-            }
+            return until_it_ends(stream);
         }
         Ok(())
     }
@@ -300,6 +279,10 @@ impl Answer {
             ..Self::good("application/json", &body, &body)
         }
     }
+}
+
+fn until_it_ends(mut stream: TcpStream) -> std::io::Result<()> {
+    std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
 }
 
 fn sha256(bytes: &[u8]) -> String {
