@@ -114,7 +114,8 @@ impl Host {
         self.towline(&["once"])
     }
 
-    fn towline(&self, arguments: &[&str]) -> Command {
+    /// `towline` for this host, which writes down the points that it comes to.
+    pub(crate) fn towline(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
         command
             .args(arguments)

@@ -24,3 +24,4 @@ mod relay;
 mod scene;
 mod side_by_side;
 mod steps;
+mod taken_back;
