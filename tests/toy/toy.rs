@@ -2,7 +2,8 @@
 //! static program of the standard library alone, so that an image holds nothing else.
 //!
 //! `toy` serves on 0.0.0.0:8080; `toy health` exits 0 when the server in the same container answers 200. `toy env` prints
-//! its environment and exits 1, `toy wait` does not end for a minute. The files
+//! its environment and exits 1, `toy wait` does not end for a minute. Once `/sicken` was asked for, every further answer is
+//! 500. The files
 //! `/VERSION` and `/MODE` come from the image, so that nothing carried over from an old container can mask them. Modes:
 //!
 //! | mode | behaviour |
@@ -112,26 +113,30 @@ fn serve(version: &str, mode: &str) {
         _ => false,
     };
     let mut held = Vec::new();
+    let mut sickened = false;
     for (request, stream) in listener.incoming().flatten().enumerate() {
         if mode == "hang" {
             held.push(stream);
         } else {
-            let status = if is_sick(request) {
+            let status = if sickened || is_sick(request) {
                 "500 Internal Server Error"
             } else {
                 "200 OK"
             };
-            respond(stream, &answer(status));
+            sickened |= respond(stream, &answer(status)).starts_with(b"GET /sicken ");
         }
     }
 }
 
 /// Reads a request that fits one segment and answers it; a slower client gets its answer all the same.
-fn respond(mut stream: TcpStream, answer: &str) {
+fn respond(mut stream: TcpStream, answer: &str) -> Vec<u8> {
     let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
     let _ = stream.set_write_timeout(Some(Duration::from_millis(200)));
-    let _ = stream.read(&mut [0; 2048]);
+    let mut request = vec![0; 2048];
+    let read = stream.read(&mut request).unwrap_or(0);
+    request.truncate(read);
     let _ = stream.write_all(answer.as_bytes());
+    request
 }
 
 fn healthy() -> bool {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tempfile::NamedTempFile;
 use towline::store::CauseKind;
 use towline_protocol::{IntentId, Mark, Outcome};
 
@@ -222,28 +223,31 @@ async fn a_rollback_that_is_killed_in_its_gate_is_taken_to_its_end_and_holds() {
     assert_eq!(host.scene.containers(), ["killedback"]);
 }
 
-#[tokio::test]
-async fn a_version_that_ends_after_its_success_is_told_and_reported_once_and_nothing_is_undone() {
-    let mut host = Host::on_v1("watched", 2, "toy v", &[]).await;
-    host.scene.release("v2", "ok", &[]);
-    receive(&mut host);
+/// `towline run` with its log in a file, once it has deployed what waits.
+fn watched_run(host: &mut Host) -> (Process, NamedTempFile) {
+    receive(host);
     host.let_go();
-    let log = tempfile::NamedTempFile::new().unwrap();
-    let said = || std::fs::read_to_string(log.path()).unwrap();
+    let log = NamedTempFile::new().unwrap();
     let mut command = host.command(&["run"]);
     command.stdout(Stdio::null()).stderr(log.reopen().unwrap());
     let run = Process(command.spawn().unwrap());
     until("v2 has succeeded", || {
         let said = host.say(&["status", "--json"]);
-        said.status == 0 && service(&host)["last"]["outcome"] == "succeeded"
+        said.status == 0 && service(host)["last"]["outcome"] == "succeeded"
     });
+    (run, log)
+}
+
+/// Waits until `told` is in the log, and looks whether it is told once, in the report too, and nothing is undone.
+fn assert_told(host: &mut Host, run: Process, log: &NamedTempFile, told: &str) {
     let new = host.scene.inspect()["Id"].clone();
-    docker(&["kill", "watched"]);
-    let told = "it ended with status 137";
-    let table = host.say(&["status"]).out;
-    assert!(table.contains(told), "{table}");
+    let said = || std::fs::read_to_string(log.path()).unwrap();
     until("it is told", || said().contains(told));
-    thread::sleep(Duration::from_secs(1));
+    let table = host.say(&["status"]).out;
+    assert!(
+        table.contains(&format!("is not well any more: {told}")),
+        "{table}"
+    );
     drop(run);
     assert_eq!(said().matches(told).count(), 1, "{}", said());
     assert_eq!(host.scene.inspect()["Id"], new);
@@ -323,4 +327,24 @@ async fn a_rollback_waits_only_so_long_for_a_relay_that_is_silent() {
         !store.spooled(9).unwrap().is_empty(),
         "told by the next run"
     );
+}
+
+#[tokio::test]
+async fn a_version_that_ends_after_its_success_is_told_and_reported_once_and_nothing_is_undone() {
+    let mut host = Host::on_v1("watched", 2, "toy v", &[]).await;
+    host.scene.release("v2", "ok", &[]);
+    let (run, log) = watched_run(&mut host);
+    docker(&["kill", "watched"]);
+    assert_told(&mut host, run, &log, "it ended with status 137");
+}
+
+#[tokio::test]
+async fn a_version_that_turns_unhealthy_after_its_success_is_told_and_reported_too() {
+    let mut host = Host::on_v1("sickens", 2, "toy v", &[]).await;
+    let check = "HEALTHCHECK --interval=500ms --timeout=1s --retries=2 CMD [\"/toy\", \"health\"]";
+    host.scene.release("v2", "ok", &[check]);
+    let (run, log) = watched_run(&mut host);
+    let sicken = format!("http://127.0.0.1:{}/sicken", host.scene.port);
+    ureq::get(sicken).call().unwrap();
+    assert_told(&mut host, run, &log, "unhealthy");
 }
