@@ -80,6 +80,8 @@ pub(crate) enum Property {
     Recovers,
     /// 5. What is reported is what is there.
     Truthful,
+    /// 6. What was seen never goes back; an intent's try has one outcome; what was superseded is never applied.
+    InOrder,
     /// 7. A replacement from the same image changes nothing, twice; from another one each field is the new default
     ///    where it was the old one, and else stays.
     Faithful,
@@ -87,6 +89,8 @@ pub(crate) enum Property {
     StrangersKept,
     /// 9. A journal that was cut short or changed is noticed, or means the same.
     DamageSeen,
+    /// 10. A version that failed here is not tried again by itself.
+    NoLoop,
 }
 
 /// The properties that a run has broken, each with how.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use towline_protocol::Outcome;
+use towline_protocol::{Intent, Outcome};
 use tracing::{info, warn};
 
 use super::{LOCAL_RETRY, Poller, Stop, deploy::ENGINE_RETRY};
@@ -11,7 +11,7 @@ use crate::{
     report,
     select::{is_open, select},
     settings::Service,
-    store::StoreError,
+    store::{Standing, StoreError},
 };
 
 /// How soon to look again whether this host's clock is right.
@@ -59,10 +59,23 @@ impl Poller {
     }
 
     /// Judges what there is for `service` and applies the newest.
+    pub(super) async fn serve(&mut self, service: &Service, stop: &Stop) -> Result<(), StoreError> {
+        match self.judge(service)? {
+            Some((intent, standing)) => {
+                self.deploy(service, &intent, standing.as_ref(), stop).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Judges what there is for `service`; returns what is to be applied, and how its last try stands.
     ///
     /// While an operator is needed the newest waits and the others are judged all the same, so that they do not pile
     /// up.
-    pub(super) async fn serve(&mut self, service: &Service, stop: &Stop) -> Result<(), StoreError> {
+    pub(super) fn judge(
+        &mut self,
+        service: &Service,
+    ) -> Result<Option<(Intent, Option<Standing>)>, StoreError> {
         let known = self.store.known(service)?;
         let now = Timestamp::now();
         let selection = select(&known.situation(&self.host, service, now));
@@ -86,14 +99,14 @@ impl Poller {
             self.todo.again(&service.name, Instant::now() + CLOCK_RETRY);
         }
         let Some(intent) = selection.apply else {
-            return Ok(());
+            return Ok(None);
         };
         if let Some(since) = self.store.blocked(&service.name)? {
             warn!(service = %service.name, intent = %intent.id, "not applied: an operator is needed since {since}; see to it, then run `towline resolve {}`", service.name);
             self.outcomes.push(Outcome::NeedsOperator);
-            return Ok(());
+            return Ok(None);
         }
-        let standing = known.standings.get(&intent.id);
-        self.deploy(service, &intent, standing, stop).await
+        let standing = known.standings.get(&intent.id).cloned();
+        Ok(Some((intent, standing)))
     }
 }

@@ -57,9 +57,7 @@ impl Poller {
         stop: &Stop,
     ) -> Result<(), StoreError> {
         let name = &service.name;
-        let attempt = standing.map_or(1, |standing| {
-            standing.attempt + u32::from(standing.outcome.is_terminal())
-        });
+        let attempt = next_try(standing);
         let since =
             of_try(standing, attempt).map_or_else(Timestamp::now, |standing| standing.since);
         if attempt > 1 && of_try(standing, attempt).is_none() {
@@ -347,6 +345,13 @@ impl Poller {
             }
         }
     }
+}
+
+/// Which try comes next; `standing` is how the last one stands: one that waits goes on.
+pub(super) fn next_try(standing: Option<&Standing>) -> u32 {
+    standing.map_or(1, |standing| {
+        standing.attempt + u32::from(standing.outcome.is_terminal())
+    })
 }
 
 /// How the try `attempt` itself stands, if that is the one which `standing` is about.

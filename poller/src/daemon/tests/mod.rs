@@ -4,6 +4,7 @@ mod again;
 mod answers;
 mod judging;
 mod leftovers;
+mod order;
 mod recovery;
 mod roll_back;
 mod waiting;
