@@ -15,7 +15,7 @@ use super::{
 use crate::{
     docker::{Docker, EngineError},
     health,
-    plan::{Naming, Observed, Plan, back, back_tag},
+    plan::{Naming, Observed, Plan, back, moved_tag},
     settings::Service,
     store::{JournalEntry, Store, Version},
 };
@@ -64,7 +64,7 @@ pub async fn go_back(
 /// Works the way out, and keeps both images.
 async fn prepare(engine: &Docker, way: &WayBack<'_>, deploy: &str) -> Result<Plan, EngineError> {
     let was_healthy = health::is_well(engine, way.observed.id(), &way.service.health).await?;
-    let image = match back_tag(way.version) {
+    let image = match moved_tag(way.version) {
         Some(tag) => engine.image(&tag.to_string()).await?,
         None => None,
     };

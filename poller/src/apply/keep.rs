@@ -27,7 +27,7 @@ pub(super) async fn keep(
     image: &str,
     digest: &Digest,
 ) -> Result<Kept, EngineError> {
-    let new = tag_of(service, Some(digest), image)?;
+    let new = made_tag(service, Some(digest), image)?;
     let known = engine.image(&new.to_string()).await?.is_some();
     let old = keep_old(engine, service, observed);
     let (old, ()) = tokio::try_join!(old, engine.tag(image, &new))?;
@@ -45,7 +45,7 @@ pub(super) async fn keep_back(
     observed: &Observed,
     version: &Version,
 ) -> Result<Kept, EngineError> {
-    let new = tag_of(service, version.digest.as_ref(), &version.image_id)?;
+    let new = made_tag(service, version.digest.as_ref(), &version.image_id)?;
     let old = keep_old(engine, service, observed);
     let (old, ()) = tokio::try_join!(old, engine.tag(&version.image_id, &new))?;
     Ok(Kept {
@@ -61,7 +61,7 @@ async fn keep_old(
     service: &Service,
     observed: &Observed,
 ) -> Result<Reference, EngineError> {
-    let old = tag_of(service, observed.digest().as_ref(), observed.image_id())?;
+    let old = made_tag(service, observed.digest().as_ref(), observed.image_id())?;
     if observed.image.is_some() {
         engine.tag(observed.image_id(), &old).await?;
     }
@@ -69,7 +69,7 @@ async fn keep_old(
 }
 
 /// The local tag of an image. The id of one that was built on this host has the form of a digest.
-fn tag_of(
+fn made_tag(
     service: &Service,
     digest: Option<&Digest>,
     image_id: &str,

@@ -9,7 +9,7 @@ use tracing::info;
 use super::{Declined, Poller, Stop, deploy};
 use crate::{
     apply::{Applied, Progress, WayBack, go_back, inspect_service},
-    plan::{NoWayBack, Observed, kept_version, short_of},
+    plan::{NoWayBack, Observed, choose_version, short_name},
     report,
     settings::Service,
     store::{
@@ -53,7 +53,7 @@ impl Poller {
             from,
             version: &version,
         };
-        info!(service = %name, deploy = %entry.deploy, "going back to {} on purpose", short_of(&version));
+        info!(service = %name, deploy = %entry.deploy, "going back to {} on purpose", short_name(&version));
         self.notices.begin(name, &entry.intent, from_sha.as_ref());
         let gone_back = self.go_back(&way, &entry, since, stop).await;
         // What waited for its image is judged anew.
@@ -103,10 +103,10 @@ impl Poller {
     ) -> Result<Version, Declined> {
         let kept = self.store.versions(&service.name)?;
         let quarantine = self.store.quarantine(&service.name)?;
-        let version = kept_version(&kept, observed, &quarantine, to)?;
+        let version = choose_version(&kept, observed, &quarantine, to)?;
         match self.engine.get().await?.image(&version.image_id).await? {
             Some(_) => Ok(version.clone()),
-            None => Err(Declined::ImageGone(short_of(version).to_owned())),
+            None => Err(Declined::ImageGone(short_name(version).to_owned())),
         }
     }
 

@@ -28,14 +28,14 @@ pub enum NoWayBack {
     #[error(
         "every version that is kept has failed here, or was left on purpose; name one by --to all the same: {0}"
     )]
-    AllLeft(Kept),
+    AllLeft(VersionNames),
     /// Nothing kept is called so.
     #[error("no version that is kept has a digest that begins with {asked}; kept are: {kept}")]
     Unknown {
         /// What was asked for.
         asked: String,
         /// What there is.
-        kept: Kept,
+        kept: VersionNames,
     },
     /// Several are called so.
     #[error("several versions that are kept have a digest that begins with {asked}: {kept}")]
@@ -43,7 +43,7 @@ pub enum NoWayBack {
         /// What was asked for.
         asked: String,
         /// Those.
-        kept: Kept,
+        kept: VersionNames,
     },
     /// It is the current one.
     #[error("{0} is what the container has already")]
@@ -52,19 +52,19 @@ pub enum NoWayBack {
 
 /// Versions, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept(Vec<String>);
+pub struct VersionNames(Vec<String>);
 
-impl Kept {
+impl VersionNames {
     fn of<'a>(versions: impl IntoIterator<Item = &'a Version>) -> Self {
         let one = |version: &Version| match &version.sha {
-            Some(sha) => format!("{} (commit {})", short(version), sha.short()),
-            None => short(version).to_owned(),
+            Some(sha) => format!("{} (commit {})", short_name(version), sha.short()),
+            None => short_name(version).to_owned(),
         };
         Self(versions.into_iter().map(one).collect())
     }
 }
 
-impl fmt::Display for Kept {
+impl fmt::Display for VersionNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str("none");
@@ -74,7 +74,7 @@ impl fmt::Display for Kept {
 }
 
 /// What a version is called: the beginning of its digest, or of its image's id if it came from no registry.
-pub fn short(version: &Version) -> &str {
+pub fn short_name(version: &Version) -> &str {
     let of_id = || version.image_id.trim_start_matches("sha256:").get(..12);
     let digest = version.digest.as_ref().map(|digest| digest.short());
     digest.or_else(of_id).unwrap_or(&version.image_id)
@@ -85,7 +85,7 @@ pub fn short(version: &Version) -> &str {
 ///
 /// # Errors
 /// See [`NoWayBack`].
-pub fn version<'a>(
+pub fn choose_version<'a>(
     kept: &'a [Version],
     observed: &Observed,
     quarantine: &[Quarantined],
@@ -105,7 +105,7 @@ pub fn version<'a>(
         };
         return others()
             .find(|version| !is_left(version))
-            .ok_or_else(|| NoWayBack::AllLeft(Kept::of(others())));
+            .ok_or_else(|| NoWayBack::AllLeft(VersionNames::of(others())));
     };
     let hex = to.strip_prefix("sha256:").unwrap_or(to);
     let begins = |whole: &str| whole.trim_start_matches("sha256:").starts_with(hex);
@@ -122,17 +122,17 @@ pub fn version<'a>(
         }
         [] => Err(NoWayBack::Unknown {
             asked,
-            kept: Kept::of(others()),
+            kept: VersionNames::of(others()),
         }),
         several => Err(NoWayBack::Ambiguous {
             asked,
-            kept: Kept::of(several.iter().copied()),
+            kept: VersionNames::of(several.iter().copied()),
         }),
     }
 }
 
 /// The operator's tag, which led to `version` while it ran.
-pub fn tag(version: &Version) -> Option<Reference> {
+pub fn moved_tag(version: &Version) -> Option<Reference> {
     own(&as_it_ran(version)).filter(|own| own.digest().is_none() && own.tag().is_some())
 }
 
@@ -155,7 +155,7 @@ pub fn back(
         service: naming.service,
     })?;
     let image = version.image_id.clone();
-    let tag = tag(version).filter(|_| naming.tagged != Some(&*image));
+    let tag = moved_tag(version).filter(|_| naming.tagged != Some(&*image));
     let tag = tag.map(|reference| TagMove {
         reference: reference.to_string(),
         from: naming.tagged.map(str::to_owned),
@@ -233,7 +233,7 @@ mod tests {
     fn without_a_digest_it_is_the_last_one_that_was_not_left_and_does_not_run() {
         let kept = [version_of('c', 3), version_of('b', 2), version_of('a', 1)];
         let last = |runs, quarantine: &[Quarantined]| {
-            version(&kept, &running(runs), quarantine, None).cloned()
+            choose_version(&kept, &running(runs), quarantine, None).cloned()
         };
         assert_eq!(last('d', &[]).unwrap(), kept[0]);
         assert_eq!(
@@ -247,7 +247,7 @@ mod tests {
             error.contains("cccccccccccc, bbbbbbbbbbbb") && error.contains("--to"),
             "{error}"
         );
-        let none = version(&kept[..1], &running('c'), &[], None);
+        let none = choose_version(&kept[..1], &running('c'), &[], None);
         assert_eq!(none, Err(NoWayBack::NothingKept));
     }
 
@@ -256,7 +256,7 @@ mod tests {
         let mut like_b = version_of('a', 1);
         like_b.digest = Some(format!("sha256:bb{}", "0".repeat(62)).parse().unwrap());
         let kept = [version_of('c', 3), version_of('b', 2), like_b];
-        let to = |to| version(&kept, &running('d'), &[left('c')], Some(to));
+        let to = |to| choose_version(&kept, &running('d'), &[left('c')], Some(to));
         let whole = digest('c');
         for c in ["c", "sha256:ccc", whole.as_str()] {
             assert_eq!(to(c), Ok(&kept[0]), "{c}");
@@ -274,7 +274,7 @@ mod tests {
         );
         assert_eq!(to("ddd"), Err(NoWayBack::Current("ddd".to_owned())));
         assert!(
-            version(&[], &running('d'), &[], Some("e"))
+            choose_version(&[], &running('d'), &[], Some("e"))
                 .unwrap_err()
                 .to_string()
                 .ends_with("none")

@@ -23,9 +23,7 @@ mod choose;
 mod obstacle;
 mod target;
 
-pub use back::{
-    Kept, NoWayBack, back, short as short_of, tag as back_tag, version as kept_version,
-};
+pub use back::{NoWayBack, VersionNames, back, choose_version, moved_tag, short_name};
 pub use choose::{beside, chosen, will_have};
 pub use obstacle::{Refusal, Route, own_container, refusal};
 pub use target::{Target, target};

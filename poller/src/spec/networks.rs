@@ -6,7 +6,7 @@ use super::{Connect, unset};
 
 /// The endpoints of a replacement.
 pub(super) struct Endpoints {
-    /// The network of `HostConfig.NetworkMode`, when its endpoint has settings or others follow.
+    /// The network of `HostConfig.NetworkMode`, when its endpoint has settings.
     pub(super) first: Option<(String, Value)>,
     /// The others, ordered by name.
     pub(super) others: Vec<Connect>,
