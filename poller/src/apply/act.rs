@@ -39,8 +39,10 @@ pub(super) async fn act(
     let result = match action {
         Action::MoveTag(tag) => move_tag(with, tag).await,
         Action::MoveTagBack(tag) => move_tag_back(with, tag).await,
-        Action::Create { name, .. } => create(with, name).await,
-        Action::Find { name } => find(with, name, &deploy.deploy).await,
+        Action::Create { name, .. } => create(with, name, &deploy.deploy).await,
+        Action::Find { name } => made_by(with, name, &deploy.deploy)
+            .await
+            .map(|id| Event::Found { id }),
         Action::SetPolicy { id, policy } => done(with.engine.set_policy(id, policy).await),
         Action::Stop { id } => done(with.engine.stop(id, grace(with)).await),
         Action::Rename { id, to } => done(with.engine.rename(id, to).await),
@@ -56,7 +58,7 @@ pub(super) async fn act(
         Action::Remove { id } => done(with.engine.remove(id).await),
     };
     let event = event(result)?;
-    hidden(with.engine, deploy, action, Acted { event, log }).await
+    hidden(&with.engine, deploy, action, Acted { event, log }).await
 }
 
 fn done(result: Result<(), EngineError>) -> Result<Event, EngineError> {
@@ -130,15 +132,20 @@ async fn move_tag_back(with: &Drive<'_>, tag: &TagMove) -> Result<Event, EngineE
 }
 
 /// The tag may have been moved by somebody between the step before and this one: the container must have the image
-/// that was verified. A container whose creation was not answered is found by the way back.
-async fn create(with: &Drive<'_>, name: &str) -> Result<Event, EngineError> {
+/// that was verified. One whose creation was not answered has the name already, maybe without some of its networks; it
+/// makes room for a whole one.
+async fn create(with: &Drive<'_>, name: &str, deploy: &str) -> Result<Event, EngineError> {
     let Some((request, image)) = &with.create else {
         return Ok(Event::Failed {
             why: "a recovery creates no container".to_owned(),
         });
     };
     let id = match with.engine.create(name, request).await {
-        Err(EngineError::Unreachable { why, .. }) => return Ok(Event::Failed { why }),
+        Err(taken @ EngineError::Refused { status: 409, .. }) => {
+            let half_made = made_by(with, name, deploy).await?.ok_or(taken)?;
+            with.engine.remove(&half_made).await?;
+            with.engine.create(name, request).await?
+        }
         other => other?,
     };
     let made = with.engine.container(&id).await?;
@@ -153,7 +160,12 @@ async fn create(with: &Drive<'_>, name: &str) -> Result<Event, EngineError> {
     Ok(Event::Failed { why })
 }
 
-async fn find(with: &Drive<'_>, name: &str, deploy: &str) -> Result<Event, EngineError> {
+/// The id of the container of this name, if this deploy has made it.
+async fn made_by(
+    with: &Drive<'_>,
+    name: &str,
+    deploy: &str,
+) -> Result<Option<String>, EngineError> {
     let found = with.engine.named(name).await?;
     let ours = found.filter(|found| {
         let labels = found.pointer("/Config/Labels").and_then(Value::as_object);
@@ -162,9 +174,7 @@ async fn find(with: &Drive<'_>, name: &str, deploy: &str) -> Result<Event, Engin
             .and_then(Value::as_str)
             == Some(deploy)
     });
-    Ok(Event::Found {
-        id: ours.and_then(|found| Some(found.get("Id")?.as_str()?.to_owned())),
-    })
+    Ok(ours.and_then(|found| Some(found.get("Id")?.as_str()?.to_owned())))
 }
 
 /// Whether the containers run, also between a crash and the engine's next try, and under their names: what somebody has
@@ -203,7 +213,7 @@ async fn gate(
     tell: &dyn Fn(String),
 ) -> Result<Event, EngineError> {
     let stable_for = with.service.and_then(|service| service.stable_for);
-    let verdict = health::gate(with.engine, ids, checks(with), stable_for, spent, tell).await?;
+    let verdict = health::gate(&with.engine, ids, checks(with), stable_for, spent, tell).await?;
     Ok(match verdict {
         Ok(gate) => Event::Passed { gate },
         Err(why) => Event::Failed { why },
@@ -224,7 +234,7 @@ async fn verify(
             was_restarting: member.was_restarting,
         })
         .collect();
-    if let Err(why) = health::returned(with.engine, &olds, checks(with)).await? {
+    if let Err(why) = health::returned(&with.engine, &olds, checks(with)).await? {
         return Ok(Event::Failed { why });
     }
     let expected = members().map(|member| Expected {

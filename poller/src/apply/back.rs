@@ -1,6 +1,6 @@
 //! Going back on purpose to a version that is kept: no registry is asked, and the machine is the same.
 
-use std::{pin::pin, time::Instant};
+use std::{borrow::Cow, pin::pin, time::Instant};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -50,7 +50,7 @@ pub async fn go_back(
     let name = &way.service.name;
     remember(store, name, way.observed, &plan.deploy)?;
     let with = Drive {
-        engine,
+        engine: Cow::Borrowed(engine),
         service: Some(way.service),
         create: Some((plan.create, plan.image)),
         recorded: None,

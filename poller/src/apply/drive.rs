@@ -1,6 +1,7 @@
 //! The loop: write the journal, make the machine's call, tell the machine what came of it.
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     pin::Pin,
     time::{Duration, Instant},
@@ -11,7 +12,7 @@ use super::{Applied, ApplyError, Progress, StepClock, act::act};
 use crate::failpoint;
 use crate::{
     docker::{Docker, EngineError},
-    machine::{Deploy, Ending, State, Step, Undo},
+    machine::{Deploy, Ending, Event, State, Step, Undo},
     settings::Service,
     spec::CreateRequest,
     store::{JournalEntry, Store, StoreError},
@@ -21,10 +22,12 @@ use crate::{
 const RECONNECT: Duration = Duration::from_secs(60);
 /// How often it is tried.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+/// How long a deploy waits in all for an engine that answers, but not its calls.
+const UNHEARD: Duration = Duration::from_secs(300);
 
 /// What the loop acts with.
 pub(super) struct Drive<'a> {
-    pub(super) engine: &'a Docker,
+    pub(super) engine: Cow<'a, Docker>,
     /// `None` when the host's file does not name it any more.
     pub(super) service: Option<&'a Service>,
     /// How the new container is made, and the id of the image that it must have; a recovery makes none.
@@ -66,7 +69,7 @@ pub(super) async fn drive<'a>(
         recorded: with.recorded.take(),
         lost: false,
     };
-    let mut loss = Loss { since: None };
+    let mut loss = Loss::default();
     while deploy.next().is_some() {
         deploy = journal.keep(store, &mut entry, deploy)?;
         let Some(action) = deploy.next() else { break };
@@ -80,15 +83,19 @@ pub(super) async fn drive<'a>(
             () = stop.as_mut(), if may_be_left(&deploy.state) => return Err(ApplyError::Left(deploy.deploy)),
             acted = act(&with, &deploy, &action, &passed) => acted,
         };
-        with.clock.add(&step_name(&deploy.state), begun.elapsed());
+        let took = begun.elapsed();
+        with.clock.add(&step_name(&deploy.state), took);
         let before = deploy.state.clone();
         deploy = match acted {
-            Err(lost) if lost.is_loss() => loss.wait(deploy, lost).await?,
+            Err(lost) if lost.is_loss() => loss.wait(&mut with.engine, deploy, took, lost).await?,
             Err(source) => return Err(interrupted(&deploy, source)),
             Ok(acted) => {
                 #[cfg(feature = "failpoints")]
                 failpoint::after(&deploy.state);
-                log_tail.push_str(&acted.log.text);
+                // After a loss it is read once more.
+                if !log_tail.contains(&acted.log.text) {
+                    log_tail.push_str(&acted.log.text);
+                }
                 if loss.is_over() {
                     deploy.after_a_loss(acted.event)
                 } else {
@@ -154,20 +161,46 @@ impl Journal {
 }
 
 /// An engine that does not answer, for a short time perhaps.
+#[derive(Default)]
 struct Loss {
     /// `None` while it answers.
     since: Option<Instant>,
+    /// How long the deploy has waited in all.
+    waited: Duration,
 }
 
 impl Loss {
-    /// Waits a moment; returns how the deploy goes on then.
-    async fn wait(&mut self, deploy: Deploy, lost: EngineError) -> Result<Deploy, ApplyError> {
+    /// Waits a moment after a call that took so long; returns how the deploy goes on then, and leaves a new connection.
+    ///
+    /// When the engine is there, and only this call is never answered, it has failed: one container that hangs shall not
+    /// keep the host busy for ever.
+    async fn wait(
+        &mut self,
+        engine: &mut Cow<'_, Docker>,
+        deploy: Deploy,
+        took: Duration,
+        lost: EngineError,
+    ) -> Result<Deploy, ApplyError> {
         let begins = self.since.is_none();
         let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() >= RECONNECT {
+        self.waited += took.min(UNHEARD / 2) + RECONNECT_PAUSE;
+        tokio::time::sleep(RECONNECT_PAUSE).await;
+        let answers = match engine.again().await {
+            Ok(again) => {
+                *engine = Cow::Owned(again);
+                true
+            }
+            Err(_) => false,
+        };
+        let is_long = since.elapsed() >= RECONNECT;
+        if answers && (is_long || self.waited >= UNHEARD) {
+            self.since = None;
+            let why = lost.to_string();
+            return Ok(deploy.after_a_loss(Event::Failed { why }));
+        }
+        if is_long {
             return Err(interrupted(&deploy, lost));
         }
-        tokio::time::sleep(RECONNECT_PAUSE).await;
         Ok(if begins { deploy.found_again() } else { deploy })
     }
 
@@ -253,5 +286,159 @@ fn back(step: Undo) -> Option<Progress> {
         | Undo::Untag
         | Undo::SaveLog
         | Undo::RemoveNew => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use serde_json::json;
+    use towline_protocol::Side;
+
+    use super::*;
+    use crate::{
+        docker::fake::{connected, engine},
+        machine::Member,
+    };
+
+    fn deploy() -> Deploy {
+        let member = Member {
+            name: "web".to_owned(),
+            old: "abc".to_owned(),
+            policy: json!({ "Name": "no" }),
+            runs: true,
+            was_healthy: true,
+            was_restarting: false,
+            tag: None,
+        };
+        let side = Side::default();
+        Deploy::new("0a1b2c3d".to_owned(), vec![member], side.clone(), side)
+    }
+
+    fn lost() -> EngineError {
+        EngineError::Unreachable {
+            address: "unix:///run/docker.sock".to_owned(),
+            why: "no answer within 120 s".to_owned(),
+        }
+    }
+
+    /// What a deploy comes to that has waited like this for `engine`.
+    async fn after(loss: &mut Loss, engine: &Docker) -> Result<Deploy, ApplyError> {
+        let mut engine = Cow::Borrowed(engine);
+        loss.wait(&mut engine, deploy(), Duration::ZERO, lost())
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_call_that_only_is_never_answered_has_failed_at_last() {
+        let engine = connected(|_| (200, "{}".to_owned())).await;
+        let long_ago = Instant::now().checked_sub(RECONNECT).unwrap();
+        for mut loss in [
+            Loss {
+                since: Some(long_ago),
+                waited: Duration::ZERO,
+            },
+            Loss {
+                since: None,
+                waited: UNHEARD,
+            },
+        ] {
+            let deploy = after(&mut loss, &engine).await.unwrap();
+            assert!(
+                matches!(&deploy.state, State::RollingBack { why, .. } if why.contains("no answer")),
+                "{deploy:?}"
+            );
+            assert!(!loss.is_over(), "the next call begins anew");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_is_made_again_when_the_engine_is_back_and_left_open_when_it_stays_away() {
+        let engine = connected(|_| (200, "{}".to_owned())).await;
+        let again = after(&mut Loss::default(), &engine).await.unwrap();
+        assert_eq!(again, deploy());
+        let gone = gone().await;
+        let again = after(&mut Loss::default(), &gone).await.unwrap();
+        assert_eq!(again, deploy());
+        let since = Instant::now().checked_sub(RECONNECT);
+        let waited = UNHEARD;
+        let end = after(&mut Loss { since, waited }, &gone).await;
+        assert!(
+            matches!(end, Err(ApplyError::Interrupted { .. })),
+            "{end:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_container_whose_creation_was_not_answered_makes_room_for_a_whole_one() {
+        let half_made = AtomicBool::new(true);
+        let (address, asked) = engine(move |line| {
+            let is_taken = half_made.load(Ordering::Relaxed);
+            let labels = json!({ "towline.deploy": "0a1b2c3d" });
+            match line {
+                line if line.starts_with("DELETE") => {
+                    half_made.store(false, Ordering::Relaxed);
+                    (204, String::new())
+                }
+                line if line.contains("/create") && is_taken => {
+                    (409, json!({ "message": "is already in use" }).to_string())
+                }
+                line if line.contains("/create") => (201, json!({ "Id": "whole" }).to_string()),
+                line if line.contains("/whole/") => (
+                    200,
+                    json!({ "Id": "whole", "Image": "sha256:2" }).to_string(),
+                ),
+                _ => {
+                    let name = "/web--new-0a1b2c3d";
+                    let shown =
+                        json!({ "Id": "half", "Name": name, "Config": { "Labels": labels } });
+                    (200, shown.to_string())
+                }
+            }
+        });
+        let engine = Docker::connect(Some(&address)).await.unwrap();
+        let request = CreateRequest {
+            body: json!({}),
+            connect: Vec::new(),
+            disconnect: None,
+        };
+        let with = Drive {
+            engine: Cow::Owned(engine),
+            service: None,
+            create: Some((request, "sha256:2".to_owned())),
+            recorded: None,
+            clock: StepClock::default(),
+        };
+        let action = deploy().next().unwrap();
+        let acted = act(&with, &deploy(), &action, &|_| ()).await.unwrap();
+        let id = "whole".to_owned();
+        assert_eq!(acted.event, Event::Created { id });
+        let asked = asked.lock().unwrap();
+        let removed = asked.iter().find(|line| line.starts_with("DELETE"));
+        assert!(
+            removed.is_some_and(|line| line.contains("/half?")),
+            "{asked:?}"
+        );
+    }
+
+    /// A connection to an engine that has ended.
+    async fn gone() -> Docker {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("tcp://{}", listener.local_addr().unwrap());
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            std::io::Read::read(&mut stream, &mut request).unwrap();
+            let body = json!({ "ApiVersion": "1.41" }).to_string();
+            let head = format!(
+                "HTTP/1.1 200 X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            std::io::Write::write_all(&mut stream, (head + &body).as_bytes()).unwrap();
+        });
+        let engine = Docker::connect(Some(&address)).await.unwrap();
+        answering.join().unwrap();
+        engine
     }
 }

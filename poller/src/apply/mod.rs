@@ -6,6 +6,7 @@
 //! here: which intent (`select`), reports and outcomes in the database (the caller closes the journal).
 
 use std::{
+    borrow::Cow,
     pin::pin,
     time::{Duration, Instant},
 };
@@ -155,7 +156,7 @@ pub async fn apply(
         on_purpose: None,
     };
     let drive_with = Drive {
-        engine,
+        engine: Cow::Borrowed(engine),
         service: Some(job.service),
         create: Some((plan.create, plan.image)),
         recorded: None,
@@ -216,7 +217,7 @@ pub async fn recover(
         None => recorded.clone().resume_ungated(),
     };
     let with = Drive {
-        engine,
+        engine: Cow::Borrowed(engine),
         service,
         create: None,
         recorded: Some(recorded),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    docker::fake::{connected, engine},
+    docker::fake::{connected, engine, updated_engine},
     machine::{Member, Step},
     plan::Refusal,
     settings::Settings,
@@ -323,6 +323,32 @@ async fn a_gate_that_is_left_by_a_stop_stays_in_the_journal_as_it_is() {
         );
         assert!(is_watched && left.watch.is_some(), "{left:?}");
     }
+}
+
+#[tokio::test]
+async fn an_engine_that_comes_back_as_another_version_is_asked_as_that_one() {
+    let (_state, mut store, entry) = half_way(Step::Create);
+    let words = "client version 1.41 is too old. Minimum supported API version is 1.44";
+    let (address, asked) = updated_engine(vec!["1.41", "1.44"], move |line| {
+        let status = if line.contains("/v1.41/") { 400 } else { 404 };
+        (status, json!({ "message": words }).to_string())
+    });
+    let docker = Docker::connect(Some(&address)).await.unwrap();
+    let applied = recover(&docker, &mut store, &entry, None, pending(), &mut |_| ())
+        .await
+        .unwrap();
+    let asked = asked.lock().unwrap();
+    assert!(asked[0].contains("/v1.41/"), "{asked:?}");
+    assert!(
+        asked[1..].iter().all(|line| line.contains("/v1.44/")),
+        "{asked:?}"
+    );
+    assert_eq!(
+        applied.outcome,
+        Outcome::FailedUntouched,
+        "{}",
+        applied.message
+    );
 }
 
 /// A state directory's journals after `apply` was asked to stop at `stop`, with an engine whose pull takes its time.

@@ -24,6 +24,15 @@ pub(crate) fn engine_of(
     version: &'static str,
     answer: impl Fn(&str) -> (u16, String) + Send + 'static,
 ) -> (String, Arc<Mutex<Vec<String>>>) {
+    updated_engine(vec![version], answer)
+}
+
+/// The same, which names the next of the `versions` each time that it is asked, up to the last; an empty one is what a
+/// proxy answers before its engine is there.
+pub(crate) fn updated_engine(
+    mut versions: Vec<&'static str>,
+    answer: impl Fn(&str) -> (u16, String) + Send + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("tcp://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -35,7 +44,12 @@ pub(crate) fn engine_of(
                 continue;
             }
             let (status, body) = if line.contains("/version") {
-                (200, json!({ "ApiVersion": version }).to_string())
+                let version = versions[0];
+                if versions.len() > 1 {
+                    versions.remove(0);
+                }
+                let status = if version.is_empty() { 503 } else { 200 };
+                (status, json!({ "ApiVersion": version }).to_string())
             } else {
                 log.lock().unwrap().push(line.clone());
                 answer(&line)

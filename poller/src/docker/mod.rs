@@ -52,8 +52,11 @@ const NEWEST: &ClientVersion = &ClientVersion {
 /// Carries a login for a registry.
 const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
 
+/// How long agreeing on the API version may take: whoever connects can do it again.
+const GREETING: Duration = Duration::from_secs(30);
+
 /// A connection to the engine, with its API version agreed on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Docker {
     address: Address,
     client: bollard::Docker,
@@ -123,7 +126,9 @@ impl Docker {
             Address::Tcp(host) => bollard::Docker::connect_with_http(host, timeout, NEWEST),
         };
         let negotiated = match client {
-            Ok(client) => client.negotiate_version().await,
+            Ok(client) => tokio::time::timeout(GREETING, client.negotiate_version())
+                .await
+                .unwrap_or(Err(bollard::errors::Error::RequestTimeoutError)),
             Err(error) => Err(error),
         };
         let client = negotiated.map_err(|error| failure(&address, error))?;
@@ -134,6 +139,19 @@ impl Docker {
             address,
             keyring: Keyring::empty(),
             patience: Patience::default(),
+        })
+    }
+
+    /// A new connection to the same engine, which agrees on the API version anew: it may have been updated.
+    ///
+    /// # Errors
+    /// See [`Self::connect`].
+    pub async fn again(&self) -> Result<Self, EngineError> {
+        let engine = Self::connect(Some(&self.address.to_string())).await?;
+        Ok(Self {
+            keyring: self.keyring.clone(),
+            patience: self.patience,
+            ..engine
         })
     }
 

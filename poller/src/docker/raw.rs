@@ -26,7 +26,7 @@ const MAX_ANSWER: usize = 32 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// The engine's HTTP API, without types.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Raw {
     address: Address,
     prefix: String,
