@@ -20,13 +20,15 @@ const CLOCK_RETRY: Duration = Duration::from_secs(60);
 impl Poller {
     /// Takes every service with something to do as far as it goes now. Ends early, between services, on `stop`.
     ///
-    /// Nothing is begun while the journal of an earlier deploy is open, whatever left it so.
+    /// Nothing is begun with a service while the journal of an earlier deploy to it is open, whatever left it so, and
+    /// nothing at all while the engine cannot be reached to take that to its end.
     ///
     /// # Errors
     /// When the store fails; the service in question keeps its turn.
     pub(super) async fn work(&mut self, stop: &Stop) -> Result<(), StoreError> {
         let now = Instant::now();
-        if !self.recover(stop).await? {
+        let left = self.recover(stop).await?;
+        if !left.is_empty() && !self.reaches_engine().await {
             self.todo.hold(now + ENGINE_RETRY);
             return Ok(());
         }
@@ -34,13 +36,16 @@ impl Poller {
             if stop.is_wanted() {
                 return Ok(());
             }
-            if self.todo.take(&service.name, now) {
+            if !left.contains(&service.name) && self.todo.take(&service.name, now) {
                 let served = self.serve(&service, stop).await;
                 if served.is_err() {
                     self.todo.again(&service.name, now + LOCAL_RETRY);
                 }
                 served?;
             }
+        }
+        if !left.is_empty() {
+            self.todo.hold(Instant::now() + ENGINE_RETRY);
         }
         self.prune()
     }

@@ -1,6 +1,9 @@
 //! Applying what was chosen and taking interrupted deploys to their end.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use towline_protocol::{Intent, Mark, Outcome, Report, ServiceName, Source};
@@ -124,21 +127,37 @@ impl Poller {
 
     /// Takes deploys that a crash, an engine or a disk has interrupted to their end.
     ///
-    /// Returns whether all of them are; otherwise the engine cannot be reached now, or `stop` is wanted.
-    pub(super) async fn recover(&mut self, stop: &Stop) -> Result<bool, StoreError> {
+    /// Returns the services of those that are not: one that the engine fails keeps none of the others waiting. When the
+    /// engine cannot be reached, or `stop` is wanted, the rest is not tried.
+    pub(super) async fn recover(
+        &mut self,
+        stop: &Stop,
+    ) -> Result<BTreeSet<ServiceName>, StoreError> {
+        let mut left = BTreeSet::new();
+        let mut goes_on = true;
         let open = self.store.open_journals()?;
         self.unclosed
             .retain(|deploy, _| open.iter().any(|entry| entry.deploy == *deploy));
         for entry in open {
+            if !goes_on {
+                left.insert(entry.service);
+                continue;
+            }
             info!(service = %entry.service, deploy = %entry.deploy, "taking an interrupted deploy to its end");
             self.notices.begin(&entry.service, &entry.intent, None);
             let recovered = self.recover_one(&entry, stop).await;
             self.over();
             if !recovered? {
-                return Ok(false);
+                left.insert(entry.service);
+                goes_on = !stop.is_wanted() && self.reaches_engine().await;
             }
         }
-        Ok(true)
+        Ok(left)
+    }
+
+    /// Whether the engine answers now.
+    pub(super) async fn reaches_engine(&mut self) -> bool {
+        self.engine.get().await.is_ok()
     }
 
     /// Takes one to its end, unless the engine cannot be reached.

@@ -191,10 +191,11 @@ impl Poller {
     }
 
     async fn fetch_and_work(&mut self, stop: &Stop) -> anyhow::Result<()> {
-        if !self.recover(stop).await? {
-            if stop.is_wanted() {
-                return Ok(());
-            }
+        let left = self.recover(stop).await?;
+        if stop.is_wanted() && !left.is_empty() {
+            return Ok(());
+        }
+        if !left.is_empty() && !self.reaches_engine().await {
             anyhow::bail!(
                 "a deploy was interrupted and the engine cannot be reached to take it to its end"
             );

@@ -96,7 +96,7 @@ impl Poller {
     /// See [`Declined`]: nothing was done, unless it is the store that failed.
     pub async fn retry(&mut self, name: &ServiceName, stop: &Stop) -> Result<(), Declined> {
         let service = self.service(name)?;
-        if !self.recover(stop).await? {
+        if self.recover(stop).await?.contains(name) {
             return Err(Declined::Unfinished);
         }
         if let Some(since) = self.store.blocked(name)? {

@@ -32,7 +32,7 @@ impl Poller {
     ) -> Result<Report, Declined> {
         let service = self.service(service)?;
         let name = &service.name;
-        if !self.recover(stop).await? {
+        if self.recover(stop).await?.contains(name) {
             return Err(Declined::Unfinished);
         }
         if let Some(since) = self.store.blocked(name)? {

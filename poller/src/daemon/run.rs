@@ -65,7 +65,7 @@ impl Poller {
     async fn recover_or_tell(&mut self, stop: &Stop) -> Result<bool, StoreError> {
         self.publish();
         match self.recover(stop).await {
-            Ok(done) => Ok(done),
+            Ok(left) => Ok(left.is_empty() || self.reaches_engine().await),
             Err(error) => survivable(&error).map_err(|()| error).map(|()| false),
         }
     }

@@ -141,7 +141,7 @@ async fn a_damaged_history_keeps_nobody_from_seeing_the_rest_and_nothing_from_go
     let published = board.published.borrow().clone().unwrap();
     assert_eq!(published.history.len(), 0);
     assert_eq!(published.status.services.len(), 1);
-    assert!(host.poller.recover(&host.stop).await.unwrap());
+    assert!(host.poller.recover(&host.stop).await.unwrap().is_empty());
 }
 
 #[tokio::test]

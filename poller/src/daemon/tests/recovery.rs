@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    docker::fake::engine,
+    docker::fake::{engine, updated_engine},
     machine::{Deploy, Member},
 };
 
@@ -45,7 +45,7 @@ async fn what_was_taken_to_its_end_on_a_full_disk_is_not_done_again_to_be_record
     host.poller
         .store
         .tamper("DROP TRIGGER full; DROP TRIGGER fuller");
-    assert!(host.poller.recover(&host.stop).await.unwrap());
+    assert!(host.poller.recover(&host.stop).await.unwrap().is_empty());
     assert_eq!(
         asked.lock().unwrap().len(),
         calls,
@@ -54,4 +54,33 @@ async fn what_was_taken_to_its_end_on_a_full_disk_is_not_done_again_to_be_record
     assert_eq!(host.standing().outcome, Outcome::FailedUntouched);
     assert_eq!(host.poller.store.open_journals().unwrap(), []);
     assert!(host.poller.unclosed.is_empty());
+}
+
+#[tokio::test]
+async fn a_journal_that_stays_open_keeps_only_its_own_service_waiting() {
+    let (address, asked) = updated_engine(vec!["", "1.41"], |_| {
+        (404, json!({ "message": "No such container" }).to_string())
+    });
+    let mut host = Host::with_engine(Some(address));
+    host.receive(&[manual(1)]);
+    let other = JournalEntry {
+        service: "db".parse().unwrap(),
+        ..interrupted()
+    };
+    host.poller.store.write_journal(&other).unwrap();
+    host.work().await.unwrap();
+    assert_eq!(host.poller.store.open_journals().unwrap(), [other]);
+    assert_eq!(
+        host.standing().outcome,
+        Outcome::Refused,
+        "it was looked at"
+    );
+    assert!(
+        host.pause().is_some_and(|pause| !pause.is_zero()),
+        "and again soon"
+    );
+    host.poller.todo = Todo::default();
+    host.work().await.unwrap();
+    assert_eq!(host.poller.store.open_journals().unwrap(), []);
+    assert!(!asked.lock().unwrap().is_empty());
 }
