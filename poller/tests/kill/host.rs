@@ -8,6 +8,7 @@ use std::{
     os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::Duration,
 };
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 use crate::{
     images::{Images, V2},
     relay::{Relay, manual, news},
-    scene::{docker, inspect, required},
+    scene::{docker, required},
 };
 
 /// A service on v1, with data in a volume, and a poller that has not run yet.
@@ -53,15 +54,13 @@ impl Host {
         intent["service"] = json!(name);
         intent["image"] = json!({ "digest": digest });
         relay.change(|state| state.intents = news(&[intent]));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut host = Self {
-            port: listener.local_addr().unwrap().port(),
+            port: free_port(),
             old: String::new(),
             relay,
             dir: tempfile::tempdir().unwrap(),
             name,
         };
-        drop(listener);
         host.run();
         host.write_files();
         host
@@ -197,22 +196,22 @@ impl Host {
 
     /// What is to be seen now.
     pub(crate) fn world(&self) -> World {
-        let seen = self.containers().into_iter().map(|name| {
-            let shown = inspect(&name);
-            let text = |path: &str| shown.pointer(path).unwrap().as_str().unwrap().to_owned();
-            let running = shown["State"]["Running"].as_bool().unwrap();
-            let state = (running, text("/State/StartedAt"));
-            let armed = text("/HostConfig/RestartPolicy/Name");
-            (name, (text("/Id"), armed), state)
-        });
+        let names = self.containers();
+        let mut ask = vec!["container", "inspect"];
+        ask.extend(names.iter().map(String::as_str));
+        let all: Vec<Value> = serde_json::from_str(&docker(&ask)).unwrap();
         let mut world = World {
             containers: BTreeMap::new(),
             state: None,
         };
-        for (name, shown, state) in seen {
+        for shown in all {
+            let text = |path: &str| shown.pointer(path).unwrap().as_str().unwrap().to_owned();
+            let name = text("/Name").trim_start_matches('/').to_owned();
             if name == self.name {
-                world.state = Some(state);
+                let running = shown["State"]["Running"].as_bool().unwrap();
+                world.state = Some((running, text("/State/StartedAt")));
             }
+            let shown = (text("/Id"), text("/HostConfig/RestartPolicy/Name"));
             world.containers.insert(name, shown);
         }
         world
@@ -261,6 +260,17 @@ impl Host {
             assert_eq!(*same, report, "an attempt has ended in two ways");
         }
         reports
+    }
+}
+
+/// A port that is free, below those that the system gives to connections: nobody takes it while the service is down.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(21_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 
