@@ -91,9 +91,10 @@ pub(super) async fn prepare(
             if id(&image) == Some(observed.image_id()) {
                 return Err(unchanged(&observed, &digest));
             }
-            let was_healthy = health::is_well(engine, observed.id(), &job.service.health).await?;
             // A pull may take hours, in which the container may be stopped, changed, or given dependents.
-            let now = look().await?;
+            let is_well = health::is_well(engine, observed.id(), &job.service.health);
+            let (was_healthy, now) = tokio::join!(is_well, look());
+            let (was_healthy, now) = (was_healthy?, now?);
             if now.id() == observed.id() {
                 let asked = Asked {
                     target,
