@@ -299,6 +299,11 @@ impl Stage {
                 self.hear(action, refused());
             }
             Fate::DiesBefore => self.revive(),
+            // A known limit: a stop of which nothing is on record is not waited out.
+            Fate::DiesAmid if self.lost => {
+                self.act(action);
+                self.revive();
+            }
             Fate::DiesAmid => {
                 self.engine.act_unheard(action);
                 self.revive();
