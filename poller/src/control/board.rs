@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
-use towline_protocol::ServiceName;
+use towline_protocol::{IntentId, ServiceName};
 
 use super::message::Line;
 use crate::{
@@ -36,7 +36,10 @@ pub struct Board {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Errand {
     /// An operator has seen to it.
-    Resolve,
+    Resolve {
+        /// The intent since which one was needed when this was asked: nobody has seen what came later.
+        since: Option<IntentId>,
+    },
     /// Try its newest deploy again.
     Retry,
     /// Take it back to a version that is kept.

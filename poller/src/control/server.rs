@@ -15,7 +15,7 @@ use tokio::{
     sync::{Semaphore, mpsc},
     time::timeout,
 };
-use towline_protocol::ServiceName;
+use towline_protocol::{IntentId, ServiceName};
 use tracing::warn;
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
     message::{Ask, Code, Line, MAX_REQUEST, parse},
     socket::Socket,
 };
-use crate::status::look;
+use crate::status::{PendingState, look};
 
 /// How many clients are served at once; the others wait in the system's queue.
 const CLIENTS: usize = 32;
@@ -84,7 +84,9 @@ async fn converse(stream: UnixStream, owner: u32, desk: &Desk) -> io::Result<()>
     let refusal = if user == owner || user == 0 {
         match asked(&mut reader).await? {
             Ok(Ask::Resolve { service }) => {
-                return desk.take(service, Errand::Resolve, reader, writer).await;
+                let since = desk.needed_since(&service);
+                let errand = Errand::Resolve { since };
+                return desk.take(service, errand, reader, writer).await;
             }
             Ok(Ask::Retry { service }) => {
                 return desk.take(service, Errand::Retry, reader, writer).await;
@@ -157,6 +159,16 @@ impl Desk {
 
     fn published(&self) -> Option<Arc<Published>> {
         self.board.published.borrow().clone()
+    }
+
+    /// The intent since which an operator is needed for `service`, as far as that is published.
+    fn needed_since(&self, service: &ServiceName) -> Option<IntentId> {
+        let published = self.published()?;
+        let mut services = published.status.services.iter();
+        let found = services.find(|one| one.name == *service)?;
+        let pending = found.pending.as_ref();
+        let needed = pending.filter(|pending| pending.state == PendingState::NeedsOperator);
+        needed.map(|pending| pending.intent.clone())
     }
 
     /// Queues an order and passes on what the loop answers, as long as the client stays.

@@ -38,6 +38,16 @@ pub enum Declined {
         /// The intent that it is needed since.
         since: IntentId,
     },
+    /// An operator is needed for something that came up after this was asked.
+    #[error(
+        "meanwhile something else went wrong with {service} (intent {since}) that needs an operator: look at it and run `towline resolve {service}` again"
+    )]
+    Unseen {
+        /// The service.
+        service: ServiceName,
+        /// The intent that it is needed since.
+        since: IntentId,
+    },
     /// Nothing has come for it, or it is forgotten.
     #[error("no intent is known for {0} that could be tried again")]
     Nothing(ServiceName),

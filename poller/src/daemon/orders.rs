@@ -7,7 +7,7 @@ use tokio::{
     sync::mpsc::{self, UnboundedSender},
     task::JoinSet,
 };
-use towline_protocol::ServiceName;
+use towline_protocol::{IntentId, ServiceName};
 use tracing::{info, warn};
 
 use super::{Declined, Poller, Stop, resolve::resolve};
@@ -108,7 +108,9 @@ impl Poller {
         }
         info!(%service, "ordered by the control socket: {}", word(&errand));
         let done = match errand {
-            Errand::Resolve => self.resolve(&service).await.map(Line::Done),
+            Errand::Resolve { since } => {
+                self.resolve(&service, since.as_ref()).await.map(Line::Done)
+            }
             Errand::Retry => self.retry_for(&service, stop, &answer).await,
             Errand::Rollback { to } => {
                 self.roll_back_for(&service, to.as_deref(), stop, &answer)
@@ -132,8 +134,24 @@ impl Poller {
         broken
     }
 
-    /// Lets a service be deployed again and gives it its turn.
-    async fn resolve(&mut self, service: &ServiceName) -> Result<String, Declined> {
+    /// Lets a service be deployed again and gives it its turn, if an operator is needed for nothing else than when this
+    /// was asked.
+    async fn resolve(
+        &mut self,
+        service: &ServiceName,
+        asked: Option<&IntentId>,
+    ) -> Result<String, Declined> {
+        if let Some(since) = self.store.blocked(service)?
+            && asked != Some(&since)
+            && self
+                .settings
+                .services
+                .iter()
+                .any(|one| one.name == *service)
+        {
+            let service = service.clone();
+            return Err(Declined::Unseen { service, since });
+        }
         let engine = self.engine.address().map(str::to_owned);
         let said = resolve(&mut self.store, &self.settings, service, engine.as_deref()).await?;
         info!(%service, "{said}");
@@ -189,7 +207,7 @@ impl Poller {
 
 fn word(errand: &Errand) -> &'static str {
     match errand {
-        Errand::Resolve => "resolve",
+        Errand::Resolve { .. } => "resolve",
         Errand::Retry => "retry",
         Errand::Rollback { .. } => "rollback",
     }

@@ -1,6 +1,10 @@
 //! What is tried again by itself or on purpose, and what is kept in quarantine.
 
 use super::*;
+use crate::control::{
+    board::{Errand, Order},
+    message::Line,
+};
 
 /// What a try of intent 1 that ended in this way says of the digest of ones.
 fn failed(fault: Fault, outcome: Outcome) -> Applied {
@@ -155,4 +159,27 @@ async fn an_open_journal_comes_before_a_retry() {
     let declined = host.retry("web").await.unwrap_err();
     assert!(matches!(declined, Declined::Unfinished), "{declined}");
     assert_eq!(host.held(), 1, "nothing was done");
+}
+
+#[tokio::test]
+async fn a_resolve_is_for_what_its_operator_has_seen_and_not_for_what_came_after_it_was_asked() {
+    let mut host = Host::new();
+    host.end(Fault::Version, Outcome::NeedsOperator);
+    let web = entry().service;
+    for (since, is_resolved) in [(None, false), (Some(entry().intent), true)] {
+        let (answer, mut lines) = tokio::sync::mpsc::unbounded_channel();
+        let order = Order {
+            service: web.clone(),
+            errand: Errand::Resolve { since },
+            answer,
+        };
+        let stop = host.stop.clone();
+        host.poller.obey(order, &stop).await.unwrap();
+        let line = lines.recv().await.unwrap();
+        assert_eq!(matches!(line, Line::Done(_)), is_resolved, "{line:?}");
+        assert_eq!(
+            host.poller.store.blocked(&web).unwrap().is_none(),
+            is_resolved
+        );
+    }
 }
