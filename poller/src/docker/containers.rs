@@ -19,6 +19,10 @@ use crate::spec::CreateRequest;
 
 /// How long the engine may need to stop a container beyond the container's own grace.
 const STOP_MARGIN: Duration = Duration::from_secs(60);
+/// How long a container may take to stop that says nothing about it, as engines have it.
+const USUAL_GRACE: Duration = Duration::from_secs(10);
+/// And one that says it shall never be killed: a deploy must come to an end.
+const LONG_GRACE: Duration = Duration::from_secs(600);
 /// How often a removal that is under way is looked at, and how many times.
 const REMOVAL: (Duration, u32) = (Duration::from_millis(200), 150);
 /// How soon a refused removal is tried again, and how many times: something may still hold the file system.
@@ -150,26 +154,24 @@ impl Docker {
     }
 
     /// Stops a container, unless it is stopped. It has `grace` before it is killed, in whole seconds, of which one that
-    /// has begun counts; by default its own limit.
+    /// has begun counts; by default its own limit, and ten minutes if its own is never (`--stop-timeout -1`).
     ///
     /// # Errors
     /// See [`EngineError`].
     pub async fn stop(&self, id: &str, grace: Option<Duration>) -> Result<(), EngineError> {
-        let options = grace.map(|grace| {
+        let own = match grace {
+            Some(_) => None,
+            None => self.container(id).await?.as_ref().and_then(own_grace),
+        };
+        let explicit = grace.or((own == Some(Grace::Endless)).then_some(LONG_GRACE));
+        let options = explicit.map(|grace| {
             let begun = u64::from(grace.subsec_nanos() > 0);
             let seconds = i32::try_from(grace.as_secs().saturating_add(begun)).unwrap_or(i32::MAX);
             StopContainerOptionsBuilder::default().t(seconds).build()
         });
-        let own = || async {
-            let container = self.container(id).await?;
-            let seconds = container
-                .as_ref()
-                .and_then(|shown| shown.pointer("/Config/StopTimeout")?.as_u64());
-            Ok::<_, EngineError>(Duration::from_secs(seconds.unwrap_or(10)))
-        };
-        let grace = match grace {
-            Some(grace) => grace,
-            None => own().await?,
+        let grace = match (explicit, own) {
+            (Some(grace), _) | (None, Some(Grace::Limited(grace))) => grace,
+            (None, Some(Grace::Endless) | None) => USUAL_GRACE,
         };
         let client = self
             .client
@@ -322,6 +324,20 @@ fn as_listed(listed: &Value) -> Value {
         "Config": { "Labels": listed.get("Labels") },
         "HostConfig": listed.get("HostConfig"),
     })
+}
+
+/// How long a container may take to stop, by its own settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grace {
+    Limited(Duration),
+    Endless,
+}
+
+fn own_grace(container: &Value) -> Option<Grace> {
+    let seconds = container.pointer("/Config/StopTimeout")?.as_i64()?;
+    Some(u64::try_from(seconds).map_or(Grace::Endless, |seconds| {
+        Grace::Limited(Duration::from_secs(seconds))
+    }))
 }
 
 /// "There is none" as a value.

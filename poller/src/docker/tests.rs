@@ -212,6 +212,28 @@ async fn a_fraction_of_a_second_to_stop_is_never_an_immediate_kill() {
 }
 
 #[tokio::test]
+async fn a_container_that_is_never_to_be_killed_has_ten_minutes_and_any_other_its_own_time() {
+    for (own, sent) in [
+        (json!(-1), Some("t=600")),
+        (json!(0), None),
+        (json!(90), None),
+        (Value::Null, None),
+    ] {
+        let shown = json!({ "Config": { "StopTimeout": own } }).to_string();
+        let (address, asked) = engine(move |line| match line {
+            line if line.starts_with("GET") => (200, shown.clone()),
+            _ => (204, String::new()),
+        });
+        let docker = Docker::connect(Some(&address)).await.unwrap();
+        docker.stop("abc", None).await.unwrap();
+        let asked = asked.lock().unwrap();
+        let stop = asked.last().unwrap();
+        let query = stop.split_once('?').map(|(_, query)| query);
+        assert_eq!(query, sent, "{own}: {stop}");
+    }
+}
+
+#[tokio::test]
 async fn a_policy_that_is_refused_for_a_moment_is_set_all_the_same() {
     let (address, asked) = {
         let tries = Mutex::new(0);
