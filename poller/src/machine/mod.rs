@@ -156,12 +156,13 @@ pub enum Ending {
         /// How sure the gate was; `None` when nothing was to run.
         gate: Option<Gate>,
     },
-    /// The old version was stopped, or lost its restart policy, and is back.
+    /// The old version was stopped, or its restart policy could not be given back, and it runs as well as before.
     RolledBack {
         /// What went wrong.
         why: String,
     },
-    /// The old version was never changed.
+    /// The old version was not stopped, and has what it had: a restart policy that was taken is given back, and what a
+    /// restart of the engine has stopped meanwhile is started.
     FailedUntouched {
         /// What went wrong.
         why: String,

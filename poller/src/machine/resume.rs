@@ -64,9 +64,10 @@ impl Deploy {
     }
 
     /// The deploy after what came of [`Self::next`], for which the engine had to be waited for. A restart of it stops what it
-    /// runs, so that a new version which does not run any more is not at fault.
+    /// runs, so that a new version which does not run any more is not at fault; what failed is worth another try.
     pub fn after_a_loss(self, event: Event) -> Self {
         let is_forth = matches!(self.state, State::Replacing { .. });
+        let has_failed = matches!(event, Event::Failed { .. });
         let event = match event {
             Event::Failed { why } => Event::Failed {
                 why: format!("{why} (the engine did not answer for a while)"),
@@ -79,7 +80,7 @@ impl Deploy {
             | Event::Gone { .. }) => other,
         };
         let after = self.on(event);
-        if is_forth && after.fault == Fault::Version {
+        if is_forth && has_failed {
             after.by(Fault::Interruption)
         } else {
             after
