@@ -19,8 +19,11 @@ use crate::{
     store::Quarantined,
 };
 
-/// How often the preparations begin, each time with the container that somebody has put in the place of the one before.
+/// How often the preparations begin: again when somebody has put another container in the place of the one before, or
+/// has pruned what was pulled.
 const ROUNDS: u32 = 3;
+
+const PRUNED: &str = "the new image was removed again and again right after its pull; does something prune images all the time?";
 
 /// What the registry and the engine have for an intent, for the container of one look.
 struct Asked {
@@ -78,6 +81,7 @@ pub(super) async fn prepare(
             Ok::<_, Halt>(observed.brought(known.brought.clone()))
         };
         let mut observed = look().await?;
+        let mut in_the_way = String::new();
         for _ in 0..ROUNDS {
             from.digest = observed.digest();
             let target = target(job.service.image.as_ref(), job.intent, &observed)?;
@@ -108,11 +112,17 @@ pub(super) async fn prepare(
                     let image = id(&asked.image).unwrap_or_default();
                     engine.remove_unnamed(image).await.ok();
                 }
-                return planned;
+                if let Some(planned) = planned? {
+                    return Ok(planned);
+                }
+                in_the_way = PRUNED.to_owned();
+                observed = look().await?;
+            } else {
+                in_the_way = replaced_again_and_again(&now);
+                observed = now;
             }
-            observed = now;
         }
-        Err(replaced_again_and_again(&observed))
+        Err(Halt::Over(Outcome::FailedUntouched, in_the_way))
     };
     match ready.await {
         Ok(ready) => Ok(ready),
@@ -149,14 +159,15 @@ pub(super) async fn prepare(
     }
 }
 
-/// The plan for the container as it is now, with both images kept.
+/// The plan for the container as it is now, with both images kept; `None` when the new one, which had no name yet, was
+/// pruned right after its pull.
 async fn planned(
     engine: &Docker,
     job: &Job<'_>,
     observed: Observed,
     asked: &Asked,
     to: Side,
-) -> Result<Prepared, Halt> {
+) -> Result<Option<Prepared>, Halt> {
     let tagged = tag_of(engine, &asked.target).await?;
     let naming = Naming {
         container: observed.name(),
@@ -176,17 +187,20 @@ async fn planned(
     if let Some(refused) = loses_label(job.service, &plan.create, image) {
         return Err(refused.into());
     }
-    let kept = keep(engine, job.service, &observed, &plan.image, digest).await?;
-    plan.deploy.kept = Some(kept);
-    Ok(Prepared::Ready(Box::new(plan), Box::new(observed)))
+    let kept = keep(engine, job.service, &observed, &plan.image, digest).await;
+    plan.deploy.kept = match kept {
+        Ok(kept) => Some(kept),
+        Err(EngineError::NotFound(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(Prepared::Ready(Box::new(plan), Box::new(observed))))
 }
 
-fn replaced_again_and_again(observed: &Observed) -> Halt {
-    let message = format!(
+fn replaced_again_and_again(observed: &Observed) -> String {
+    format!(
         "something else puts another container in the place of {} again and again; stop that first",
         observed.name()
-    );
-    Halt::Over(Outcome::FailedUntouched, message)
+    )
 }
 
 /// Whether the intent may try `digest`, if that has failed here before.

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
 
@@ -13,6 +13,8 @@ use crate::{
 struct Host {
     web: Value,
     other: Option<Value>,
+    /// How often the new image is pruned right after its pull.
+    prunes: usize,
 }
 
 impl Host {
@@ -23,7 +25,11 @@ impl Host {
             "HostConfig": { "NetworkMode": "bridge", "RestartPolicy": { "Name": "always" } },
             "NetworkSettings": { "Networks": {} }
         });
-        Self { web, other: None }
+        Self {
+            web,
+            other: None,
+            prunes: 0,
+        }
     }
 
     fn with(mut self, path: &str, value: Value) -> Self {
@@ -48,6 +54,7 @@ fn image(id: &str, digit: char) -> String {
 /// What comes of the preparations for a new version, whose pull takes so long that `before` has become `after`.
 async fn prepared(before: Host, after: Host) -> Result<Prepared, ApplyError> {
     let pulled = AtomicBool::new(false);
+    let pruned = AtomicUsize::new(0);
     let docker = connected(move |line| {
         let host = if pulled.load(Ordering::SeqCst) {
             &after
@@ -77,6 +84,13 @@ async fn prepared(before: Host, after: Host) -> Result<Prepared, ApplyError> {
             line if line.contains("/images/create") => {
                 pulled.store(true, Ordering::SeqCst);
                 (200, "{\"status\":\"Pulled\"}\r\n".to_owned())
+            }
+            line if line.contains("/images/sha256:new/tag")
+                && pruned.load(Ordering::SeqCst) < host.prunes =>
+            {
+                pruned.fetch_add(1, Ordering::SeqCst);
+                pulled.store(false, Ordering::SeqCst);
+                none
             }
             line if line.starts_with("POST") => (201, String::new()),
             line if line.contains("/images/sha256:new/") => (200, image("sha256:new", '2')),
@@ -179,4 +193,17 @@ async fn one_that_was_put_in_its_place_with_the_new_version_is_left_as_it_is() {
         .with("/Image", json!("sha256:new"));
     let applied = end_of(prepared(Host::new(), ahead).await.unwrap());
     assert_eq!(applied.outcome, Outcome::Unchanged, "{applied:?}");
+}
+
+#[tokio::test]
+async fn an_image_that_is_pruned_right_after_its_pull_is_pulled_again_a_few_times() {
+    let pruning = |prunes| Host {
+        prunes,
+        ..Host::new()
+    };
+    let plan = plan_of(prepared(pruning(2), pruning(2)).await.unwrap());
+    assert_eq!(plan.image, "sha256:new");
+    let applied = end_of(prepared(pruning(99), pruning(99)).await.unwrap());
+    assert_eq!(applied.outcome, Outcome::FailedUntouched);
+    assert!(applied.message.contains("prune images"), "{applied:?}");
 }
