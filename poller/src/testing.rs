@@ -1,8 +1,12 @@
 //! Values that the tests of several modules begin from.
 
-use towline_protocol::{Digest, Intent, IntentId, Revision, RunSource, Source};
+use serde_json::json;
+use towline_protocol::{Digest, Intent, IntentId, Revision, RunSource, Side, Source};
 
-use crate::settings::{Service, Settings};
+use crate::{
+    machine::{Deploy, Member},
+    settings::{Service, Settings},
+};
 
 /// The commit that the intents name.
 pub(crate) const SHA: &str = "3484a3fb816e0859fd6e1cea078d76385ff50625";
@@ -26,6 +30,21 @@ pub(crate) fn intent(epoch: u64, seq: u64) -> Intent {
         service: None,
         hosts: vec![],
     }
+}
+
+/// The beginning of a deploy to `web`, one container that runs.
+pub(crate) fn deploy() -> Deploy {
+    let member = Member {
+        name: "web".to_owned(),
+        old: "abc".to_owned(),
+        policy: json!({ "Name": "no" }),
+        runs: true,
+        was_healthy: true,
+        was_restarting: false,
+        tag: None,
+    };
+    let side = Side::default();
+    Deploy::new("0a1b2c3d".to_owned(), vec![member], side.clone(), side)
 }
 
 /// A digest whose digits are all `digit`.

@@ -294,27 +294,12 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use serde_json::json;
-    use towline_protocol::Side;
 
     use super::*;
     use crate::{
         docker::fake::{connected, engine},
-        machine::Member,
+        testing::deploy,
     };
-
-    fn deploy() -> Deploy {
-        let member = Member {
-            name: "web".to_owned(),
-            old: "abc".to_owned(),
-            policy: json!({ "Name": "no" }),
-            runs: true,
-            was_healthy: true,
-            was_restarting: false,
-            tag: None,
-        };
-        let side = Side::default();
-        Deploy::new("0a1b2c3d".to_owned(), vec![member], side.clone(), side)
-    }
 
     fn lost() -> EngineError {
         EngineError::Unreachable {

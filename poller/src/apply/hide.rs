@@ -98,25 +98,11 @@ async fn secrets(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-    use towline_protocol::{MAX_LOG_TAIL, Side};
+    use serde_json::json;
+    use towline_protocol::MAX_LOG_TAIL;
 
     use super::*;
-    use crate::{docker::fake::connected, machine::Member};
-
-    fn deploy() -> Deploy {
-        let member = Member {
-            name: "web".to_owned(),
-            old: "old".to_owned(),
-            policy: Value::Null,
-            runs: true,
-            was_healthy: true,
-            was_restarting: false,
-            tag: None,
-        };
-        let side = Side::default();
-        Deploy::new("0a1b2c3d".to_owned(), vec![member], side.clone(), side)
-    }
+    use crate::{docker::fake::connected, testing::deploy};
 
     fn failed(why: &str) -> Acted {
         let event = Event::Failed {
@@ -141,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn a_reason_loses_the_secrets_of_the_old_and_of_the_new_version() {
         let engine = connected(|line| {
-            if line.contains("/containers/old/") {
+            if line.contains("/containers/abc/") {
                 with_variable("DB_PASSWORD=correct-horse")
             } else {
                 with_variable("API_KEY=new-battery")

@@ -53,31 +53,18 @@ impl Deploy {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-    use towline_protocol::Side;
+    use serde_json::Value;
 
     use super::*;
-    use crate::machine::{Action, Ending, Event, Member};
+    use crate::{
+        machine::{Action, Ending, Event},
+        testing::deploy,
+    };
 
     /// A replacement of one container that ran, whose new version has been started.
     fn in_the_gate() -> Deploy {
-        let member = Member {
-            name: "web".to_owned(),
-            old: "abc".to_owned(),
-            policy: json!({ "Name": "no" }),
-            runs: true,
-            was_healthy: true,
-            was_restarting: false,
-            tag: None,
-        };
-        let fresh = Deploy::new(
-            "0a1b2c3d".to_owned(),
-            vec![member],
-            Side::default(),
-            Side::default(),
-        );
         let id = "new".to_owned();
-        let created = fresh.on(Event::Created { id });
+        let created = deploy().on(Event::Created { id });
         // stop, park, promote, start
         let started = (0..4).fold(created, |deploy, _| deploy.on(Event::Done));
         started.on(Event::Looked {

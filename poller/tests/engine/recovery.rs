@@ -309,17 +309,7 @@ async fn an_old_version_that_ends_again_is_not_called_back_however_unwell_it_was
     let (mut scene, mut deploy, _) = half_way_from("unwell", "exit").await;
     deploy.members[0].was_healthy = false;
     docker(&["stop", "unwell"]);
-    let entry = entry(&scene, &deploy);
-    let applied = recover(
-        &scene.docker,
-        &mut scene.store,
-        &entry,
-        None,
-        pending(),
-        &mut |_| (),
-    )
-    .await
-    .unwrap();
+    let applied = recovered(&mut scene, &deploy, None).await;
     assert_eq!(
         applied.outcome,
         Outcome::NeedsOperator,
@@ -339,17 +329,7 @@ async fn after_the_commit_the_new_container_stays_and_the_old_one_goes() {
     let deploy = deploy.on(Event::Passed {
         gate: Gate::Healthy,
     });
-    let entry = entry(&scene, &deploy);
-    let applied = recover(
-        &scene.docker,
-        &mut scene.store,
-        &entry,
-        None,
-        pending(),
-        &mut |_| (),
-    )
-    .await
-    .unwrap();
+    let applied = recovered(&mut scene, &deploy, None).await;
     assert_eq!(
         (applied.outcome, applied.gate),
         (Outcome::Succeeded, Some(Gate::Healthy)),
@@ -366,17 +346,7 @@ async fn after_the_commit_the_new_container_stays_and_the_old_one_goes() {
 async fn an_old_container_that_somebody_removed_meanwhile_needs_an_operator() {
     let (mut scene, deploy, _) = half_way_and_rebooted("taken").await;
     docker(&["rm", "taken--old-0a1b2c3d"]);
-    let entry = entry(&scene, &deploy);
-    let applied = recover(
-        &scene.docker,
-        &mut scene.store,
-        &entry,
-        None,
-        pending(),
-        &mut |_| (),
-    )
-    .await
-    .unwrap();
+    let applied = recovered(&mut scene, &deploy, None).await;
     assert_eq!(
         applied.outcome,
         Outcome::NeedsOperator,

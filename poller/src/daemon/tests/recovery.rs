@@ -3,26 +3,12 @@
 use serde_json::json;
 
 use super::*;
-use crate::{
-    docker::fake::{engine, updated_engine},
-    machine::{Deploy, Member},
-};
+use crate::docker::fake::{engine, updated_engine};
 
 /// A deploy of `web` that was interrupted when it had moved the local tag.
 fn interrupted() -> JournalEntry {
-    let member = Member {
-        name: "web".to_owned(),
-        old: "abc".to_owned(),
-        policy: json!({ "Name": "no" }),
-        runs: true,
-        was_healthy: true,
-        was_restarting: false,
-        tag: None,
-    };
-    let side = Side::default();
-    let deploy = Deploy::new(entry().deploy, vec![member], side.clone(), side);
     JournalEntry {
-        body: deploy.to_journal().unwrap(),
+        body: testing::deploy().to_journal().unwrap(),
         ..entry()
     }
 }
