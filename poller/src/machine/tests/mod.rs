@@ -1,8 +1,9 @@
-//! The machine against a model of an engine. `play` drives it, `fate` says what comes in between, `property` whether it
+//! The machine against a model of an engine. `play` drives it, `fate` says what comes in between, `between` does it, `property` whether it
 //! was right, `mutants` that a wrong machine is noticed; `stories` and `recovery` are examples.
 
 use super::*;
 
+mod between;
 mod fate;
 mod journal;
 mod model;
