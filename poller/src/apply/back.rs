@@ -9,6 +9,7 @@ use towline_protocol::Side;
 use super::{
     Applied, ApplyError, Progress, StepClock,
     drive::{Drive, drive},
+    inspect::loses_label,
     keep::{keep_back, tidy},
     remember,
 };
@@ -42,7 +43,7 @@ pub async fn go_back(
     store: &mut Store,
     way: &WayBack<'_>,
     entry: JournalEntry,
-    stop: impl Future<Output = ()>,
+    leave: impl Future<Output = ()>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
@@ -56,13 +57,13 @@ pub async fn go_back(
         recorded: None,
         clock: StepClock::default(),
     };
-    let end = drive(with, store, entry, plan.deploy, pin!(stop), tell).await?;
+    let end = drive(with, store, entry, plan.deploy, pin!(leave), tell).await?;
     tidy(engine, store, name, Some(way.service), &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }
 
 /// Works the way out, and keeps both images.
-async fn prepare(engine: &Docker, way: &WayBack<'_>, deploy: &str) -> Result<Plan, EngineError> {
+async fn prepare(engine: &Docker, way: &WayBack<'_>, deploy: &str) -> Result<Plan, ApplyError> {
     let was_healthy = health::is_well(engine, way.observed.id(), &way.service.health).await?;
     let image = match moved_tag(way.version) {
         Some(tag) => engine.image(&tag.to_string()).await?,
@@ -80,6 +81,9 @@ async fn prepare(engine: &Docker, way: &WayBack<'_>, deploy: &str) -> Result<Pla
     };
     let mut plan = back(way.observed, way.version, naming, way.from.clone())
         .map_err(|error| EngineError::Unexpected(error.to_string()))?;
+    if let Some(refused) = loses_label(way.service, &plan.create, &way.version.image) {
+        return Err(refused.into());
+    }
     plan.deploy.kept = Some(keep_back(engine, way.service, way.observed, way.version).await?);
     Ok(plan)
 }

@@ -20,7 +20,7 @@ use towline_protocol::{
 use crate::{
     docker::{Docker, EngineError, RegistryTrouble},
     machine::{Deploy, Ending, Fault, JournalError, Leftover},
-    plan::Observed,
+    plan::{Observed, Refusal},
     settings::Service,
     store::{JournalEntry, Store, StoreError},
 };
@@ -92,6 +92,9 @@ pub enum ApplyError {
     /// The state directory cannot be written, or a newer version has written it; nothing was touched.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The container may not be replaced like this; nothing was touched.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// Somebody asked to stop; nothing was touched.
     #[error("asked to stop before anything was touched")]
     Stopped,
@@ -113,7 +116,8 @@ pub enum ApplyError {
 /// Applies an intent to a service, to its end: the caller closes the journal with what is returned.
 ///
 /// As long as nothing is touched it is abandoned when `stop` is ready: a pull may take longer than a service manager
-/// waits, and would be followed by a replacement. The gate may take as long, and is left to the next process.
+/// waits, and would be followed by a replacement. The gate may take as long, and is left to the next process when `leave` is
+/// ready.
 ///
 /// # Errors
 /// See [`ApplyError`]: the intent is to be tried again.
@@ -122,11 +126,11 @@ pub async fn apply(
     store: &mut Store,
     job: &Job<'_>,
     stop: impl Future<Output = ()>,
+    leave: impl Future<Output = ()>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
     let mut clock = StepClock::default();
-    let mut stop = pin!(stop);
     let quarantine = store.barred(&job.service.name, &job.intent.id)?;
     let brought = store.running(&job.service.name)?;
     let known = Known {
@@ -136,7 +140,7 @@ pub async fn apply(
     // `stop` is looked at before each step of the preparations, so that the last look is right before the first record.
     let prepared = tokio::select! {
         biased;
-        () = stop.as_mut() => return Err(ApplyError::Stopped),
+        () = stop => return Err(ApplyError::Stopped),
         prepared = prepare(engine, job, &known, &mut clock, tell) => prepared?,
     };
     let (plan, observed) = match prepared {
@@ -165,7 +169,7 @@ pub async fn apply(
     let name = &job.service.name;
     #[cfg(feature = "failpoints")]
     crate::failpoint::reach("prepared");
-    let end = drive(drive_with, store, entry, plan.deploy, stop, tell).await?;
+    let end = drive(drive_with, store, entry, plan.deploy, pin!(leave), tell).await?;
     tidy(engine, store, name, Some(job.service), &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }
@@ -190,7 +194,7 @@ fn remember(
 
 /// Takes a deploy that was interrupted to its end: back to the old version, or forth if the new one was committed. What
 /// is on record is enough for that: a disk that is full since then keeps no service down.
-/// The gate is left to the next process when `stop` is ready. Without its `service`, which the host's file does not name any more, no gate is gone on with.
+/// The gate is left to the next process when `leave` is ready. Without its `service`, which the host's file does not name any more, no gate is gone on with.
 ///
 /// # Errors
 /// See [`ApplyError`]: the journal stays open.
@@ -199,7 +203,7 @@ pub async fn recover(
     store: &mut Store,
     entry: &JournalEntry,
     service: Option<&Service>,
-    stop: impl Future<Output = ()>,
+    leave: impl Future<Output = ()>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
@@ -223,7 +227,7 @@ pub async fn recover(
         recorded: Some(recorded),
         clock: StepClock::default(),
     };
-    let end = drive(with, store, entry.clone(), deploy, pin!(stop), tell).await?;
+    let end = drive(with, store, entry.clone(), deploy, pin!(leave), tell).await?;
     tidy(engine, store, &entry.service, service, &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }

@@ -376,7 +376,8 @@ async fn stopped_at(stop: impl Future<Output = ()>) -> (Result<Applied, ApplyErr
         attempt: 1,
         deploy: "0a1b2c3d".to_owned(),
     };
-    let end = apply(&docker, &mut store, &job, stop, &mut |_| ()).await;
+    let leave = std::future::pending();
+    let end = apply(&docker, &mut store, &job, stop, leave, &mut |_| ()).await;
     (end, store.open_journals().unwrap().len())
 }
 

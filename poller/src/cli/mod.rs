@@ -61,7 +61,8 @@ or an image is still waited for; 2 wrong usage; 3 a deploy ended otherwise; 4 an
 enum Command {
     /// Fetch intents, apply them, report, and keep doing so.
     ///
-    /// SIGTERM or SIGINT ends it at the next safe point: a deploy under way is finished first.
+    /// SIGTERM or SIGINT ends it at the next safe point: a deploy under way is finished first, but a new version that is
+    /// being watched is left to the next run.
     Run {
         /// How often to ask the relay, give or take a tenth.
         #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::interval)]
@@ -207,7 +208,7 @@ impl Arguments {
             Command::Run { interval } => {
                 let parts = self.parts()?;
                 on_one_thread(async move {
-                    let stop = Stop::on_signals()?;
+                    let stop = Stop::on_signals()?.leaving_gates();
                     parts.poller()?.run(interval, stop, &self.state_dir).await
                 })
             }
@@ -301,9 +302,12 @@ fn docker_host() -> Option<String> {
 }
 
 fn on_one_thread<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start the runtime")?
-        .block_on(work)
+        .context("cannot start the runtime")?;
+    let done = runtime.block_on(work);
+    // Not waited for: a health check or a helper that hangs would keep the process from its end.
+    runtime.shutdown_background();
+    done
 }

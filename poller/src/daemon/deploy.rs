@@ -81,9 +81,12 @@ impl Poller {
             deploy: random_deploy(),
         };
         let mut tell = |progress: Progress| self.notices.tell(name, &progress);
-        let mut stop = stop.clone();
+        let (mut stop, mut leave) = (stop.clone(), stop.clone());
         let applied = match self.engine.get().await {
-            Ok(engine) => apply(engine, &mut self.store, &job, stop.wanted(), &mut tell).await,
+            Ok(engine) => {
+                let (stop, leave) = (stop.wanted(), leave.leave());
+                apply(engine, &mut self.store, &job, stop, leave, &mut tell).await
+            }
             Err(error) => Err(ApplyError::Engine(error)),
         };
         match applied {
@@ -162,7 +165,7 @@ impl Poller {
 
     /// Takes one to its end, unless the engine cannot be reached.
     async fn recover_one(&mut self, entry: &JournalEntry, stop: &Stop) -> Result<bool, StoreError> {
-        let mut stop = stop.clone();
+        let mut leave = stop.clone();
         let mut services = self.settings.services.iter();
         let service = services
             .find(|service| service.name == entry.service)
@@ -172,8 +175,8 @@ impl Poller {
             Some(ended) => Ok(ended.clone()),
             None => match self.engine.get().await {
                 Ok(engine) => {
-                    let (store, stop) = (&mut self.store, stop.wanted());
-                    recover(engine, store, entry, service.as_ref(), stop, &mut tell).await
+                    let (store, leave) = (&mut self.store, leave.leave());
+                    recover(engine, store, entry, service.as_ref(), leave, &mut tell).await
                 }
                 Err(error) => Err(ApplyError::Engine(error)),
             },

@@ -69,6 +69,16 @@ pub enum Declined {
         /// The intent.
         intent: IntentId,
     },
+    /// Nobody can say whether it has expired.
+    #[error(
+        "intent {intent}, the newest for {service}, is from the future by this host's clock; set the clock right first"
+    )]
+    Undatable {
+        /// The service.
+        service: ServiceName,
+        /// The intent.
+        intent: IntentId,
+    },
     /// There is no container to take back, or it may not be replaced.
     #[error(transparent)]
     Container(#[from] InspectError),
@@ -148,6 +158,10 @@ impl Poller {
         let selection = select(&known.situation(&self.host, service, now));
         match selection.apply {
             Some(_) => Ok(intent),
+            None if selection.undatable.contains(&intent.id) => Err(Declined::Undatable {
+                service: name(),
+                intent: intent.id,
+            }),
             None => Err(Declined::TooLate {
                 service: name(),
                 intent: intent.id,

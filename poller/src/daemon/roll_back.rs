@@ -69,7 +69,7 @@ impl Poller {
         since: Timestamp,
         stop: &Stop,
     ) -> Result<Report, Declined> {
-        let mut stop = stop.clone();
+        let mut leave = stop.clone();
         let name = &entry.service;
         let mut tell = |progress: Progress| self.notices.tell(name, &progress);
         let engine = self.engine.get().await?;
@@ -78,7 +78,7 @@ impl Poller {
             &mut self.store,
             way,
             entry.clone(),
-            stop.wanted(),
+            leave.leave(),
             &mut tell,
         )
         .await?;

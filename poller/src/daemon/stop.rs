@@ -7,7 +7,10 @@ use tokio::{
 
 /// Whether somebody asked this process to end.
 #[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<bool>);
+pub struct Stop {
+    asked: watch::Receiver<bool>,
+    leaves_gates: bool,
+}
 
 impl Stop {
     /// Begins to listen; from now on the signals do not end the process by themselves.
@@ -32,18 +35,60 @@ impl Stop {
                 }
             }
         });
-        Ok(Self(receiver))
+        Ok(Self {
+            asked: receiver,
+            leaves_gates: false,
+        })
+    }
+
+    /// The same for a process after which another one comes by itself: a gate is left to that one. Else a gate that was
+    /// begun is taken to its end, since a host may be left with a version that nobody watches and nothing starts again.
+    pub fn leaving_gates(self) -> Self {
+        Self {
+            leaves_gates: true,
+            ..self
+        }
     }
 
     /// Whether it was asked for.
     pub fn is_wanted(&self) -> bool {
-        *self.0.borrow()
+        *self.asked.borrow()
     }
 
     /// Waits until it is asked for.
     pub async fn wanted(&mut self) {
-        if self.0.wait_for(|wanted| *wanted).await.is_err() {
+        if self.asked.wait_for(|wanted| *wanted).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Waits until it is asked for and a gate may be left.
+    pub async fn leave(&mut self) {
+        if !self.leaves_gates {
+            std::future::pending::<()>().await;
+        }
+        self.wanted().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_gate_is_left_only_by_a_process_after_which_another_one_comes() {
+        let (_sender, asked) = watch::channel(true);
+        let mut stop = Stop {
+            asked,
+            leaves_gates: false,
+        };
+        stop.wanted().await;
+        let left = timeout(Duration::from_millis(20), stop.leave()).await;
+        assert!(left.is_err(), "it left the gate");
+        stop.leaving_gates().leave().await;
     }
 }

@@ -89,6 +89,9 @@ fn recorded(
     })
 }
 
+const UNDATABLE: &str =
+    "it is from the future by this host's clock; it waits until the clock is right";
+
 /// What is to be done for `service`: what was interrupted, else what an operator must see to, else what `select` says.
 fn pending(
     store: &Store,
@@ -127,7 +130,8 @@ fn pending(
     }
     let selection = select(&known.situation(host, service, now));
     let Some(intent) = selection.apply else {
-        return Ok(None);
+        let undatable = selection.undatable.last();
+        return Ok(undatable.map(|id| of(PendingState::Waiting, id, UNDATABLE.to_owned())));
     };
     let waits = |standing: &&Standing| standing.outcome == Outcome::Waiting;
     Ok(Some(match standings.get(&intent.id).filter(waits) {

@@ -62,6 +62,8 @@ fn begin(dir: &Path, path: &Path) -> Result<(), StoreError> {
     let mut db = Connection::open(&new)?;
     prepare(&db)?;
     migrate(&mut db, 0)?;
+    // What a full disk kept in the log would be lost with the new name, and closing does not tell.
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     db.close().map_err(|(_, error)| error)?;
     fs::rename(&new, path).map_err(at(path))?;
     let named = File::open(dir).and_then(|dir| dir.sync_all());

@@ -402,3 +402,24 @@ async fn compose_finds_nothing_to_do_after_it() {
     assert_eq!(host.scene.containers(), ["gobackcompose"]);
     compose(&["down", "--volumes"]);
 }
+
+#[tokio::test]
+async fn a_version_without_the_label_that_chooses_the_service_by_now_is_not_gone_back_to() {
+    let mut host = Host::on_v1("golabel", 2, "toy v", &[]).await;
+    host.deploy("v2").await;
+    let image = host.scene.inspect()["Config"]["Image"].clone();
+    let publish = format!("127.0.0.1:{}:8080", host.scene.port);
+    docker(&["rm", "--force", "golabel"]);
+    let run = [
+        "run",
+        "--detach",
+        "--name",
+        "golabel",
+        "--publish",
+        &publish,
+    ];
+    let label = ["--label", "octo.app=golabel", image.as_str().unwrap()];
+    docker(&[&run[..], &label].concat());
+    host.change("container = \"golabel\"", "label = \"octo.app=golabel\"");
+    host.refused(&[], "octo.app=golabel");
+}

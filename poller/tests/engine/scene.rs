@@ -177,12 +177,12 @@ impl Scene {
         };
         let told = &mut self.told;
         let mut pulled = Some(pulled);
-        let never = std::future::pending();
         apply(
             &self.docker,
             &mut self.store,
             &job,
-            never,
+            std::future::pending(),
+            std::future::pending(),
             &mut |progress| {
                 if matches!(progress, Progress::Pulled { .. })
                     && let Some(pulled) = pulled.take()

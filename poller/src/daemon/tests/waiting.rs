@@ -113,3 +113,29 @@ async fn a_wait_is_told_with_its_newest_reason() {
         assert_eq!(host.standing().why, why);
     }
 }
+
+#[tokio::test]
+async fn an_intent_that_waits_for_the_clock_is_told_in_the_status_and_by_a_retry() {
+    let mut host = Host::new();
+    let board = host.poller.notices.board();
+    host.receive(&[manual(1)]);
+    host.work().await.unwrap();
+    let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let ahead = Intent {
+        created_at: tomorrow,
+        expires_at: Some(tomorrow + jiff::SignedDuration::from_hours(1)),
+        ..manual(1)
+    };
+    host.receive(&[ahead]);
+    host.poller.publish();
+    let published = board.published.borrow().clone().unwrap();
+    let pending = published.status.services[0].pending.clone().unwrap();
+    assert!(pending.why.contains("clock"), "{pending:?}");
+    let stop = host.stop.clone();
+    let declined = host
+        .poller
+        .retry(&entry().service, &stop)
+        .await
+        .unwrap_err();
+    assert!(matches!(declined, Declined::Undatable { .. }), "{declined}");
+}
