@@ -25,7 +25,7 @@ pub enum Declined {
     Unknown(ServiceName),
     /// A deploy cannot be taken to its end.
     #[error(
-        "a deploy was interrupted and the engine cannot be reached to take it to its end; nothing else is begun before"
+        "an earlier deploy of it is not at its end: the engine is out of reach, or somebody asked to stop; nothing else is begun before"
     )]
     Unfinished,
     /// An operator is needed first.
