@@ -352,6 +352,7 @@ mod tests {
             },
             intent: Some(crate::testing::intent(7, 1).id),
             since: at(1),
+            unwell: None,
         };
         let ours = version(&observed(1), Some(brought(1)), "t", at(9)).unwrap();
         assert_eq!(ours.sha, brought(1).side.sha);

@@ -425,17 +425,18 @@ pub(super) fn finished(
 /// What runs after a deploy that took effect; `before` is what the last one had brought, if that still ran. What runs
 /// on unchanged does so since it was brought.
 fn running(report: &Report, before: Option<&Running>, now: Timestamp) -> Option<Running> {
-    let since = if report.outcome == Some(Outcome::Succeeded) {
-        now
+    let before = if report.outcome == Some(Outcome::Succeeded) {
+        None
     } else if report.outcome == Some(Outcome::Unchanged) {
-        before.map_or(now, |before| before.since)
+        before
     } else {
         return None;
     };
     Some(Running {
         side: report.to.clone(),
         intent: Some(report.intent.clone()),
-        since,
+        since: before.map_or(now, |before| before.since),
+        unwell: before.and_then(|before| before.unwell.clone()),
     })
 }
 

@@ -3,7 +3,7 @@
 //! Works without the relay and without a registry. What the relay is told waits in the spool like any report.
 
 use jiff::Timestamp;
-use towline_protocol::{Mark, Outcome, Report, ServiceName, Side};
+use towline_protocol::{IntentId, Mark, Outcome, Report, ServiceName, Side};
 use tracing::info;
 
 use super::{Declined, Poller, Stop, deploy};
@@ -203,13 +203,18 @@ impl Poller {
         let tried = self.store.standings(service)?.remove(id);
         let tried = tried.map_or(0, |standing| standing.attempt);
         let told = own.attempt * u32::from(own.intent == *id);
-        Ok(Some(report::fitted(Report {
-            intent: id.clone(),
-            attempt: tried.max(told) + 1,
-            message: format!("in effect again (towline rollback): {}", own.message),
-            ..own.clone()
-        })))
+        Ok(Some(in_effect(own, id.clone(), tried.max(told) + 1)))
     }
+}
+
+/// What the relay is told of `intent`, whose version a rollback on purpose, which `own` tells of, has gone back to.
+pub(super) fn in_effect(own: &Report, intent: IntentId, attempt: u32) -> Report {
+    report::fitted(Report {
+        intent,
+        attempt,
+        message: format!("in effect again (towline rollback): {}", own.message),
+        ..own.clone()
+    })
 }
 
 /// What changes with the end of a rollback on purpose, which `own` tells of as this host saw it. When the current version
@@ -234,6 +239,7 @@ fn end(own: &Report, on_purpose: &OnPurpose, now: Timestamp) -> End {
                 side: own.to.clone(),
                 intent: on_purpose.brought.clone(),
                 since: now,
+                unwell: None,
             }),
             failed: own.from.digest.clone().map(|digest| Quarantined {
                 digest,

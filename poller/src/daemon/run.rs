@@ -91,8 +91,8 @@ impl Poller {
             rounds.sending = self.send()?;
         }
         if rounds.looking.is_none() && rounds.next_look.is_none_or(|at| at <= now) {
-            rounds.looking = self.watch()?;
             rounds.next_look = Some(now + LOOK);
+            rounds.looking = self.watch();
         }
         let names = || self.settings.services.iter().map(|service| &service.name);
         let wake = rounds.wake(now, self.todo.pause(names(), now).filter(|_| rounds.polled));
@@ -101,7 +101,7 @@ impl Poller {
             () = tokio::time::sleep(wake) => {}
             order = orders.next() => self.obey(order, stop).await?,
             answer = reply(&mut rounds.polling) => self.note_answer(rounds, answer, interval)?,
-            seen = reply(&mut rounds.looking) => self.note_seen(seen)?,
+            seen = reply(&mut rounds.looking) => self.note_seen(seen),
             delivery = reply(&mut rounds.sending) => {
                 if let Some(trouble) = self.note_delivery(delivery)? {
                     rounds.send_failures += 1;

@@ -7,29 +7,30 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
-use towline_protocol::{IntentId, Outcome, ServiceName};
+use towline_protocol::{IntentId, Outcome, Report, ServiceName};
 use tracing::{info, warn};
 
-use super::Poller;
+use super::{Poller, roll_back::in_effect};
 use crate::{
     report::fitted,
-    status::{Change, Seen, Status, look},
-    store::{CauseKind, HISTORY, Past, StoreError},
+    status::{Change, Seen, ServiceStatus, Status, look},
+    store::{CauseKind, HISTORY, Past, Running, Standing, StoreError},
 };
 
 /// How often it is looked.
 pub(super) const LOOK: Duration = Duration::from_secs(30);
 
 impl Poller {
-    /// Looks at the containers, beside everything else. Nobody is asked as long as nothing was deployed.
-    pub(super) fn watch(&self) -> Result<Option<oneshot::Receiver<Seen>>, StoreError> {
-        let status = self.recorded()?;
+    /// Looks at the containers, beside everything else. Nobody is asked as long as nothing was deployed, or when the state
+    /// cannot be read: that is told in the log, and keeps nothing from going on.
+    pub(super) fn watch(&self) -> Option<oneshot::Receiver<Seen>> {
+        let status = self.recorded().inspect_err(told_only).ok()?;
         if status
             .services
             .iter()
             .all(|service| service.deployed.is_none())
         {
-            return Ok(None);
+            return None;
         }
         let containers = status.containers();
         let docker_host = self.engine.address().map(str::to_owned);
@@ -39,56 +40,101 @@ impl Poller {
                 .send(look(docker_host.as_deref(), &containers).await)
                 .ok();
         });
-        Ok(Some(receiver))
+        Some(receiver)
     }
 
-    /// Tells what is new. An engine that does not answer says nothing about the services.
-    ///
-    /// # Errors
-    /// When the store fails; what was seen is told by the log nevertheless.
-    pub(super) fn note_seen(&mut self, seen: Seen) -> Result<(), StoreError> {
+    /// Tells what is new. An engine that does not answer says nothing about the services. What cannot be kept is told by
+    /// the log alone, and once more after the next look.
+    pub(super) fn note_seen(&mut self, seen: Seen) {
         if seen.is_err() {
-            return Ok(());
+            return;
         }
         let now = Timestamp::now();
-        let status = self.recorded()?.with_seen(seen, now);
+        let status = match self.recorded() {
+            Ok(status) => status.with_seen(seen, now),
+            Err(error) => return told_only(&error),
+        };
         for service in &status.services {
-            let Some(change) = self.watch.note(service, now) else {
-                continue;
-            };
-            let name = &service.name;
-            match change.until {
-                None => warn!(service = %name, "{change}; nothing is undone"),
-                Some(_) => info!(service = %name, "well again: {change}"),
-            }
-            if let Some(deployed) = &service.deployed {
-                self.report_again(name, deployed.intent.as_ref(), &change)?;
-            }
+            self.note_service(service, now)
+                .unwrap_or_else(|error| told_only(&error));
         }
-        Ok(())
+    }
+
+    fn note_service(&mut self, service: &ServiceStatus, now: Timestamp) -> Result<(), StoreError> {
+        let name = &service.name;
+        let Some(running) = self.store.running(name)? else {
+            return Ok(());
+        };
+        let Some(change) = self.watch.note(service, running.unwell.as_ref(), now) else {
+            return Ok(());
+        };
+        match change.until {
+            None => warn!(service = %name, "{change}; nothing is undone"),
+            Some(_) => info!(service = %name, "well again: {change}"),
+        }
+        let report = self.extended(name, &running, &change)?;
+        self.store
+            .note_unwell(name, change.unwell(), report.as_ref())
     }
 
     fn recorded(&self) -> Result<Status, StoreError> {
         Status::recorded(&self.store, &self.settings, &self.host, Timestamp::now())
     }
 
-    /// Reports the success of `intent` once more, with what has become of it.
-    fn report_again(
-        &mut self,
+    /// The last word to the relay on the intent that has brought what runs, with what has become of it since. An end that
+    /// has not been sent keeps its log; of one that was sent the log is not known here any more.
+    fn extended(
+        &self,
         service: &ServiceName,
-        intent: Option<&IntentId>,
+        running: &Running,
         change: &Change,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Report>, StoreError> {
+        let Some(id) = &running.intent else {
+            return Ok(None);
+        };
         let past = self.store.history(Some(service), HISTORY)?;
-        let brought = past.into_iter().find(|past| {
-            Some(&past.report.intent) == intent
-                && past.report.outcome == Some(Outcome::Succeeded)
-                && past.cause.kind != CauseKind::Rollback
-        });
-        if let Some(Past { mut report, .. }) = brought {
-            report.message.push_str(&format!("; {change}"));
-            self.store.spool(&fitted(report))?;
+        let standing = self.store.standings(service)?.remove(id);
+        let Some(mut report) = last_word(&past, id, running, standing.as_ref()) else {
+            return Ok(None);
+        };
+        if let Some(unsent) = self.store.unsent_phase(&report)? {
+            report.log_tail = unsent.log_tail;
         }
-        Ok(())
+        report.message.push_str(&format!("; {change}"));
+        Ok(Some(fitted(report)))
     }
+}
+
+/// What the relay was last told of the intent `id`, which has brought what is `running`, by what has ended, the newest
+/// first, and by how it stands. `None` when the relay was told something else last, which nothing may take the place of.
+fn last_word(
+    past: &[Past],
+    id: &IntentId,
+    running: &Running,
+    standing: Option<&Standing>,
+) -> Option<Report> {
+    let is_back = |past: &Past| past.cause.kind == CauseKind::Rollback;
+    let mut tries = past
+        .iter()
+        .filter(|past| past.report.intent == *id && !is_back(past));
+    let newest = tries.clone().map(|past| past.report.attempt).max();
+    let attempt = standing.map(|standing| standing.attempt).or(newest)?;
+    if let Some(last) = tries.find(|past| past.report.attempt == attempt) {
+        let took_effect = [Outcome::Succeeded, Outcome::Unchanged].map(Some);
+        return took_effect
+            .contains(&last.report.outcome)
+            .then(|| last.report.clone());
+    }
+    standing.filter(|standing| standing.outcome == Outcome::Succeeded)?;
+    let back = past.iter().find(|past| {
+        is_back(past)
+            && past.report.outcome == Some(Outcome::Succeeded)
+            && past.report.to.digest == running.side.digest
+    })?;
+    Some(in_effect(&back.report, id.clone(), attempt))
+}
+
+/// What only shows things never stands before what serves.
+fn told_only(error: &StoreError) {
+    warn!("whether what was deployed is still well cannot be told: {error}");
 }

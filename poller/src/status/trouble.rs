@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use towline_protocol::{Digest, ServiceName};
 
 use super::ServiceStatus;
+use crate::store::Unwell;
 
 /// How many starts, each seen for the first time, make a version one that is started again and again.
 const STARTS: u32 = 3;
@@ -27,7 +28,7 @@ impl ServiceStatus {
     }
 }
 
-/// What was seen of the services so far, so that each change is told once.
+/// How often the services were seen to start, since this process looks.
 #[derive(Debug, Default)]
 pub struct Watch(BTreeMap<ServiceName, Watched>);
 
@@ -37,7 +38,6 @@ struct Watched {
     started_at: Option<Timestamp>,
     /// How many looks in a row have found another start than the one before.
     starts: u32,
-    unwell: Option<(String, Timestamp)>,
 }
 
 /// What is new of a version.
@@ -51,6 +51,14 @@ pub struct Change {
     pub until: Option<Timestamp>,
 }
 
+impl Change {
+    /// What is wrong from now on.
+    pub fn unwell(&self) -> Option<Unwell> {
+        let (what, since) = (self.what.clone(), self.since);
+        self.until.is_none().then_some(Unwell { what, since })
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, since, until } = self;
@@ -62,10 +70,15 @@ impl fmt::Display for Change {
 }
 
 impl Watch {
-    /// Takes note of what is seen of `service` at `now`; returns what is new.
+    /// Takes note of what is seen of `service` at `now`; returns what is new beside what was told as wrong with it, `told`.
     ///
     /// Well again is what was found by two looks in the same run, since what crashes again and again runs in between.
-    pub fn note(&mut self, service: &ServiceStatus, now: Timestamp) -> Option<Change> {
+    pub fn note(
+        &mut self,
+        service: &ServiceStatus,
+        told: Option<&Unwell>,
+        now: Timestamp,
+    ) -> Option<Change> {
         let observed = service.observed.as_ref()?;
         if !service.is_as_deployed() {
             self.0.remove(&service.name);
@@ -82,28 +95,26 @@ impl Watch {
         };
         let again = || "it is started again and again".to_owned();
         let trouble = service.trouble().or_else(|| (starts >= STARTS).then(again));
-        let was_unwell = before.and_then(|before| before.unwell);
         let is_settled = is_same_run && observed.health.as_deref() != Some("starting");
-        let (unwell, change) = match (trouble, was_unwell) {
-            (None, Some((what, since))) if is_settled => {
-                let until = Some(now);
-                (None, Some(Change { what, since, until }))
-            }
-            (Some(what), None) => {
-                let (since, until) = (now, None);
-                let change = Change { what, since, until };
-                (Some((change.what.clone(), now)), Some(change))
-            }
-            (_, was_unwell) => (was_unwell, None),
-        };
         let watched = Watched {
             digest: observed.digest.clone(),
             started_at: observed.started_at,
             starts,
-            unwell,
         };
         self.0.insert(service.name.clone(), watched);
-        change
+        match (trouble, told.cloned()) {
+            (None, Some(Unwell { what, since })) if is_settled => Some(Change {
+                what,
+                since,
+                until: Some(now),
+            }),
+            (Some(what), None) => Some(Change {
+                what,
+                since: now,
+                until: None,
+            }),
+            (None | Some(_), _) => None,
+        }
     }
 }
 
@@ -137,9 +148,12 @@ mod tests {
     /// What is told, look after look, a minute apart.
     fn told(looks: &[Value]) -> Vec<String> {
         let mut watch = Watch::default();
-        let changes = (0..)
-            .zip(looks)
-            .filter_map(|(minute, look)| watch.note(&web(look, 'a'), at(minute)));
+        let mut unwell = None;
+        let changes = (0..).zip(looks).filter_map(|(minute, look)| {
+            let change = watch.note(&web(look, 'a'), unwell.as_ref(), at(minute))?;
+            unwell = change.unwell();
+            Some(change)
+        });
         changes.map(|change| change.to_string()).collect()
     }
 
@@ -213,13 +227,35 @@ mod tests {
         let bad = seen("running", Some("unhealthy"), START);
         assert_eq!(web(&bad, 'b').trouble(), None);
         let mut watch = Watch::default();
-        assert_eq!(watch.note(&web(&bad, 'b'), at(0)), None);
-        assert!(watch.note(&web(&bad, 'a'), at(1)).is_some());
-        assert_eq!(watch.note(&web(&bad, 'b'), at(2)), None);
-        assert!(watch.note(&web(&bad, 'a'), at(3)).is_some());
+        assert_eq!(watch.note(&web(&bad, 'b'), None, at(0)), None);
+        let told = watch.note(&web(&bad, 'a'), None, at(1)).unwrap().unwell();
+        assert_eq!(watch.note(&web(&bad, 'b'), told.as_ref(), at(2)), None);
+        assert!(watch.note(&web(&bad, 'a'), None, at(3)).is_some());
         let mut unseen = web(&bad, 'a');
         unseen.observed = None;
-        assert_eq!(watch.note(&unseen, at(4)), None);
-        assert_eq!(watch.note(&web(&bad, 'a'), at(5)), None);
+        assert_eq!(watch.note(&unseen, told.as_ref(), at(4)), None);
+        assert_eq!(
+            watch.note(&web(&bad, 'a'), told.as_ref(), at(5)),
+            None,
+            "told"
+        );
+    }
+
+    #[test]
+    fn what_another_process_has_told_is_not_told_again_but_taken_back() {
+        let told = Unwell {
+            what: "unhealthy".to_owned(),
+            since: at(0),
+        };
+        let mut watch = Watch::default();
+        let bad = web(&seen("running", Some("unhealthy"), START), 'a');
+        assert_eq!(watch.note(&bad, Some(&told), at(1)), None);
+        let good = web(&seen("running", Some("healthy"), START), 'a');
+        let change = watch.note(&good, Some(&told), at(2)).unwrap();
+        assert_eq!(
+            change.to_string(),
+            "not well from 2026-11-20T16:00:00Z to 2026-11-20T16:02:00Z: unhealthy"
+        );
+        assert_eq!(change.unwell(), None);
     }
 }

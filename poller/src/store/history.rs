@@ -137,10 +137,9 @@ pub(super) fn add_end(db: &Connection, report: &Report) -> Result<(), StoreError
         return Ok(());
     }
     let cause = cause(db, &report.intent)?;
-    // The log and the steps are the relay's: they would be most of the state, and nobody looks at them here.
+    // The log is the relay's: it would be most of the state, and nobody looks at it here.
     let report = Report {
         log_tail: String::new(),
-        steps: Vec::new(),
         ..report.clone()
     };
     add(db, &Past { report, cause })

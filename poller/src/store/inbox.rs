@@ -66,6 +66,18 @@ pub struct Running {
     pub intent: Option<IntentId>,
     /// Since when.
     pub since: Timestamp,
+    /// What is wrong with it, as far as that was told.
+    #[serde(default)]
+    pub unwell: Option<Unwell>,
+}
+
+/// What is wrong with a version that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unwell {
+    /// What was seen.
+    pub what: String,
+    /// When it was first seen.
+    pub since: Timestamp,
 }
 
 impl Store {
@@ -242,6 +254,26 @@ impl Store {
     /// When the database refuses or the row is damaged.
     pub fn running(&self, service: &ServiceName) -> Result<Option<Running>, StoreError> {
         row::get(&self.db, RUNNING, service.as_str())
+    }
+
+    /// Keeps what is wrong with what runs as `service`, or that nothing is any more, together with the report that tells it.
+    ///
+    /// # Errors
+    /// When the database refuses or the row is damaged; it was not told then.
+    pub fn note_unwell(
+        &mut self,
+        service: &ServiceName,
+        unwell: Option<Unwell>,
+        report: Option<&Report>,
+    ) -> Result<(), StoreError> {
+        let tx = self.db.transaction()?;
+        if let Some(running) = row::get::<Running>(&tx, RUNNING, service.as_str())? {
+            note_running(&tx, service, &Running { unwell, ..running })?;
+        }
+        if let Some(report) = report {
+            spool::push(&tx, report)?;
+        }
+        Ok(tx.commit()?)
     }
 
     /// The intent since which an operator is needed for `service`, if one is.

@@ -35,7 +35,7 @@ mod spool;
 mod versions;
 
 pub use history::{Cause, CauseKind, HISTORY, Past};
-pub use inbox::{Running, Standing, Tries};
+pub use inbox::{Running, Standing, Tries, Unwell};
 pub use journal::{End, HoldChange, JournalEntry, OnPurpose};
 pub use known::Known;
 pub use quarantine::{Hold, Quarantined};

@@ -3,7 +3,7 @@
 //! A report's later phase takes the place of an earlier one under a new number, so that the acknowledgement of the
 //! earlier one does not remove it.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use towline_protocol::Report;
 
 use super::{Store, StoreError, row};
@@ -38,6 +38,20 @@ impl Store {
             Ok(Spooled { id, report })
         })
         .collect()
+    }
+
+    /// The phase that waits to be sent of the same report as `report`; `None` when it was sent or put aside.
+    ///
+    /// # Errors
+    /// When the database refuses or the row is damaged.
+    pub fn unsent_phase(&self, report: &Report) -> Result<Option<Report>, StoreError> {
+        let key = key(report);
+        let sealed: Option<Vec<u8>> = self
+            .db
+            .prepare_cached("SELECT row FROM spool WHERE parked IS NULL AND key = ?1")?
+            .query_row([&key], |row| row.get(0))
+            .optional()?;
+        sealed.map(|row| row::open(SPOOL, &key, &row)).transpose()
     }
 
     /// Has a report sent, in place of an earlier phase of the same.
@@ -101,11 +115,16 @@ impl Store {
 
 /// Spools `report` in place of an earlier phase of the same.
 pub(super) fn push(db: &Connection, report: &Report) -> Result<(), StoreError> {
-    let service = report.service.as_ref().map_or("", |name| name.as_str());
-    let key = format!("{}/{service}/{}", report.intent, report.attempt);
+    let key = key(report);
     let sealed = row::seal(SPOOL, &key, report)?;
     row::delete(db, SPOOL, &key)?;
     db.prepare_cached("INSERT INTO spool (key, row) VALUES (?1, ?2)")?
         .execute(params![key, sealed])?;
     Ok(())
+}
+
+/// What a report is known by.
+fn key(report: &Report) -> String {
+    let service = report.service.as_ref().map_or("", |name| name.as_str());
+    format!("{}/{service}/{}", report.intent, report.attempt)
 }

@@ -149,6 +149,7 @@ impl Host {
             side: applied.to,
             intent: Some(entry.intent),
             since: now,
+            unwell: None,
         };
         let end = End {
             running: Some(running),

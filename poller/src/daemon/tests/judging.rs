@@ -110,6 +110,7 @@ async fn the_commit_that_ran_before_is_not_guessed_without_a_digest() {
         side,
         intent: Some(manual(1).id),
         since: jiff::Timestamp::now(),
+        unwell: None,
     };
     let store = &mut host.poller.store;
     let end = End {

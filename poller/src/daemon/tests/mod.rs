@@ -8,6 +8,7 @@ mod order;
 mod recovery;
 mod roll_back;
 mod waiting;
+mod watching;
 
 use tempfile::TempDir;
 use towline_protocol::{ChannelNews, Intent, Mark, Side, Source};

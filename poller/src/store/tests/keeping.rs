@@ -20,6 +20,7 @@ fn everything_is_there_again_after_opening_again() {
         side: Side::default(),
         intent: Some(done.intent.clone()),
         since: Timestamp::UNIX_EPOCH,
+        unwell: None,
     };
     let end = End {
         running: Some(running.clone()),

@@ -43,7 +43,10 @@ fn a_state_of_version_1_is_taken_over_with_all_that_is_in_it() {
             (Outcome::Waiting, false, 0)
         );
         let running = store.running(&web()).unwrap().unwrap();
-        assert_eq!(running.intent, Some(intent(7, 1).id));
+        assert_eq!(
+            (running.intent, running.unwell),
+            (Some(intent(7, 1).id), None)
+        );
         assert_eq!(store.open_journals().unwrap(), [entry("0a0a0a0a", "{}")]);
         assert_eq!(store.history(None, 10).unwrap(), []);
         assert_eq!(store.hold(&web()).unwrap(), None);
