@@ -1,13 +1,19 @@
 //! Old containers whose removal the engine refused after a deploy: it is tried again at each start, and told.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use super::Poller;
+use super::{Poller, Stop};
 use crate::{
     docker::{Docker, EngineError},
     machine::Leftover,
     store::StoreError,
 };
+
+/// How long a start tries to remove them, all together: the services wait for that.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What became of one.
 enum Cleared {
@@ -17,17 +23,25 @@ enum Cleared {
 }
 
 impl Poller {
-    /// Removes what earlier deploys could not. What the engine does not let go, or an engine that is not there, is only
-    /// told: no service waits for that.
+    /// Removes what earlier deploys could not, within [`PATIENCE`] or until `stop`: one whose removal is cut off there is
+    /// looked for again at the next start. What the engine does not let go, or an engine that is not there, is only told.
     ///
     /// # Errors
     /// When the store fails.
-    pub(super) async fn clear_leftovers(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn clear_leftovers(&mut self, stop: &Stop) -> Result<(), StoreError> {
+        let (mut stop, until) = (stop.clone(), Instant::now() + PATIENCE);
         for leftover in self.store.leftovers()? {
             let name = &leftover.name;
-            let cleared = match self.engine.get().await {
-                Ok(engine) => clear(engine, &leftover).await,
-                Err(error) => Err(error),
+            let cleared = tokio::select! {
+                () = stop.wanted() => return Ok(()),
+                cleared = timeout_at(until, self.let_go(&leftover)) => cleared,
+            };
+            let Ok(cleared) = cleared else {
+                let patience = PATIENCE.as_secs();
+                warn!(
+                    "the engine has not removed the old containers within {patience} s; {name} and any others are tried again at the next start"
+                );
+                return Ok(());
             };
             match cleared {
                 Ok(Cleared::Removed) => info!("removed {name}, which an earlier deploy had left"),
@@ -42,6 +56,10 @@ impl Poller {
             self.store.forget_leftover(&leftover.id)?;
         }
         Ok(())
+    }
+
+    async fn let_go(&mut self, leftover: &Leftover) -> Result<Cleared, EngineError> {
+        clear(self.engine.get().await?, leftover).await
     }
 }
 

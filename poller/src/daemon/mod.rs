@@ -200,7 +200,7 @@ impl Poller {
                 "a deploy was interrupted and the engine cannot be reached to take it to its end"
             );
         }
-        self.clear_leftovers().await?;
+        self.clear_leftovers(stop).await?;
         if let Err(error) = self.fetch_all().await {
             error!("{error:#}");
             self.failed = true;

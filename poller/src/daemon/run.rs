@@ -43,7 +43,7 @@ impl Poller {
                 return Ok(Ending::Done);
             }
         }
-        if let Err(error) = self.clear_leftovers().await {
+        if let Err(error) = self.clear_leftovers(stop).await {
             survivable(&error).map_err(|()| error)?;
         }
         let mut rounds = Rounds::default();

@@ -50,6 +50,18 @@ impl Stop {
         }
     }
 
+    /// The sender that asks for it, and one that hears only that.
+    #[cfg(test)]
+    pub(super) fn when_told() -> (watch::Sender<bool>, Self) {
+        let (sender, asked) = watch::channel(false);
+        let leaves_gates = false;
+        let stop = Self {
+            asked,
+            leaves_gates,
+        };
+        (sender, stop)
+    }
+
     /// Whether it was asked for.
     pub fn is_wanted(&self) -> bool {
         *self.asked.borrow()

@@ -29,7 +29,7 @@ async fn after_a_start(name: &'static str, status: u16) -> (Host, usize) {
     };
     let web = entry().service;
     host.poller.store.close_journal("0", &web, &end).unwrap();
-    host.poller.clear_leftovers().await.unwrap();
+    host.poller.clear_leftovers(&host.stop).await.unwrap();
     let lines = asked.lock().unwrap();
     let removals = lines.iter().filter(|line| line.starts_with("DELETE"));
     (host, removals.count())
@@ -69,6 +69,54 @@ async fn an_engine_that_is_not_there_keeps_no_service_waiting() {
     };
     let web = entry().service;
     host.poller.store.close_journal("0", &web, &end).unwrap();
-    host.poller.clear_leftovers().await.unwrap();
+    host.poller.clear_leftovers(&host.stop).await.unwrap();
+    assert_eq!(host.poller.store.leftovers().unwrap(), [leftover()]);
+}
+
+/// A host that has one, whose engine is at its removal and never done.
+fn before_a_slow_engine() -> Host {
+    let (address, _) = engine(|line| {
+        if line.starts_with("DELETE") {
+            let message = "removal of container abc is already in progress";
+            (409, json!({ "message": message }).to_string())
+        } else {
+            let shown = json!({ "Id": "abc", "Name": "/web--old-0a1b2c3d" });
+            (200, shown.to_string())
+        }
+    });
+    let mut host = Host::with_engine(Some(address));
+    host.ends(&End {
+        left: vec![leftover()],
+        ..End::default()
+    });
+    host
+}
+
+#[tokio::test]
+async fn an_engine_that_is_never_done_holds_up_a_start_for_no_more_than_some_seconds() {
+    let mut host = before_a_slow_engine();
+    let clearing = host.poller.clear_leftovers(&host.stop);
+    // A deploy would give it half a minute.
+    let cleared = tokio::time::timeout(Duration::from_secs(20), clearing).await;
+    cleared.expect("the start goes on").unwrap();
+    assert_eq!(host.poller.store.leftovers().unwrap(), [leftover()]);
+}
+
+#[tokio::test]
+async fn a_stop_is_heeded_while_the_engine_removes() {
+    let mut host = before_a_slow_engine();
+    let (tell, stop) = Stop::when_told();
+    let clearing = host.poller.clear_leftovers(&stop);
+    let asking = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        tell.send(true).unwrap();
+        std::future::pending::<()>().await;
+    };
+    let begun = Instant::now();
+    tokio::select! {
+        cleared = clearing => cleared.unwrap(),
+        () = asking => {}
+    }
+    assert!(begun.elapsed() < Duration::from_secs(4), "it ends at once");
     assert_eq!(host.poller.store.leftovers().unwrap(), [leftover()]);
 }

@@ -65,6 +65,12 @@ impl Host {
         self.poller.todo.note_news();
     }
 
+    /// Keeps an end of a deploy.
+    fn ends(&mut self, end: &End) {
+        let web = entry().service;
+        self.poller.store.close_journal("0", &web, end).unwrap();
+    }
+
     async fn work(&mut self) -> Result<(), StoreError> {
         self.poller.work(&self.stop).await
     }

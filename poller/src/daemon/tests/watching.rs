@@ -46,11 +46,6 @@ fn running(intent: &Intent, unwell: Option<Unwell>) -> Running {
 }
 
 impl Host {
-    fn ends(&mut self, end: &End) {
-        let web = entry().service;
-        self.poller.store.close_journal("0", &web, end).unwrap();
-    }
-
     /// One in which intent 1 has brought what runs.
     fn with(outcome: Outcome) -> Self {
         let mut host = Self::new();
