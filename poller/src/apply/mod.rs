@@ -19,7 +19,7 @@ use towline_protocol::{
 
 use crate::{
     docker::{Docker, EngineError, RegistryTrouble},
-    machine::{Deploy, Ending, Fault, JournalError, Leftover},
+    machine::{Deploy, Ending, Fault, JournalError, Leftover, Member},
     plan::{Observed, Refusal},
     settings::Service,
     store::{JournalEntry, Store, StoreError},
@@ -285,6 +285,11 @@ impl Applied {
         for note in &deploy.notes {
             message.push_str("; ");
             message.push_str(note);
+        }
+        let was_unwell = |member: &Member| member.runs && !member.was_healthy;
+        if deploy.fault == Fault::Version && deploy.members.iter().any(was_unwell) {
+            message
+                .push_str("; the version before did not pass its checks either: are they right?");
         }
         Self {
             gate,

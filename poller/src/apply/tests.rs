@@ -78,6 +78,13 @@ fn a_message_says_from_what_to_what_how_long_and_what_went_wrong() {
         said(&bad),
         "web: 222222222222 failed: gate: it answered 500; could not move the local tag back: x"
     );
+    bad.fault = crate::machine::Fault::Version;
+    bad.members[0].was_healthy = false;
+    let both = said(&bad);
+    assert!(
+        both.ends_with("did not pass its checks either: are they right?"),
+        "{both}"
+    );
 }
 
 #[test]

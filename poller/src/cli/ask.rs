@@ -41,7 +41,9 @@ pub(super) fn status(
     let known = known.join(", ");
     let Some(status) = status.of(service) else {
         let name = service.map_or("", |name| name.as_str());
-        bail!("the host's file names no service {name}; it names {known}");
+        bail!(
+            "no service {name} is known; the host's file names {known} (after a change of it, restart towline run)"
+        );
     };
     if json {
         print_json(&status)?;

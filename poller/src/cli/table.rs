@@ -95,7 +95,7 @@ fn about_poller(status: &Status) -> String {
 fn notes(service: &ServiceStatus) -> Vec<String> {
     let mut notes = Vec::new();
     let name = &service.name;
-    if service.deployed.is_some() && !service.is_as_deployed() {
+    if service.is_something_else() {
         notes.push(format!(
             "{name}: what runs is not what towline has deployed last\n"
         ));

@@ -343,7 +343,7 @@ impl Poller {
             Fault::Version => {
                 let intent = self.store.intent(&entry.intent)?;
                 let failed = intent.and_then(|intent| quarantined(&intent, applied, now));
-                if failed.is_some() {
+                if failed.is_some() && applied.outcome != Outcome::NeedsOperator {
                     applied.message.push_str(&format!(
                         "; it is not tried again by itself (`towline retry {}`)",
                         entry.service

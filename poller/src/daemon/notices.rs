@@ -196,6 +196,15 @@ impl Notices {
     }
 }
 
+/// How many of a failed version's last lines the host's log gets; the relay gets more.
+const LAST_LINES: usize = 5;
+
+fn last_lines(log: &str) -> impl Iterator<Item = &str> {
+    let lines: Vec<_> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    let skipped = lines.len().saturating_sub(LAST_LINES);
+    lines.into_iter().skip(skipped)
+}
+
 fn log_end(report: &Report) {
     let service = report.service.as_ref().map_or("", |name| name.as_str());
     let outcome = report.outcome.map_or("", Outcome::as_str);
@@ -208,6 +217,9 @@ fn log_end(report: &Report) {
             | Outcome::Refused,
         ) => {
             warn!(service = %service, "{outcome}: {}", report.message);
+            for line in last_lines(&report.log_tail) {
+                warn!(service = %service, "the failed version said: {line}");
+            }
         }
         Some(
             Outcome::Waiting

@@ -91,6 +91,7 @@ fn nothing(state: &str) -> Observed {
         health: None,
         exit_code: None,
         started_at: None,
+        restarts: 0,
         reference: None,
         digest: None,
     }
@@ -113,6 +114,8 @@ fn observed(container: Value, image: Option<Value>, brought: Option<Digest>) -> 
         .pointer("/State/ExitCode")
         .and_then(Value::as_i64)
         .filter(|_| !runs && state != "created");
+    let restarts = container.get("RestartCount").and_then(Value::as_u64);
+    let restarts = restarts.unwrap_or_default();
     let shown = plan::Observed {
         container,
         image,
@@ -125,6 +128,7 @@ fn observed(container: Value, image: Option<Value>, brought: Option<Digest>) -> 
         health,
         exit_code,
         started_at,
+        restarts,
         reference: Some(shown.reference().to_owned()).filter(|text| !text.is_empty()),
         digest: shown.digest(),
     }

@@ -142,6 +142,9 @@ pub struct Observed {
     pub exit_code: Option<i64>,
     /// When it was last started, if ever.
     pub started_at: Option<Timestamp>,
+    /// How often the engine has started it again since somebody started it.
+    #[serde(default)]
+    pub restarts: u64,
     /// The reference that it was made with.
     pub reference: Option<String>,
     /// The digest of its image, if that came from a registry.
@@ -289,6 +292,17 @@ impl ServiceStatus {
             Some(observed) => observed.digest.as_ref(),
             None => self.deployed.as_ref()?.digest.as_ref(),
         }
+    }
+
+    /// Whether something else runs than what the last deploy has brought. In the middle of a deploy that is as it should
+    /// be.
+    pub fn is_something_else(&self) -> bool {
+        let is_there = |seen: &Observed| !matches!(seen.state.as_str(), "absent" | "ambiguous");
+        let pending = self.pending.as_ref().map(|pending| pending.state);
+        self.deployed.is_some()
+            && self.observed.as_ref().is_none_or(is_there)
+            && pending != Some(PendingState::Applying)
+            && !self.is_as_deployed()
     }
 
     /// Whether the container is the one that the last deploy has brought, as far as that can be seen.

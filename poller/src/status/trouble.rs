@@ -90,7 +90,8 @@ impl Watch {
             .as_ref()
             .is_some_and(|before| before.started_at == observed.started_at);
         let starts = match &before {
-            Some(before) if !is_same_run => before.starts + 1,
+            // What somebody has started, a deploy that went back for instance, is nobody's crash.
+            Some(before) if !is_same_run && observed.restarts > 0 => before.starts + 1,
             _ => 1,
         };
         let again = || "it is started again and again".to_owned();
@@ -214,8 +215,15 @@ mod tests {
 
     #[test]
     fn what_runs_at_each_look_but_never_the_same_run_is_started_again_and_again() {
-        let run = |minute: u32| seen("running", None, &at(minute).to_string());
+        let run_of = |restarts: u64, minute: u32| {
+            let mut run = seen("running", None, &at(minute).to_string());
+            run["restarts"] = json!(restarts);
+            run
+        };
+        let run = |minute| run_of(7, minute);
         assert_eq!(told(&[run(0), run(1), run(1), run(3), run(3)]), [""; 0]);
+        let by_hand = [0, 1, 2, 3, 4].map(|minute| run_of(0, minute));
+        assert_eq!(told(&by_hand), [""; 0], "deploys that went back, say");
         assert_eq!(
             told(&[run(0), run(1), run(2), run(3), run(4)]),
             ["not well since 2026-11-20T16:02:00Z: it is started again and again"]

@@ -210,7 +210,10 @@ fn a_service_or_state_that_is_not_there_is_told_and_nothing_is_made() {
     assert!(!host.path("state").exists());
     drop(Store::open(&host.path("state")).unwrap());
     let log = refused(&host, &["status", "wbe"]);
-    assert!(log.contains("names no service wbe; it names web"), "{log}");
+    assert!(
+        log.contains("no service wbe is known; the host's file names web"),
+        "{log}"
+    );
     assert_eq!(said(&host, &["history"]), "no deploy has ended yet\n");
     assert_eq!(
         host.command(&["history", "--limit", "0"])
