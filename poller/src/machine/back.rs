@@ -132,6 +132,11 @@ impl Deploy {
                 // container: it is looked at like one that was stopped.
                 back.reached = back.reached.max(Step::Stop);
             }
+            // What forbids this stop has forbidden the one before: none is under way.
+            Event::Failed { why } if step == Undo::StopOld && is_forbidden(&why) => {
+                self.notes
+                    .push(format!("could not {}: {why}", step.words()));
+            }
             Event::Failed { why } | Event::Gone { why } if step.is_tidying() => {
                 self.notes
                     .push(format!("could not {}: {why}", step.words()));
@@ -215,5 +220,90 @@ impl Deploy {
     fn ran(&self) -> Vec<usize> {
         let ran = |at: &usize| self.members.get(*at).is_some_and(|member| member.runs);
         (0..self.members.len()).filter(ran).collect()
+    }
+}
+
+/// Whether an answer says that this may not be done at all: the engine's, which a security module forbids the signal
+/// ("permission denied"), or a proxy's. Who was not answered has no status.
+fn is_forbidden(why: &str) -> bool {
+    let words = why.to_lowercase();
+    let has = |text: &str| words.contains(text);
+    let by_a_proxy = ["(status 401)", "(status 403)", "(status 405)"];
+    by_a_proxy.into_iter().any(has) || (has("permission denied") && has("(status "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::deploy;
+
+    const DENIED: &str = "cannot stop container: old: permission denied (status 500)";
+
+    fn failed(why: &str) -> Event {
+        let why = why.to_owned();
+        Event::Failed { why }
+    }
+
+    /// Right before the old version is stopped.
+    fn at_its_stop() -> Deploy {
+        let id = "new".to_owned();
+        deploy().on(Event::Created { id })
+    }
+
+    /// The deploy whose stop of the old version, made once more on the way back, ends like this, and all else works.
+    fn stopped_again(mut deploy: Deploy, event: &Event) -> Deploy {
+        let mut stops = 0;
+        while let Some(action) = deploy.next() {
+            let is_stop = matches!(action, Action::Stop { .. });
+            stops += u32::from(is_stop);
+            deploy = deploy.on(if is_stop { event.clone() } else { Event::Done });
+        }
+        assert_eq!(stops, 1);
+        deploy
+    }
+
+    #[test]
+    fn an_old_version_that_may_not_be_stopped_at_all_is_looked_at_and_serves_on() {
+        for why in [DENIED, "<h1>403 Forbidden</h1> (status 403)"] {
+            let refused = at_its_stop().on(failed(why));
+            for back in [refused, at_its_stop().resume()] {
+                let end = stopped_again(back, &failed(why));
+                assert!(
+                    matches!(end.ending(), Some(Ending::RolledBack { why }) if why.contains("stop")),
+                    "{end:?}"
+                );
+                assert!(end.notes.iter().any(|note| note.ends_with(why)), "{end:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_old_version_that_may_not_be_stopped_and_does_not_serve_needs_an_operator() {
+        let mut back = at_its_stop().on(failed(DENIED)).on(failed(DENIED));
+        while let Some(action) = back.next() {
+            let is_verify = matches!(action, Action::Verify { .. });
+            back = back.on(if is_verify {
+                failed("it answers 500")
+            } else {
+                Event::Done
+            });
+        }
+        assert!(
+            matches!(back.ending(), Some(Ending::NeedsOperator { why }) if why.contains("answers 500")),
+            "{back:?}"
+        );
+    }
+
+    #[test]
+    fn a_stop_that_may_be_under_way_still_needs_an_operator() {
+        let killed = "tried to kill container, but did not receive an exit event (status 500)";
+        let silent = "the Docker engine at tcp://engine:2375 does not answer: permission denied";
+        for why in [killed, silent, "Bad Gateway (status 502)"] {
+            let end = stopped_again(at_its_stop().on(failed(why)), &failed(why));
+            assert!(
+                matches!(end.ending(), Some(Ending::NeedsOperator { why }) if why.contains("old container's stop")),
+                "{end:?}"
+            );
+        }
     }
 }
