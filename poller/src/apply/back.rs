@@ -58,7 +58,7 @@ pub async fn go_back(
         clock: StepClock::default(),
     };
     let end = drive(with, store, entry, plan.deploy, pin!(leave), tell).await?;
-    tidy(engine, store, name, Some(way.service), &end.deploy).await;
+    tidy(&end.engine, store, name, Some(way.service), &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Drive<'a> {
 /// Where the loop ended.
 pub(super) struct End<'a> {
     pub(super) deploy: Deploy,
+    /// The connection that was used last: a new one, when the engine was lost in the middle.
+    pub(super) engine: Cow<'a, Docker>,
     service: Option<&'a Service>,
     clock: StepClock,
     log_tail: String,
@@ -87,8 +89,7 @@ pub(super) async fn drive<'a>(
         with.clock.add(&step_name(&deploy.state), took);
         let before = deploy.state.clone();
         deploy = match acted {
-            Err(lost) if lost.is_loss() => loss.wait(&mut with.engine, deploy, took, lost).await?,
-            Err(source) => return Err(interrupted(&deploy, source)),
+            Err(lost) => loss.wait(&mut with.engine, deploy, took, lost).await?,
             Ok(acted) => {
                 #[cfg(feature = "failpoints")]
                 failpoint::after(&deploy.state);
@@ -109,6 +110,7 @@ pub(super) async fn drive<'a>(
     }
     Ok(End {
         deploy: deploy.or_stuck(),
+        engine: with.engine,
         service: with.service,
         clock: with.clock,
         log_tail,
@@ -165,15 +167,17 @@ impl Journal {
 struct Loss {
     /// `None` while it answers.
     since: Option<Instant>,
-    /// How long the deploy has waited in all.
+    /// How long the deploy has waited in all, for nothing.
     waited: Duration,
+    /// Whether the engine was connected to anew since, so that the next call is made to the one that is back.
+    renewed: bool,
 }
 
 impl Loss {
     /// Waits a moment after a call that took so long; returns how the deploy goes on then, and leaves a new connection.
     ///
-    /// When the engine is there, and only this call is never answered, it has failed: one container that hangs shall not
-    /// keep the host busy for ever.
+    /// When the engine is there, and only this call is never answered, not on the new connection either, it has failed:
+    /// one container that hangs shall not keep the host busy for ever.
     async fn wait(
         &mut self,
         engine: &mut Cow<'_, Docker>,
@@ -183,7 +187,10 @@ impl Loss {
     ) -> Result<Deploy, ApplyError> {
         let begins = self.since.is_none();
         let since = *self.since.get_or_insert_with(Instant::now);
-        self.waited += took.min(UNHEARD / 2) + RECONNECT_PAUSE;
+        // A version that was watched all the while was not waited for in vain.
+        let in_vain = Some(took.min(UNHEARD / 2)).filter(|_| !may_be_left(&deploy.state));
+        self.waited += in_vain.unwrap_or_default() + RECONNECT_PAUSE;
+        let was_renewed = self.renewed;
         tokio::time::sleep(RECONNECT_PAUSE).await;
         let answers = match engine.again().await {
             Ok(again) => {
@@ -192,13 +199,14 @@ impl Loss {
             }
             Err(_) => false,
         };
+        self.renewed = answers;
         let is_long = since.elapsed() >= RECONNECT;
-        if answers && (is_long || self.waited >= UNHEARD) {
-            self.since = None;
+        if answers && was_renewed && (is_long || self.waited >= UNHEARD) {
+            self.is_over();
             let why = lost.to_string();
             return Ok(deploy.after_a_loss(Event::Failed { why }));
         }
-        if is_long {
+        if is_long && !answers {
             return Err(interrupted(&deploy, lost));
         }
         Ok(if begins { deploy.found_again() } else { deploy })
@@ -206,6 +214,7 @@ impl Loss {
 
     /// The engine has answered; whether it had to be waited for.
     fn is_over(&mut self) -> bool {
+        self.renewed = false;
         self.since.take().is_some()
     }
 }
@@ -323,12 +332,20 @@ mod tests {
             Loss {
                 since: Some(long_ago),
                 waited: Duration::ZERO,
+                renewed: false,
             },
             Loss {
                 since: None,
                 waited: UNHEARD,
+                renewed: false,
             },
         ] {
+            let again = after(&mut loss, &engine).await.unwrap();
+            assert_eq!(
+                again,
+                deploy(),
+                "it was not made to the engine that is back"
+            );
             let deploy = after(&mut loss, &engine).await.unwrap();
             assert!(
                 matches!(&deploy.state, State::RollingBack { why, .. } if why.contains("no answer")),
@@ -348,11 +365,41 @@ mod tests {
         assert_eq!(again, deploy());
         let since = Instant::now().checked_sub(RECONNECT);
         let waited = UNHEARD;
-        let end = after(&mut Loss { since, waited }, &gone).await;
+        let mut loss = Loss {
+            since,
+            waited,
+            renewed: true,
+        };
+        let end = after(&mut loss, &gone).await;
         assert!(
             matches!(end, Err(ApplyError::Interrupted { .. })),
             "{end:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn only_what_was_waited_in_vain_counts_and_not_the_time_of_a_gate() {
+        let engine = connected(|_| (200, "{}".to_owned())).await;
+        let id = "new".to_owned();
+        let created = deploy().on(Event::Created { id });
+        // stop, park, promote, start
+        let started = (0..4).fold(created.clone(), |deploy, _| deploy.on(Event::Done));
+        let in_gate = started.clone().on(Event::Looked {
+            starts: vec!["once".to_owned()],
+            now: None,
+        });
+        let counts = Duration::from_secs(100);
+        for (deploy, counted) in [
+            (created, counts),
+            (started, Duration::ZERO),
+            (in_gate, Duration::ZERO),
+        ] {
+            let mut loss = Loss::default();
+            let mut engine = Cow::Borrowed(&engine);
+            let took = counts;
+            loss.wait(&mut engine, deploy, took, lost()).await.unwrap();
+            assert_eq!(loss.waited, counted + RECONNECT_PAUSE);
+        }
     }
 
     #[tokio::test]

@@ -170,7 +170,7 @@ pub async fn apply(
     #[cfg(feature = "failpoints")]
     crate::failpoint::reach("prepared");
     let end = drive(drive_with, store, entry, plan.deploy, pin!(leave), tell).await?;
-    tidy(engine, store, name, Some(job.service), &end.deploy).await;
+    tidy(&end.engine, store, name, Some(job.service), &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }
 
@@ -228,7 +228,7 @@ pub async fn recover(
         clock: StepClock::default(),
     };
     let end = drive(with, store, entry.clone(), deploy, pin!(leave), tell).await?;
-    tidy(engine, store, &entry.service, service, &end.deploy).await;
+    tidy(&end.engine, store, &entry.service, service, &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }
 

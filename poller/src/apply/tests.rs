@@ -358,6 +358,42 @@ async fn an_engine_that_comes_back_as_another_version_is_asked_as_that_one() {
     );
 }
 
+#[tokio::test]
+async fn what_is_not_worth_keeping_is_let_go_by_the_engine_that_came_back() {
+    let (_state, mut store, mut entry) = half_way(Step::Gate);
+    let mut deploy = Deploy::from_journal(&entry.body).unwrap();
+    deploy = deploy.on(crate::machine::Event::Failed {
+        why: "it answered 500".to_owned(),
+    });
+    deploy.kept = Some(crate::machine::Kept {
+        new: "towline/web:2".to_owned(),
+        old: "towline/web:1".to_owned(),
+        made: true,
+    });
+    entry.body = deploy.to_journal().unwrap();
+    let words = "client version 1.41 is too old. Minimum supported API version is 1.44";
+    let (address, asked) = updated_engine(vec!["1.41", "1.44"], move |line| {
+        let status = if line.contains("/v1.41/") { 400 } else { 404 };
+        (status, json!({ "message": words }).to_string())
+    });
+    let docker = Docker::connect(Some(&address)).await.unwrap();
+    let web = service("web");
+    recover(
+        &docker,
+        &mut store,
+        &entry,
+        Some(&web),
+        pending(),
+        &mut |_| (),
+    )
+    .await
+    .unwrap();
+    let asked = asked.lock().unwrap();
+    let of_images = |line: &&String| line.contains("/images/json");
+    let tidied = asked.iter().find(of_images).unwrap();
+    assert!(tidied.contains("/v1.44/"), "{asked:?}");
+}
+
 /// A state directory's journals after `apply` was asked to stop at `stop`, with an engine whose pull takes its time.
 async fn stopped_at(stop: impl Future<Output = ()>) -> (Result<Applied, ApplyError>, usize) {
     let answer = |line: &str| match line {

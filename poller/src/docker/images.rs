@@ -84,7 +84,7 @@ impl Docker {
     /// # Errors
     /// See [`EngineError`].
     pub async fn images_in_use(&self) -> Result<Vec<String>, EngineError> {
-        let all = self.raw.get("/containers/json?all=1", TIMEOUT).await?;
+        let all = self.list().await?;
         let all = all.as_array().into_iter().flatten();
         let ids = all.filter_map(|container| Some(container.get("ImageID")?.as_str()?.to_owned()));
         Ok(ids.collect())

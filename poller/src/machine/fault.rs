@@ -134,6 +134,22 @@ mod tests {
     }
 
     #[test]
+    fn whatever_step_forth_an_outage_of_the_engine_makes_fail_is_tried_again() {
+        let id = "new".to_owned();
+        let mut forth = vec![deploy(), deploy().on(Event::Created { id })];
+        // stop, park, promote, start
+        for at in 1..5 {
+            let next = forth[at].clone().on(Event::Done);
+            forth.push(next);
+        }
+        for at_a_step in forth {
+            let state = at_a_step.state.clone();
+            let back = at_a_step.after_a_loss(failed());
+            assert_eq!(back.fault, Fault::Interruption, "{state:?}");
+        }
+    }
+
+    #[test]
     fn a_journal_of_an_older_version_blames_nobody() {
         let text = in_the_gate().on(failed()).to_journal().unwrap();
         let mut old: Value = serde_json::from_str(&text).unwrap();
