@@ -19,6 +19,7 @@ BENCH ?= cargo run --quiet --offline -p towline-tests --bin bench
 
 # Tests kill the poller at each of its steps; a release build refuses this.
 FAILPOINTS := --features towline/failpoints
+TESTS := cargo test --workspace $(FAILPOINTS) --offline --no-fail-fast
 
 help:  ## Shows this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,10 +45,11 @@ test: ready  ## Runs every test, the whole-system ones on real parts
 	cargo build --workspace --bins $(FAILPOINTS)
 	cargo test --workspace --no-run $(FAILPOINTS)
 	tests/toy/build
+	$(SANDBOX) $(TESTS) --lib --bins --test process --test system
+	@# These mostly wait, so that more of them than cores may run side by side.
+	RUST_TEST_THREADS=6 $(SANDBOX) $(TESTS) --test engine --test kill
 	@# The oldest engine that is supported, where a private one can be had.
-	@# These tests mostly wait, so that more of them than cores may run side by side.
-	if [ "$$(id -u)" = 0 ]; then RUST_TEST_THREADS=6 TOWLINE_TEST_ENGINE=20.10 $(SANDBOX) cargo test --workspace $(FAILPOINTS) --test engine --test kill --offline; fi
-	$(SANDBOX) cargo test --workspace $(FAILPOINTS) --offline --no-fail-fast
+	if [ "$$(id -u)" = 0 ]; then RUST_TEST_THREADS=6 TOWLINE_TEST_ENGINE=20.10 $(SANDBOX) $(TESTS) --test engine --test kill; fi
 
 bench: ready  ## Measures what docs/benchmarks.md says, on release builds
 	@relay/build.sh
