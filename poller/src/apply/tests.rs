@@ -394,6 +394,34 @@ async fn what_is_not_worth_keeping_is_let_go_by_the_engine_that_came_back() {
     assert!(tidied.contains("/v1.44/"), "{asked:?}");
 }
 
+#[tokio::test]
+async fn an_old_version_whose_stop_the_engine_or_a_proxy_forbids_serves_on() {
+    for (status, words) in [
+        (500, "cannot stop container: abc: permission denied"),
+        (403, "Forbidden"),
+    ] {
+        let (_state, mut store, entry) = half_way(Step::Stop);
+        let (address, asked) = faulty_engine(move |line| match line {
+            line if line.contains("/stop") => {
+                Some((status, json!({ "message": words }).to_string()))
+            }
+            line if line.contains("/abc/json") => Some((200, shown("abc", "web").to_string())),
+            _ => None,
+        });
+        let docker = Docker::connect(Some(&address)).await.unwrap();
+        let applied = recover(&docker, &mut store, &entry, None, pending(), &mut |_| ())
+            .await
+            .unwrap();
+        assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+        assert!(applied.message.contains(words), "{}", applied.message);
+        let asked = asked.lock().unwrap();
+        assert!(
+            asked.iter().any(|line| line.contains("/abc/stop")),
+            "{asked:?}"
+        );
+    }
+}
+
 /// A state directory's journals after `apply` was asked to stop at `stop`, with an engine whose pull takes its time.
 async fn stopped_at(stop: impl Future<Output = ()>) -> (Result<Applied, ApplyError>, usize) {
     let answer = |line: &str| match line {
