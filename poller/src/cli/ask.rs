@@ -111,20 +111,30 @@ pub(super) fn unexpected(line: &Line) -> anyhow::Error {
 
 /// Opens a state that is there: looking at one makes none.
 pub(super) fn open(state: &Path) -> anyhow::Result<Store> {
+    be_there(state)?;
+    Store::open(state).map_err(|error| locked(error.into()))
+}
+
+/// Refuses a state directory in which towline has not run yet: it is probably the wrong one.
+pub(super) fn be_there(state: &Path) -> anyhow::Result<()> {
     let file = state.join("state.db");
-    let is_there = file.try_exists().with_context(|| {
-        format!(
-            "cannot look at {}; run this as root (sudo towline ...)",
-            file.display()
-        )
-    })?;
+    let exists = |file: &Path| {
+        file.try_exists().with_context(|| {
+            format!(
+                "cannot look at {}; run this as root (sudo towline ...)",
+                file.display()
+            )
+        })
+    };
+    // A log without its database is damage, which the store tells.
+    let is_there = exists(&file)? || exists(&state.join("state.db-wal"))?;
     if !is_there {
         bail!(
             "{} is not there: towline has not run with this state directory yet (see --state-dir)",
             file.display()
         );
     }
-    Store::open(state).map_err(|error| locked(error.into()))
+    Ok(())
 }
 
 /// What to do when nobody serves and the state is in use all the same.

@@ -18,6 +18,13 @@ pub(super) async fn about(keyring: &Keyring, registry: &str) -> Result<String, S
     };
     let said = match login {
         Some(login) => format!("{registry}, as {} by {}", login.proof, login.origin),
+        // Docker's own file is there only after a `docker login`.
+        None if !path.exists() => {
+            return Ok(format!(
+                "{registry}, without a login: {} is not there",
+                path.display()
+            ));
+        }
         None => format!(
             "{registry}, without a login: {} has none for it",
             path.display()

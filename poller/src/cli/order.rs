@@ -18,6 +18,7 @@ pub(super) fn retry(arguments: &Arguments, service: &ServiceName) -> anyhow::Res
     if let Some(ending) = ordered(arguments, &request)? {
         return Ok(ending);
     }
+    ask::be_there(&arguments.state_dir)?;
     let parts = arguments.parts().map_err(ask::locked)?;
     on_one_thread(async {
         let stop = Stop::on_signals()?;
@@ -41,6 +42,7 @@ pub(super) fn roll_back(
     if let Some(ending) = ordered(arguments, &request)? {
         return Ok(ending);
     }
+    ask::be_there(&arguments.state_dir)?;
     let parts = arguments.parts().map_err(ask::locked)?;
     on_one_thread(async {
         let stop = Stop::on_signals()?;

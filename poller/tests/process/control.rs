@@ -200,8 +200,13 @@ fn a_table_says_what_needs_an_operator_and_that_the_engine_does_not_answer() {
 #[test]
 fn a_service_or_state_that_is_not_there_is_told_and_nothing_is_made() {
     let host = Host::new(9, "");
-    for command in ["status", "history"] {
-        let log = refused(&host, &[command]);
+    for command in [
+        &["status"][..],
+        &["history"],
+        &["retry", "web"],
+        &["rollback", "web"],
+    ] {
+        let log = refused(&host, command);
         assert!(
             log.contains("has not run with this state directory yet"),
             "{log}"
