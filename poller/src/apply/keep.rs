@@ -373,8 +373,8 @@ mod tests {
         let until = |until| version(&observed(1), None, "t", until).unwrap();
         let before = [until(at(900)), until(at(2000)), until(at(1000))];
         assert_eq!(ended(at(3000), &before), at(3000));
-        for now in [at(5), at(2000)] {
-            assert!(ended(now, &before) > at(2000), "{now}");
+        for replaced in [at(5), at(2000)] {
+            assert!(ended(replaced, &before) > at(2000), "{replaced}");
         }
         assert_eq!(ended(at(5), &[]), at(5));
         assert_eq!(ended(at(5), &[until(Timestamp::MAX)]), Timestamp::MAX);

@@ -151,7 +151,7 @@ impl Notices {
         self.pass_on(Line::Now(text));
     }
 
-    /// Something does not go on for now.
+    /// A deploy of `service` waits for something else than its image: why.
     pub(super) fn warn(&mut self, service: &ServiceName, why: &str) {
         warn!(%service, "{why}");
         self.remember(format!("not done yet: {why}"));
