@@ -31,6 +31,7 @@ use crate::{
 mod backoff;
 mod choose;
 mod deploy;
+mod ending;
 mod engine;
 mod fetch;
 mod leftovers;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use towline_protocol::{IntentId, Mark, Outcome, Report, ServiceName, Side};
 use tracing::info;
 
-use super::{Declined, Poller, Stop, deploy};
+use super::{Declined, Poller, Stop, deploy, ending};
 use crate::{
     apply::{Applied, Progress, WayBack, go_back, inspect_service},
     plan::{NoWayBack, Observed, choose_version, short_name},
@@ -172,7 +172,7 @@ impl Poller {
         }
         let now = Timestamp::now();
         let left = std::mem::take(&mut applied.left);
-        let own = report::fitted(deploy::finished(entry, applied, since, now));
+        let own = report::fitted(ending::finished(entry, applied, since, now));
         let end = End {
             left,
             also: self.in_effect_again(&own, on_purpose)?,
