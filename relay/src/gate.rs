@@ -5,7 +5,7 @@
 //! the host orders runs, the hub's dedupe key decides sameness.
 
 use serde::{Deserialize, Serialize};
-use towline_protocol::{Channel, Glob, Revision, RunSource, Source};
+use towline_protocol::{Channel, Glob, HostName, Image, Revision, RunSource, ServiceName, Source};
 
 use crate::event::{Repository, WorkflowRun, WorkflowRunEvent};
 
@@ -74,6 +74,12 @@ pub struct Candidate {
     pub source: Source,
     /// The commit that it names.
     pub revision: Revision,
+    /// The image that it names, if any.
+    pub image: Option<Image>,
+    /// The one service that it is for; `None` is every service whose rule matches.
+    pub service: Option<ServiceName>,
+    /// The hosts that it is for; empty is every host.
+    pub hosts: Vec<HostName>,
 }
 
 impl SourceKind {
@@ -260,6 +266,9 @@ impl Gate {
                 branch: Some(passed.branch),
                 tag: None,
             },
+            image: None,
+            service: None,
+            hosts: Vec::new(),
         }
     }
 }

@@ -125,7 +125,13 @@ fn digest(intent: &Intent, named: Option<&Reference>) -> Result<Option<Digest>, 
 fn run_number(intent: &Intent) -> Option<u64> {
     match &intent.source {
         Source::WorkflowRun(run) => Some(run.run_number),
-        Source::Manual { .. } | Source::Unknown => None,
+        Source::Actions(job) => Some(job.run_number),
+        Source::Push(_)
+        | Source::RegistryPackage(_)
+        | Source::Release(_)
+        | Source::Deployment(_)
+        | Source::Manual { .. }
+        | Source::Unknown => None,
     }
 }
 

@@ -52,6 +52,11 @@ pub fn objection(service: &Service, intent: &Intent) -> Option<String> {
     match &intent.source {
         Source::WorkflowRun(run) => run_objection(rule.runs.as_ref(), &rule.channel, run, intent),
         Source::Manual { .. } => None,
+        Source::Push(_)
+        | Source::RegistryPackage(_)
+        | Source::Release(_)
+        | Source::Deployment(_)
+        | Source::Actions(_) => Some("the rule is for workflow runs".to_owned()),
         Source::Unknown => Some("its kind is not known to this version".to_owned()),
     }
 }

@@ -94,7 +94,12 @@ impl Cause {
                 by: Some(by.clone()),
                 ..common
             },
-            Source::Unknown => common,
+            Source::Push(_)
+            | Source::RegistryPackage(_)
+            | Source::Release(_)
+            | Source::Deployment(_)
+            | Source::Actions(_)
+            | Source::Unknown => common,
         }
     }
 }

@@ -45,6 +45,16 @@ pub struct Intent {
 pub enum Source {
     /// A GitHub workflow run that completed with success.
     WorkflowRun(RunSource),
+    /// A push to GitHub.
+    Push(PushSource),
+    /// A container image that was published at GitHub's registry.
+    RegistryPackage(PackageSource),
+    /// A release that was published at GitHub.
+    Release(ReleaseSource),
+    /// A deployment that somebody asked GitHub for.
+    Deployment(DeploymentSource),
+    /// A job of GitHub Actions, by `POST /v1/intents` and its OIDC token.
+    Actions(ActionsSource),
     /// An operator, by `POST /v1/intents`.
     Manual {
         /// The name in the operator's token.
@@ -83,6 +93,108 @@ pub struct RunSource {
     /// The run's page, for people.
     #[serde(default)]
     pub url: Option<String>,
+}
+
+/// The push behind a `push` intent. What was pushed is the intent's revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushSource {
+    /// Stable identity of the repository.
+    pub repository_id: u64,
+    /// The repository's full name as GitHub writes it.
+    pub repository: String,
+    /// Who pushed, if GitHub said so.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// The comparison's page, for people.
+    #[serde(default)]
+    pub url: Option<String>,
+}
+
+/// The package behind a `registry_package` intent. Its image is the intent's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageSource {
+    /// Stable identity of the repository.
+    pub repository_id: u64,
+    /// The repository's full name as GitHub writes it.
+    pub repository: String,
+    /// The package's name within its owner's registry.
+    pub package: String,
+    /// The tag that was published.
+    pub tag: String,
+    /// Who published it, if GitHub said so.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// The package's page, for people.
+    #[serde(default)]
+    pub url: Option<String>,
+}
+
+/// The release behind a `release` intent. Its git tag is the revision's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseSource {
+    /// Stable identity of the repository.
+    pub repository_id: u64,
+    /// The repository's full name as GitHub writes it.
+    pub repository: String,
+    /// Stable identity of the release.
+    pub release_id: u64,
+    /// Whether it is marked as a pre-release.
+    #[serde(default)]
+    pub prerelease: bool,
+    /// Who published it, if GitHub said so.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// The release's page, for people.
+    #[serde(default)]
+    pub url: Option<String>,
+}
+
+/// The deployment behind a `deployment` intent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentSource {
+    /// Stable identity of the repository.
+    pub repository_id: u64,
+    /// The repository's full name as GitHub writes it.
+    pub repository: String,
+    /// Stable identity of the deployment.
+    pub deployment_id: u64,
+    /// The environment that it is for.
+    pub environment: String,
+    /// What it asks for, `deploy` by default.
+    pub task: String,
+    /// Who asked for it, if GitHub said so.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// The deployment's address at GitHub's API, for people.
+    #[serde(default)]
+    pub url: Option<String>,
+}
+
+/// The job behind an `actions` intent, as its OIDC token describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionsSource {
+    /// Stable identity of the repository.
+    pub repository_id: u64,
+    /// Stable identity of the repository's owner.
+    pub repository_owner_id: u64,
+    /// The repository's full name as GitHub writes it.
+    pub repository: String,
+    /// The workflow file's path, without `owner/repo/` before it or `@ref` behind it.
+    pub workflow: String,
+    /// The run.
+    pub run_id: u64,
+    /// Counts the workflow's runs; stays the same on a re-run.
+    pub run_number: u64,
+    /// Rises with each re-run, from 1.
+    pub run_attempt: u64,
+    /// What started the run, for instance `workflow_dispatch`.
+    pub event: String,
+    /// Who started it, if the token said so.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// Why, in the caller's words.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// The commit that an intent names. A manual intent may name an image only.

@@ -17,9 +17,12 @@
 )]
 
 pub mod answer;
+pub mod doorbell;
+pub mod fleet;
 pub mod glob;
 pub mod intent;
 pub mod mailbox;
+pub mod manual;
 pub mod mark;
 pub mod name;
 pub mod report;
@@ -27,9 +30,15 @@ pub mod secret;
 pub mod token;
 
 pub use answer::{ErrorBody, Health, IntentStatus, Polled, WebhookAnswer, WebhookStatus};
+pub use doorbell::{Hello, ServiceState, ToHost, ToHub};
+pub use fleet::{Connection, Fleet, FleetHost, FleetService, Today};
 pub use glob::Glob;
-pub use intent::{Image, Intent, Revision, RunSource, Source};
+pub use intent::{
+    ActionsSource, DeploymentSource, Image, Intent, PackageSource, PushSource, ReleaseSource,
+    Revision, RunSource, Source,
+};
 pub use mailbox::{ChannelNews, MAILBOX_WINDOW, Mailbox};
+pub use manual::{NewIntent, Queued};
 pub use mark::{ChannelMark, Mark};
 pub use name::{Channel, Digest, GitTag, HostName, IntentId, NameError, ServiceName, Sha};
 pub use report::{Gate, Outcome, Report, Side, StepTime};

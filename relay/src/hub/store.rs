@@ -277,8 +277,8 @@ fn numbered(candidate: Candidate, epoch: u64, seq: u64, now: Timestamp) -> Inten
         expires_at: expires_in.and_then(|after| now.checked_add(after).ok()),
         source: candidate.source,
         revision: candidate.revision,
-        image: None,
-        service: None,
-        hosts: Vec::new(),
+        image: candidate.image,
+        service: candidate.service,
+        hosts: candidate.hosts,
     }
 }
