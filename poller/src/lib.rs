@@ -1,7 +1,7 @@
 //! Towline on the host: fetches deploy intents from the relay and applies them to this host's services.
 //!
 //! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`, `redact`, `status`,
-//! `history`); one file for each outside system acts (`relay_client`, `docker`, `credentials`, `health`, `store`, `control`,
+//! `history`, `hello`); one file for each outside system acts (`relay_client`, `docker`, `credentials`, `health`, `store`, `control`,
 //! `terminal`); `daemon` and `cli` tie them together.
 
 pub mod apply;
@@ -16,6 +16,7 @@ mod failpoint;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod health;
+pub mod hello;
 pub mod history;
 pub mod logging;
 pub mod machine;

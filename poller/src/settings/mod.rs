@@ -77,6 +77,15 @@ pub enum Work {
     },
 }
 
+impl Work {
+    /// What kind of thing it is, in one word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Docker { .. } => "docker",
+        }
+    }
+}
+
 /// What may deploy a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
