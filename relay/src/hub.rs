@@ -42,6 +42,7 @@ use crate::{
 };
 
 pub mod ask;
+pub mod sql;
 pub mod store;
 
 use ask::{Ask, Committed};
@@ -194,7 +195,7 @@ impl Hub {
 impl Parts {
     fn open(state: &State, env: &Env, failures: Rc<Cell<u32>>) -> Result<Self, Fault> {
         Ok(Self {
-            store: Store::open(state.storage().sql(), now_ms())?,
+            store: Store::open(Rc::new(state.storage().sql()), now_ms())?,
             storage: Rc::new(state.storage()),
             mailboxes: Mailboxes::open(env)?,
             puts: Rc::default(),

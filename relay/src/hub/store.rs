@@ -6,15 +6,17 @@
 //!
 //! Nothing is pruned, so `pruned_before` stays 0 and dedupe keys are kept for good.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use jiff::{SignedDuration, Timestamp};
 use towline_protocol::{
     Channel, ChannelNews, Intent, IntentId, MAILBOX_WINDOW, Mailbox, Mark, Polled,
 };
-use worker::SqlStorage;
 
-use super::ask::Committed;
+use super::{
+    ask::Committed,
+    sql::{Database, Rows},
+};
 use crate::{
     error::Fault,
     gate::Candidate,
@@ -50,7 +52,7 @@ const SCHEMA: [&str; 4] = [
 /// The database. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Store {
-    sql: SqlStorage,
+    sql: Rc<dyn Database>,
     created_ms: u64,
 }
 
@@ -59,7 +61,7 @@ impl Store {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn open(sql: SqlStorage, now_ms: u64) -> Result<Self, Fault> {
+    pub fn open(sql: Rc<dyn Database>, now_ms: u64) -> Result<Self, Fault> {
         let mut store = Self { sql, created_ms: 0 };
         for table in SCHEMA {
             store.rows(table, vec![])?;
@@ -232,7 +234,7 @@ impl Store {
         let mut intents = Vec::new();
         // Row by row: rows that no longer fit are not read, and not billed.
         for row in self.cursor(query, vec![text(channel), number(seq)?])? {
-            let row = row.map_err(failed)?;
+            let row = row?;
             if !room.take(string(&row, 0)?.len()) {
                 break;
             }
@@ -242,25 +244,15 @@ impl Store {
     }
 
     fn row(&self, query: &str, values: Row) -> Result<Option<Row>, Fault> {
-        self.cursor(query, values)?
-            .next()
-            .transpose()
-            .map_err(failed)
+        self.cursor(query, values)?.next().transpose()
     }
 
     fn rows(&self, query: &str, values: Row) -> Result<Vec<Row>, Fault> {
-        let rows: worker::Result<_> = self.cursor(query, values)?.collect();
-        rows.map_err(failed)
+        self.cursor(query, values)?.collect()
     }
 
-    /// Raw rows: `SqlCursor::one` and `to_array` let a JavaScript exception through, which ends the
-    /// whole object.
-    fn cursor(
-        &self,
-        query: &str,
-        values: Row,
-    ) -> Result<impl Iterator<Item = worker::Result<Row>> + use<>, Fault> {
-        Ok(self.sql.exec(query, values).map_err(failed)?.raw())
+    fn cursor(&self, query: &str, values: Row) -> Result<Rows, Fault> {
+        self.sql.run(query, values)
     }
 }
 
@@ -282,3 +274,6 @@ fn numbered(candidate: Candidate, epoch: u64, seq: u64, now: Timestamp) -> Inten
         hosts: candidate.hosts,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,16 @@
 //! Values into SQL and out of it, each with the type that its column has.
 
 use jiff::Timestamp;
-use worker::SqlStorageValue as Value;
 
 use crate::error::Fault;
+pub(super) use crate::hub::sql::{Row, Value};
 
-/// One row of a result, or the values of a statement.
-pub(super) type Row = Vec<Value>;
-
-/// JavaScript's numbers are exact up to 2^53, which is enough for milliseconds and for counting.
 pub(super) fn number(value: u64) -> Result<Value, Fault> {
-    let value = i64::try_from(value).map_err(failed)?;
-    Value::try_from_i64(value).map_err(failed)
+    Value::number(value)
 }
 
 pub(super) fn text(value: &impl ToString) -> Value {
-    Value::String(value.to_string())
+    Value::Text(value.to_string())
 }
 
 pub(super) fn millis(time: Timestamp) -> u64 {
@@ -31,7 +26,7 @@ pub(super) fn int(row: &[Value], at: usize) -> Result<u64, Fault> {
 
 pub(super) fn string(row: &[Value], at: usize) -> Result<&str, Fault> {
     match row.get(at) {
-        Some(Value::String(value)) => Ok(value),
+        Some(Value::Text(value)) => Ok(value),
         other => Err(failed(format!("column {at} is {other:?} and not text"))),
     }
 }

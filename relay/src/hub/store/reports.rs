@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 use towline_protocol::{Glob, HostName, IntentId, IntentStatus, Report};
-use worker::SqlStorageValue as Value;
 
 use super::{
     Store,
-    column::{body, failed, int, number, parsed, string, text},
+    column::{Value, body, failed, int, number, parsed, string, text},
 };
 use crate::{
     api::report::{self, Heard},
