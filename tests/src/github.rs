@@ -41,6 +41,17 @@ impl Delivery {
         })
     }
 
+    /// A run of the size that GitHub's deliveries have when a pull request or two are named in them: 22 KB.
+    ///
+    /// # Errors
+    /// When the fixture is missing.
+    pub fn large_run(number: u64) -> Result<Self> {
+        let mut delivery = Self::run(number, "3484a3fb816e0859fd6e1cea078d76385ff50625")?;
+        let filling = delivery.body["sender"].clone();
+        delivery.body["workflow_run"]["pull_requests"] = json!([filling, filling, filling]);
+        Ok(delivery)
+    }
+
     /// The same run, of another repository.
     pub fn of(mut self, repository: &str, id: u64) -> Self {
         self.body["repository"]["full_name"] = json!(repository);

@@ -1,6 +1,7 @@
 //! What `docs/benchmarks.md` says, measured on one machine in one run: `make bench`.
 //!
-//! `bench [PART...]` prints a Markdown table, of all parts or of those named: size, relay, memory, swap. Nothing is asserted: a figure that misses its aim is printed all the same, and an error
+//! `bench [PART...]` prints a Markdown table, of all parts or of those named: size, relay, deliver, memory,
+//! swap. Nothing is asserted: a figure that misses its aim is printed all the same, and an error
 //! means that it could not be measured. Progress goes to standard error.
 
 #![expect(
@@ -13,6 +14,7 @@ use std::env;
 
 use anyhow::Result;
 
+mod deliver;
 mod machine;
 mod memory;
 mod numbers;
@@ -42,9 +44,10 @@ impl Row {
 /// A part of the run: its name, and what it measures.
 type Part = (&'static str, fn() -> Result<Vec<Row>>);
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("size", size::measure),
     ("relay", relay_cpu::measure),
+    ("deliver", deliver::measure),
     ("memory", memory::measure),
     ("swap", swap::measure),
 ];

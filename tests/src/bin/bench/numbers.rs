@@ -14,6 +14,17 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// The value that so large a part (0 to 1) of them does not exceed, by the nearest rank; not a number when there is none.
+pub(crate) fn quantile(values: &[f64], part: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (part * sorted.len() as f64).ceil() as usize;
+    sorted
+        .get(rank.saturating_sub(1))
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
 /// `median (min–max) unit, n = count`
 pub(crate) fn spread(values: &[f64], digits: usize, unit: &str) -> String {
     let min = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -41,6 +52,17 @@ mod tests {
         assert_eq!(median(&[9.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 9.0]), 3.0);
         assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn a_quantile_is_one_of_the_values() {
+        let values: Vec<_> = (1..=100).rev().map(f64::from).collect();
+        assert_eq!(
+            (quantile(&values, 0.5), quantile(&values, 0.99)),
+            (50.0, 99.0)
+        );
+        assert_eq!(quantile(&[7.0], 0.99), 7.0);
+        assert!(quantile(&[], 0.5).is_nan());
     }
 
     #[test]
