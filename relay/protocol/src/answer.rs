@@ -63,6 +63,9 @@ pub struct IntentStatus {
 pub struct HostStatus {
     /// When the host was last heard of it.
     pub seen_at: Timestamp,
+    /// The services whose rule matched, possibly none; `None` when the host has not acknowledged the intent yet.
+    #[serde(default)]
+    pub matched: Option<Vec<ServiceName>>,
     /// The latest report of each service.
     pub services: BTreeMap<ServiceName, Report>,
 }

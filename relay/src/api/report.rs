@@ -82,10 +82,12 @@ pub fn status(intent: Intent, heard: Vec<Heard>) -> IntentStatus {
     for Heard { host, at, report } in heard {
         let status = hosts.entry(host).or_insert_with(|| HostStatus {
             seen_at: at,
+            matched: None,
             services: BTreeMap::new(),
         });
         status.seen_at = status.seen_at.max(at);
         let Some(service) = report.service.clone() else {
+            status.matched = Some(report.matched);
             continue;
         };
         let later = status.services.get(&service);
@@ -230,6 +232,24 @@ mod tests {
         let too_many = said(6000, 0, 0);
         assert!(fits(&too_many) && reports(&too_many).is_empty());
         assert_eq!(too_many.hosts.len(), 6000);
+    }
+
+    #[test]
+    fn a_host_that_acknowledged_names_what_matched_and_one_that_did_not_is_told_apart() {
+        let ack = Report {
+            matched: vec!["web".parse().unwrap()],
+            ..report(None, 1, None)
+        };
+        let applying = report(Some("web"), 1, Some(Outcome::Applying));
+        let said = vec![
+            heard("pi", 1, ack.clone()),
+            heard("pi", 2, applying.clone()),
+            heard("nas", 1, report(None, 1, None)),
+            heard("old", 1, applying),
+        ];
+        let status = status(intent(), said);
+        let matched: Vec<_> = status.hosts.values().map(|host| &host.matched).collect();
+        assert_eq!(matched, [&Some(vec![]), &None, &Some(ack.matched)]);
     }
 
     #[test]
