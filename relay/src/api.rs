@@ -20,6 +20,8 @@ pub enum Route {
     Webhook,
     /// `GET /v1/intents`
     Poll,
+    /// `POST /v1/intents`
+    Order,
     /// `GET /v1/intents/{id}`, the id as it stands in the path.
     Intent(String),
     /// `POST /v1/reports`
@@ -34,7 +36,9 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
     let (allow, route) = match path {
         "/health" => ("GET", Route::Health),
         "/webhook/github" => ("POST", Route::Webhook),
-        "/v1/intents" => ("GET", Route::Poll),
+        "/v1/intents" if method == "POST" => ("POST", Route::Order),
+        "/v1/intents" if method == "GET" => ("GET", Route::Poll),
+        "/v1/intents" => ("GET, POST", Route::Poll),
         "/v1/reports" => ("POST", Route::Reports),
         _ => match path.strip_prefix("/v1/intents/") {
             Some(id) if !id.is_empty() && !id.contains('/') => {
@@ -144,7 +148,6 @@ mod tests {
         let routes = [
             ("GET", "/health"),
             ("POST", "/webhook/github"),
-            ("GET", "/v1/intents"),
             ("GET", "/v1/intents/in_x"),
             ("POST", "/v1/reports"),
         ];
@@ -158,6 +161,17 @@ mod tests {
                     assert!(answer.headers.contains(&("allow", method.to_owned())));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn intents_are_asked_for_and_ordered_at_one_path() {
+        assert_eq!(route("GET", "/v1/intents"), Ok(Route::Poll));
+        assert_eq!(route("POST", "/v1/intents"), Ok(Route::Order));
+        let allow = "GET, POST";
+        for method in ["PUT", "DELETE", "HEAD", "post"] {
+            let refusal = Err(Refusal::WrongMethod { allow });
+            assert_eq!(route(method, "/v1/intents"), refusal);
         }
     }
 

@@ -53,6 +53,11 @@ pub enum Refusal {
     /// No such intent.
     #[error("no intent has this id, or it is older than what the relay keeps")]
     NoSuchIntent,
+    /// The key of the request belongs to another one.
+    #[error(
+        "this Idempotency-Key, or this token of GitHub Actions, was used for another request; use a new one"
+    )]
+    Conflict,
     /// The caller speaks a protocol that this relay does not.
     #[error("this relay speaks Towline-Protocol 1; update the relay, or use an older client")]
     Protocol,
@@ -102,6 +107,7 @@ impl Refusal {
             Self::Forbidden(_) => 403,
             Self::NoSuchPath | Self::NoSuchIntent => 404,
             Self::WrongMethod { .. } => 405,
+            Self::Conflict => 409,
             Self::TooLarge { .. } => 413,
             Self::HookContentType | Self::ContentType => 415,
             Self::Protocol => 426,
@@ -121,6 +127,7 @@ impl Refusal {
             Self::BadRequest(_) => "bad_request",
             Self::BadToken => "bad_token",
             Self::Forbidden(_) => "forbidden",
+            Self::Conflict => "conflict",
             Self::Protocol => "unsupported_protocol",
             Self::Unavailable(_) => "unavailable",
         }

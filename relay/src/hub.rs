@@ -38,6 +38,7 @@ use crate::{
     gate::Candidate,
     kv::{self, Mailboxes},
     mailbox::{self, Room},
+    manual::{self, Ordered},
     now_ms,
 };
 
@@ -120,6 +121,7 @@ impl Hub {
         let parts = self.parts()?;
         match serde_json::from_slice(body).map_err(failed)? {
             Ask::Queue(candidate) => json(&self.queue(parts, *candidate).await?),
+            Ask::Order(candidate) => json(&self.order(parts, *candidate).await?),
             Ask::Since(marks) => json(&parts.store.since(&marks, Room::new(marks.len()))?),
             Ask::Status(id) => json(&parts.store.status(&id)?),
             Ask::Keep {
@@ -143,6 +145,13 @@ impl Hub {
                 .wait_until(async move { parts.flush(&channel).await });
         }
         Ok(committed)
+    }
+
+    async fn order(&self, parts: &Parts, candidate: Candidate) -> Result<Ordered, Fault> {
+        let committed = self.queue(parts, candidate.clone()).await?;
+        let intent = parts.store.intent(&committed.id)?;
+        let intent = intent.ok_or_else(|| failed("the intent's row is gone"))?;
+        Ok(manual::ordered(&candidate, committed.duplicate, intent))
     }
 
     /// One transaction: the number, the row, the alarm. Nothing else runs in the hub meanwhile.

@@ -1,8 +1,8 @@
 //! Towline's relay: a Cloudflare Worker that turns GitHub's signed deliveries into deploy intents.
 //!
 //! The pure half decides and is tested natively: [`settings`], [`webhook`], [`event`], [`json`],
-//! [`gate`], [`mailbox`], [`api`], [`error`]. The shell acts and alone names the crate `worker`: this
-//! file, [`http`], [`kv`], [`hub`]. Nothing here panics, because a panic inside of the hub leaves its
+//! [`gate`], [`manual`], [`mailbox`], [`api`], [`error`]. The shell acts and alone names the crate `worker`:
+//! this file, [`http`], [`kv`], [`webcrypto`], [`hub`]. Nothing here panics, because a panic inside of the hub leaves its
 //! callers without an answer; the lints below see to it.
 
 #![deny(
@@ -27,7 +27,9 @@ pub mod hub;
 pub mod json;
 pub mod kv;
 pub mod mailbox;
+pub mod manual;
 pub mod settings;
+pub mod webcrypto;
 pub mod webhook;
 
 use std::collections::BTreeMap;
@@ -56,6 +58,7 @@ pub async fn fetch(mut request: Request, env: Env, _context: Context) -> worker:
         Ok(Route::Health) => Ok(Answer::health()),
         Ok(Route::Webhook) => return http::send(deliver(&mut request, &env).await),
         Ok(Route::Poll) => poll(&request, &env).await,
+        Ok(Route::Order) => order(&mut request, &env).await,
         Ok(Route::Intent(id)) => intent(&request, &env, &id).await,
         Ok(Route::Reports) => reports(&mut request, &env).await,
         Err(refusal) => Err(refusal),
@@ -167,6 +170,22 @@ async fn with_the_hubs(
     Ok(polled)
 }
 
+/// `POST /v1/intents`
+async fn order(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
+    let claims = claims(request, env)?;
+    auth::demand(&claims, Role::Operator)?;
+    let header = http::header(request, "idempotency-key");
+    let key = match manual::idempotency_key(header.as_deref())? {
+        Some(key) => manual::Key::Given(key.to_owned()),
+        None => manual::Key::Random(webcrypto::random()?),
+    };
+    let order = manual::read(&json_body(request).await?)?;
+    auth::demand_channel(&claims, &order.channel)?;
+    let candidate = manual::by_operator(order, &claims.name, &key);
+    let json = ask::ask(env, &Ask::Order(Box::new(candidate))).await?;
+    manual::answer(ask::answer(&json)?, |_| None)
+}
+
 /// `GET /v1/intents/{id}`
 async fn intent(request: &Request, env: &Env, id: &str) -> Result<Answer, Refusal> {
     let claims = claims(request, env)?;
@@ -183,12 +202,7 @@ async fn intent(request: &Request, env: &Env, id: &str) -> Result<Answer, Refusa
 async fn reports(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
     let claims = claims(request, env)?;
     auth::demand(&claims, Role::Host)?;
-    if !webhook::is_json(http::header(request, "content-type").as_deref()) {
-        return Err(Refusal::ContentType);
-    }
-    let length = http::header(request, "content-length");
-    webhook::check_length(length.as_deref(), MAX_REQUEST_BODY)?;
-    let body = http::read_body(request, MAX_REQUEST_BODY).await?;
+    let body = json_body(request).await?;
     let host = claims.name.clone();
     let keep = Ask::Keep {
         host: claims.name,
@@ -203,6 +217,16 @@ async fn reports(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
         console_log!("reports of {host}: left out, their channels are not its token's: {ids}");
     }
     Ok(Answer::json(202, &kept))
+}
+
+/// The body of a request of ours.
+async fn json_body(request: &mut Request) -> Result<Vec<u8>, Refusal> {
+    if !webhook::is_json(http::header(request, "content-type").as_deref()) {
+        return Err(Refusal::ContentType);
+    }
+    let length = http::header(request, "content-length");
+    webhook::check_length(length.as_deref(), MAX_REQUEST_BODY)?;
+    http::read_body(request, MAX_REQUEST_BODY).await
 }
 
 /// Who asks. The protocol's version comes first: another one may have other tokens.

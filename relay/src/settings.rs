@@ -155,8 +155,11 @@ fn source(name: &str) -> Result<SourceKind, String> {
     })
 }
 
-/// A whole number and a unit, `90s`, `30m`, `24h` or `7d`, in seconds.
-fn duration(text: &str) -> Result<u32, String> {
+/// A whole number and a unit, `90s`, `30m`, `24h` or `7d`, in seconds: how `expires_in` is written.
+///
+/// # Errors
+/// When it is not, or is not between a second and 366 days.
+pub fn duration(text: &str) -> Result<u32, String> {
     const LIMIT: u32 = 366 * 86_400;
     let text = text.trim();
     let split = text.len().saturating_sub(1);

@@ -19,6 +19,8 @@ const NAME: &str = "hub";
 pub enum Ask {
     /// Number this and remember it: [`Committed`].
     Queue(Box<Candidate>),
+    /// Number this unless its key is known, and give the intent: `manual::Ordered`.
+    Order(Box<Candidate>),
     /// What is newer than these marks: `Polled`.
     Since(BTreeMap<Channel, Mark>),
     /// How an intent fares: `IntentStatus`, or null.

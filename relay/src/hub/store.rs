@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod column;
+mod orders;
 mod reports;
 
 use column::{Row, body, failed, int, millis, number, parsed, string, text};
