@@ -68,6 +68,7 @@ mod tests {
         let settings = settings(SITE);
         let at = Mark { epoch: 7, seq: 1 };
         let web = &settings.services[1];
+        let now = Timestamp::UNIX_EPOCH;
         let (intent, side) = (
             intent(7, 1),
             Side {
@@ -75,10 +76,12 @@ mod tests {
                 digest: Some(digest('a')),
             },
         );
+        let report = blank(intent.id.clone(), &web.name, 1, Outcome::Succeeded, now);
         store
-            .receive(&web.rule.channel, at, std::slice::from_ref(&intent))
+            .receive(&web.rule.channel, at, std::slice::from_ref(&intent), |_| {
+                report.clone()
+            })
             .unwrap();
-        let now = Timestamp::UNIX_EPOCH;
         let end = End {
             running: Some(Running {
                 side: side.clone(),
@@ -86,7 +89,7 @@ mod tests {
                 since: now,
                 unwell: None,
             }),
-            ..End::of(blank(intent.id, &web.name, 1, Outcome::Succeeded, now))
+            ..End::of(report)
         };
         store.close_journal("0", &web.name, &end).unwrap();
         let told = hello(&store, &settings, &[]).unwrap();

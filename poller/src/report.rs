@@ -4,13 +4,37 @@
 
 use jiff::Timestamp;
 use towline_protocol::{
-    IntentId, MAX_REPORTS, MAX_REQUEST_BODY, Outcome, Report, ServiceName, Side,
+    HostName, Intent, IntentId, MAX_MATCHED, MAX_REPORTS, MAX_REQUEST_BODY, Outcome, Report,
+    ServiceName, Side,
 };
 
-use crate::{relay_client::RelayError, select::Settled, store::Spooled};
+use crate::{
+    relay_client::RelayError,
+    select::{Match, Settled, matches},
+    settings::Service,
+    store::Spooled,
+};
 
 /// The longest message, in characters.
 const MAX_MESSAGE: usize = 1000;
+
+/// The report by which `host` acknowledges that it has received `intent`: it names the `services` that say what becomes of
+/// it, possibly none.
+pub fn acknowledgement(
+    host: &HostName,
+    services: &[Service],
+    intent: &Intent,
+    now: Timestamp,
+) -> Report {
+    let matched = services
+        .iter()
+        .filter(|service| matches(host, service, intent) != Match::No)
+        .map(|service| service.name.clone());
+    Report {
+        matched: matched.take(MAX_MATCHED).collect(),
+        ..about(intent.id.clone(), 1, now)
+    }
+}
 
 /// The report of an intent that was settled without touching anything.
 pub fn of_settled(
@@ -41,10 +65,18 @@ pub fn blank(
     started_at: Timestamp,
 ) -> Report {
     Report {
-        intent,
         service: Some(service.clone()),
-        attempt,
         outcome: Some(outcome),
+        ..about(intent, attempt, started_at)
+    }
+}
+
+fn about(intent: IntentId, attempt: u32, started_at: Timestamp) -> Report {
+    Report {
+        intent,
+        service: None,
+        attempt,
+        outcome: None,
         started_at,
         finished_at: None,
         gate: None,

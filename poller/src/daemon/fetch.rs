@@ -11,6 +11,7 @@ use super::{Poller, relay_thread::Polling};
 use crate::{
     mailbox::{brings_anything, is_credible, read},
     relay_client::{Answer, News},
+    report::acknowledgement,
     select::objection,
     store::StoreError,
 };
@@ -94,7 +95,7 @@ impl Poller {
         News { news, unreadable }: News,
         fresh: bool,
     ) -> Result<(), StoreError> {
-        let before = self.store.mark(channel)?;
+        let (before, now) = (self.store.mark(channel)?, Timestamp::now());
         if !brings_anything(before, &news) {
             return Ok(());
         }
@@ -102,8 +103,10 @@ impl Poller {
         let reading = read(channel, before, &known, news, &unreadable);
         let moved = before != Some(reading.mark);
         if moved || !reading.received.is_empty() {
+            let (host, services) = (&self.host, &self.settings.services);
+            let acknowledged = |intent: &Intent| acknowledgement(host, services, intent, now);
             self.store
-                .receive(channel, reading.mark, &reading.received)?;
+                .receive(channel, reading.mark, &reading.received, acknowledged)?;
         }
         for intent in &reading.received {
             info!(%channel, seq = intent.seq, intent = %intent.id, "received");

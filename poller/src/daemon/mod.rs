@@ -13,7 +13,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 use towline_protocol::{Channel, HostName, MAX_REPORTS, Outcome, Secret, ServiceName};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     apply::Applied,
@@ -257,8 +257,12 @@ impl Poller {
         let ids: Vec<_> = delivery.taken.iter().map(|one| one.id).collect();
         self.store.acknowledge(&ids)?;
         for Spooled { report, .. } in &delivery.taken {
-            let service = report.service.as_ref().map_or("", |name| name.as_str());
-            info!(service = %service, intent = %report.intent, "reported {}", report.outcome.map_or("", Outcome::as_str));
+            match (&report.service, report.outcome) {
+                (Some(service), Some(outcome)) => {
+                    info!(%service, intent = %report.intent, "reported {}", outcome.as_str());
+                }
+                _ => debug!(intent = %report.intent, "acknowledged"),
+            }
         }
         for (id, reason) in &delivery.refused {
             warn!("a report is put aside, since the relay will never take it: {reason}");

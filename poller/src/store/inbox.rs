@@ -97,20 +97,23 @@ impl Store {
         intents(&self.db, channel)
     }
 
-    /// Takes in new intents and moves the mark, in one transaction.
+    /// Takes in new intents, moves the mark, and spools for each intent the report by which the host acknowledges it:
+    /// one transaction, so that each is acknowledged once.
     ///
     /// # Errors
-    /// When the database refuses; neither has happened then.
+    /// When the database refuses; nothing has happened then.
     pub fn receive(
         &mut self,
         channel: &Channel,
         mark: Mark,
         intents: &[Intent],
+        acknowledgement: impl Fn(&Intent) -> Report,
     ) -> Result<(), StoreError> {
         let tx = self.db.transaction()?;
         row::put(&tx, MARK, channel.as_str(), &mark)?;
         for intent in intents {
             row::put(&tx, INTENT, &intent_key(intent), intent)?;
+            spool::push(&tx, &acknowledgement(intent))?;
         }
         Ok(tx.commit()?)
     }

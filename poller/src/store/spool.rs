@@ -23,13 +23,14 @@ pub struct Spooled {
 }
 
 impl Store {
-    /// The oldest `limit` reports that wait to be sent.
+    /// The first `limit` reports that wait to be sent: how deploys stand or ended before mere acknowledgements, each the
+    /// oldest first.
     ///
     /// # Errors
     /// When the database refuses or a row is damaged.
     pub fn spooled(&self, limit: u32) -> Result<Vec<Spooled>, StoreError> {
         let mut query = self.db.prepare_cached(
-            "SELECT id, key, row FROM spool WHERE parked IS NULL ORDER BY id LIMIT ?1",
+            "SELECT id, key, row FROM spool WHERE parked IS NULL ORDER BY instr(key, '//') > 0, id LIMIT ?1",
         )?;
         let rows = query.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         rows.map(|found| {
@@ -123,7 +124,7 @@ pub(super) fn push(db: &Connection, report: &Report) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What a report is known by.
+/// What a report is known by. Nothing stands between the slashes in the key of an acknowledgement.
 fn key(report: &Report) -> String {
     let service = report.service.as_ref().map_or("", |name| name.as_str());
     format!("{}/{service}/{}", report.intent, report.attempt)

@@ -9,9 +9,9 @@ use towline::{
     settings::{Service, Settings},
     store::{JournalEntry, Quarantined, Store},
 };
-use towline_protocol::{Intent, IntentId, Mark, Outcome, Report, Secret};
+use towline_protocol::{Intent, IntentId, Outcome, Report, Secret};
 
-use crate::scene::{Scene, intent, reopened, required};
+use crate::scene::{Scene, intent, received, reopened, required};
 
 /// A service on v1, whose poller has its own state.
 pub(crate) struct Host {
@@ -67,10 +67,7 @@ impl Host {
     }
 
     pub(crate) fn receive(&self, intent: &Intent) {
-        let Intent { epoch, seq, .. } = *intent;
-        let mark = Mark { epoch, seq };
-        let one = std::slice::from_ref(intent);
-        self.store().receive(&intent.channel, mark, one).unwrap();
+        received(&mut self.store(), intent);
     }
 
     fn poller(&self) -> Poller {

@@ -12,11 +12,11 @@ use std::{
 use serde_json::Value;
 use tempfile::NamedTempFile;
 use towline::store::CauseKind;
-use towline_protocol::{IntentId, Mark, Outcome};
+use towline_protocol::{IntentId, Outcome};
 
 use crate::{
     roll_back::{Host, Said},
-    scene::{docker, intent, reopened},
+    scene::{docker, intent, received, reopened},
 };
 
 /// A process that ends with this, as if by `kill -9`.
@@ -70,11 +70,7 @@ pub(crate) fn receive(host: &mut Host) {
     let mut intent = intent(None);
     intent.id = IntentId::of_key(host.scene.name);
     intent.channel = format!("octo-org/{}", host.scene.name).parse().unwrap();
-    let mark = Mark { epoch: 1, seq: 1 };
-    let store = &mut host.scene.store;
-    store
-        .receive(&intent.channel, mark, &[intent.clone()])
-        .unwrap();
+    received(&mut host.scene.store, &intent);
 }
 
 fn ended(said: &Said, status: i32, outcome: &str) {

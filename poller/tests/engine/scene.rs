@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 use towline::{
@@ -16,10 +17,11 @@ use towline::{
     credentials::Keyring,
     docker::{Docker, Patience},
     machine::{Deploy, Member},
+    report::acknowledgement,
     settings::{Service, Settings},
     store::{Store, StoreError},
 };
-use towline_protocol::{Image, Intent, Revision, Side, Source};
+use towline_protocol::{Image, Intent, Mark, Revision, Side, Source};
 
 /// The kind of manifest that `docker push` makes.
 pub(crate) const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -264,6 +266,21 @@ pub(crate) fn reopened(folder: &Path) -> Store {
         }
     }
     panic!("{} stays locked", folder.display());
+}
+
+/// Lets the state hold `intent` as the newest, whose acknowledgement the relay has.
+pub(crate) fn received(store: &mut Store, intent: &Intent) {
+    let Intent { epoch, seq, .. } = *intent;
+    let (mark, one) = (Mark { epoch, seq }, std::slice::from_ref(intent));
+    let host = "pi".parse().unwrap();
+    let acknowledged = |one: &Intent| acknowledgement(&host, &[], one, Timestamp::now());
+    store
+        .receive(&intent.channel, mark, one, acknowledged)
+        .unwrap();
+    let spooled = store.spooled(100).unwrap();
+    let ids = spooled.iter().filter(|one| one.report.service.is_none());
+    let ids: Vec<_> = ids.map(|one| one.id).collect();
+    store.acknowledge(&ids).unwrap();
 }
 
 pub(crate) fn required(variable: &str) -> String {

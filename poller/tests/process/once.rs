@@ -1,5 +1,7 @@
 //! `towline once`: how it ends, and what is reported.
 
+use serde_json::json;
+
 use super::*;
 
 #[test]
@@ -75,6 +77,21 @@ fn what_the_hosts_file_refuses_is_reported_with_its_line_and_3() {
     );
     assert_eq!(host.once().0, 0, "told once, and nothing to do then");
     assert_eq!(relay.outcomes().len(), 1);
+}
+
+#[test]
+fn every_intent_is_acknowledged_once_also_one_that_no_service_is_for() {
+    let relay = Relay::start();
+    let mut for_api = manual(1);
+    for_api["service"] = "api".into();
+    relay.change(|state| state.intents = news(&[for_api, manual(2)]));
+    let host = Host::new(relay.port, "manual = false");
+    for _ in 0..2 {
+        host.once();
+        let acknowledged = relay.acknowledged().into_iter();
+        let matched: Vec<_> = acknowledged.map(|(_, matched)| matched).collect();
+        assert_eq!(matched, [json!(null), json!(["web"])]);
+    }
 }
 
 #[test]

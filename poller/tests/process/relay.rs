@@ -65,13 +65,27 @@ impl Relay {
         change(&mut self.state.lock().unwrap())
     }
 
-    /// The `(service, outcome)` of every report that came.
+    /// The `(service, outcome)` of every report that came and is no acknowledgement.
     pub(crate) fn outcomes(&self) -> Vec<(String, String)> {
         let text = |report: &Value, key: &str| report[key].as_str().unwrap_or_default().to_owned();
         self.change(|state| {
-            let each = state.heard.iter();
+            let each = state.heard.iter().filter(|one| !one["service"].is_null());
             each.map(|report| (text(report, "service"), text(report, "outcome")))
                 .collect()
+        })
+    }
+
+    /// The intents that were acknowledged, each with the services that it matched.
+    pub(crate) fn acknowledged(&self) -> Vec<(String, Value)> {
+        self.change(|state| {
+            let each = state.heard.iter().filter(|one| one["service"].is_null());
+            each.map(|one| {
+                (
+                    one["intent"].as_str().unwrap().to_owned(),
+                    one["matched"].clone(),
+                )
+            })
+            .collect()
         })
     }
 

@@ -68,3 +68,6 @@ pub const MAX_REPORTS: usize = 100;
 
 /// The largest log tail in a report, in bytes.
 pub const MAX_LOG_TAIL: usize = 8 * 1024;
+
+/// The most matched services of an acknowledgement.
+pub const MAX_MATCHED: usize = 100;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use towline_protocol::{
-    HostName, Intent, IntentStatus, MAX_ANSWER, MAX_REPORTS, Outcome, Report, answer::HostStatus,
-    report::log_tail,
+    HostName, Intent, IntentStatus, MAX_ANSWER, MAX_MATCHED, MAX_REPORTS, Outcome, Report,
+    answer::HostStatus, report::log_tail,
 };
 
 use crate::error::Refusal;
@@ -18,9 +18,6 @@ pub const MAX_STEPS: usize = 64;
 
 /// The longest name of a step that is kept, in bytes.
 pub const MAX_STEP: usize = 64;
-
-/// The most matched services of an acknowledgement that are kept.
-pub const MAX_MATCHED: usize = 100;
 
 /// Reads the body of `POST /v1/reports`; what is over its cap is cut.
 ///

@@ -1,5 +1,6 @@
 //! The loop's parts with a real store, without an engine and without a relay.
 
+mod acknowledging;
 mod again;
 mod answers;
 mod judging;
@@ -54,6 +55,7 @@ impl Host {
         }
     }
 
+    /// Takes in intents, whose acknowledgements the relay gets at once.
     fn receive(&mut self, intents: &[Intent]) {
         let channel = "octo-org/web".parse().unwrap();
         let newest = intents.last().unwrap().seq;
@@ -61,7 +63,17 @@ impl Host {
             epoch: 7,
             seq: newest,
         };
-        self.poller.store.receive(&channel, mark, intents).unwrap();
+        let (host, services) = (&self.poller.host, &self.poller.settings.services);
+        let acknowledged =
+            |intent: &Intent| report::acknowledgement(host, services, intent, intent.created_at);
+        let store = &mut self.poller.store;
+        store
+            .receive(&channel, mark, intents, acknowledged)
+            .unwrap();
+        let sent = store.spooled(9999).unwrap().into_iter();
+        let acknowledgements = sent.filter(|one| one.report.service.is_none());
+        let ids: Vec<_> = acknowledgements.map(|one| one.id).collect();
+        store.acknowledge(&ids).unwrap();
         self.poller.todo.note_news();
     }
 

@@ -89,7 +89,7 @@ struct World {
     broken: Broken,
 }
 
-fn poller(dir: &TempDir) -> Poller {
+pub(super) fn poller(dir: &TempDir) -> Poller {
     let store = Store::open(&dir.path().join("state")).unwrap();
     // Nobody cuts the power here.
     store.tamper("PRAGMA synchronous = OFF");
@@ -177,7 +177,9 @@ impl World {
         if self.mutant == Some(Mutant::ForgetsMark) {
             let (channel, seq) = (shown[0].channel.clone(), head as u64);
             let mark = Mark { epoch: 7, seq };
-            self.store().receive(&channel, mark, &[]).unwrap();
+            self.store()
+                .receive(&channel, mark, &[], |_| unreachable!())
+                .unwrap();
         }
     }
 

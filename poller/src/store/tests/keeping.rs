@@ -32,8 +32,57 @@ fn everything_is_there_again_after_opening_again() {
     let spooled = store.spooled(10).unwrap();
     assert_eq!(
         spooled.iter().map(|one| &one.report).collect::<Vec<_>>(),
-        [&report(1, Outcome::Superseded), &done]
+        [
+            &report(1, Outcome::Superseded),
+            &done,
+            &acknowledged(&intent(7, 2)),
+            &acknowledged(&intent(7, 1)),
+        ],
+        "outcomes come before acknowledgements"
     );
+}
+
+#[test]
+fn intents_the_mark_and_their_acknowledgements_are_kept_together_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let two = [intent(7, 1), intent(7, 2)];
+    for table in ["spool", "intent", "mark"] {
+        store.tamper(&format!(
+            "CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(FAIL, 'disk is full'); END"
+        ));
+        store
+            .receive(&channel(), at(2), &two, acknowledged)
+            .unwrap_err();
+        store.tamper("DROP TRIGGER full");
+        assert_eq!(store.mark(&channel()).unwrap(), None, "{table}");
+        assert_eq!(store.intents(&channel()).unwrap(), []);
+        assert_eq!(store.unsent().unwrap(), 0);
+    }
+    store
+        .receive(&channel(), at(2), &two, acknowledged)
+        .unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    let spooled = store.spooled(9).unwrap().into_iter();
+    let reports: Vec<_> = spooled.map(|one| one.report).collect();
+    assert_eq!(reports, [acknowledged(&two[0]), acknowledged(&two[1])]);
+}
+
+#[test]
+fn many_acknowledgements_leave_outcomes_their_place_in_the_next_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let many: Vec<_> = (1..=200).map(|seq| intent(7, seq)).collect();
+    store
+        .receive(&channel(), at(200), &many, acknowledged)
+        .unwrap();
+    let done = report(7, Outcome::Succeeded);
+    store
+        .close_journal("0", &web(), &End::of(done.clone()))
+        .unwrap();
+    let first = store.spooled(100).unwrap();
+    assert_eq!((first.len(), &first[0].report), (100, &done));
 }
 
 #[test]
@@ -90,7 +139,9 @@ fn old_intents_are_forgotten_unless_they_are_to_be_judged_or_tried_again_or_lie_
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     let all: Vec<_> = (1..=100).map(|seq| intent(7, seq)).collect();
-    store.receive(&channel(), at(30), &all).unwrap();
+    store
+        .receive(&channel(), at(30), &all, acknowledged)
+        .unwrap();
     store
         .close_journal("0", &web(), &End::of(report(5, Outcome::Waiting)))
         .unwrap();

@@ -17,8 +17,9 @@ use towline_protocol::{Channel, Intent, Mark, Outcome, Report, ServiceName, Side
 
 use super::*;
 use crate::{
-    report::blank,
+    report::{acknowledgement, blank},
     select::Seen,
+    settings::Service,
     testing::{self, intent},
 };
 
@@ -32,6 +33,21 @@ fn web() -> ServiceName {
 
 fn report(seq: u64, outcome: Outcome) -> Report {
     blank(intent(7, seq).id, &web(), 1, outcome, Timestamp::UNIX_EPOCH)
+}
+
+/// The acknowledgement of a host that runs `web` and `api`.
+fn acknowledged(intent: &Intent) -> Report {
+    let mut services = vec![testing::service("")];
+    services.push(Service {
+        name: "api".parse().unwrap(),
+        ..services[0].clone()
+    });
+    acknowledgement(
+        &"pi".parse().unwrap(),
+        &services,
+        intent,
+        Timestamp::UNIX_EPOCH,
+    )
 }
 
 fn at(seq: u64) -> Mark {
@@ -54,7 +70,12 @@ fn filled() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     store
-        .receive(&channel(), at(2), &[intent(7, 2), intent(7, 1)])
+        .receive(
+            &channel(),
+            at(2),
+            &[intent(7, 2), intent(7, 1)],
+            acknowledged,
+        )
         .unwrap();
     let seen = Seen {
         channel: Some(channel()),
