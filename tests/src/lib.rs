@@ -2,13 +2,14 @@
 //!
 //! Here: starting the real parts (relay in workerd, Docker engine and registry by way of the sandbox,
 //! the `towline` binary), speaking to them as GitHub, an operator and a browser would, and stopping
-//! them. Not here: any stand-in for one of them, and any assertion about Towline.
+//! them. One stand-in is here, for GitHub's issuer of tokens (`issuer`). Not here: any assertion about Towline.
 
 pub mod child;
 pub mod docker;
 pub mod github;
 pub mod host;
 pub mod http;
+pub mod issuer;
 pub mod place;
 pub mod relay;
 pub mod wait;
