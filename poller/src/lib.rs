@@ -26,6 +26,7 @@ pub mod redact;
 pub mod reference;
 pub mod relay_client;
 pub mod report;
+pub mod route;
 pub mod select;
 pub mod settings;
 pub mod spec;

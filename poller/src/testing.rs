@@ -8,6 +8,8 @@ use crate::{
     settings::{Service, Settings},
 };
 
+pub(crate) mod net;
+
 /// The commit that the intents name.
 pub(crate) const SHA: &str = "3484a3fb816e0859fd6e1cea078d76385ff50625";
 

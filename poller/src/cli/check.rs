@@ -12,6 +12,7 @@ use crate::{
     exit::Ending,
     plan::Observed,
     reference::Reference,
+    route::Route,
     settings::{HealthCheck, HttpProbe, Probe, RunRule, Service, Settings, Work},
     token::{self, HostToken},
 };
@@ -36,6 +37,10 @@ pub(super) fn check(path: &Path) -> anyhow::Result<Ending> {
             problems += 1;
             text += &format!("token: PROBLEM: {error}\n");
         }
+    }
+    if let Err(error) = Route::of(&settings.relay, |name| std::env::var_os(name)) {
+        problems += 1;
+        text += &format!("relay: PROBLEM: {error}\n");
     }
     let (containers, refused) = super::on_one_thread(async { Ok(look(&settings).await) })?;
     problems += refused;

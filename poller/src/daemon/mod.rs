@@ -22,6 +22,7 @@ use crate::{
     redact::Secrets,
     relay_client::{Deadlines, RelayClient, RelayError, Tag},
     report::{Delivery, batch},
+    route::Route,
     settings::Settings,
     status::Watch,
     store::{Spooled, Store, StoreError},
@@ -98,14 +99,15 @@ impl Poller {
     /// Puts the parts together; nothing is asked of anyone yet. `docker_host` is the variable `DOCKER_HOST`.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// When it is not known how to reach the relay, or the system refuses a thread.
     pub fn new(
         settings: Settings,
         host: HostName,
         token: &Secret,
         store: Store,
         docker_host: Option<String>,
-    ) -> std::io::Result<Self> {
+    ) -> anyhow::Result<Self> {
+        let route = Route::of(&settings.relay, |name| std::env::var_os(name))?;
         let keyring = Keyring::new(settings.registry_auth_file.as_deref(), |name| {
             std::env::var_os(name)
         });
@@ -113,7 +115,7 @@ impl Poller {
         if let Some(token) = token.expose_str() {
             secrets.add(token);
         }
-        let client = RelayClient::new(&settings.relay.url, token, Deadlines::default());
+        let client = RelayClient::new(&route, token, Deadlines::default());
         Ok(Self {
             relay: RelayThread::start(client)?,
             secrets,

@@ -5,15 +5,17 @@
 
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use towline_protocol::{
     ChannelMark, ErrorBody, MAX_ANSWER, PROTOCOL_HEADER, PROTOCOL_VERSION, Report, Secret,
 };
 use ureq::{
     Agent, Body,
     http::{HeaderMap, Request, Response, StatusCode, header},
+    tls::{Certificate, RootCerts, TlsConfig},
 };
 
-use crate::settings::RelayUrl;
+use crate::route::{Proxy, Route, Scheme, about};
 
 mod answer;
 mod error;
@@ -47,13 +49,18 @@ impl Default for Deadlines {
 pub struct RelayClient {
     agent: Agent,
     origin: String,
+    /// The proxy before it, for messages.
+    proxy: Option<String>,
     authorization: Secret,
 }
 
 impl RelayClient {
     /// Prepares a connection; nothing is sent yet.
-    pub fn new(url: &RelayUrl, token: &Secret, deadlines: Deadlines) -> Self {
-        let mut config = Agent::config_builder()
+    pub fn new(route: &Route, token: &Secret, deadlines: Deadlines) -> Self {
+        let url = &route.url;
+        let config = Agent::config_builder()
+            .proxy(route.proxy.as_ref().and_then(proxy))
+            .tls_config(trusting(&route.roots))
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -64,13 +71,11 @@ impl RelayClient {
             .max_idle_connections(1)
             .accept("application/json")
             .user_agent(concat!("towline/", env!("CARGO_PKG_VERSION")));
-        if url.is_loopback() {
-            config = config.proxy(None);
-        }
         let authorization = Secret::new([b"Bearer ", token.expose()].concat());
         Self {
             agent: config.build().new_agent(),
             origin: url.to_string(),
+            proxy: route.proxy.as_ref().map(Proxy::to_string),
             authorization,
         }
     }
@@ -240,12 +245,54 @@ impl RelayClient {
             ureq::Error::Protocol(_)
             | ureq::Error::LargeResponseHeader(..)
             | ureq::Error::Http(_) => self.not_a_relay(error.to_string()),
+            ureq::Error::ConnectProxyFailed(problem) => RelayError::Unreachable {
+                origin: self.origin.clone(),
+                problem: format!(
+                    "the proxy {} does not connect: {problem}",
+                    self.proxy.as_deref().unwrap_or_default()
+                ),
+            },
+            ureq::Error::Io(error) => RelayError::Unreachable {
+                origin: self.origin.clone(),
+                problem: about(&error),
+            },
             other => RelayError::Unreachable {
                 origin: self.origin.clone(),
                 problem: other.to_string(),
             },
         }
     }
+}
+
+/// The same proxy as `ureq` has it; what `route` has read it takes.
+fn proxy(proxy: &Proxy) -> Option<ureq::Proxy> {
+    let scheme = match proxy.scheme {
+        Scheme::Http => ureq::ProxyProtocol::Http,
+        Scheme::Https => ureq::ProxyProtocol::Https,
+    };
+    let mut builder = ureq::Proxy::builder(scheme)
+        .host(&proxy.host)
+        .port(proxy.port);
+    if let Some((user, password)) = &proxy.login {
+        builder = builder
+            .username(user.expose_str()?)
+            .password(password.expose_str()?);
+    }
+    builder.build().ok()
+}
+
+/// Trust in Mozilla's roots and in `more`.
+fn trusting(more: &[CertificateDer<'static>]) -> TlsConfig {
+    if more.is_empty() {
+        return TlsConfig::builder().build();
+    }
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().chain(more);
+    let roots: Vec<_> = roots
+        .map(|root| Certificate::from_der(root).to_owned())
+        .collect();
+    TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(&roots))
+        .build()
 }
 
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {

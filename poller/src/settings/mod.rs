@@ -42,6 +42,19 @@ pub struct Relay {
     pub url: RelayUrl,
     /// The file with the host's token; without it the environment has the token.
     pub token_file: Option<PathBuf>,
+    /// The file with root certificates that count beside Mozilla's.
+    pub ca_file: Option<CaFile>,
+    /// Whether a connection to the relay is kept open, by which intents come at once.
+    pub doorbell: bool,
+}
+
+/// A file of root certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Where the host's file names it, for what is wrong with it.
+    pub place: Place,
 }
 
 /// Something that the host runs, and the rule for what may deploy it.

@@ -11,7 +11,7 @@ use std::{
 use toml::{Spanned, de::DeTable, de::DeValue};
 use towline_protocol::MAX_CHANNELS;
 
-use super::{Mistake, Place, Relay, Service, Settings, service, values};
+use super::{CaFile, Mistake, Place, Relay, Service, Settings, service, values};
 
 /// A mistake was recorded; there is no value.
 pub(super) struct Told;
@@ -279,10 +279,17 @@ fn relay(root: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Relay, Tol
         values::relay_url,
     );
     let token_file = table.get(reader, "token_file", values::path);
+    let ca_file = table.get(reader, "ca_file", values::path);
+    let doorbell = table.get(reader, "doorbell", values::boolean);
     table.finish(reader, &[]);
     Ok(Relay {
         url: url?.value,
         token_file: token_file?.map(|found| beside(reader.file(), found.value)),
+        ca_file: ca_file?.map(|found| CaFile {
+            path: beside(reader.file(), found.value),
+            place: reader.place(&found.span),
+        }),
+        doorbell: doorbell?.is_none_or(|found| found.value),
     })
 }
 

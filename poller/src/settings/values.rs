@@ -2,7 +2,7 @@
 //!
 //! Each function takes a TOML value and returns the valid one, or what was expected and found.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use http::{Uri, uri::Scheme};
 use jiff::SignedDuration;
@@ -30,7 +30,38 @@ impl RelayUrl {
 
     /// Whether the relay is on this very machine.
     pub fn is_loopback(&self) -> bool {
-        self.0.parse().is_ok_and(|uri: Uri| is_loopback(&uri))
+        self.uri().is_some_and(|uri| is_loopback(&uri))
+    }
+
+    /// Whether it is spoken to over TLS.
+    pub fn is_https(&self) -> bool {
+        self.uri()
+            .is_some_and(|uri| uri.scheme() == Some(&Scheme::HTTPS))
+    }
+
+    /// Its name or address, an IPv6 one in brackets.
+    pub fn host(&self) -> String {
+        let uri = self.uri();
+        let host = uri.as_ref().and_then(Uri::host);
+        host.unwrap_or_default().to_owned()
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        let port = self.uri().and_then(|uri| uri.port_u16());
+        port.unwrap_or(if self.is_https() { 443 } else { 80 })
+    }
+
+    fn uri(&self) -> Option<Uri> {
+        self.0.parse().ok()
+    }
+}
+
+impl FromStr for RelayUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        relay_url(&DeValue::String(text.into()))
     }
 }
 

@@ -20,6 +20,24 @@ fn the_file_of_logins_lies_beside_the_host_s_file_unless_its_path_is_absolute() 
 }
 
 #[test]
+fn the_doorbell_is_on_unless_turned_off_and_the_file_of_roots_is_remembered_with_its_line() {
+    let relay = |line: &str| {
+        let text = GOOD.replacen("[relay]\n", &format!("[relay]\n{line}\n"), 1);
+        Settings::parse(&text, "/etc/towline/towline.toml").map(|settings| settings.relay)
+    };
+    assert!(relay("").unwrap().doorbell && relay("doorbell = true").unwrap().doorbell);
+    assert!(!relay("doorbell = false").unwrap().doorbell);
+    assert!(relay("doorbell = \"off\"").is_err() && relay("ca_file = 3").is_err());
+    let file = relay("ca_file = \"ca.pem\"").unwrap().ca_file.unwrap();
+    assert_eq!(file.path, std::path::Path::new("/etc/towline/ca.pem"));
+    let line = GOOD.lines().position(|line| line == "[relay]").unwrap() + 2;
+    assert_eq!(
+        file.place.to_string(),
+        format!("/etc/towline/towline.toml:{line}")
+    );
+}
+
+#[test]
 fn a_good_file_becomes_settings() {
     let settings = Settings::parse(GOOD, "towline.toml").unwrap();
     assert_eq!(

@@ -11,7 +11,13 @@ use std::{
 use towline_protocol::Outcome;
 
 use super::*;
-use crate::{report, settings::Settings, testing::intent};
+use crate::{
+    report,
+    settings::{RelayUrl, Settings},
+    testing::intent,
+};
+
+mod route;
 
 /// A server that lives for one request each, and what it was asked.
 struct Server {
@@ -81,7 +87,11 @@ fn client(url: &RelayUrl) -> RelayClient {
         connect: Duration::from_millis(500),
         total: Duration::from_millis(1500),
     };
-    RelayClient::new(url, &Secret::new("tl1.e30.hunter2"), deadlines)
+    RelayClient::new(
+        &Route::direct(url.clone()),
+        &Secret::new("tl1.e30.hunter2"),
+        deadlines,
+    )
 }
 
 fn ask(url: &RelayUrl) -> Result<Option<Answer>, RelayError> {
