@@ -1,15 +1,20 @@
 //! The gate: whether a verified event becomes an intent.
 //!
-//! A run passes when every condition holds that is written down here; the first that does not is the
-//! reason that GitHub's delivery page then shows. The order of runs and sameness are not the gate's:
-//! the host orders runs, the hub's dedupe key decides sameness.
+//! An event passes when every condition holds that is written down here and in its kind's own file; the
+//! first that does not is the reason that GitHub's delivery page then shows. Order and sameness are not
+//! the gate's: the host orders intents, the hub's dedupe key decides sameness.
 
 use serde::{Deserialize, Serialize};
-use towline_protocol::{Channel, Glob, HostName, Image, Revision, RunSource, ServiceName, Source};
+use towline_protocol::{Channel, GitTag, Glob, HostName, Image, Revision, ServiceName, Source};
 
-use crate::event::{Repository, WorkflowRun, WorkflowRunEvent};
+use crate::event::{Actor, Repository};
 
+mod deployment;
+mod package;
+mod push;
 mod reason;
+mod release;
+mod run;
 
 pub use reason::Reason;
 
@@ -19,7 +24,7 @@ pub use reason::Reason;
 /// `workflow_run` looks like the default branch's whatever began the chain.
 const ONLY_BY_NAME: [&str; 3] = ["pull_request", "pull_request_target", "workflow_run"];
 
-/// The longest branch or workflow path that becomes part of an intent, in bytes. Git itself allows
+/// The longest branch, workflow path or other name that becomes part of an intent, in bytes. Git itself allows
 /// about 250.
 const MAX_NAME: usize = 255;
 
@@ -137,58 +142,29 @@ impl Gate {
         }
     }
 
-    /// Why an event that this version makes no intents of is left alone.
+    /// Why an event that is no source of intents is left alone.
     pub fn ignore(&self, event: &str) -> Reason {
-        let admitted = self.sources.iter().any(|kind| kind.name() == event);
-        let event = cut(event);
-        if admitted {
-            Reason::NotYet(event)
+        if event == "package" && self.sources.contains(&SourceKind::RegistryPackage) {
+            Reason::Twin
         } else {
-            Reason::Source(event)
+            Reason::Source(cut(event))
         }
     }
 
-    /// Decides on a `workflow_run` event.
-    ///
-    /// # Errors
-    /// When the repository's name is not one that GitHub gives: the body is not such an event.
-    pub fn decide(
-        &self,
-        event: &WorkflowRunEvent,
-    ) -> Result<Decision, towline_protocol::NameError> {
-        let channel = Channel::of_repository(&event.repository.full_name)?;
-        Ok(match self.check(event, &channel) {
-            Ok(passed) => Decision::Queue(Box::new(self.candidate(event, channel, passed))),
-            Err(reason) => Decision::Ignore(reason),
-        })
+    fn check_source(&self, kind: SourceKind) -> Result<(), Reason> {
+        if self.sources.contains(&kind) {
+            Ok(())
+        } else {
+            Err(Reason::Source(kind.name().to_owned()))
+        }
     }
 
-    fn check(&self, event: &WorkflowRunEvent, channel: &Channel) -> Result<Passed, Reason> {
-        let run = &event.workflow_run;
-        if !self.sources.contains(&SourceKind::WorkflowRun) {
-            return Err(Reason::Source("workflow_run".to_owned()));
+    fn check_repository(&self, channel: &Channel) -> Result<(), Reason> {
+        if any_or_empty(&self.repositories, channel.as_str()) {
+            Ok(())
+        } else {
+            Err(Reason::Repository(cut(channel.as_str())))
         }
-        if event.action != "completed" {
-            return Err(Reason::Action(cut(&event.action)));
-        }
-        match run.conclusion.as_deref() {
-            Some("success") => {}
-            Some(other) => return Err(Reason::Conclusion(format!("{:?}", cut(other)))),
-            None => return Err(Reason::Conclusion("null".to_owned())),
-        }
-        if !any_or_empty(&self.repositories, channel.as_str()) {
-            return Err(Reason::Repository(cut(channel.as_str())));
-        }
-        match &run.head_repository {
-            None => return Err(Reason::NoHeadRepository),
-            Some(head) if head.id != event.repository.id => return Err(Reason::Fork(head.id)),
-            Some(_) => {}
-        }
-        self.check_run_event(&run.event)?;
-        Ok(Passed {
-            workflow: self.check_workflow(event)?,
-            branch: self.check_branch(run, &event.repository)?,
-        })
     }
 
     fn check_run_event(&self, event: &str) -> Result<(), Reason> {
@@ -201,71 +177,56 @@ impl Gate {
         }
     }
 
-    /// The run's own path, else that of the workflow object: older GitHub servers send only this.
-    fn check_workflow(&self, event: &WorkflowRunEvent) -> Result<String, Reason> {
-        let of_workflow = event
-            .workflow
-            .as_ref()
-            .and_then(|flow| flow.path.as_deref());
-        let path = event.workflow_run.path.as_deref().or(of_workflow);
-        let path = path.map(|path| workflow_path(path, &event.repository.full_name));
-        let path = path.filter(|path| !path.is_empty());
-        let path = path.ok_or(Reason::NoWorkflow)?;
-        let file = path.strip_prefix(".github/workflows/");
-        let admitted = any_or_empty(&self.workflows, path)
-            || file.is_some_and(|file| any_or_empty(&self.workflows, file));
-        if admitted && path.len() <= MAX_NAME {
-            Ok(path.to_owned())
-        } else {
-            Err(Reason::Workflow(cut(path)))
+    /// Whether `branch`, which may be a tag that GitHub calls a branch, is the gate's: without a list, the
+    /// repository's default branch is.
+    fn check_branch(&self, branch: &str, repository: &Repository) -> Result<String, Reason> {
+        if !self.branches.is_empty() {
+            return self.check_name(branch);
         }
-    }
-
-    fn check_branch(&self, run: &WorkflowRun, repository: &Repository) -> Result<String, Reason> {
-        let branch = run.head_branch.as_deref().filter(|name| !name.is_empty());
-        let branch = branch.ok_or(Reason::NoBranch)?;
-        let (admitted, wanted) = if self.branches.is_empty() {
-            let default = repository.default_branch.as_deref();
-            let default = default.ok_or(Reason::NoDefaultBranch)?;
-            let wanted = format!("the default branch, {:?}", cut(default));
-            (branch == default, wanted)
-        } else {
-            let admitted = self.branches.iter().any(|glob| glob.matches(branch));
-            (admitted, "among the gate's branches".to_owned())
-        };
-        if admitted && branch.len() <= MAX_NAME {
+        let default = repository.default_branch.as_deref();
+        let default = default.ok_or(Reason::NoDefaultBranch)?;
+        if branch == default && branch.len() <= MAX_NAME {
             return Ok(branch.to_owned());
         }
-        let branch = cut(branch);
-        Err(Reason::Branch { branch, wanted })
+        Err(Reason::Branch {
+            branch: cut(branch),
+            wanted: format!("the default branch, {:?}", cut(default)),
+        })
     }
 
-    fn candidate(&self, event: &WorkflowRunEvent, channel: Channel, passed: Passed) -> Candidate {
-        let run = &event.workflow_run;
-        let shown = |text: &Option<String>| text.clone().filter(|text| text.len() <= MAX_SHOWN);
-        let actor = run.actor.as_ref().and_then(|actor| shown(&actor.login));
+    /// Whether `tag`, which GitHub calls a tag, is the gate's: without a list only the default branch is.
+    fn check_tag(&self, tag: &str) -> Result<GitTag, Reason> {
+        if self.branches.is_empty() {
+            return Err(Reason::NoTags(cut(tag)));
+        }
+        git_tag(&self.check_name(tag)?)
+    }
+
+    /// Whether the gate's list has a branch or tag of this name.
+    fn check_name(&self, name: &str) -> Result<String, Reason> {
+        if self.branches.iter().any(|glob| glob.matches(name)) && name.len() <= MAX_NAME {
+            return Ok(name.to_owned());
+        }
+        Err(Reason::Branch {
+            branch: cut(name),
+            wanted: "among the gate's branches".to_owned(),
+        })
+    }
+
+    /// An intent for whatever of the channel's matches, on every host.
+    fn candidate(
+        &self,
+        dedupe_key: String,
+        channel: Channel,
+        source: Source,
+        revision: Revision,
+    ) -> Candidate {
         Candidate {
-            dedupe_key: format!("run:{}:{}:{}", event.repository.id, run.id, run.run_attempt),
+            dedupe_key,
             channel,
             expires_in: self.expires_in,
-            source: Source::WorkflowRun(RunSource {
-                repository_id: event.repository.id,
-                repository: event.repository.full_name.clone(),
-                workflow_id: run.workflow_id,
-                workflow: passed.workflow,
-                run_id: run.id,
-                run_number: run.run_number,
-                run_attempt: run.run_attempt,
-                event: run.event.clone(),
-                actor,
-                url: shown(&run.html_url),
-            }),
-            // GitHub does not say whether head_branch is a branch or a tag, so it is never called a tag.
-            revision: Revision {
-                sha: Some(run.head_sha.clone()),
-                branch: Some(passed.branch),
-                tag: None,
-            },
+            source,
+            revision,
             image: None,
             service: None,
             hosts: Vec::new(),
@@ -273,36 +234,51 @@ impl Gate {
     }
 }
 
-/// What the gate had to work out on the way.
-struct Passed {
-    workflow: String,
-    branch: String,
+impl From<Result<Candidate, Reason>> for Decision {
+    fn from(judged: Result<Candidate, Reason>) -> Self {
+        match judged {
+            Ok(candidate) => Self::Queue(Box::new(candidate)),
+            Err(reason) => Self::Ignore(reason),
+        }
+    }
 }
 
-/// The path of a workflow's file within its own repository: without `owner/repo/` before it or `@ref`
-/// behind it. Another repository's prefix stays, so that its file is not taken for ours.
-fn workflow_path<'a>(path: &'a str, full_name: &str) -> &'a str {
-    let own = path
-        .split_at_checked(full_name.len())
-        .filter(|(prefix, _)| prefix.eq_ignore_ascii_case(full_name))
-        .and_then(|(_, rest)| rest.strip_prefix('/'));
-    let path = own.unwrap_or(path);
-    // A ref may hold any of `@`, `/` and `.`, a file's name ends with its extension.
-    let end = [".yml@", ".yaml@"]
-        .iter()
-        .filter_map(|mark| {
-            Some(
-                path.find(mark)?
-                    .saturating_add(mark.len())
-                    .saturating_sub(1),
-            )
-        })
-        .min();
-    end.and_then(|end| path.get(..end)).unwrap_or(path)
+fn check_action(action: &str, wanted: &[&str]) -> Result<(), Reason> {
+    if wanted.contains(&action) {
+        return Ok(());
+    }
+    let wanted: Vec<_> = wanted.iter().map(|word| format!("{word:?}")).collect();
+    Err(Reason::Action {
+        action: cut(action),
+        wanted: wanted.join(" or "),
+    })
+}
+
+/// `text`, which becomes part of an intent as `what`.
+fn bounded(text: &str, what: &'static str) -> Result<String, Reason> {
+    if text.len() <= MAX_NAME {
+        Ok(text.to_owned())
+    } else {
+        Err(Reason::TooLong(what))
+    }
+}
+
+/// A git tag that a template may hold.
+fn git_tag(name: &str) -> Result<GitTag, Reason> {
+    name.parse().map_err(|_| Reason::Tag(cut(name)))
 }
 
 fn any_or_empty(globs: &[Glob], text: &str) -> bool {
     globs.is_empty() || globs.iter().any(|glob| glob.matches(text))
+}
+
+/// Text for people, unless it is too long to be that.
+fn shown(text: &Option<String>) -> Option<String> {
+    text.clone().filter(|text| text.len() <= MAX_SHOWN)
+}
+
+fn login(actor: &Option<Actor>) -> Option<String> {
+    actor.as_ref().and_then(|actor| shown(&actor.login))
 }
 
 /// Enough of a name to recognise it by.

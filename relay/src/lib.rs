@@ -115,7 +115,7 @@ async fn judge(request: &mut Request, env: &Env, head: &webhook::Head) -> Result
 
 fn queued(committed: Committed) -> Answer {
     let (http, status, reason) = if committed.duplicate {
-        let reason = "the same run and attempt was queued before".to_owned();
+        let reason = "the same cause was queued before".to_owned();
         (200, WebhookStatus::Duplicate, Some(reason))
     } else {
         (202, WebhookStatus::Queued, None)

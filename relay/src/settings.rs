@@ -133,15 +133,42 @@ impl RawGate {
                 return Err(format!("{key} has an empty entry, which matches nothing"));
             }
         }
+        let sources = sources?;
+        self.check_heeded(&sources)?;
         let expires_in = self.expires_in.filter(|text| !text.trim().is_empty());
         Ok(Gate::new(
-            sources?,
+            sources,
             self.repositories,
             self.workflows,
             self.branches,
             self.run_events,
             expires_in.as_deref().map(duration).transpose()?,
         ))
+    }
+
+    /// A condition that no source heeds would let everything through that it was written against.
+    fn check_heeded(&self, sources: &[SourceKind]) -> Result<(), String> {
+        use SourceKind::{Deployment, Push, Release, WorkflowRun};
+        let lists: [(&str, &[Glob], &[SourceKind]); 3] = [
+            ("workflows", &self.workflows, &[WorkflowRun]),
+            ("run_events", &self.run_events, &[WorkflowRun, Deployment]),
+            (
+                "branches",
+                &self.branches,
+                &[WorkflowRun, Push, Release, Deployment],
+            ),
+        ];
+        for (key, globs, heeding) in lists {
+            let heeded = sources.is_empty() || sources.iter().any(|kind| heeding.contains(kind));
+            if !globs.is_empty() && !heeded {
+                let names: Vec<_> = heeding.iter().map(|kind| kind.name()).collect();
+                let names = names.join(", ");
+                return Err(format!(
+                    "{key} counts for {names} only, and sources has none of them"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -292,6 +319,34 @@ mod tests {
     fn a_list_must_be_a_list_and_have_no_empty_entry() {
         assert!(problem(r#"{"branches": "main"}"#).contains("expected a sequence"));
         assert!(problem(r#"{"branches": ["main", " "]}"#).contains("branches has an empty entry"));
+    }
+
+    #[test]
+    fn a_condition_that_no_source_heeds_is_refused_because_it_would_keep_nothing_out() {
+        for (gate, told) in [
+            (
+                r#"{"sources": ["push"], "workflows": ["ci.yml"]}"#,
+                "workflows counts for",
+            ),
+            (
+                r#"{"sources": ["release"], "run_events": ["push"]}"#,
+                "run_events counts for",
+            ),
+            (
+                r#"{"sources": ["registry_package"], "branches": ["main"]}"#,
+                "branches counts for",
+            ),
+        ] {
+            assert!(problem(gate).contains(told), "{gate}: {}", problem(gate));
+        }
+        for good in [
+            r#"{"workflows": ["ci.yml"], "run_events": ["push"], "branches": ["main"]}"#,
+            r#"{"sources": ["push", "workflow_run"], "workflows": ["ci.yml"]}"#,
+            r#"{"sources": ["deployment"], "run_events": ["push"], "branches": ["main"]}"#,
+            r#"{"sources": ["registry_package", "release"], "branches": ["v*"]}"#,
+        ] {
+            assert!(gate_of(good).is_ok(), "{good}");
+        }
     }
 
     #[test]

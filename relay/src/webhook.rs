@@ -92,21 +92,25 @@ pub fn read(head: &Head, body: &[u8]) -> Result<Event, Refusal> {
 /// # Errors
 /// 400 when the repository's name is none that GitHub gives.
 pub fn decide(event: &Event, gate: &Gate) -> Result<Verdict, Refusal> {
-    let reason = match event {
+    let decision = match event {
         Event::Ping(ping) => {
-            return Ok(answer(
-                WebhookStatus::Pong,
-                ping.warning().map(str::to_owned),
-            ));
+            let warning = ping.warning().map(str::to_owned);
+            return Ok(answer(WebhookStatus::Pong, warning));
         }
-        Event::Other(name) => gate.ignore(name),
-        Event::WorkflowRun(run) => match gate.decide(run) {
-            Ok(Decision::Queue(candidate)) => return Ok(Verdict::Queue(candidate)),
-            Ok(Decision::Ignore(reason)) => reason,
-            Err(error) => return Err(Refusal::BadDelivery(error.to_string())),
-        },
+        Event::Other(name) => Ok(Decision::Ignore(gate.ignore(name))),
+        Event::WorkflowRun(run) => gate.run(run),
+        Event::Push(push) => gate.push(push),
+        Event::RegistryPackage(package) => gate.package(package),
+        Event::Release(release) => gate.release(release),
+        Event::Deployment(deployment) => gate.deployment(deployment),
     };
-    Ok(answer(WebhookStatus::Ignored, Some(reason.to_string())))
+    match decision {
+        Ok(Decision::Queue(candidate)) => Ok(Verdict::Queue(candidate)),
+        Ok(Decision::Ignore(reason)) => {
+            Ok(answer(WebhookStatus::Ignored, Some(reason.to_string())))
+        }
+        Err(error) => Err(Refusal::BadDelivery(error.to_string())),
+    }
 }
 
 /// Whether a content type is JSON, whatever its parameters.
@@ -160,7 +164,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::settings::{self, Var};
+    use crate::{
+        gate::SourceKind,
+        settings::{self, Var},
+    };
 
     const SECRET: &str = "It's a Secret to Everybody";
 
@@ -183,7 +190,7 @@ mod tests {
             content_type: Some("application/json".to_owned()),
             content_length: Some("2".to_owned()),
             signature: Some(signature.to_owned()),
-            event: Some("push".to_owned()),
+            event: Some("issues".to_owned()),
             delivery: Some("any text".to_owned()),
         }
     }
@@ -278,7 +285,7 @@ mod tests {
     fn a_signed_delivery_without_event_or_guid_is_refused() {
         for (event, delivery) in [
             (None, Some("x")),
-            (Some("push"), None),
+            (Some("issues"), None),
             (Some(""), Some("x")),
         ] {
             let head = Head {
@@ -291,18 +298,68 @@ mod tests {
         assert!(read(&head(""), b"{}").is_ok());
     }
 
-    #[test]
-    fn a_signed_body_under_another_events_name_is_refused() {
-        let run = include_bytes!("../../tests/fixtures/github/workflow_run.completed.json");
-        let as_event = |name: &str| {
-            let head = Head {
-                event: Some(name.to_owned()),
-                ..head("")
-            };
-            read(&head, run)
+    /// One delivery of each event, and its name.
+    const DELIVERIES: [(&str, &[u8]); 7] = [
+        (
+            "ping",
+            include_bytes!("../../tests/fixtures/github/ping.json"),
+        ),
+        (
+            "workflow_run",
+            include_bytes!("../../tests/fixtures/github/workflow_run.completed.json"),
+        ),
+        (
+            "push",
+            include_bytes!("../../tests/fixtures/github/push.json"),
+        ),
+        (
+            "registry_package",
+            include_bytes!("../../tests/fixtures/github/registry_package.published.json"),
+        ),
+        (
+            "release",
+            include_bytes!("../../tests/fixtures/github/release.published.json"),
+        ),
+        (
+            "deployment",
+            include_bytes!("../../tests/fixtures/github/deployment.of-a-job.json"),
+        ),
+        (
+            "deployment_status",
+            include_bytes!("../../tests/fixtures/github/deployment_status.created.json"),
+        ),
+    ];
+
+    /// A gate that admits every source.
+    fn wide() -> Gate {
+        let sources =
+            r#"{"sources": ["workflow_run", "push", "registry_package", "release", "deployment"]}"#;
+        settings::gate(&|_: &str| Var::Json(sources.to_owned())).unwrap()
+    }
+
+    fn judged(name: &str, body: &[u8]) -> Result<Verdict, Refusal> {
+        let head = Head {
+            event: Some(name.to_owned()),
+            ..head("")
         };
-        assert!(as_event("workflow_run").is_ok());
-        assert_eq!(as_event("ping").unwrap_err().status(), 400);
+        read(&head, body).and_then(|event| decide(&event, &wide()))
+    }
+
+    #[test]
+    fn a_signed_body_counts_under_its_own_events_name_and_under_no_other() {
+        let mut queued = Vec::new();
+        for (of, body) in DELIVERIES {
+            for (name, _) in DELIVERIES {
+                match judged(name, body) {
+                    Ok(Verdict::Queue(_)) => queued.push((of, name)),
+                    Ok(Verdict::Answer(_)) => {}
+                    Err(refusal) => assert_eq!(refusal.status(), 400, "{of} as {name}"),
+                }
+            }
+        }
+        let own = SourceKind::ALL.map(|kind| (kind.name(), kind.name()));
+        assert_eq!(queued, own);
+        assert_eq!(judged("ping", DELIVERIES[1].1).unwrap_err().status(), 400);
     }
 
     #[test]
@@ -311,38 +368,36 @@ mod tests {
         let ping = include_bytes!("../../tests/fixtures/github/ping.json");
         let pong = decide(&event::read("ping", ping).unwrap(), &gate).unwrap();
         assert_eq!(pong, answer(WebhookStatus::Pong, None));
-        let push = decide(&Event::Other("push".to_owned()), &gate).unwrap();
-        let Verdict::Answer(push) = push else {
-            panic!("push is not queued");
+        let issues = decide(&Event::Other("issues".to_owned()), &gate).unwrap();
+        let Verdict::Answer(issues) = issues else {
+            panic!("issues are not queued");
         };
-        assert_eq!(push.status, WebhookStatus::Ignored);
-        assert!(push.reason.unwrap().contains("push events"));
+        assert_eq!(issues.status, WebhookStatus::Ignored);
+        assert!(issues.reason.unwrap().contains("issues events"));
     }
 
     proptest! {
         #[test]
         fn no_signed_bytes_make_it_panic_or_be_queued(
             body in proptest::collection::vec(any::<u8>(), 0..400),
-            name in "ping|push|workflow_run|\\PC{0,8}",
+            name in "ping|push|workflow_run|registry_package|release|deployment|\\PC{0,8}",
         ) {
             let head = Head { event: Some(name), ..head(&sign(SECRET, &body)) };
             check_signature(&check_head(&head).unwrap(), &secrets(), &body).unwrap();
-            let gate = settings::gate(&|_: &str| Var::Absent).unwrap();
             if let Ok(event) = read(&head, &body) {
-                prop_assert!(!matches!(decide(&event, &gate), Ok(Verdict::Queue(_))));
+                prop_assert!(!matches!(decide(&event, &wide()), Ok(Verdict::Queue(_))));
             }
         }
 
         #[test]
         fn a_delivery_with_any_part_cut_out_is_an_answer_and_never_a_panic(
-            from in 0usize..22_000, len in 1usize..2_000,
+            of in 0..DELIVERIES.len(), from: prop::sample::Index, len in 1usize..2_000,
         ) {
-            let mut body = include_bytes!("../../tests/fixtures/github/workflow_run.completed.json").to_vec();
-            let from = from.min(body.len());
+            let (name, body) = DELIVERIES[of];
+            let from = from.index(body.len());
+            let mut body = body.to_vec();
             body.drain(from..(from + len).min(body.len()));
-            let head = Head { event: Some("workflow_run".to_owned()), ..head("") };
-            let gate = settings::gate(&|_: &str| Var::Absent).unwrap();
-            let refused = read(&head, &body).and_then(|event| decide(&event, &gate)).err();
+            let refused = judged(name, &body).err();
             prop_assert!(refused.is_none_or(|refusal| refusal.status() == 400));
         }
 

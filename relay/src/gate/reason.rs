@@ -2,18 +2,27 @@
 
 use thiserror::Error;
 
+use super::MAX_NAME;
+
 /// Why an event was left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Reason {
     /// The gate's sources do not have this event.
     #[error("{0} events are not among the gate's sources")]
     Source(String),
-    /// The gate admits the event, this version makes nothing of it.
-    #[error("this version makes no intents of {0} events")]
-    NotYet(String),
-    /// The run is not over.
-    #[error("the action is {0:?}; only \"completed\" counts")]
-    Action(String),
+    /// The newer event beside `registry_package`, which says the same.
+    #[error(
+        "package events are not read; let the hook send registry_package (\"Registry packages\") too"
+    )]
+    Twin,
+    /// Something else happened to what the event is about.
+    #[error("the action is {action:?}; only {wanted} counts")]
+    Action {
+        /// The event's.
+        action: String,
+        /// What would have passed.
+        wanted: String,
+    },
     /// The run did not succeed.
     #[error("the conclusion is {0}; only \"success\" counts")]
     Conclusion(String),
@@ -46,6 +55,42 @@ pub enum Reason {
     /// The gate names no branch, and GitHub did not say which is the default.
     #[error("the repository has no default branch, and the gate names no branches")]
     NoDefaultBranch,
+    /// The ref was deleted, so that there is nothing to deploy.
+    #[error("{0:?} was deleted")]
+    Deleted(String),
+    /// The ref is of another kind, for instance `refs/notes/commits`.
+    #[error("{0:?} is neither a branch nor a tag")]
+    Ref(String),
+    /// The gate names no branches, and the default one is no tag.
+    #[error("{0:?} is a tag; without branches in the gate only the default branch counts")]
+    NoTags(String),
+    /// A tag that no template can hold.
+    #[error("tag {0:?} cannot be used: use [A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}")]
+    Tag(String),
+    /// A package of another kind.
+    #[error("the package is of type {0:?}, and only container images count")]
+    PackageType(String),
+    /// A manifest without a tag, as each platform of an image has one.
+    #[error("the package version has no tag: it is one of several manifests of an image")]
+    NoTag,
+    /// GitHub did not say which manifest it was.
+    #[error("the package version is {0:?}, which is no digest")]
+    NoDigest(String),
+    /// No name of an image could be made of what GitHub sent.
+    #[error("the package {0:?} gives no image reference")]
+    NoReference(String),
+    /// The package is linked to no repository, so that it has no channel.
+    #[error("the package is linked to no repository; connect it in the package's settings")]
+    NoRepository,
+    /// The release is not published.
+    #[error("the release is a draft")]
+    Draft,
+    /// Towline has made the deployment to tell GitHub of one.
+    #[error("the deployment was created by Towline itself")]
+    Ours,
+    /// Something that is part of the intent is absurdly long.
+    #[error("{0} is longer than {MAX_NAME} bytes")]
+    TooLong(&'static str),
     /// The gate's branches do not have it.
     #[error("branch or tag {branch:?} is not {wanted}")]
     Branch {
