@@ -4,8 +4,8 @@
 //! dedupe key and an alarm; the put into KV follows, and is not waited for. An await in here lets other
 //! requests in, so one put per channel is in flight at a time and its value is read from SQL at the
 //! moment of the put. What fails, or what an eviction cuts off, the alarm repeats: the channel's row
-//! says how far KV has come, memory only paces the puts. An alarm that fires is gone, so it is set anew
-//! before anything else, unless a look at the rows has shown that nothing is due.
+//! says how far KV has come, memory only paces the puts ([`crate::pace`]). An alarm that fires is gone,
+//! so it is set anew before anything else, unless a look at the rows has shown that nothing is due.
 //!
 //! A put that does not answer in time counts as failed, and may still land over a newer one. So its end
 //! is waited for beside the work, and then the channel is put once more. An eviction meanwhile forgets
@@ -15,9 +15,9 @@
 //! not below it. Raising the epoch of one channel then renumbers no other.
 
 use std::{
-    cell::{Cell, OnceCell, RefCell},
-    collections::BTreeMap,
+    cell::{OnceCell, RefCell},
     rc::Rc,
+    time::Duration,
 };
 
 use futures_util::{
@@ -40,6 +40,7 @@ use crate::{
     mailbox::{self, Room},
     manual::{self, Ordered},
     now_ms,
+    pace::{self, Action, Ended, Event, Pace},
 };
 
 pub mod ask;
@@ -56,7 +57,7 @@ pub struct Hub {
     env: Env,
     /// Opened on first need. A failure is not kept, so that the next request tries again.
     parts: OnceCell<Parts>,
-    failures: Rc<Cell<u32>>,
+    pace: Rc<RefCell<Pace>>,
 }
 
 /// What outlives a request: handles, and the pacing of puts.
@@ -65,15 +66,7 @@ struct Parts {
     store: Store,
     storage: Rc<Storage>,
     mailboxes: Mailboxes,
-    puts: Rc<RefCell<BTreeMap<Channel, Put>>>,
-    failures: Rc<Cell<u32>>,
-}
-
-/// The pacing of one channel's puts.
-#[derive(Clone, Copy, Debug, Default)]
-struct Put {
-    in_flight: bool,
-    last_ms: Option<u64>,
+    pace: Rc<RefCell<Pace>>,
 }
 
 impl DurableObject for Hub {
@@ -82,7 +75,7 @@ impl DurableObject for Hub {
             state,
             env,
             parts: OnceCell::new(),
-            failures: Rc::default(),
+            pace: Rc::default(),
         }
     }
 
@@ -100,14 +93,12 @@ impl DurableObject for Hub {
     /// repeats this one, and it gives up after a few times.
     async fn alarm(&self) -> worker::Result<Response> {
         let due = self.due();
-        if due.as_ref().is_ok_and(Vec::is_empty) {
-            self.failures.set(0);
+        let is_due = !due.as_ref().is_ok_and(Vec::is_empty);
+        let Some(again) = self.pace.borrow_mut().alarm(is_due) else {
             return Response::ok("");
-        }
+        };
         // Before the work, so that neither a failure nor an eviction in its middle loses anything.
-        let failures = self.failures.get();
-        self.failures.set(failures.saturating_add(1));
-        let armed = arm(&self.state.storage(), failures).await;
+        let armed = arm(&self.state.storage(), again).await;
         if let Err(fault) = self.repeat(due).await {
             console_error!("alarm: {fault}");
         }
@@ -167,7 +158,7 @@ impl Hub {
         let transaction = async move |_| {
             let committed = store.commit(candidate, epoch, now);
             let committed = committed.map_err(|fault| worker::Error::from(fault.to_string()))?;
-            arm(&storage, 0).await?;
+            arm(&storage, pace::FIRST_ALARM).await?;
             slot.replace(Some(committed));
             Ok(())
         };
@@ -181,7 +172,7 @@ impl Hub {
         if let Some(parts) = self.parts.get() {
             return Ok(parts);
         }
-        let parts = Parts::open(&self.state, &self.env, self.failures.clone())?;
+        let parts = Parts::open(&self.state, &self.env, self.pace.clone())?;
         Ok(self.parts.get_or_init(|| parts))
     }
 
@@ -193,7 +184,7 @@ impl Hub {
         let parts = self.parts()?;
         // At once, so that one that hangs holds up no other.
         stream::iter(due?)
-            .for_each_concurrent(mailbox::PUTS_AT_ONCE, async |channel| {
+            .for_each_concurrent(pace::PUTS_AT_ONCE, async |channel| {
                 parts.flush(&channel).await;
             })
             .await;
@@ -202,13 +193,12 @@ impl Hub {
 }
 
 impl Parts {
-    fn open(state: &State, env: &Env, failures: Rc<Cell<u32>>) -> Result<Self, Fault> {
+    fn open(state: &State, env: &Env, pace: Rc<RefCell<Pace>>) -> Result<Self, Fault> {
         Ok(Self {
             store: Store::open(Rc::new(state.storage().sql()), now_ms())?,
             storage: Rc::new(state.storage()),
             mailboxes: Mailboxes::open(env)?,
-            puts: Rc::default(),
-            failures,
+            pace,
         })
     }
 
@@ -228,44 +218,55 @@ impl Parts {
         Ok(mailbox::first_epoch(self.store.created_ms(), left_behind))
     }
 
-    /// Brings a channel's mailbox in KV up to date, unless a put of it is in flight: that one looks
-    /// again when it is done.
+    /// Brings a channel's mailbox in KV up to date, as the pace has it.
     async fn flush(&self, channel: &Channel) {
-        if self.put(channel, |put| std::mem::replace(&mut put.in_flight, true)) {
-            return;
-        }
-        let flushed = self.put_while_due(channel).await;
-        self.put(channel, |put| put.in_flight = false);
-        match flushed {
-            Ok(()) => self.failures.set(0),
-            Err(fault) => console_error!("mailbox of {channel}: {fault}; the alarm repeats it"),
+        self.go_on(channel, Event::Behind).await;
+    }
+
+    async fn go_on(&self, channel: &Channel, mut event: Event) {
+        loop {
+            let action = self.pace.borrow_mut().on(channel, event, now_ms());
+            event = match action {
+                Action::Nothing => return,
+                Action::Wait(pause) => {
+                    Delay::from(pause).await;
+                    Event::Rested
+                }
+                Action::Put => Event::Ended(self.put(channel).await),
+                Action::Unwritten => {
+                    self.unwritten(channel).await;
+                    Event::Noted
+                }
+            }
         }
     }
 
-    async fn put_while_due(&self, channel: &Channel) -> Result<(), Fault> {
-        loop {
-            let pause = mailbox::pause(self.put(channel, |put| put.last_ms), now_ms());
-            if !pause.is_zero() && self.store.is_due(channel)? {
-                Delay::from(pause).await;
-            }
-            let Some(mailbox) = self.store.due_mailbox(channel, now()?)? else {
-                return Ok(());
-            };
-            self.put(channel, |put| put.last_ms = Some(now_ms()));
-            let head = mailbox.head;
-            self.put_in_time(channel, mailbox).await?;
-            self.store.written(channel, head)?;
-        }
+    async fn put(&self, channel: &Channel) -> Ended {
+        self.put_due(channel).await.unwrap_or_else(|fault| {
+            console_error!("mailbox of {channel}: {fault}; the alarm repeats it");
+            Ended::Failed
+        })
+    }
+
+    async fn put_due(&self, channel: &Channel) -> Result<Ended, Fault> {
+        let Some(mailbox) = self.store.due_mailbox(channel, now()?)? else {
+            return Ok(Ended::NothingDue);
+        };
+        let head = mailbox.head;
+        self.put_in_time(channel, mailbox).await?;
+        self.store.written(channel, head)?;
+        let behind = self.store.is_due(channel)?;
+        Ok(Ended::Written { behind })
     }
 
     async fn put_in_time(&self, channel: &Channel, mailbox: Mailbox) -> Result<(), Fault> {
         let (mailboxes, name) = (self.mailboxes.clone(), channel.clone());
         let put: Late = Box::pin(async move { mailboxes.put(&name, &mailbox).await });
-        match select(put, Delay::from(mailbox::PUT_TIMEOUT)).await {
+        match select(put, Delay::from(pace::PUT_TIMEOUT)).await {
             Either::Left((done, _)) => done,
             Either::Right(((), late)) => {
                 spawn_local(self.clone().repair_after(late, channel.clone()));
-                let limit = mailbox::PUT_TIMEOUT.as_secs();
+                let limit = pace::PUT_TIMEOUT.as_secs();
                 Err(Fault::storage("KV", format!("no answer within {limit} s")))
             }
         }
@@ -274,20 +275,19 @@ impl Parts {
     /// Puts a channel's mailbox once more when a put that was given up has ended, however it ended.
     async fn repair_after(self, late: Late, channel: Channel) {
         let ended = late.await;
-        let armed = match self.store.unwritten(&channel) {
-            Ok(()) => arm(&self.storage, 0).await.map_err(failed),
-            Err(fault) => Err(fault),
-        };
         let how = ended.map_or_else(|fault| fault.to_string(), |()| "written".to_owned());
         console_error!("mailbox of {channel}: a late put ended: {how}; it is put again");
-        if let Err(fault) = armed {
-            console_error!("mailbox of {channel}: {fault}");
-        }
-        self.flush(&channel).await;
+        self.go_on(&channel, Event::Late).await;
     }
 
-    fn put<T>(&self, channel: &Channel, change: impl FnOnce(&mut Put) -> T) -> T {
-        change(self.puts.borrow_mut().entry(channel.clone()).or_default())
+    async fn unwritten(&self, channel: &Channel) {
+        let noted = match self.store.unwritten(channel) {
+            Ok(()) => arm(&self.storage, pace::FIRST_ALARM).await.map_err(failed),
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = noted {
+            console_error!("mailbox of {channel}: {fault}");
+        }
     }
 }
 
@@ -295,9 +295,9 @@ impl Parts {
 type Late = LocalBoxFuture<'static, Result<(), Fault>>;
 
 /// Sets the alarm unless one is set: moving it would let a stream of deliveries put it off for ever.
-async fn arm(storage: &Storage, failures: u32) -> worker::Result<()> {
+async fn arm(storage: &Storage, after: Duration) -> worker::Result<()> {
     if storage.get_alarm().await?.is_none() {
-        storage.set_alarm(mailbox::retry_after(failures)).await?;
+        storage.set_alarm(after).await?;
     }
     Ok(())
 }

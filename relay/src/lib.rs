@@ -1,9 +1,9 @@
 //! Towline's relay: a Cloudflare Worker that turns GitHub's signed deliveries into deploy intents.
 //!
 //! The pure half decides and is tested natively: [`settings`], [`webhook`], [`event`], [`json`],
-//! [`gate`], [`manual`], [`mailbox`], [`api`], [`error`]. The shell acts and alone names the crate `worker`:
-//! this file, [`http`], [`kv`], [`webcrypto`], [`hub`]. Nothing here panics, because a panic inside of the hub leaves its
-//! callers without an answer; the lints below see to it.
+//! [`gate`], [`manual`], [`mailbox`], [`pace`], [`api`], [`error`]. The shell acts and alone names the
+//! crate `worker`: this file, [`http`], [`kv`], [`webcrypto`], [`hub`]. Nothing here panics, because a
+//! panic inside of the hub leaves its callers without an answer; the lints below see to it.
 
 #![deny(
     clippy::expect_used,
@@ -28,6 +28,7 @@ pub mod json;
 pub mod kv;
 pub mod mailbox;
 pub mod manual;
+pub mod pace;
 pub mod settings;
 pub mod webcrypto;
 pub mod webhook;

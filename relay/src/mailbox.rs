@@ -1,28 +1,9 @@
-//! The mailbox's arithmetic: its window, what an asker has not seen, how much fits into one answer,
-//! when the next put may go out. What is read and written where is the hub's and [`crate::kv`]'s.
-
-use std::time::Duration;
+//! The mailbox's arithmetic: its window, what an asker has not seen, how much fits into one answer. What
+//! is read and written where is the hub's and [`crate::kv`]'s, when it is written [`crate::pace`]'s.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use towline_protocol::{Intent, MAILBOX_WINDOW, MAX_ANSWER, Mailbox, Mark, Polled};
-
-/// The shortest time between two puts of one key: KV takes one write a second
-/// (Cloudflare, "Workers KV limits"). A tenth more, because clocks and timers here are a few
-/// milliseconds off, and KV counts when a put arrives.
-pub const PUT_PAUSE: Duration = Duration::from_millis(1100);
-
-/// How long a put may take before it counts as failed.
-pub const PUT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How many puts the alarm has in flight: a Worker opens so many connections at once
-/// (Cloudflare, "Workers limits").
-pub const PUTS_AT_ONCE: usize = 6;
-
-/// How long after a commit the alarm looks whether the mailbox was written.
-pub const FIRST_ALARM: Duration = Duration::from_secs(2);
-
-const LAST_ALARM: Duration = Duration::from_secs(60);
 
 /// The numbers of one channel, as the hub keeps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,18 +96,6 @@ impl Room {
     }
 }
 
-/// How long a put has to wait after the last attempt of the same key.
-pub fn pause(last_put_ms: Option<u64>, now_ms: u64) -> Duration {
-    let since = last_put_ms.map(|last| Duration::from_millis(now_ms.saturating_sub(last)));
-    since.map_or(Duration::ZERO, |since| PUT_PAUSE.saturating_sub(since))
-}
-
-/// When the alarm tries again after so many failures in a row: doubling, at most a minute.
-pub fn retry_after(failures: u32) -> Duration {
-    let factor = 2u32.saturating_pow(failures.min(16));
-    FIRST_ALARM.saturating_mul(factor).min(LAST_ALARM)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -170,21 +139,6 @@ mod tests {
         assert_eq!(first_epoch(100, left(7)), 100);
         assert_eq!(first_epoch(100, left(100)), 101);
         assert_eq!(first_epoch(100, left(5000)), 5001);
-    }
-
-    #[test]
-    fn puts_of_one_key_are_a_second_apart() {
-        assert_eq!(pause(None, 5000), Duration::ZERO);
-        assert_eq!(pause(Some(4400), 5000), Duration::from_millis(500));
-        assert_eq!(pause(Some(3900), 5000), Duration::ZERO);
-        assert_eq!(pause(Some(6000), 5000), PUT_PAUSE);
-    }
-
-    #[test]
-    fn the_alarm_backs_off_to_a_minute() {
-        assert_eq!(retry_after(0), FIRST_ALARM);
-        assert_eq!(retry_after(3), FIRST_ALARM * 8);
-        assert_eq!(retry_after(u32::MAX), Duration::from_secs(60));
     }
 
     #[test]
