@@ -5,11 +5,13 @@
 //! them. One stand-in is here, for GitHub's issuer of tokens (`issuer`). Not here: any assertion about Towline.
 
 pub mod child;
+pub mod dev_server;
 pub mod docker;
 pub mod github;
 pub mod host;
 pub mod http;
 pub mod issuer;
 pub mod place;
+pub mod proc;
 pub mod relay;
 pub mod wait;

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use towline_tests::{
     child::Process,
     github::{Delivery, signature},
+    proc::{descendants, memory_mib},
     relay::{Face, Relay, WEBHOOK_SECRET},
     wait::until,
 };
@@ -25,7 +26,6 @@ use ureq::Agent;
 use crate::{
     Row,
     numbers::{median, quantile, spread},
-    proc::{descendants, memory_mib},
 };
 
 const ROUNDS: usize = 5;

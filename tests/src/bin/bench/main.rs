@@ -19,7 +19,6 @@ mod machine;
 mod memory;
 mod numbers;
 mod prober;
-mod proc;
 mod relay_cpu;
 mod size;
 mod swap;

@@ -8,11 +8,12 @@ use towline_protocol::Role;
 use towline_tests::{
     docker::{Web, push},
     host::Host,
+    proc::memory_mib,
     relay::{Face, Relay, token},
     wait::until,
 };
 
-use crate::{Row, numbers::spread, proc::memory_mib};
+use crate::{Row, numbers::spread};
 
 const STARTS: usize = 3;
 const POLLS: u64 = 12;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use towline_tests::{
     github::{Delivery, signature},
+    proc::{cpu_ms, descendants},
     relay::{Face, Relay, WEBHOOK_SECRET},
 };
 use ureq::Agent;
@@ -15,7 +16,6 @@ use ureq::Agent;
 use crate::{
     Row,
     numbers::{median, spread},
-    proc::{cpu_ms, descendants},
 };
 
 const ROUNDS: u64 = 5;

@@ -19,6 +19,7 @@ use towline_tests::{
     docker::{Web, push},
     github::Delivery,
     host::Host,
+    proc::memory_mib,
     relay::{Face, Relay, WEBHOOK_SECRET, token},
     wait::until,
 };
@@ -27,7 +28,6 @@ use crate::{
     Row,
     numbers::{median, spread},
     prober::{Prober, Seen},
-    proc::memory_mib,
 };
 
 const ROUNDS: u64 = 11;

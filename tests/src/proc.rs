@@ -8,7 +8,10 @@ use anyhow::{Context, Result};
 const TICK_MS: f64 = 10.0;
 
 /// User and system time so far of a process and all its threads, in milliseconds.
-pub(crate) fn cpu_ms(pid: u32) -> Result<f64> {
+///
+/// # Errors
+/// When there is no such process.
+pub fn cpu_ms(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let ticks = ticks(&stat).with_context(|| format!("/proc/{pid}/stat says {stat:?}"))?;
     Ok(f64::from(ticks) * TICK_MS)
@@ -24,7 +27,10 @@ fn ticks(stat: &str) -> Option<u32> {
 }
 
 /// The processes named `name` that descend from `pid`.
-pub(crate) fn descendants(pid: u32, name: &str) -> Result<Vec<u32>> {
+///
+/// # Errors
+/// When the kernel cannot be asked.
+pub fn descendants(pid: u32, name: &str) -> Result<Vec<u32>> {
     let mut found = Vec::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         let children = fs::read_to_string(thread?.path().join("children"))?;
@@ -40,7 +46,10 @@ pub(crate) fn descendants(pid: u32, name: &str) -> Result<Vec<u32>> {
 }
 
 /// A memory figure of `/proc/PID/status`, for instance `VmRSS`, in MiB.
-pub(crate) fn memory_mib(pid: u32, key: &str) -> Result<f64> {
+///
+/// # Errors
+/// When there is no such process or figure.
+pub fn memory_mib(pid: u32, key: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib = kib(&status, key).with_context(|| format!("/proc/{pid}/status has no {key}"))?;
     Ok(f64::from(kib) / 1024.0)
