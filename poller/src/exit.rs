@@ -36,6 +36,11 @@ impl Ending {
     }
 }
 
+/// Whether an outcome is no reason to look after the deploy.
+pub fn is_well(outcome: Outcome) -> bool {
+    of_outcome(outcome) == 0
+}
+
 fn of_outcome(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Succeeded

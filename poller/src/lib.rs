@@ -13,6 +13,7 @@ pub mod docker;
 pub mod exit;
 #[cfg(feature = "failpoints")]
 mod failpoint;
+pub mod follow;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod health;

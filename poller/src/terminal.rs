@@ -1,4 +1,5 @@
-//! The terminal behind standard error: one line that is written over while something goes on, below the lines that stay.
+//! The terminal behind standard error: one line that is written over while something goes on, below the lines that stay; or
+//! several, which stay in the end.
 //!
 //! The only file that names `indicatif`, whose business the width, the rate and terminals that cannot do it are. Where
 //! standard error is no terminal nothing is shown, and lines are written as they are.
@@ -8,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How often a second the line may change.
 const RATE: u8 = 10;
@@ -38,12 +39,70 @@ impl Terminal {
 
 fn bar() -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(RATE);
-    let bar = ProgressBar::with_draw_target(None, target);
+    styled(ProgressBar::with_draw_target(None, target))
+}
+
+fn styled(bar: ProgressBar) -> ProgressBar {
     // As wide as the terminal: what does not fit is cut, since a line that wraps cannot be written over.
     match ProgressStyle::with_template("{wide_msg}") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
+}
+
+/// Lines that are written over as a whole.
+#[derive(Debug)]
+pub struct Lines {
+    all: MultiProgress,
+    shown: Vec<ProgressBar>,
+}
+
+impl Lines {
+    /// Nothing yet; `None` where standard error is no terminal.
+    pub fn on_terminal() -> Option<Self> {
+        let target = ProgressDrawTarget::stderr_with_hz(RATE);
+        (!target.is_hidden()).then(|| Self {
+            all: MultiProgress::with_draw_target(target),
+            shown: Vec::new(),
+        })
+    }
+
+    /// Shows these lines in place of those before.
+    pub fn show(&mut self, lines: &[String]) {
+        for gone in self.shown.drain(lines.len().min(self.shown.len())..) {
+            self.all.remove(&gone);
+        }
+        for line in lines.iter().skip(self.shown.len()) {
+            let bar = ProgressBar::new_spinner().with_message(line.clone());
+            self.shown.push(styled(self.all.add(bar)));
+        }
+        for (bar, line) in self.shown.iter().zip(lines) {
+            bar.set_message(line.clone());
+        }
+    }
+
+    /// Writes a line above them, which stays.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn tell(&self, line: &str) -> io::Result<()> {
+        self.all.println(line)
+    }
+}
+
+impl Drop for Lines {
+    /// What was shown last stays.
+    fn drop(&mut self) {
+        for bar in &self.shown {
+            bar.abandon();
+        }
+    }
+}
+
+/// Without anything that a terminal might obey: much of what is shown comes from the network.
+pub fn printable(text: &str) -> String {
+    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    shown.collect()
 }
 
 /// Writes to standard error, above the line.

@@ -52,8 +52,13 @@ pub enum NoToken {
         /// Why: part of the message, and therefore not its source as well.
         why: io::Error,
     },
+    /// There is no operator's.
+    #[error(
+        "no token: name a file that holds an operator's with --token-file, or set ${TOKEN_VARIABLE}; make one with: towline token --role operator"
+    )]
+    NoOperators,
     /// There is nothing in it.
-    #[error("{origin} is empty; make a token with: towline token --role host")]
+    #[error("{origin} is empty; make a token with: towline token")]
     Empty {
         /// The file or variable.
         origin: String,
@@ -67,12 +72,16 @@ pub enum NoToken {
         error: TokenError,
     },
     /// It is a token for somebody else.
-    #[error("the token in {origin} is an {role}'s; this needs a host's: towline token --role host")]
+    #[error(
+        "the token in {origin} is for the role {role}, this needs the role {wanted}: towline token --role {wanted}"
+    )]
     Role {
         /// The file or variable.
         origin: String,
         /// Whose it is.
         role: Role,
+        /// Whose it should be.
+        wanted: Role,
     },
 }
 
@@ -87,13 +96,79 @@ pub fn read(
     let credential = variable(CREDENTIALS_VARIABLE)
         .map(|folder| Path::new(&folder).join("token"))
         .filter(|path| path.exists());
-    let (origin, text, warning) = match (
-        token_file.map(Path::to_owned).or(credential),
-        variable(TOKEN_VARIABLE),
-    ) {
+    let file = token_file.map(Path::to_owned).or(credential);
+    let found = found(file.as_deref(), variable)?.ok_or(NoToken::Missing)?;
+    let claims = found.claims(Role::Host)?;
+    Ok(HostToken {
+        secret: found.secret,
+        claims,
+        warning: found.warning,
+    })
+}
+
+/// An operator's token.
+#[derive(Clone, Debug)]
+pub struct OperatorToken {
+    /// The token.
+    pub secret: Secret,
+    /// What it says of itself; `None` for a ticket, which only the relay can read.
+    pub claims: Option<Claims>,
+    /// Something about how it is kept that the operator should change.
+    pub warning: Option<String>,
+}
+
+/// Reads an operator's token from `token_file`, else from `$TOWLINE_TOKEN`; with `or_ticket`, a ticket too.
+///
+/// # Errors
+/// When there is none or it is for something else.
+pub fn operator(
+    token_file: Option<&Path>,
+    or_ticket: bool,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<OperatorToken, NoToken> {
+    let found = found(token_file, variable)?.ok_or(NoToken::NoOperators)?;
+    let claims = match found.claims(Role::Operator) {
+        Err(NoToken::Malformed { .. }) if or_ticket => None,
+        claims => Some(claims?),
+    };
+    Ok(OperatorToken {
+        secret: found.secret,
+        claims,
+        warning: found.warning,
+    })
+}
+
+/// What is in a file or variable, which is not nothing.
+struct Found {
+    origin: String,
+    secret: Secret,
+    warning: Option<String>,
+}
+
+impl Found {
+    fn claims(&self, role: Role) -> Result<Claims, NoToken> {
+        let origin = self.origin.clone();
+        let text = self.secret.expose_str().unwrap_or_default();
+        match Claims::unverified(text) {
+            Ok(claims) if claims.role == role => Ok(claims),
+            Ok(claims) => Err(NoToken::Role {
+                origin,
+                role: claims.role,
+                wanted: role,
+            }),
+            Err(error) => Err(NoToken::Malformed { origin, error }),
+        }
+    }
+}
+
+fn found(
+    file: Option<&Path>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<Found>, NoToken> {
+    let (origin, text, warning) = match (file, variable(TOKEN_VARIABLE)) {
         (Some(path), _) => {
-            let (text, warning) = read_file(&path).map_err(|why| NoToken::Unreadable {
-                path: path.clone(),
+            let (text, warning) = read_file(path).map_err(|why| NoToken::Unreadable {
+                path: path.to_owned(),
                 why,
             })?;
             (path.display().to_string(), text, warning)
@@ -103,27 +178,18 @@ pub fn read(
             value.to_string_lossy().into_owned(),
             None,
         ),
-        (None, None) => return Err(NoToken::Missing),
+        (None, None) => return Ok(None),
     };
     let text = text.trim();
     if text.is_empty() {
         return Err(NoToken::Empty { origin });
     }
-    let claims = Claims::unverified(text).map_err(|error| NoToken::Malformed {
-        origin: origin.clone(),
-        error,
-    })?;
-    if claims.role != Role::Host {
-        return Err(NoToken::Role {
-            origin,
-            role: claims.role,
-        });
-    }
-    Ok(HostToken {
-        secret: Secret::new(text),
-        claims,
+    let secret = Secret::new(text);
+    Ok(Some(Found {
+        origin,
+        secret,
         warning,
-    })
+    }))
 }
 
 fn read_file(path: &Path) -> io::Result<(String, Option<String>)> {

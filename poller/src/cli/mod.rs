@@ -21,8 +21,11 @@ use crate::{
     token::{self, HostToken},
 };
 
+mod aim;
 mod ask;
 mod check;
+mod deploy;
+mod follow;
 mod logins;
 mod mint;
 mod order;
@@ -92,6 +95,16 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
     },
+    /// Ask the relay for a deploy, with an operator's token, from any machine.
+    ///
+    /// The hosts' files decide what comes of it: which service, and whether that image. Prints the intent's id. With
+    /// --wait it follows each host that was seen on the channel in the last 7 days, ends when all have said how it
+    /// ended, and exits with 0 when all went well.
+    Deploy(Box<deploy::Deploy>),
+    /// Follow an intent until every host has said how it ended, as `deploy --wait` does.
+    ///
+    /// A ticket, which the relay gives to a job of GitHub Actions, will do as the token.
+    Follow(Box<follow::Follow>),
     /// Try a service's newest deploy again that failed, also a version that is in quarantine.
     ///
     /// A towline run of this state directory does it, when the deploy under way, if any, has ended; without one it is
@@ -212,6 +225,8 @@ impl Arguments {
                     parts.poller()?.run(interval, stop, &self.state_dir).await
                 })
             }
+            Command::Deploy(deploy) => deploy.run(&self.config),
+            Command::Follow(follow) => follow.run(&self.config),
             Command::Retry { ref service } => order::retry(&self, service),
             Command::Rollback {
                 ref service,
@@ -292,6 +307,15 @@ fn settings(path: &std::path::Path) -> anyhow::Result<Settings> {
         let word = if count == 1 { "mistake" } else { "mistakes" };
         anyhow::anyhow!("{count} {word} in {file}:\n{}", lines.join("\n"))
     })
+}
+
+/// Reads the host's file; `None` where there is none, as on an operator's own machine.
+fn settings_if_there(path: &std::path::Path) -> anyhow::Result<Option<Settings>> {
+    match path.try_exists() {
+        Ok(false) => Ok(None),
+        // Reading says why not.
+        Ok(true) | Err(_) => settings(path).map(Some),
+    }
 }
 
 /// Where the engine is, by the variable that Docker's own tools read.

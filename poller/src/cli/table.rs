@@ -10,6 +10,7 @@ use crate::{
     history::Entry,
     status::{Observed, PendingState, ServiceStatus, Status},
     store::{Cause, CauseKind},
+    terminal::printable,
 };
 
 /// How wide the terminal is, in columns; `None` when standard output is none, so that lines stay whole for `grep`.
@@ -69,14 +70,14 @@ fn about_poller(status: &Status) -> String {
     let relay = &status.relay;
     match (&relay.trouble, relay.answered_at) {
         (Some(why), Some(at)) => {
-            text += &format!("relay: last answered {}; {}\n", time(at), clean(why));
+            text += &format!("relay: last answered {}; {}\n", time(at), printable(why));
         }
-        (Some(why), None) => text += &format!("relay: {}\n", clean(why)),
+        (Some(why), None) => text += &format!("relay: {}\n", printable(why)),
         (None, Some(at)) => text += &format!("relay: {} answered {}\n", relay.url, time(at)),
         (None, None) => {}
     }
     if let Some(why) = &status.engine.trouble {
-        text += &format!("engine: {}\n", clean(why));
+        text += &format!("engine: {}\n", printable(why));
     }
     let reports = &status.reports;
     if reports.unsent > 0 {
@@ -103,14 +104,14 @@ fn notes(service: &ServiceStatus) -> Vec<String> {
     if let Some(trouble) = service.trouble() {
         notes.push(format!(
             "{name}: the version that towline has deployed is not well any more: {}\n",
-            clean(&trouble)
+            printable(&trouble)
         ));
     }
     if let Some(held) = &service.held {
         notes.push(format!(
             "{name}: held since {} until a newer intent comes: {}\n",
             time(held.since),
-            clean(&held.why)
+            printable(&held.why)
         ));
     }
     if let Some(pending) = &service.pending {
@@ -121,7 +122,7 @@ fn notes(service: &ServiceStatus) -> Vec<String> {
             "{name}: {} intent {}{until}: {}\n",
             word(pending.state),
             pending.intent,
-            clean(&pending.why)
+            printable(&pending.why)
         ));
     }
     let needs_operator = service
@@ -137,7 +138,7 @@ fn notes(service: &ServiceStatus) -> Vec<String> {
             "{name}: the last deploy ended {} as {}: {}\n",
             time(last.at),
             last.outcome.as_str(),
-            clean(&last.message)
+            printable(&last.message)
         ));
     }
     if !service.quarantined.is_empty() {
@@ -169,7 +170,7 @@ pub(super) fn history(deploys: &[Entry], width: Option<u16>) -> String {
             side(&entry.to),
             cause(&entry.cause),
             format!("{}.{}", entry.ms / 1000, entry.ms % 1000 / 100),
-            clean(&entry.message),
+            printable(&entry.message),
         ]);
     }
     lines(&table)
@@ -224,9 +225,9 @@ fn word(state: PendingState) -> &'static str {
 }
 
 fn state(observed: &Observed) -> String {
-    let state = clean(&observed.state);
+    let state = printable(&observed.state);
     match (&observed.health, observed.exit_code) {
-        (Some(health), _) => format!("{state} ({})", clean(health)),
+        (Some(health), _) => format!("{state} ({})", printable(health)),
         (None, Some(code)) => format!("{state} ({code})"),
         (None, None) => state,
     }
@@ -243,7 +244,7 @@ fn cause(cause: &Cause) -> String {
     let by = cause
         .by
         .as_ref()
-        .map_or(String::new(), |by| format!(" by {}", clean(by)));
+        .map_or(String::new(), |by| format!(" by {}", printable(by)));
     match cause.kind {
         CauseKind::WorkflowRun => {
             let run = cause
@@ -255,12 +256,6 @@ fn cause(cause: &Cause) -> String {
         CauseKind::Rollback => format!("rollback{by}"),
         CauseKind::Unknown => none(),
     }
-}
-
-/// Without anything that a terminal might obey: much of this comes from the network.
-fn clean(text: &str) -> String {
-    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    shown.collect()
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use towline_protocol::{Glob, Role};
+use towline_protocol::{Glob, Image, Role};
 
-use crate::history;
+use crate::{history, reference::Reference};
 
 /// What a token is for.
 pub(super) fn role(text: &str) -> Result<Role, &'static str> {
@@ -40,6 +40,38 @@ pub(super) fn digest(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// An image: a digest, or a reference with a tag, a digest or both.
+pub(super) fn image(text: &str) -> Result<Image, String> {
+    if text.starts_with("sha256:") {
+        let digest = text
+            .parse()
+            .map_err(|_| "use sha256: and 64 lower-case hex digits")?;
+        return Ok(Image {
+            reference: None,
+            digest: Some(digest),
+        });
+    }
+    let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(Image {
+        digest: reference.digest().cloned(),
+        reference: Some(text.to_owned()),
+    })
+}
+
+/// How long an intent counts, as the relay wants it.
+pub(super) fn expires_in(text: &str) -> Result<String, &'static str> {
+    let split = text.len().saturating_sub(1);
+    let valid = text.split_at_checked(split).is_some_and(|(number, unit)| {
+        let number = number.parse::<u32>().is_ok_and(|number| number > 0);
+        number && ["s", "m", "h", "d"].contains(&unit)
+    });
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err("use a number and a unit, such as 90s, 30m, 24h or 7d")
+    }
+}
+
 /// A token's generation.
 pub(super) fn generation(text: &str) -> Result<u32, &'static str> {
     let number = text.parse().ok().filter(|number| *number > 0);
@@ -53,7 +85,7 @@ pub(super) fn limit(text: &str) -> Result<u32, String> {
     number.ok_or_else(|| format!("use a whole number from 1 to {}", history::MOST))
 }
 
-/// How often the relay is asked.
+/// How often the relay is asked, or for how long.
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
     let wanted =
         || r#"use a duration such as "30s" or "5m", at least 1s and at most 24h"#.to_owned();

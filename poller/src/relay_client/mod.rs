@@ -19,6 +19,7 @@ use crate::route::{Proxy, Route, Scheme, about};
 
 mod answer;
 mod error;
+mod operator;
 
 pub use answer::{Answer, News, Tag};
 pub use error::RelayError;

@@ -65,6 +65,33 @@ impl FromStr for RelayUrl {
     }
 }
 
+impl FromStr for RelayUrl {
+    type Err = String;
+
+    /// Tells what was expected and found.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = format!("found {:?}", cut(text));
+        if text.to_ascii_uppercase().contains("YOUR-ACCOUNT") {
+            return Err(format!(
+                "expected your relay's address, which `wrangler deploy` prints, found the placeholder {:?}",
+                cut(text)
+            ));
+        }
+        let uri = web_uri(text, "https://towline.example.workers.dev")?;
+        if uri.scheme() == Some(&Scheme::HTTP) && !is_loopback(&uri) {
+            return Err(format!(
+                "expected https://, {found}: the token would cross the network in the clear"
+            ));
+        }
+        if uri.path() != "/" || uri.query().is_some() {
+            return Err(format!(
+                "expected only the origin such as \"https://towline.example.workers.dev\", {found}"
+            ));
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
 impl fmt::Display for RelayUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -200,27 +227,7 @@ pub(super) fn workflow(value: &DeValue<'_>) -> Result<String, String> {
 
 /// The relay's origin: https, or http on this very machine.
 pub(super) fn relay_url(value: &DeValue<'_>) -> Result<RelayUrl, String> {
-    let text = string(value)?;
-    if text.to_ascii_uppercase().contains("YOUR-ACCOUNT") {
-        return Err(format!(
-            "expected your relay's address, which `wrangler deploy` prints, found the placeholder {}",
-            described(value)
-        ));
-    }
-    let uri = web_uri(text, "https://towline.example.workers.dev")?;
-    if uri.scheme() == Some(&Scheme::HTTP) && !is_loopback(&uri) {
-        return Err(format!(
-            "expected https://, found {}: the token would cross the network in the clear",
-            described(value)
-        ));
-    }
-    if uri.path() != "/" || uri.query().is_some() {
-        return Err(format!(
-            "expected only the origin such as \"https://towline.example.workers.dev\", found {}",
-            described(value)
-        ));
-    }
-    Ok(RelayUrl(text.trim_end_matches('/').to_owned()))
+    string(value)?.parse()
 }
 
 pub(super) fn http_url(value: &DeValue<'_>) -> Result<HttpUrl, String> {

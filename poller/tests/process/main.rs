@@ -27,6 +27,7 @@ mod check;
 mod clock;
 mod command_line;
 mod control;
+mod deploy;
 mod once;
 mod relay;
 mod relay_trouble;
