@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use towline_protocol::{Channel, ServiceName};
 
-use crate::settings::{RelayUrl, Settings};
+use crate::settings::{Relay, RelayUrl, Settings};
 
 /// The environment variable that may hold the relay's address.
 pub(super) const RELAY_VARIABLE: &str = "TOWLINE_RELAY";
@@ -69,23 +69,30 @@ fn named(name: &str, file: File<'_>) -> anyhow::Result<Option<Aim>> {
     }))
 }
 
-/// The relay's address: what was said on the command line, else by the environment, else by the host's file.
+/// The relay: what was said on the command line, else by the environment, else by the host's file.
 pub(super) fn relay(
     said: Option<&RelayUrl>,
     variable: Option<&str>,
     file: File<'_>,
-) -> anyhow::Result<RelayUrl> {
+) -> anyhow::Result<Relay> {
+    let at = |url| Relay {
+        url,
+        token_file: None,
+        ca_file: None,
+        doorbell: false,
+    };
     if let Some(url) = said {
-        return Ok(url.clone());
+        return Ok(at(url.clone()));
     }
     if let Some(text) = variable.filter(|text| !text.trim().is_empty()) {
         let url = text.trim().parse().map_err(anyhow::Error::msg);
-        return url.with_context(|| format!("${RELAY_VARIABLE} is not a relay's address"));
+        let url = url.with_context(|| format!("${RELAY_VARIABLE} is not a relay's address"));
+        return Ok(at(url?));
     }
     let settings = file()?.with_context(|| {
         format!("no relay: say --relay URL or set ${RELAY_VARIABLE}; there is no host's file here that names one")
     })?;
-    Ok(settings.relay.url)
+    Ok(settings.relay)
 }
 
 #[cfg(test)]
@@ -157,8 +164,9 @@ mod tests {
     #[test]
     fn the_relay_is_the_command_lines_else_the_environments_else_the_files() {
         let said: RelayUrl = "https://said.example".parse().unwrap();
-        let url =
-            |said, variable, file: File<'_>| relay(said, variable, file).map(|url| url.to_string());
+        let url = |said, variable, file: File<'_>| {
+            relay(said, variable, file).map(|relay| relay.url.to_string())
+        };
         let told = url(Some(&said), Some("https://variable.example"), &unreadable);
         assert_eq!(told.unwrap(), "https://said.example");
         let told = url(None, Some("https://variable.example/\n"), &unreadable);

@@ -13,6 +13,7 @@ use super::{aim, complain, follow, say, settings_if_there, values};
 use crate::{
     exit::Ending,
     relay_client::{Deadlines, RelayClient, RelayError},
+    route::Route,
     settings::RelayUrl,
     token::{self, OperatorToken},
 };
@@ -119,14 +120,15 @@ impl Connection {
     ) -> anyhow::Result<(RelayClient, OperatorToken)> {
         let file = || settings_if_there(config);
         let variable = std::env::var(aim::RELAY_VARIABLE).ok();
-        let url = aim::relay(self.relay.as_ref(), variable.as_deref(), &file)?;
+        let relay = aim::relay(self.relay.as_ref(), variable.as_deref(), &file)?;
         let token = token::operator(self.token_file.as_deref(), or_ticket, |name| {
             std::env::var_os(name)
         })?;
         if let Some(warning) = &token.warning {
             complain(&format!("warning: {warning}"));
         }
-        let client = RelayClient::new(&url, &token.secret, Deadlines::default());
+        let route = Route::of(&relay, |name| std::env::var_os(name))?;
+        let client = RelayClient::new(&route, &token.secret, Deadlines::default());
         Ok((client, token))
     }
 }

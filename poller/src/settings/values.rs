@@ -60,14 +60,6 @@ impl RelayUrl {
 impl FromStr for RelayUrl {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        relay_url(&DeValue::String(text.into()))
-    }
-}
-
-impl FromStr for RelayUrl {
-    type Err = String;
-
     /// Tells what was expected and found.
     fn from_str(text: &str) -> Result<Self, String> {
         let found = format!("found {:?}", cut(text));
