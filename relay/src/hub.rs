@@ -46,6 +46,7 @@ use crate::{
 pub mod ask;
 pub mod sql;
 pub mod store;
+mod upkeep;
 
 use ask::{Ask, Committed};
 use store::Store;
@@ -120,6 +121,7 @@ impl Hub {
                 channels,
                 reports,
             } => json(&parts.store.keep(&host, &channels, &reports, now_ms())?),
+            Ask::Upkeep { retention_ms } => json(&parts.upkeep(retention_ms).await?),
         }
     }
 

@@ -1,9 +1,9 @@
 //! Towline's relay: a Cloudflare Worker that turns GitHub's signed deliveries into deploy intents.
 //!
 //! The pure half decides and is tested natively: [`settings`], [`webhook`], [`event`], [`json`],
-//! [`gate`], [`manual`], [`mailbox`], [`pace`], [`api`], [`error`]. The shell acts and alone names the
-//! crate `worker`: this file, [`http`], [`kv`], [`webcrypto`], [`hub`]. Nothing here panics, because a
-//! panic inside of the hub leaves its callers without an answer; the lints below see to it.
+//! [`gate`], [`manual`], [`mailbox`], [`pace`], [`upkeep`], [`api`], [`error`]. The shell acts and alone
+//! names the crate `worker`: this file, [`cron`], [`http`], [`kv`], [`webcrypto`], [`hub`]. Nothing here
+//! panics, because a panic inside of the hub leaves its callers without an answer; the lints below see to it.
 
 #![deny(
     clippy::expect_used,
@@ -15,6 +15,7 @@
 )]
 
 pub mod api;
+pub mod cron;
 pub mod error;
 pub mod event;
 pub mod gate;
@@ -30,6 +31,7 @@ pub mod mailbox;
 pub mod manual;
 pub mod pace;
 pub mod settings;
+pub mod upkeep;
 pub mod webcrypto;
 pub mod webhook;
 

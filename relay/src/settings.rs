@@ -107,6 +107,28 @@ pub fn gate(vars: &Vars<'_>) -> Result<Gate, SettingsError> {
     raw.check().map_err(wrong)
 }
 
+/// Reads `RETENTION`: for how many seconds the hub keeps intents and reports.
+///
+/// # Errors
+/// When it is no time, or one in which causes would be forgotten too early: the contract keeps them for
+/// 35 days, because GitHub lets a run be repeated for 30.
+pub fn retention(vars: &Vars<'_>) -> Result<u32, SettingsError> {
+    let set = text("RETENTION", vars)?.unwrap_or_default();
+    if set.trim().is_empty() {
+        return Ok(LEAST_RETENTION);
+    }
+    let seconds = duration(&set)
+        .ok()
+        .filter(|seconds| *seconds >= LEAST_RETENTION);
+    seconds.ok_or_else(|| {
+        let problem = format!("is {set:?}; use 35d or more, at most 366d");
+        SettingsError::new("RETENTION", problem)
+    })
+}
+
+/// The contract's 35 days, in seconds.
+const LEAST_RETENTION: u32 = 35 * 86_400;
+
 /// `[vars.gate]` as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -286,6 +308,17 @@ mod tests {
         assert_eq!(error.variable, "TOKEN_KEY");
         assert!(!error.to_string().contains("\"short\""));
         assert!(token_settings(&vars(&[("TOKEN_KEY", text(KEY))])).is_ok());
+    }
+
+    #[test]
+    fn retention_is_never_shorter_than_the_contract_keeps_causes() {
+        let retention = |value: &str| retention(&vars(&[("RETENTION", text(value))]));
+        assert_eq!(retention(""), Ok(35 * 86_400));
+        assert_eq!(retention("90d"), Ok(90 * 86_400));
+        for bad in ["34d", "1h", "35", "never", "400d"] {
+            let error = retention(bad).unwrap_err();
+            assert!(error.to_string().starts_with("RETENTION is"), "{error}");
+        }
     }
 
     #[test]

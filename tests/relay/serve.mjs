@@ -3,7 +3,8 @@
 // logs. Secrets and variables come as JSON in the environment: RELAY_SECRETS and RELAY_VARS.
 //
 // Standard input takes commands, a line each, answered by "done COMMAND" or "failed COMMAND: why":
-//   evict    drops the hub from memory; its storage stays
+//   evict            drops the hub from memory; its storage stays
+//   scheduled CRON   what that trigger does, to its end
 // It ends when standard input does, so that nothing outlives whoever started it.
 
 import { createInterface } from "node:readline";
@@ -21,6 +22,10 @@ const harness = createTestHarness({
 
 const commands = {
   evict: () => harness.getWorker().evictDurableObject("Hub", { name: "hub", webSockets: "hibernate" }),
+  async scheduled(...cron) {
+    const { outcome } = await harness.getWorker().scheduled({ cron: cron.join(" "), scheduledTime: new Date() });
+    if (outcome !== "ok") throw new Error(`the Worker ended with ${outcome}`);
+  },
 };
 
 let told = 0;
@@ -36,7 +41,8 @@ const telling = setInterval(tellLogs, 200);
 
 for await (const command of createInterface({ input: process.stdin })) {
   try {
-    await commands[command]();
+    const [name, ...words] = command.split(" ");
+    await commands[name](...words);
     console.log(`done ${command}`);
   } catch (error) {
     console.log(`failed ${command}: ${error}`);

@@ -7,6 +7,7 @@
 //                                  hub_after (its answer is lost), sql (a statement in the hub) or
 //                                  alarm (looking at it or setting it)
 //   POST /__test/slow?ms=N         from now on each put takes N milliseconds longer
+//   POST /__test/clock?ms=N        from now on the relay's clock is N milliseconds ahead, until the reset
 //   GET  /__test/kv?key=KEY        what KV holds, uncounted
 //   PUT  /__test/kv?key=KEY        put the body there, uncounted: what another hub left behind
 //
@@ -22,6 +23,19 @@ let counts = { ...NOTHING };
 let puts = [];
 let failing = { ...WORKING };
 let slow_ms = 0;
+let ahead_ms = 0;
+
+const RealDate = Date;
+
+globalThis.Date = class extends RealDate {
+  constructor(...args) {
+    super(...(args.length > 0 ? args : [RealDate.now() + ahead_ms]));
+  }
+
+  static now() {
+    return RealDate.now() + ahead_ms;
+  }
+};
 
 function failIfTold(op) {
   if (failing[op] > 0) {
@@ -111,7 +125,9 @@ function failingState(state) {
     failIfTold("alarm");
     return state.storage[method](...args);
   };
-  const storage = instead(state.storage, { sql, getAlarm: alarm("getAlarm"), setAlarm: alarm("setAlarm") });
+  // The runtime's own clock is not ahead.
+  const setAlarm = (at, ...rest) => alarm("setAlarm")(Number(at) - ahead_ms, ...rest);
+  const storage = instead(state.storage, { sql, getAlarm: alarm("getAlarm"), setAlarm });
   return instead(state, { storage });
 }
 
@@ -142,6 +158,7 @@ async function testPath(request, url, env) {
       puts = [];
       failing = { ...WORKING };
       slow_ms = 0;
+      ahead_ms = 0;
       return Response.json({});
     case "POST /__test/fail":
       failing[query.get("op")] = Number(query.get("n"));
@@ -149,6 +166,9 @@ async function testPath(request, url, env) {
     case "POST /__test/slow":
       slow_ms = Number(query.get("ms"));
       return Response.json({ slow_ms });
+    case "POST /__test/clock":
+      ahead_ms = Number(query.get("ms"));
+      return Response.json({ ahead_ms });
     case "GET /__test/kv":
       return new Response(await env.MAILBOXES.get(query.get("key")));
     case "PUT /__test/kv":
@@ -164,5 +184,9 @@ export default {
     const url = new URL(request.url);
     if (url.pathname.startsWith("/__test/")) return testPath(request, url, env);
     return new Relay(ctx, counted(env)).fetch(request);
+  },
+
+  scheduled(event, env, ctx) {
+    return new Relay(ctx, counted(env)).scheduled(event);
   },
 };

@@ -115,12 +115,28 @@ impl Relay {
     /// # Errors
     /// When the hub was not in memory.
     pub fn evict_hub(&self) -> Result<()> {
+        self.command("evict", Duration::from_secs(10))
+    }
+
+    /// Does what a cron trigger does, to its end.
+    ///
+    /// # Errors
+    /// When the Worker fails.
+    pub fn scheduled(&self, cron: &str) -> Result<()> {
+        self.command(&format!("scheduled {cron}"), Duration::from_secs(60))
+    }
+
+    fn command(&self, command: &str, within: Duration) -> Result<()> {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         let before = process.lines().len();
         let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(commands.as_mut().context("the relay has ended")?, "evict")?;
-        let line = process.line_after(before, Duration::from_secs(10), |line| {
-            line.starts_with("done evict") || line.starts_with("failed evict")
+        writeln!(
+            commands.as_mut().context("the relay has ended")?,
+            "{command}"
+        )?;
+        let ended = [format!("done {command}"), format!("failed {command}")];
+        let line = process.line_after(before, within, |line| {
+            ended.iter().any(|end| line.starts_with(end))
         })?;
         ensure!(line.text.starts_with("done"), "{}", line.text);
         Ok(())
@@ -191,6 +207,15 @@ impl Relay {
     /// When nobody answers.
     pub fn slow(&self, ms: u64) -> Result<()> {
         post(&format!("{}/__test/slow?ms={ms}", self.url), &[], b"").map(drop)
+    }
+
+    /// Sets the relay's clock ahead, until the next reset; [`Face::Counted`] only.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn ahead(&self, by: Duration) -> Result<()> {
+        let url = format!("{}/__test/clock?ms={}", self.url, by.as_millis());
+        post(&url, &[], b"").map(drop)
     }
 
     /// Puts a mailbox into KV as another hub would have left it; [`Face::Counted`] only.

@@ -34,6 +34,11 @@ pub enum Ask {
         /// What it reports.
         reports: Vec<Report>,
     },
+    /// Compare KV with the database and forget what is old: `upkeep::Done`.
+    Upkeep {
+        /// After how many milliseconds intents and reports go; `None` keeps them all.
+        retention_ms: Option<u64>,
+    },
 }
 
 /// What the hub has committed.

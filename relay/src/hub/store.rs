@@ -4,7 +4,7 @@
 //! what was written is durable before any answer leaves the object. Two statements are one unit only
 //! inside of `Storage::transaction`, so [`Store::commit`] must run there.
 //!
-//! Nothing is pruned, so `pruned_before` stays 0 and dedupe keys are kept for good.
+//! What goes for its age, and what is kept for good, is told in [`prune`].
 
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -25,13 +25,14 @@ use crate::{
 
 mod column;
 mod orders;
+pub mod prune;
 mod reports;
 
 use column::{Row, body, failed, int, millis, number, parsed, string, text};
 
 /// `written` is the newest `seq` that has reached KV; below `head` the mailbox is due.
-/// In a report, an empty service is an acknowledgement.
-const SCHEMA: [&str; 4] = [
+/// In a report, an empty service is an acknowledgement. A round is at the row after `after`.
+const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS hub (
         one INTEGER PRIMARY KEY CHECK (one = 1), created_ms INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS channel (
@@ -48,6 +49,7 @@ const SCHEMA: [&str; 4] = [
         received_ms INTEGER NOT NULL, body TEXT NOT NULL,
         PRIMARY KEY (intent, host, service, attempt)
     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS round (name TEXT PRIMARY KEY, after TEXT NOT NULL) WITHOUT ROWID",
 ];
 
 /// The database. Clones are the same one.

@@ -19,6 +19,7 @@ use towline_tests::{
 mod answers;
 mod failing;
 mod slow;
+mod upkeep;
 
 /// The relay of this module's tests. One test at a time, because they count.
 fn relay() -> Result<MutexGuard<'static, Relay>> {
