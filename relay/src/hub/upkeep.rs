@@ -5,7 +5,7 @@ use worker::console_error;
 use super::{Parts, arm, failed};
 use crate::{
     error::Fault,
-    now_ms,
+    now_ms, pace,
     upkeep::{self, Done, Finding, MAILBOXES_A_RUN, PUTS_A_RUN, ROWS_A_RUN, ROWS_OF_AN_INTENT},
 };
 
@@ -70,7 +70,7 @@ impl Parts {
         if self.store.due()?.is_empty() {
             return Ok(());
         }
-        arm(&self.storage, 0).await.map_err(failed)?;
+        arm(&self.storage, pace::FIRST_ALARM).await.map_err(failed)?;
         for channel in done.put_again.iter().chain(&done.overtaken) {
             self.flush(channel).await;
         }

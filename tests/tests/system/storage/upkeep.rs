@@ -69,7 +69,6 @@ fn an_hour_costs_one_hub_request_and_one_call_of_kv() -> Result<()> {
     let relay = relay()?;
     deliver(&relay, "octo-org/cheap", 1..=1)?;
     mailbox(&relay, "octo-org/cheap", 1)?;
-    settled(&relay)?;
     relay.reset_counts()?;
     relay.scheduled(UPKEEP)?;
     let counts = relay.counts()?;
