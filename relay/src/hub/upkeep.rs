@@ -70,7 +70,9 @@ impl Parts {
         if self.store.due()?.is_empty() {
             return Ok(());
         }
-        arm(&self.storage, pace::FIRST_ALARM).await.map_err(failed)?;
+        arm(&self.storage, pace::FIRST_ALARM)
+            .await
+            .map_err(failed)?;
         for channel in done.put_again.iter().chain(&done.overtaken) {
             self.flush(channel).await;
         }
