@@ -63,11 +63,12 @@ bench: ready  ## Measures what docs/benchmarks.md says, on release builds
 # Seconds for each target, run one behind the other.
 FUZZ_TIME ?= 120
 
-fuzz:  ## Feeds the poller's readers with broken input: needs cargo-fuzz and a nightly compiler, which you install
+fuzz:  ## Feeds the readers of poller and relay with broken input: needs cargo-fuzz and a nightly compiler, which you install
 	@command -v cargo-fuzz >/dev/null || { echo "install them: rustup toolchain install nightly && cargo install cargo-fuzz"; exit 1; }
-	@cd fuzz && for target in inspect reference pull journal; do \
+	@cd fuzz && for target in inspect reference pull journal header payload token; do \
+	seeds=seeds/$$target; if [ $$target = payload ]; then seeds=../tests/fixtures/github; fi; \
 	mkdir -p corpus/$$target && \
-	nice cargo +nightly fuzz run --fuzz-dir . $$target corpus/$$target seeds/$$target -- \
+	nice cargo +nightly fuzz run --fuzz-dir . $$target corpus/$$target $$seeds -- \
 	-max_total_time=$(FUZZ_TIME) -timeout=10 -print_final_stats=1 || exit 1; done
 
 lint: setup  ## Checks format, warnings (host, wasm32 and documentation) and, where cargo-deny is installed, dependencies

@@ -18,6 +18,8 @@ pub mod api;
 pub mod cron;
 pub mod error;
 pub mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod gate;
 pub mod http;
 #[expect(

@@ -259,7 +259,8 @@ impl Store {
     }
 }
 
-fn numbered(candidate: Candidate, epoch: u64, seq: u64, now: Timestamp) -> Intent {
+/// The intent that a candidate becomes with its number.
+pub(crate) fn numbered(candidate: Candidate, epoch: u64, seq: u64, now: Timestamp) -> Intent {
     let expires_in = candidate
         .expires_in
         .map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
