@@ -26,6 +26,10 @@ pub enum Route {
     Intent(String),
     /// `POST /v1/reports`
     Reports,
+    /// `GET /v1/doorbell`
+    Doorbell,
+    /// `POST /v1/hello`
+    Hello,
 }
 
 /// Finds the route of a request.
@@ -40,6 +44,8 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         "/v1/intents" if method == "GET" => ("GET", Route::Poll),
         "/v1/intents" => ("GET, POST", Route::Poll),
         "/v1/reports" => ("POST", Route::Reports),
+        "/v1/doorbell" => ("GET", Route::Doorbell),
+        "/v1/hello" => ("POST", Route::Hello),
         _ => match path.strip_prefix("/v1/intents/") {
             Some(id) if !id.is_empty() && !id.contains('/') => {
                 ("GET", Route::Intent(id.to_owned()))
@@ -64,6 +70,19 @@ pub fn check_protocol(header: Option<&str>) -> Result<(), Refusal> {
         Ok(())
     } else {
         Err(Refusal::Protocol)
+    }
+}
+
+/// Demands that a request is the opening of a WebSocket.
+///
+/// # Errors
+/// [`Refusal::NotAnUpgrade`] when its header `Upgrade` says anything else.
+pub fn demand_upgrade(header: Option<&str>) -> Result<(), Refusal> {
+    let upgrade = header.is_some_and(|name| name.trim().eq_ignore_ascii_case("websocket"));
+    if upgrade {
+        Ok(())
+    } else {
+        Err(Refusal::NotAnUpgrade)
     }
 }
 
@@ -133,6 +152,8 @@ impl From<&Refusal> for Answer {
             answer.with("allow", *allow)
         } else if *refusal == Refusal::BadToken {
             answer.with("www-authenticate", "Bearer")
+        } else if *refusal == Refusal::NotAnUpgrade {
+            answer.with("upgrade", "websocket")
         } else {
             answer
         }
@@ -150,6 +171,8 @@ mod tests {
             ("POST", "/webhook/github"),
             ("GET", "/v1/intents/in_x"),
             ("POST", "/v1/reports"),
+            ("GET", "/v1/doorbell"),
+            ("POST", "/v1/hello"),
         ];
         for (method, path) in routes {
             assert!(route(method, path).is_ok(), "{path}");
@@ -195,6 +218,22 @@ mod tests {
         assert!(check_protocol(None).is_ok() && check_protocol(Some("1")).is_ok());
         for bad in ["2", "0", "", "one", "1, 1"] {
             assert_eq!(check_protocol(Some(bad)), Err(Refusal::Protocol), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_doorbell_without_a_websocket_is_told_what_to_send() {
+        assert!(demand_upgrade(Some("websocket")).is_ok());
+        assert!(demand_upgrade(Some("WebSocket")).is_ok());
+        for bad in [None, Some(""), Some("h2c"), Some("websocket, h2c")] {
+            let answer = Answer::from(&demand_upgrade(bad).unwrap_err());
+            assert_eq!(answer.status, 426);
+            assert!(answer.body.contains("Upgrade: websocket"));
+            assert!(
+                answer
+                    .headers
+                    .contains(&("upgrade", "websocket".to_owned()))
+            );
         }
     }
 

@@ -61,6 +61,9 @@ pub enum Refusal {
     /// The caller speaks a protocol that this relay does not.
     #[error("this relay speaks Towline-Protocol 1; update the relay, or use an older client")]
     Protocol,
+    /// The doorbell was asked for without a WebSocket.
+    #[error("open a WebSocket here: send Upgrade: websocket and the rest of its handshake")]
+    NotAnUpgrade,
     /// The relay cannot do its work now; the log says why.
     #[error("the relay cannot do this now; its log says why")]
     Unavailable(Fault),
@@ -110,7 +113,7 @@ impl Refusal {
             Self::Conflict => 409,
             Self::TooLarge { .. } => 413,
             Self::HookContentType | Self::ContentType => 415,
-            Self::Protocol => 426,
+            Self::Protocol | Self::NotAnUpgrade => 426,
             Self::Unavailable(_) => 503,
         }
     }
@@ -129,6 +132,7 @@ impl Refusal {
             Self::Forbidden(_) => "forbidden",
             Self::Conflict => "conflict",
             Self::Protocol => "unsupported_protocol",
+            Self::NotAnUpgrade => "upgrade_required",
             Self::Unavailable(_) => "unavailable",
         }
     }

@@ -27,13 +27,15 @@ use futures_util::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use towline_protocol::{Channel, Mailbox};
+use towline_protocol::{Channel, Glob, Hello, HostName, IntentId, Mailbox, Report};
 use worker::{
-    Delay, DurableObject, Env, Request, Response, State, Storage, console_error, durable_object,
-    wasm_bindgen, wasm_bindgen_futures::spawn_local,
+    Delay, DurableObject, Env, Request, Response, Socket, State, Storage, WebSocket,
+    WebSocketIncomingMessage, console_error, console_log, durable_object, wasm_bindgen,
+    wasm_bindgen_futures::spawn_local,
 };
 
 use crate::{
+    doorbell,
     error::Fault,
     gate::Candidate,
     kv::{self, Mailboxes},
@@ -44,15 +46,16 @@ use crate::{
 };
 
 pub mod ask;
+mod sockets;
 pub mod sql;
 pub mod store;
 mod upkeep;
 
-use ask::{Ask, Committed};
+use ask::{Ask, Committed, Kept};
 use store::Store;
 
 /// The hub's class, as `wrangler.toml` names it.
-#[durable_object(alarm)]
+#[durable_object]
 pub struct Hub {
     state: State,
     env: Env,
@@ -81,9 +84,18 @@ impl DurableObject for Hub {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let body = request.bytes().await?;
-        match self.answer(&body).await {
-            Ok(json) => Response::ok(json),
+        let answered = match ask::caller(&request) {
+            Ok(Some(caller)) => self.open(&caller),
+            Ok(None) => {
+                let body = request.bytes().await?;
+                self.answer(&body)
+                    .await
+                    .and_then(|json| Response::ok(json).map_err(failed))
+            }
+            Err(fault) => Err(fault),
+        };
+        match answered {
+            Ok(response) => Ok(response),
             // The asker makes it a fault of storage again.
             Err(Fault::Storage(what)) => Response::error(what, 500),
             Err(fault @ Fault::Settings(_)) => Response::error(fault.to_string(), 500),
@@ -106,6 +118,40 @@ impl DurableObject for Hub {
         armed.inspect_err(|error| console_error!("alarm: cannot be set: {error}"))?;
         Response::ok("")
     }
+
+    async fn websocket_message(
+        &self,
+        socket: WebSocket,
+        message: WebSocketIncomingMessage,
+    ) -> worker::Result<()> {
+        self.hear(&socket, &message);
+        Ok(())
+    }
+
+    async fn websocket_close(
+        &self,
+        socket: WebSocket,
+        _code: usize,
+        _reason: String,
+        _was_clean: bool,
+    ) -> worker::Result<()> {
+        self.left(&socket);
+        Ok(())
+    }
+
+    async fn websocket_error(
+        &self,
+        socket: WebSocket,
+        _error: worker::Error,
+    ) -> worker::Result<()> {
+        self.left(&socket);
+        Ok(())
+    }
+
+    /// Nobody connects to the hub by TCP. Without this the handler's default would panic.
+    async fn connect(&self, _socket: Socket) -> worker::Result<()> {
+        Err("the hub takes no TCP connections".into())
+    }
 }
 
 impl Hub {
@@ -120,8 +166,13 @@ impl Hub {
                 host,
                 channels,
                 reports,
-            } => json(&parts.store.keep(&host, &channels, &reports, now_ms())?),
+            } => json(&self.keep(&host, &channels, &reports)?),
             Ask::Upkeep { retention_ms } => json(&parts.upkeep(retention_ms).await?),
+            Ask::Hello {
+                host,
+                channels,
+                hello,
+            } => json(&self.register(&host, &channels, hello)?.marks.len()),
         }
     }
 
@@ -133,6 +184,7 @@ impl Hub {
         let epoch = parts.epoch(&channel).await?;
         let committed = self.commit(parts, candidate, epoch).await?;
         if !committed.duplicate {
+            self.ring(parts, &committed.id);
             let parts = parts.clone();
             self.state
                 .wait_until(async move { parts.flush(&channel).await });
@@ -168,6 +220,30 @@ impl Hub {
         storage.transaction(transaction).await.map_err(failed)?;
         let committed = result.take();
         committed.ok_or_else(|| failed("the transaction ended without a result"))
+    }
+
+    fn keep(&self, host: &HostName, channels: &[Glob], reports: &[Report]) -> Result<Kept, Fault> {
+        let (store, now_ms) = (&self.parts()?.store, now_ms());
+        let kept = store.keep(host, channels, reports, now_ms)?;
+        store.saw(host, now_ms)?;
+        if !kept.left_out.is_empty() {
+            let ids: Vec<_> = kept.left_out.iter().map(IntentId::as_str).collect();
+            let ids = ids.join(", ");
+            console_log!("reports of {host}: left out, their channels are not its token's: {ids}");
+        }
+        Ok(kept)
+    }
+
+    /// Registers a host with what its token allows of its hello, and returns that.
+    fn register(&self, host: &HostName, channels: &[Glob], hello: Hello) -> Result<Hello, Fault> {
+        let (hello, left_out) = doorbell::admitted(hello, channels);
+        if !left_out.is_empty() {
+            let names: Vec<_> = left_out.iter().map(Channel::as_str).collect();
+            let names = names.join(", ");
+            console_log!("hello of {host}: left out, not its token's channels: {names}");
+        }
+        self.parts()?.store.register(host, &hello, now_ms())?;
+        Ok(hello)
     }
 
     fn parts(&self) -> Result<&Parts, Fault> {

@@ -1,9 +1,9 @@
 //! Towline's relay: a Cloudflare Worker that turns GitHub's signed deliveries into deploy intents.
 //!
 //! The pure half decides and is tested natively: [`settings`], [`webhook`], [`event`], [`json`],
-//! [`gate`], [`manual`], [`mailbox`], [`pace`], [`upkeep`], [`api`], [`error`]. The shell acts and alone
-//! names the crate `worker`: this file, [`cron`], [`http`], [`kv`], [`webcrypto`], [`hub`]. Nothing here
-//! panics, because a panic inside of the hub leaves its callers without an answer; the lints below see to it.
+//! [`gate`], [`manual`], [`mailbox`], [`pace`], [`upkeep`], [`doorbell`], [`api`], [`error`]. The shell
+//! acts and alone names the crate `worker`: this file, [`cron`], [`http`], [`kv`], [`webcrypto`], [`hub`].
+//! Nothing here panics, because a panic inside of the hub leaves its callers without an answer; the lints below see to it.
 
 #![deny(
     clippy::expect_used,
@@ -16,6 +16,7 @@
 
 pub mod api;
 pub mod cron;
+pub mod doorbell;
 pub mod error;
 pub mod event;
 #[cfg(any(test, fuzzing))]
@@ -40,12 +41,13 @@ pub mod webhook;
 use std::collections::BTreeMap;
 
 use towline_protocol::{
-    Channel, IntentId, IntentStatus, MAX_REQUEST_BODY, PROTOCOL_HEADER, Polled, Role,
-    WebhookAnswer, WebhookStatus,
+    Channel, IntentStatus, MAX_REQUEST_BODY, PROTOCOL_HEADER, Polled, Role, WebhookAnswer,
+    WebhookStatus,
 };
 use worker::{Context, Date, Env, Request, Response, console_error, console_log, event, js_sys};
 
 use api::{Answer, Route, auth, poll, report};
+use doorbell::Caller;
 use error::Refusal;
 use hub::ask::{self, Ask, Committed, Kept};
 use kv::Mailboxes;
@@ -66,6 +68,11 @@ pub async fn fetch(mut request: Request, env: Env, _context: Context) -> worker:
         Ok(Route::Order) => order(&mut request, &env).await,
         Ok(Route::Intent(id)) => intent(&request, &env, &id).await,
         Ok(Route::Reports) => reports(&mut request, &env).await,
+        Ok(Route::Hello) => hello(&mut request, &env).await,
+        Ok(Route::Doorbell) => match connect(&request, &env).await {
+            Ok(upgrade) => return Ok(upgrade),
+            Err(refusal) => Err(refusal),
+        },
         Err(refusal) => Err(refusal),
     };
     http::send(answer.unwrap_or_else(|refusal| {
@@ -208,7 +215,6 @@ async fn reports(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
     let claims = claims(request, env)?;
     auth::demand(&claims, Role::Host)?;
     let body = json_body(request).await?;
-    let host = claims.name.clone();
     let keep = Ask::Keep {
         host: claims.name,
         channels: claims.channels,
@@ -216,15 +222,37 @@ async fn reports(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
     };
     let json = ask::ask(env, &keep).await?;
     let kept: Kept = ask::answer(&json)?;
-    if !kept.left_out.is_empty() {
-        let ids: Vec<_> = kept.left_out.iter().map(IntentId::as_str).collect();
-        let ids = ids.join(", ");
-        console_log!("reports of {host}: left out, their channels are not its token's: {ids}");
-    }
     Ok(Answer::json(202, &kept))
 }
 
-/// The body of a request of ours.
+/// `POST /v1/hello`
+async fn hello(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
+    let claims = claims(request, env)?;
+    auth::demand(&claims, Role::Host)?;
+    let body = json_body(request).await?;
+    let hello = Ask::Hello {
+        host: claims.name,
+        channels: claims.channels,
+        hello: doorbell::hello(&body)?,
+    };
+    ask::ask(env, &hello).await?;
+    Ok(Answer::text(202, "{}".to_owned()))
+}
+
+/// `GET /v1/doorbell`: the answer is the hub's, a WebSocket.
+async fn connect(request: &Request, env: &Env) -> Result<Response, Refusal> {
+    let claims = claims(request, env)?;
+    auth::demand(&claims, Role::Host)?;
+    api::demand_upgrade(http::header(request, "upgrade").as_deref())?;
+    let caller = Caller {
+        host: claims.name,
+        channels: claims.channels,
+        greeted: false,
+    };
+    Ok(ask::connect(env, &caller).await?)
+}
+
+/// The body of a request of ours: JSON, and not too large.
 async fn json_body(request: &mut Request) -> Result<Vec<u8>, Refusal> {
     if !webhook::is_json(http::header(request, "content-type").as_deref()) {
         return Err(Refusal::ContentType);

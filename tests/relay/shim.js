@@ -146,6 +146,18 @@ export class Hub {
     counts.alarms += 1;
     return this.#hub.alarm();
   }
+
+  webSocketMessage(socket, message) {
+    return this.#hub.webSocketMessage(socket, message);
+  }
+
+  webSocketClose(socket, code, reason, wasClean) {
+    return this.#hub.webSocketClose(socket, code, reason, wasClean);
+  }
+
+  webSocketError(socket, error) {
+    return this.#hub.webSocketError(socket, error);
+  }
 }
 
 async function testPath(request, url, env) {

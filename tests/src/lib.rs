@@ -7,6 +7,7 @@
 pub mod child;
 pub mod dev_server;
 pub mod docker;
+pub mod doorbell;
 pub mod github;
 pub mod host;
 pub mod http;

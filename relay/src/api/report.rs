@@ -36,7 +36,8 @@ pub fn read(body: &[u8]) -> Result<Vec<Report>, Refusal> {
     Ok(reports)
 }
 
-fn cap(report: &mut Report) {
+/// Cuts what is over its cap.
+pub fn cap(report: &mut Report) {
     let tail = log_tail(&report.log_tail);
     if tail.len() < report.log_tail.len() {
         report.log_tail = tail.to_owned();
@@ -49,7 +50,8 @@ fn cap(report: &mut Report) {
     report.matched.truncate(MAX_MATCHED);
 }
 
-fn cut(text: &mut String, limit: usize) {
+/// Cuts a text to at most `limit` bytes.
+pub fn cut(text: &mut String, limit: usize) {
     text.truncate(text.floor_char_boundary(limit));
 }
 

@@ -25,8 +25,10 @@ use crate::{
 
 mod column;
 mod orders;
+pub mod presence;
 pub mod prune;
 mod reports;
+mod rings;
 
 use column::{Row, body, failed, int, millis, number, parsed, string, text};
 
@@ -66,7 +68,7 @@ impl Store {
     /// When SQLite fails.
     pub fn open(sql: Rc<dyn Database>, now_ms: u64) -> Result<Self, Fault> {
         let mut store = Self { sql, created_ms: 0 };
-        for table in SCHEMA {
+        for table in SCHEMA.iter().chain(&presence::SCHEMA) {
             store.rows(table, vec![])?;
         }
         let now = number(now_ms)?;

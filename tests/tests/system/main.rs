@@ -3,6 +3,7 @@
 //! `make test` runs them inside of the sandbox, which has the engine and the registry ready.
 
 mod api;
+mod doorbell;
 mod killed;
 mod manual;
 mod settings;

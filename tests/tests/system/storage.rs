@@ -17,6 +17,7 @@ use towline_tests::{
 };
 
 mod answers;
+mod doorbell;
 mod failing;
 mod slow;
 mod upkeep;
