@@ -5,11 +5,13 @@
 //! `terminal`); `daemon` and `cli` tie them together.
 
 pub mod apply;
+mod backoff;
 pub mod cli;
 pub mod control;
 pub mod credentials;
 pub mod daemon;
 pub mod docker;
+pub mod doorbell;
 pub mod exit;
 #[cfg(feature = "failpoints")]
 mod failpoint;

@@ -130,6 +130,8 @@ pub struct Delivery {
     pub refused: Vec<(i64, String)>,
     /// Why the rest must wait.
     pub trouble: Option<RelayError>,
+    /// Whether the doorbell has lost sight of the rest, which is then sent without it.
+    pub unanswered: bool,
 }
 
 /// Sends `batch` by `send`; when the relay refuses it for good, halves it until the culprit is alone.

@@ -7,13 +7,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use towline_protocol::{Intent, Mark, Outcome, Report, ServiceName};
 
-use super::{
-    Poller,
-    backoff::{IMAGE_RETRY, image_pause},
-    jitter,
-};
+use super::{Poller, jitter};
 use crate::{
     apply::Applied,
+    backoff::{IMAGE_RETRY, image_pause},
     docker::RegistryTrouble,
     machine::Fault,
     report,

@@ -1,7 +1,7 @@
 //! The loop: fetch, take in, apply, report. One tokio thread, beside the thread in which the relay client blocks.
 //!
 //! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
-//! `choose` and `deploy` carry it out, `run`, `todo` and `backoff` say when. `on_purpose`, `roll_back` and `resolve` do what an
+//! `choose` and `deploy` carry it out, `run` and `todo` say when. `on_purpose`, `roll_back` and `resolve` do what an
 //! operator asks for; `watch` looks after what was deployed; `notices` and `orders` are the loop's end of the control socket.
 
 use std::{
@@ -29,7 +29,6 @@ use crate::{
     terminal::Terminal,
 };
 
-mod backoff;
 mod choose;
 mod deploy;
 mod ending;

@@ -9,10 +9,9 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::{
-    LOCAL_RETRY, Poller, Stop, backoff::pause, jitter, orders::Orders, relay_thread::Polling,
-    watch::LOOK,
+    LOCAL_RETRY, Poller, Stop, jitter, orders::Orders, relay_thread::Polling, watch::LOOK,
 };
-use crate::{exit::Ending, report::Delivery, status::Seen, store::StoreError};
+use crate::{backoff::pause, exit::Ending, report::Delivery, status::Seen, store::StoreError};
 
 impl Poller {
     /// Fetches, applies and reports until `stop`; serves the control socket in the state directory `dir`.

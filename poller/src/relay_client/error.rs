@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use thiserror::Error;
-use towline_protocol::PROTOCOL_VERSION;
+use towline_protocol::{ErrorBody, PROTOCOL_VERSION};
+
+/// The longest that a relay may ask us to stay away.
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// Why the relay did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -69,6 +72,43 @@ pub enum RelayError {
 }
 
 impl RelayError {
+    /// What an answer means that is not the wanted one: its status, its `Location` and `Retry-After`, and its body.
+    pub(crate) fn of_answer(
+        origin: &str,
+        status: u16,
+        location: Option<&str>,
+        retry_after: Option<&str>,
+        body: &[u8],
+    ) -> Self {
+        let not_a_relay = |problem| Self::NotARelay {
+            origin: origin.to_owned(),
+            problem,
+        };
+        if (300..400).contains(&status) {
+            let to = cut(location.unwrap_or_default());
+            return not_a_relay(format!(
+                "it redirects ({status}) to {to:?}, which is not followed"
+            ));
+        }
+        let error: Option<ErrorBody> = serde_json::from_slice(body).ok();
+        match (status, error.map(|body| cut(&body.error.message))) {
+            (429 | 500..=599, message) => Self::Busy {
+                status,
+                message: message.unwrap_or_else(|| "no reason given".to_owned()),
+                retry_after: retry_after
+                    .and_then(|text| text.trim().parse().ok())
+                    .map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER)),
+            },
+            // A proxy or another server says no in its own words, and not about the request.
+            (_, None) => not_a_relay(format!("it answered {status} without the error of a relay")),
+            (401, Some(message)) => Self::Token { message },
+            (403, Some(message)) => Self::Forbidden { message },
+            (426, Some(message)) => Self::Upgrade { message },
+            (400..=499, Some(message)) => Self::Refused { status, message },
+            (_, Some(_)) => not_a_relay(format!("unexpected status {status}")),
+        }
+    }
+
     /// Whether the relay will never take this very request, however often it is sent.
     pub fn is_permanent(&self) -> bool {
         match self {
@@ -93,4 +133,9 @@ impl RelayError {
             None
         }
     }
+}
+
+/// A stranger's text for a message: short and on one line.
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use towline_protocol::{
-    ChannelMark, ErrorBody, MAX_ANSWER, PROTOCOL_HEADER, PROTOCOL_VERSION, Report, Secret,
+    ChannelMark, MAX_ANSWER, PROTOCOL_HEADER, PROTOCOL_VERSION, Report, Secret,
 };
 use ureq::{
     Agent, Body,
@@ -24,8 +24,7 @@ mod operator;
 pub use answer::{Answer, News, Tag};
 pub use error::RelayError;
 
-/// The longest that a relay may ask us to stay away.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+pub(crate) use error::cut;
 
 /// How long an exchange may take.
 #[derive(Clone, Copy, Debug)]
@@ -191,40 +190,21 @@ impl RelayClient {
 
     /// Tells the answers that are not the wanted one apart.
     fn refusal(&self, response: Response<Body>) -> RelayError {
-        let status = response.status();
-        let retry_after = text_of(response.headers(), header::RETRY_AFTER)
-            .and_then(|text| text.trim().parse().ok())
-            .map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
-        if status.is_redirection() {
-            let to = text_of(response.headers(), header::LOCATION).unwrap_or_default();
-            return self.not_a_relay(format!(
-                "it redirects ({}) to {:?}, which is not followed",
-                status.as_u16(),
-                cut(&to)
-            ));
-        }
-        let status = status.as_u16();
-        let error: Option<ErrorBody> = self
-            .body(response)
-            .ok()
-            .and_then(|body| serde_json::from_slice(&body).ok());
-        let message = error.map(|body| cut(&body.error.message));
-        match (status, message) {
-            (429 | 500..=599, message) => RelayError::Busy {
-                status,
-                message: message.unwrap_or_else(|| "no reason given".to_owned()),
-                retry_after,
-            },
-            // A proxy or another server says no in its own words, and not about the request.
-            (_, None) => {
-                self.not_a_relay(format!("it answered {status} without the error of a relay"))
-            }
-            (401, Some(message)) => RelayError::Token { message },
-            (403, Some(message)) => RelayError::Forbidden { message },
-            (426, Some(message)) => RelayError::Upgrade { message },
-            (400..=499, Some(message)) => RelayError::Refused { status, message },
-            (_, Some(_)) => self.not_a_relay(format!("unexpected status {status}")),
-        }
+        let status = response.status().as_u16();
+        let of = |name| text_of(response.headers(), name);
+        let (location, retry_after) = (of(header::LOCATION), of(header::RETRY_AFTER));
+        let body = if response.status().is_redirection() {
+            Vec::new()
+        } else {
+            self.body(response).unwrap_or_default()
+        };
+        RelayError::of_answer(
+            &self.origin,
+            status,
+            location.as_deref(),
+            retry_after.as_deref(),
+            &body,
+        )
     }
 
     fn not_a_relay(&self, problem: String) -> RelayError {
@@ -303,11 +283,6 @@ fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
 fn is_json(kind: &str) -> bool {
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
-}
-
-/// A stranger's text for a message: short and on one line.
-fn cut(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 #[cfg(test)]

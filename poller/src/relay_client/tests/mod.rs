@@ -10,7 +10,7 @@ use std::{
 
 use towline_protocol::Outcome;
 
-use super::*;
+use super::{error::MAX_RETRY_AFTER, *};
 use crate::{
     report,
     settings::{RelayUrl, Settings},

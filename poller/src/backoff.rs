@@ -10,7 +10,7 @@ const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// Without failures it is `interval` give or take a tenth, so that hosts do not ask in step. Each failure doubles it,
 /// up to five minutes; then up to half is taken off. What the relay asked for (`retry_after`) is the least.
 /// `jitter` is from 0 to 1.
-pub(super) fn pause(
+pub(crate) fn pause(
     interval: Duration,
     failures: u32,
     retry_after: Option<Duration>,
@@ -27,11 +27,11 @@ pub(super) fn pause(
 }
 
 /// How soon to look again for an image that is not there yet; the least, whatever the trouble.
-pub(super) const IMAGE_RETRY: Duration = Duration::from_secs(10);
+pub(crate) const IMAGE_RETRY: Duration = Duration::from_secs(10);
 
 /// How long to leave a registry alone that wants rest, after so many tries of a service in a row: at first 10 to 20 s,
 /// doubled by each, at most five minutes. `jitter` is from 0 to 1.
-pub(super) fn image_pause(tries: u32, jitter: f64) -> Duration {
+pub(crate) fn image_pause(tries: u32, jitter: f64) -> Duration {
     pause(IMAGE_RETRY, tries.max(1), None, jitter)
 }
 

@@ -1,0 +1,308 @@
+//! What is said on one connection: hello, rings, reports and their acknowledgements, pings.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    os::unix::net::UnixStream,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, TryRecvError},
+    },
+    time::Instant,
+};
+
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
+use towline_protocol::{
+    Hello, Intent, MAX_REQUEST_BODY, ToHost, ToHub,
+    doorbell::{PING, PONG},
+};
+
+use super::{
+    Event, Order, Timing, WAITING,
+    lost::Lost,
+    pulse::{Beat, Pulse},
+    socket::Socket,
+};
+use crate::{relay_client::cut, report::Delivery, store::Spooled};
+
+/// So many frames are read before orders and pings have their turn again.
+const FRAMES: usize = 256;
+
+/// Where orders come from.
+pub(super) struct Ear {
+    pub(super) orders: Receiver<Order>,
+    /// Readable when there are any.
+    pub(super) woken: UnixStream,
+}
+
+/// Where events go.
+pub(super) struct Mouth {
+    pub(super) events: UnboundedSender<Event>,
+    /// How many rung intents nobody has taken yet.
+    pub(super) waiting: Arc<AtomicUsize>,
+}
+
+impl Mouth {
+    /// Tells an event; whoever does not listen any more ends the thread soon.
+    pub(super) fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+}
+
+/// How a connection ended.
+pub(super) enum End {
+    Stopped,
+    Lost(Lost),
+}
+
+impl From<Lost> for End {
+    fn from(why: Lost) -> Self {
+        Self::Lost(why)
+    }
+}
+
+/// Reports on their way.
+struct Underway {
+    answer: oneshot::Sender<Delivery>,
+    /// Those that are not acknowledged.
+    open: BTreeMap<String, Spooled>,
+    taken: Vec<Spooled>,
+    until: Instant,
+}
+
+/// One connection.
+pub(super) struct Session<'a> {
+    socket: Socket,
+    hello: &'a mut Hello,
+    ear: &'a Ear,
+    mouth: &'a Mouth,
+    timing: Timing,
+    pulse: Pulse,
+    underway: Option<Underway>,
+    /// Rings that were read and not told yet.
+    rung: Vec<Intent>,
+    /// Whether rings were dropped since the last hello.
+    dropped: bool,
+    /// Whether something odd was told.
+    complained: bool,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        socket: Socket,
+        hello: &'a mut Hello,
+        ear: &'a Ear,
+        mouth: &'a Mouth,
+        timing: Timing,
+    ) -> Self {
+        Self {
+            socket,
+            hello,
+            ear,
+            mouth,
+            timing,
+            pulse: Pulse::new(timing.rhythm, Instant::now()),
+            underway: None,
+            rung: Vec::new(),
+            dropped: false,
+            complained: false,
+        }
+    }
+
+    /// Goes on until the connection is lost or nobody wants it any more.
+    pub(super) fn run(mut self) -> End {
+        let end = self.go_on().err().unwrap_or(End::Stopped);
+        if matches!(end, End::Stopped) {
+            self.socket.leave();
+        }
+        self.give_up_reports();
+        end
+    }
+
+    fn go_on(&mut self) -> Result<(), End> {
+        self.say_hello()?;
+        self.mouth.tell(Event::Connected);
+        loop {
+            let more = self.read()?;
+            if !self.obey()? {
+                return Ok(());
+            }
+            let mut next = match self.pulse.beat(Instant::now()) {
+                Beat::Wait(until) => until,
+                Beat::Silent => return Err(Lost::Silent.into()),
+                Beat::Ping => {
+                    self.socket.send(PING)?;
+                    continue;
+                }
+            };
+            if let Some(underway) = &self.underway {
+                if underway.until <= Instant::now() {
+                    self.give_up_reports();
+                } else {
+                    next = next.min(underway.until);
+                }
+            }
+            if self.dropped && self.mouth.waiting.load(Ordering::Relaxed) == 0 {
+                self.say_hello()?;
+            }
+            if !more {
+                self.rest(next)?;
+            }
+        }
+    }
+
+    /// Waits until something is to be read or ordered, or `next`.
+    fn rest(&mut self, next: Instant) -> Result<(), Lost> {
+        let woken = &self.ear.woken;
+        let rested = self.socket.wire().rest(woken, next);
+        rested.map_err(|error| Lost::Broken {
+            problem: error.to_string(),
+        })
+    }
+
+    fn say_hello(&mut self) -> Result<(), Lost> {
+        self.dropped = false;
+        self.send(&ToHub::Hello(self.hello.clone()))
+    }
+
+    fn send(&mut self, frame: &ToHub) -> Result<(), Lost> {
+        // Every frame can be written as JSON.
+        let text = serde_json::to_string(frame).unwrap_or_default();
+        self.socket.send(&text)
+    }
+
+    /// Takes in what has come, and says whether there may be more.
+    fn read(&mut self) -> Result<bool, Lost> {
+        for _ in 0..FRAMES {
+            let text = self.socket.read().inspect_err(|_| self.tell_rung())?;
+            let Some(text) = text else {
+                self.tell_rung();
+                return Ok(false);
+            };
+            self.take(&text);
+        }
+        self.tell_rung();
+        Ok(true)
+    }
+
+    fn take(&mut self, text: &str) {
+        if text == PONG {
+            return self.pulse.pong();
+        }
+        match serde_json::from_str(text) {
+            Ok(ToHost::Ring { intent }) => self.note_ring(*intent, text.len()),
+            Ok(ToHost::Ack { ids }) => self.note_ack(&ids),
+            Ok(ToHost::Unknown) => {}
+            Err(error) => self.complain(format!("is not understood: {}", cut(&error.to_string()))),
+        }
+    }
+
+    /// What was not asked for is not worth a look, and what finds no room is asked for again.
+    fn note_ring(&mut self, intent: Intent, length: usize) {
+        if !self.hello.marks.contains_key(&intent.channel) {
+            return;
+        }
+        if length > 2 * MAX_REQUEST_BODY {
+            return self.complain(format!("has {length} bytes, more than any intent"));
+        }
+        let waiting = self.mouth.waiting.load(Ordering::Relaxed);
+        if self.dropped || waiting + self.rung.len() >= WAITING {
+            self.dropped = true;
+        } else {
+            self.rung.push(intent);
+        }
+    }
+
+    fn tell_rung(&mut self) {
+        if !self.rung.is_empty() {
+            let rung = std::mem::take(&mut self.rung);
+            self.mouth.waiting.fetch_add(rung.len(), Ordering::Relaxed);
+            self.mouth.tell(Event::Rung(rung));
+        }
+    }
+
+    fn complain(&mut self, what: String) {
+        if !self.complained {
+            self.complained = true;
+            self.mouth.tell(Event::Odd(what));
+        }
+    }
+
+    /// Takes the orders that have come, and says whether there will be any more.
+    fn obey(&mut self) -> Result<bool, Lost> {
+        let mut bytes = [0; 64];
+        while matches!((&self.ear.woken).read(&mut bytes), Ok(1..)) {}
+        loop {
+            match self.ear.orders.try_recv() {
+                Ok(Order::Hello(hello)) => {
+                    let runs = hello.services != self.hello.services;
+                    *self.hello = hello;
+                    if runs {
+                        self.say_hello()?;
+                    }
+                }
+                Ok(Order::Deliver { batch, answer }) => self.report(batch, answer)?,
+                Err(TryRecvError::Empty) => return Ok(true),
+                Err(TryRecvError::Disconnected) => return Ok(false),
+            }
+        }
+    }
+
+    fn report(
+        &mut self,
+        batch: Vec<Spooled>,
+        answer: oneshot::Sender<Delivery>,
+    ) -> Result<(), Lost> {
+        self.give_up_reports();
+        let named = |one: Spooled| (one.id.to_string(), one);
+        let open: BTreeMap<_, _> = batch.into_iter().map(named).collect();
+        let frames: Vec<_> = open
+            .iter()
+            .map(|(id, one)| ToHub::Report {
+                id: Some(id.clone()),
+                report: Box::new(one.report.clone()),
+            })
+            .collect();
+        self.underway = Some(Underway {
+            answer,
+            open,
+            taken: Vec::new(),
+            until: Instant::now() + self.timing.ack,
+        });
+        frames.iter().try_for_each(|frame| self.send(frame))
+    }
+
+    fn note_ack(&mut self, ids: &[String]) {
+        let Some(underway) = &mut self.underway else {
+            return;
+        };
+        let taken = ids.iter().filter_map(|id| underway.open.remove(id));
+        underway.taken.extend(taken);
+        if underway.open.is_empty() {
+            self.give_up_reports();
+        }
+    }
+
+    /// Answers whoever waits for reports, as things stand.
+    fn give_up_reports(&mut self) {
+        if let Some(underway) = self.underway.take() {
+            let delivery = Delivery {
+                taken: underway.taken,
+                unanswered: !underway.open.is_empty(),
+                ..Delivery::default()
+            };
+            // Whoever asked may have left; what was taken is sent again then, which is harmless.
+            let _ = underway.answer.send(delivery);
+        }
+    }
+}
+
+/// Answers that nothing could be sent.
+pub(super) fn undelivered(answer: oneshot::Sender<Delivery>) {
+    let delivery = Delivery {
+        unanswered: true,
+        ..Delivery::default()
+    };
+    let _ = answer.send(delivery);
+}
