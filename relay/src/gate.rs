@@ -17,6 +17,7 @@ mod release;
 mod run;
 
 pub use reason::Reason;
+pub(crate) use run::workflow_path;
 
 /// The run events that a stranger can cause, or that hide who did. A glob never admits them.
 ///

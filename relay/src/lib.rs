@@ -29,9 +29,12 @@ pub mod http;
 )]
 pub mod hub;
 pub mod json;
+pub mod jwks;
 pub mod kv;
 pub mod mailbox;
 pub mod manual;
+pub mod oidc;
+pub mod ordering;
 pub mod pace;
 pub mod settings;
 pub mod upkeep;
@@ -65,7 +68,7 @@ pub async fn fetch(mut request: Request, env: Env, _context: Context) -> worker:
         Ok(Route::Health) => Ok(Answer::health()),
         Ok(Route::Webhook) => return http::send(deliver(&mut request, &env).await),
         Ok(Route::Poll) => poll(&request, &env).await,
-        Ok(Route::Order) => order(&mut request, &env).await,
+        Ok(Route::Order) => ordering::order(&mut request, &env).await,
         Ok(Route::Intent(id)) => intent(&request, &env, &id).await,
         Ok(Route::Reports) => reports(&mut request, &env).await,
         Ok(Route::Hello) => hello(&mut request, &env).await,
@@ -182,30 +185,20 @@ async fn with_the_hubs(
     Ok(polled)
 }
 
-/// `POST /v1/intents`
-async fn order(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
-    let claims = claims(request, env)?;
-    auth::demand(&claims, Role::Operator)?;
-    let header = http::header(request, "idempotency-key");
-    let key = match manual::idempotency_key(header.as_deref())? {
-        Some(key) => manual::Key::Given(key.to_owned()),
-        None => manual::Key::Random(webcrypto::random()?),
-    };
-    let order = manual::read(&json_body(request).await?)?;
-    auth::demand_channel(&claims, &order.channel)?;
-    let candidate = manual::by_operator(order, &claims.name, &key);
-    let json = ask::ask(env, &Ask::Order(Box::new(candidate))).await?;
-    manual::answer(ask::answer(&json)?, |_| None)
-}
-
 /// `GET /v1/intents/{id}`
 async fn intent(request: &Request, env: &Env, id: &str) -> Result<Answer, Refusal> {
-    let claims = claims(request, env)?;
+    api::check_protocol(http::header(request, PROTOCOL_HEADER).as_deref())?;
+    let settings = settings::token_settings(&|name: &str| var(env, name))?;
+    let authorization = http::header(request, "authorization");
+    let reader = auth::reader(authorization.as_deref(), &settings, now_s())?;
     let id = api::intent_id(id)?;
+    if reader.never_sees(&id) {
+        return Err(Refusal::NoSuchIntent);
+    }
     let json = ask::ask(env, &Ask::Status(id)).await?;
     let status: Option<IntentStatus> = ask::answer(&json)?;
     // An id can be worked out from a run's: that an intent is there is told only to who may see it.
-    let seen = status.filter(|status| claims.allows(&status.intent.channel));
+    let seen = status.filter(|status| reader.sees(status));
     let status = seen.ok_or(Refusal::NoSuchIntent)?;
     Ok(Answer::json(200, &status))
 }
@@ -290,4 +283,9 @@ fn var(env: &Env, name: &str) -> Var {
 /// "Performance and timers").
 fn now_ms() -> u64 {
     Date::now().as_millis()
+}
+
+/// The time, in seconds since 1970.
+fn now_s() -> i64 {
+    i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX)
 }

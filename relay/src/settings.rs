@@ -10,6 +10,10 @@ use towline_protocol::{Glob, Revocations, Secret, TokenKey};
 
 use crate::gate::{Gate, SourceKind};
 
+mod oidc;
+
+pub use oidc::oidc;
+
 /// The value of a variable or secret of the Worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Var {

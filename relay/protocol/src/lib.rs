@@ -27,6 +27,7 @@ pub mod mark;
 pub mod name;
 pub mod report;
 pub mod secret;
+pub mod ticket;
 pub mod token;
 
 pub use answer::{ErrorBody, Health, IntentStatus, Polled, WebhookAnswer, WebhookStatus};
@@ -43,6 +44,7 @@ pub use mark::{ChannelMark, Mark};
 pub use name::{Channel, Digest, GitTag, HostName, IntentId, NameError, ServiceName, Sha};
 pub use report::{Gate, Outcome, Report, Side, StepTime};
 pub use secret::Secret;
+pub use ticket::{TICKET_LIFE, Ticket};
 pub use token::{Claims, Revocations, Role, TokenError, TokenKey};
 
 /// The protocol version that this crate speaks, sent as `Towline-Protocol`.

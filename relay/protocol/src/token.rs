@@ -164,7 +164,7 @@ impl TokenKey {
         decoded(claims)
     }
 
-    fn mac(&self, signed: &str) -> Hmac<Sha256> {
+    pub(crate) fn mac(&self, signed: &str) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
         mac.update(signed.as_bytes());
         mac

@@ -1,8 +1,75 @@
 //! Who asks: the bearer token of a request, and what it allows.
 
-use towline_protocol::{Channel, Claims, Role};
+use towline_protocol::{
+    Channel, Claims, IntentId, IntentStatus, Role, Secret, TICKET_LIFE, Ticket,
+};
 
 use crate::{error::Refusal, settings::TokenSettings};
+
+/// Who may look at an intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Whoever has a token: at the intents of its channels.
+    Bearer(Claims),
+    /// Whoever has a ticket: at this one.
+    Ticket(IntentId),
+}
+
+impl Reader {
+    /// Whether there is no need to ask for this intent.
+    pub fn never_sees(&self, id: &IntentId) -> bool {
+        match self {
+            Self::Bearer(_) => false,
+            Self::Ticket(intent) => intent != id,
+        }
+    }
+
+    /// Whether the reader may see it.
+    pub fn sees(&self, status: &IntentStatus) -> bool {
+        match self {
+            Self::Bearer(claims) => claims.allows(&status.intent.channel),
+            Self::Ticket(intent) => *intent == status.intent.id,
+        }
+    }
+}
+
+/// Reads who asks for an intent out of the header `Authorization`, at `now_s` in seconds since 1970.
+///
+/// # Errors
+/// [`Refusal::BadToken`] as for [`claims`], and for a ticket whose time is over.
+pub fn reader(
+    authorization: Option<&str>,
+    settings: &TokenSettings,
+    now_s: i64,
+) -> Result<Reader, Refusal> {
+    let Some(ticket) = authorization
+        .and_then(bearer)
+        .filter(|text| Ticket::is_one(text))
+    else {
+        return claims(authorization, settings).map(Reader::Bearer);
+    };
+    let current = settings.current.verify_ticket(ticket).ok();
+    let ticket = current.or_else(|| settings.previous.as_ref()?.verify_ticket(ticket).ok());
+    let ticket = ticket.filter(|ticket| now_s < ticket.expires);
+    ticket
+        .map(|ticket| Reader::Ticket(ticket.intent))
+        .ok_or(Refusal::BadToken)
+}
+
+/// The ticket for an intent that was ordered at `now_s`, in seconds since 1970.
+pub fn ticket(intent: &IntentId, settings: &TokenSettings, now_s: i64) -> Secret {
+    settings.current.mint_ticket(&Ticket {
+        intent: intent.clone(),
+        expires: now_s.saturating_add(TICKET_LIFE),
+    })
+}
+
+/// The token of GitHub Actions in the header `Authorization`: what has three parts and is none of ours.
+pub fn actions_token(authorization: Option<&str>) -> Option<&str> {
+    let token = authorization.and_then(bearer)?;
+    let ours = token.starts_with("tl1.") || Ticket::is_one(token);
+    (!ours && token.split('.').count() == 3).then_some(token)
+}
 
 /// Reads the claims out of the header `Authorization`. No storage is asked.
 ///
@@ -57,7 +124,7 @@ fn bearer(header: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use towline_protocol::{Glob, Secret, TokenKey};
+    use towline_protocol::{Glob, TokenKey};
 
     use super::*;
 
@@ -98,6 +165,57 @@ mod tests {
             let lower = header.replace("Bearer", "bearer");
             assert!(claims(Some(&lower), &settings).is_ok());
         }
+    }
+
+    #[test]
+    fn a_ticket_is_good_for_its_intent_and_its_hour() {
+        let settings = settings();
+        let [mine, other] = ["actions:1", "actions:2"].map(IntentId::of_key);
+        let header = |settings: &TokenSettings| {
+            let ticket = ticket(&mine, settings, 1000);
+            format!("Bearer {}", ticket.expose_str().unwrap())
+        };
+        let header_now = header(&settings);
+        let reader_at = |header: &str, now| reader(Some(header), &settings, now);
+        let reader = reader_at(&header_now, 4599).unwrap();
+        assert_eq!(reader, Reader::Ticket(mine.clone()));
+        assert!(!reader.never_sees(&mine) && reader.never_sees(&other));
+        assert_eq!(reader_at(&header_now, 4600), Err(Refusal::BadToken));
+        let rotated = TokenSettings {
+            current: settings.previous.clone().unwrap(),
+            ..settings.clone()
+        };
+        assert!(reader_at(&header(&rotated), 1000).is_ok());
+        let stranger = TokenSettings {
+            current: key("a third key of thirty-two bytes or more"),
+            ..settings.clone()
+        };
+        assert_eq!(reader_at(&header(&stranger), 1000), Err(Refusal::BadToken));
+    }
+
+    #[test]
+    fn a_ticket_is_nothing_where_a_token_is_wanted() {
+        let settings = settings();
+        let ticket = ticket(&IntentId::of_key("actions:1"), &settings, 1000);
+        let ticket = format!("Bearer {}", ticket.expose_str().unwrap());
+        assert_eq!(claims(Some(&ticket), &settings), Err(Refusal::BadToken));
+        assert_eq!(actions_token(Some(&ticket)), None);
+    }
+
+    #[test]
+    fn what_has_three_parts_and_is_not_ours_may_be_githubs() {
+        assert_eq!(actions_token(Some("Bearer a.b.c")), Some("a.b.c"));
+        for bad in [
+            "a.b.c",
+            "Basic a.b.c",
+            "Bearer a.b",
+            "Bearer a.b.c.d",
+            "Bearer tl1.b.c",
+            "Bearer",
+        ] {
+            assert_eq!(actions_token(Some(bad)), None, "{bad}");
+        }
+        assert_eq!(actions_token(None), None);
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn source(event: &WorkflowRunEvent, run: &WorkflowRun, workflow: String) -> Sour
 
 /// The path of a workflow's file within its own repository: without `owner/repo/` before it or `@ref`
 /// behind it. Another repository's prefix stays, so that its file is not taken for ours.
-pub(super) fn workflow_path<'a>(path: &'a str, full_name: &str) -> &'a str {
+pub(crate) fn workflow_path<'a>(path: &'a str, full_name: &str) -> &'a str {
     let own = path
         .split_at_checked(full_name.len())
         .filter(|(prefix, _)| prefix.eq_ignore_ascii_case(full_name))

@@ -1,0 +1,651 @@
+//! Tokens from their text to the decision, each signed for real unless a test says otherwise.
+
+use std::sync::LazyLock;
+
+use futures_util::FutureExt;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use towline_protocol::{ActionsSource, Channel, Glob, Source};
+
+use super::{
+    Denied,
+    claims::Claims,
+    jwt::{Jwt, Rs256},
+    keys::KeySet,
+    policy::{Job, Policy},
+    testing::{KEYS, Pure, base64, jwk, sign},
+};
+use crate::manual;
+
+const NOW: i64 = 1_795_186_000;
+const RELAY: &str = "https://towline.octo-org.workers.dev";
+const HEADER: &str = r#"{"alg": "RS256", "typ": "JWT", "kid": "one"}"#;
+
+fn globs(texts: &[&str]) -> Vec<Glob> {
+    texts.iter().map(|text| Glob::new(*text)).collect()
+}
+
+fn policy() -> Policy {
+    Policy {
+        issuer: "https://token.actions.githubusercontent.com".to_owned(),
+        jwks_url: "https://token.actions.githubusercontent.com/.well-known/jwks".to_owned(),
+        audience: RELAY.to_owned(),
+        repository_ids: vec![1_296_269],
+        workflows: globs(&["redeploy.yml"]),
+        refs: globs(&["refs/heads/main"]),
+        events: globs(&["workflow_dispatch"]),
+        channels: globs(&["kiosk*"]),
+    }
+}
+
+/// What GitHub says of a run of `redeploy.yml` that somebody started by hand.
+fn claims() -> Value {
+    let workflow = "octo-org/web/.github/workflows/redeploy.yml@refs/heads/main";
+    json!({
+        "iss": "https://token.actions.githubusercontent.com", "aud": RELAY, "jti": "9c0f-1",
+        "sub": "repo:octo-org@583231/web@1296269:ref:refs/heads/main",
+        "iat": NOW - 10, "nbf": NOW - 610, "exp": NOW + 290,
+        "repository": "octo-org/web", "repository_id": "1296269", "repository_owner_id": "583231",
+        "ref": "refs/heads/main", "event_name": "workflow_dispatch", "workflow": "Redeploy",
+        "workflow_ref": workflow, "job_workflow_ref": workflow,
+        "run_id": "30433642", "run_number": "7", "run_attempt": "1", "actor": "octocat",
+    })
+}
+
+fn keys() -> KeySet {
+    let set = json!({ "keys": [jwk("one", &KEYS[0]), jwk("two", &KEYS[1])] });
+    KeySet::read(&set.to_string()).unwrap()
+}
+
+/// A token of those claims; signing takes a while where nothing is optimised.
+static GOOD: LazyLock<String> = LazyLock::new(|| sign(&KEYS[0], HEADER, &claims().to_string()));
+
+/// All that the relay does with a token, but fetch keys.
+fn admit_by(policy: &Policy, token: &str) -> Result<Job, Denied> {
+    let jwt = Jwt::read(token)?;
+    let unknown = || Denied::UnknownKey(jwt.kid().to_owned());
+    let key = keys().find(jwt.kid()).cloned().ok_or_else(unknown)?;
+    let verified = jwt.verify(&Pure, &key).now_or_never().unwrap().unwrap()?;
+    let claims = Claims::read(&verified, &policy.issuer, &policy.audience, NOW)?;
+    policy.admit(claims)
+}
+
+fn admit(token: &str) -> Result<Job, Denied> {
+    admit_by(&policy(), token)
+}
+
+fn admit_claims(claims: &Value) -> Result<Job, Denied> {
+    admit(&sign(&KEYS[0], HEADER, &claims.to_string()))
+}
+
+fn with(claim: &str, value: Value) -> Value {
+    let mut claims = claims();
+    claims[claim] = value;
+    claims
+}
+
+fn without(claim: &str) -> Value {
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove(claim);
+    claims
+}
+
+#[test]
+fn the_example_of_rfc_7515_appendix_a_2_verifies_and_no_other_text_does() {
+    let signed = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
+                  cGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    let signature = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W\
+                     2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkS\
+                     jtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnv\
+                     Wh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
+    let modulus = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt\
+                   0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSX\
+                   ndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5\
+                   IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
+    let set = json!({ "keys": [{ "kty": "RSA", "kid": "joe", "n": modulus, "e": "AQAB" }] });
+    let set = KeySet::read(&set.to_string()).unwrap();
+    let signature = data_encoding::BASE64URL_NOPAD
+        .decode(signature.as_bytes())
+        .unwrap();
+    let verified = |text: &str| {
+        let verified = Pure.verify(set.find("joe").unwrap(), text.as_bytes(), &signature);
+        verified.now_or_never().unwrap().unwrap()
+    };
+    assert!(verified(signed));
+    assert!(!verified(&signed.replace("VlfQ", "VlfR")));
+}
+
+#[test]
+fn a_job_that_the_policy_has_becomes_an_intent_of_its_repositorys_channel() {
+    let job = admit_claims(&claims()).unwrap();
+    let order = br#"{"channel": "octo-org/web", "reason": "the fix", "expires_in": "5m"}"#;
+    let order = manual::read(order).unwrap();
+    job.demand_channel(&order.channel).unwrap();
+    let candidate = job.candidate(order);
+    assert_eq!(candidate.dedupe_key, "actions:9c0f-1");
+    assert_eq!(candidate.expires_in, Some(300));
+    let expected = Source::Actions(ActionsSource {
+        repository_id: 1_296_269,
+        repository_owner_id: 583_231,
+        repository: "octo-org/web".to_owned(),
+        workflow: ".github/workflows/redeploy.yml".to_owned(),
+        run_id: 30_433_642,
+        run_number: 7,
+        run_attempt: 1,
+        event: "workflow_dispatch".to_owned(),
+        actor: Some("octocat".to_owned()),
+        reason: "the fix".to_owned(),
+    });
+    assert_eq!(candidate.source, expected);
+}
+
+#[test]
+fn a_job_orders_for_its_own_repository_and_for_the_channels_that_the_policy_names() {
+    let job = admit_claims(&with("repository", json!("Octo-Org/Web"))).unwrap();
+    let may = |channel: &str| job.demand_channel(&channel.parse::<Channel>().unwrap());
+    assert!(may("octo-org/web").is_ok() && may("kiosk-7").is_ok());
+    for other in ["octo-org/api", "elsewhere/web", "web"] {
+        let refusal = may(other).unwrap_err();
+        assert_eq!(refusal.status(), 403);
+        assert!(refusal.to_string().contains(other));
+    }
+}
+
+#[test]
+fn each_claim_that_the_relay_needs_is_missed() {
+    for claim in [
+        "iss",
+        "aud",
+        "exp",
+        "iat",
+        "jti",
+        "repository",
+        "repository_id",
+        "repository_owner_id",
+        "ref",
+        "event_name",
+        "workflow_ref",
+        "run_id",
+        "run_number",
+        "run_attempt",
+    ] {
+        let denied = admit_claims(&without(claim)).unwrap_err();
+        assert!(matches!(denied, Denied::Claims(_)), "{claim}: {denied}");
+        assert!(denied.to_string().contains(claim), "{claim}: {denied}");
+        let null = admit_claims(&with(claim, Value::Null)).unwrap_err();
+        assert!(matches!(null, Denied::Claims(_)), "{claim}: {null}");
+    }
+    for claim in ["nbf", "job_workflow_ref", "actor"] {
+        assert!(admit_claims(&without(claim)).is_ok(), "{claim}");
+    }
+}
+
+#[test]
+fn each_claim_that_is_wrong_is_named_to_the_log_and_all_look_alike_from_outside() {
+    let issuer = policy().issuer;
+    for (claim, value) in [
+        ("iss", json!(format!("{issuer}/"))),
+        ("iss", json!(format!("{issuer}/octo-org"))),
+        (
+            "iss",
+            json!("https://token.actions.githubusercontent.com.evil.example"),
+        ),
+        ("aud", json!("https://github.com/octo-org")),
+        ("aud", json!(format!("{RELAY}/"))),
+        ("aud", json!(RELAY.to_uppercase())),
+        ("aud", json!([])),
+        ("aud", json!(["https://github.com/octo-org"])),
+        ("aud", json!({ RELAY: 1 })),
+        ("exp", json!(NOW - 61)),
+        ("exp", json!(NOW + 24 * 3600)),
+        ("exp", json!(i64::MAX)),
+        ("exp", json!(i64::MIN)),
+        ("exp", json!(u64::MAX)),
+        ("exp", json!(1e300)),
+        ("exp", json!(format!("{}", NOW + 290))),
+        ("iat", json!(NOW + 61)),
+        ("iat", json!(i64::MIN)),
+        ("nbf", json!(NOW + 61)),
+        ("nbf", json!(i64::MAX)),
+        ("jti", json!("")),
+        ("jti", json!("a b")),
+        ("jti", json!("x".repeat(256))),
+        ("repository_id", json!(1_296_269)),
+        ("repository_id", json!("01296269")),
+        ("repository_id", json!("+1296269")),
+        ("repository_id", json!("99999999999999999999")),
+        ("run_id", json!("-1")),
+        ("run_attempt", json!("")),
+    ] {
+        let denied = admit_claims(&with(claim, value.clone())).unwrap_err();
+        assert!(
+            matches!(denied, Denied::Claims(_)),
+            "{claim} {value}: {denied}"
+        );
+        assert_eq!(denied.refusal(), crate::error::Refusal::BadToken);
+    }
+}
+
+#[test]
+fn a_clock_may_be_a_minute_off_and_an_audience_one_of_several() {
+    for (claim, value) in [
+        ("exp", json!(NOW - 60)),
+        ("iat", json!(NOW + 60)),
+        ("nbf", json!(NOW + 60)),
+        ("aud", json!(["https://github.com/octo-org", RELAY])),
+        ("exp", json!(NOW - 10 + 24 * 3600)),
+    ] {
+        assert!(admit_claims(&with(claim, value)).is_ok(), "{claim}");
+    }
+}
+
+#[test]
+fn a_good_token_of_a_job_that_the_policy_does_not_have_is_forbidden_and_the_log_says_what() {
+    for (claim, value) in [
+        ("repository_id", "1296270"),
+        (
+            "workflow_ref",
+            "octo-org/web/.github/workflows/ci.yml@refs/heads/main",
+        ),
+        (
+            "workflow_ref",
+            "elsewhere/web/.github/workflows/redeploy.yml@refs/heads/main",
+        ),
+        ("workflow_ref", "octo-org/web/redeploy.yml@refs/heads/main"),
+        (
+            "workflow_ref",
+            "octo-org/web/.github/workflows/redeploy.yml.yml@redeploy.yml",
+        ),
+        ("workflow_ref", ""),
+        ("ref", "refs/heads/main2"),
+        ("ref", "refs/tags/main"),
+        ("ref", "main"),
+        ("event_name", "push"),
+        ("event_name", ""),
+    ] {
+        let denied = admit_claims(&with(claim, json!(value))).unwrap_err();
+        assert!(
+            matches!(denied, Denied::Policy(_)),
+            "{claim} {value}: {denied}"
+        );
+        assert!(denied.to_string().contains(claim), "{claim}: {denied}");
+        let refusal = denied.refusal();
+        assert_eq!(refusal.status(), 403);
+        assert!(!refusal.to_string().contains(claim), "{refusal}");
+    }
+}
+
+#[test]
+fn a_fork_and_a_pull_request_are_never_let_in_whatever_the_policy_says() {
+    let open = Policy {
+        workflows: globs(&["*"]),
+        refs: globs(&["*"]),
+        events: globs(&["*", "pull_request", "pull_request_target"]),
+        ..policy()
+    };
+    let event = |name: &str| {
+        let claims = with("event_name", json!(name)).to_string();
+        admit_by(&open, &sign(&KEYS[0], HEADER, &claims))
+    };
+    assert!(event("push").is_ok());
+    for never in ["pull_request", "pull_request_target"] {
+        assert!(matches!(event(never), Err(Denied::Policy(_))), "{never}");
+    }
+    // It hides what began the chain, so that no glob is enough.
+    assert!(event("workflow_run").is_err());
+    let named = Policy {
+        events: globs(&["workflow_run"]),
+        ..open.clone()
+    };
+    let chained = with("event_name", json!("workflow_run")).to_string();
+    assert!(admit_by(&named, &sign(&KEYS[0], HEADER, &chained)).is_ok());
+    let fork = with("repository_id", json!("5")).to_string();
+    assert!(admit_by(&open, &sign(&KEYS[0], HEADER, &fork)).is_err());
+}
+
+#[test]
+fn a_shared_workflow_is_named_with_its_repository_and_its_ref() {
+    let shared = "octo-org/shared/.github/workflows/deploy.yml";
+    let admits = |entry: &str| {
+        let policy = Policy {
+            workflows: globs(&[entry]),
+            ..policy()
+        };
+        let mut claims = with(
+            "job_workflow_ref",
+            json!(format!("{shared}@refs/heads/main")),
+        );
+        claims["workflow_ref"] = json!("octo-org/web/.github/workflows/ci.yml@refs/heads/main");
+        admit_by(&policy, &sign(&KEYS[0], HEADER, &claims.to_string())).is_ok()
+    };
+    assert!(admits(&format!("{shared}@refs/heads/main")) && admits(&format!("{shared}@*")));
+    assert!(admits("ci.yml") && admits(".github/workflows/ci.yml"));
+    for other in ["deploy.yml", shared, &format!("{shared}@refs/tags/v1")] {
+        assert!(!admits(other), "{other}");
+    }
+}
+
+#[test]
+fn only_rs256_is_taken_whatever_else_a_header_promises() {
+    let token = |header: &str| sign(&KEYS[0], header, &claims().to_string());
+    assert!(admit(&token(HEADER)).is_ok());
+    let own_key = jwk("one", &KEYS[1]).to_string();
+    let strange = format!(
+        r#"{{"alg": "RS256", "kid": "one", "jwk": {own_key}, "jku": "https://evil.example"}}"#
+    );
+    assert!(
+        admit(&token(&strange)).is_ok(),
+        "what it promises is passed over"
+    );
+    assert!(admit(&sign(&KEYS[1], &strange, &claims().to_string())).is_err());
+    for header in [
+        r#"{"alg": "none", "kid": "one"}"#,
+        r#"{"alg": "None", "kid": "one"}"#,
+        r#"{"alg": "rs256", "kid": "one"}"#,
+        r#"{"alg": "RS512", "kid": "one"}"#,
+        r#"{"alg": "PS256", "kid": "one"}"#,
+        r#"{"alg": "HS256", "kid": "one"}"#,
+        r#"{"alg": ["RS256"], "kid": "one"}"#,
+        r#"{"alg": "none", "alg": "RS256", "kid": "one"}"#,
+        r#"{"alg": "RS256", "\u0061lg": "none", "kid": "one"}"#,
+        r#"{"alg": "RS256", "kid": "one", "crit": ["exp"], "exp": 1}"#,
+        r#"{"alg": "RS256"}"#,
+        r#"{"alg": "RS256", "kid": ""}"#,
+        r#"{"alg": "RS256", "kid": null}"#,
+        r#"{"alg": "RS256", "kid": 1}"#,
+        r#"{"kid": "one"}"#,
+        "[]",
+        "",
+    ] {
+        let denied = admit(&token(header)).unwrap_err();
+        assert!(matches!(denied, Denied::Header(_)), "{header}: {denied}");
+    }
+}
+
+#[test]
+fn a_key_is_taken_by_its_whole_name_alone() {
+    for kid in ["three", "One", "one ", "../one", "one\\u0000", "*"] {
+        let header = format!(r#"{{"alg": "RS256", "kid": "{kid}"}}"#);
+        let denied = admit(&sign(&KEYS[0], &header, &claims().to_string())).unwrap_err();
+        assert!(matches!(denied, Denied::UnknownKey(_)), "{kid}: {denied}");
+    }
+    let swapped = r#"{"alg": "RS256", "kid": "two"}"#;
+    let denied = admit(&sign(&KEYS[0], swapped, &claims().to_string())).unwrap_err();
+    assert_eq!(denied, Denied::Signature);
+    let long = format!(r#"{{"alg": "RS256", "kid": "{}"}}"#, "k".repeat(257));
+    let denied = admit(&sign(&KEYS[0], &long, &claims().to_string())).unwrap_err();
+    assert!(matches!(denied, Denied::Header(_)), "{denied}");
+}
+
+#[test]
+fn the_public_key_is_no_secret_to_sign_with() {
+    use hmac::{Hmac, KeyInit, Mac};
+    let header = base64(br#"{"alg": "RS256", "kid": "one"}"#);
+    let signed = format!("{header}.{}", base64(claims().to_string().as_bytes()));
+    let public = jwk("one", &KEYS[0]).to_string();
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(public.as_bytes()).unwrap();
+    mac.update(signed.as_bytes());
+    let forged = format!("{signed}.{}", base64(&mac.finalize().into_bytes()));
+    assert_eq!(admit(&forged).unwrap_err(), Denied::Signature);
+    assert_eq!(admit(&format!("{signed}.")).unwrap_err(), Denied::Signature);
+    let zeros = format!("{signed}.{}", base64(&[0; 256]));
+    assert_eq!(admit(&zeros).unwrap_err(), Denied::Signature);
+}
+
+#[test]
+fn a_part_of_another_token_does_not_fit() {
+    let header = r#"{"alg": "RS256", "kid": "two"}"#;
+    let other = sign(&KEYS[1], header, &with("jti", json!("2")).to_string());
+    for part in 0..3 {
+        let mut parts: Vec<_> = GOOD.split('.').collect();
+        parts[part] = other.split('.').nth(part).unwrap();
+        assert_eq!(admit(&parts.join(".")).unwrap_err(), Denied::Signature);
+    }
+}
+
+#[test]
+fn what_is_no_token_at_all_costs_no_look_at_a_key() {
+    let many = format!("{0}.{0}", *GOOD);
+    let padded = GOOD.replacen('.', "=.", 1);
+    let large = sign(
+        &KEYS[0],
+        HEADER,
+        &with("more", json!("x".repeat(8192))).to_string(),
+    );
+    for bad in [
+        "", ".", "..", "a.b", "a.b.c", "a.b.c.d", &many, &padded, &large, "é.é.é",
+    ] {
+        let denied = Jwt::read(bad).unwrap_err();
+        let no_token = matches!(denied, Denied::Malformed | Denied::Header(_));
+        assert!(no_token, "{bad:?}: {denied}");
+    }
+}
+
+#[test]
+fn a_claim_that_can_be_read_in_two_ways_is_refused() {
+    let text = claims().to_string();
+    let doubled = text.replacen('{', r#"{"repository_id": "5", "#, 1);
+    let deep = text.replacen(
+        '{',
+        &format!(r#"{{"more": {}1{}, "#, "[".repeat(200), "]".repeat(200)),
+        1,
+    );
+    for payload in [doubled.as_str(), &deep, "[]", "", "null", "{}"] {
+        let denied = admit(&sign(&KEYS[0], HEADER, payload)).unwrap_err();
+        assert!(matches!(denied, Denied::Claims(_)), "{payload}: {denied}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn no_signed_payload_makes_it_panic_or_lets_it_in(payload in "\\PC{0,60}") {
+        prop_assert!(admit(&sign(&KEYS[0], HEADER, &payload)).is_err());
+    }
+
+    #[test]
+    fn no_times_overflow_or_let_a_token_live_for_ever(exp: i64, iat: i64, nbf: i64) {
+        let mut claims = with("exp", json!(exp));
+        claims["iat"] = json!(iat);
+        claims["nbf"] = json!(nbf);
+        let good = (NOW - 60..=NOW + 25 * 3600).contains(&exp);
+        prop_assert!(good || admit_claims(&claims).is_err());
+    }
+}
+
+mod the_issuers_keys {
+    use super::*;
+
+    fn read(keys: Value) -> Result<KeySet, String> {
+        KeySet::read(&json!({ "keys": keys, "more": 1 }).to_string())
+    }
+
+    fn changed(member: &str, value: Value) -> Value {
+        let mut key = jwk("one", &KEYS[0]);
+        key[member] = value;
+        key
+    }
+
+    #[test]
+    fn keys_for_other_purposes_are_passed_over() {
+        let others = json!([
+            { "kty": "EC", "kid": "ec", "crv": "P-256", "x": "AA", "y": "AA" }, 7, null, {},
+            changed("use", json!("enc")), jwk("two", &KEYS[1]),
+        ]);
+        let keys = read(others).unwrap();
+        assert!(keys.find("two").is_some());
+        assert!(keys.find("one").is_none() && keys.find("ec").is_none());
+    }
+
+    #[test]
+    fn a_weak_or_broken_key_does_not_count() {
+        let number = |bytes: &[u8]| json!(base64(bytes));
+        let mut even = [255; 256];
+        even[255] = 254;
+        for (member, value) in [
+            ("kty", json!("oct")),
+            ("kid", json!(7)),
+            ("alg", json!("RS512")),
+            ("n", number(&[255; 255])),
+            ("n", number(&[[0; 1].as_slice(), &[255; 255]].concat())),
+            ("n", number(&[[127; 1].as_slice(), &[255; 255]].concat())),
+            ("n", number(&[255; 1025])),
+            ("n", number(&even)),
+            ("n", json!("not base64!")),
+            ("n", json!("")),
+            ("e", number(&[1])),
+            ("e", number(&[0, 1])),
+            ("e", number(&[2])),
+            ("e", number(&[255; 9])),
+            ("e", json!("")),
+        ] {
+            let refused = read(json!([changed(member, value.clone())]));
+            assert!(refused.is_err(), "{member} {value}");
+        }
+        assert!(read(json!([changed("alg", Value::Null)])).is_ok());
+    }
+
+    #[test]
+    fn two_keys_of_one_name_are_none() {
+        let keys = read(json!([
+            jwk("one", &KEYS[0]),
+            jwk("one", &KEYS[1]),
+            jwk("two", &KEYS[1])
+        ]));
+        let keys = keys.unwrap();
+        assert!(keys.find("one").is_none() && keys.find("two").is_some());
+    }
+
+    #[test]
+    fn what_is_no_set_of_keys_is_refused() {
+        for bad in [
+            "",
+            "{}",
+            "[]",
+            r#"{"keys": {}}"#,
+            r#"{"keys": []}"#,
+            "<html>",
+        ] {
+            assert!(KeySet::read(bad).is_err(), "{bad}");
+        }
+    }
+}
+
+mod the_cache {
+    use super::*;
+    use crate::oidc::cache::{Cache, FRESH_MS, Next, PAUSE_MS, RETRY_MS, STALE_MS, TIMEOUT_MS};
+
+    const START: u64 = 1_795_186_000_000;
+
+    /// One that fetched the keys at `START`.
+    fn filled() -> Cache {
+        let mut cache = Cache::new();
+        assert_eq!(cache.next("one", START), Next::Fetch);
+        cache.begin(START);
+        cache.end(Some(keys()), START);
+        cache
+    }
+
+    fn known() -> Next {
+        Next::Use(keys().find("one").cloned().unwrap())
+    }
+
+    #[test]
+    fn a_known_key_is_used_without_a_fetch_until_it_is_old() {
+        let cache = filled();
+        assert_eq!(cache.next("one", START), known());
+        assert_eq!(cache.next("one", START + FRESH_MS - 1), known());
+        assert_eq!(cache.next("one", START + FRESH_MS), Next::Fetch);
+    }
+
+    #[test]
+    fn an_unknown_key_is_looked_for_at_most_once_a_minute() {
+        let mut cache = filled();
+        assert_eq!(cache.next("new", START + PAUSE_MS - 1), Next::Unknown);
+        let later = START + PAUSE_MS;
+        assert_eq!(cache.next("new", later), Next::Fetch);
+        cache.begin(later);
+        cache.end(Some(keys()), later);
+        assert_eq!(cache.next("new", later + 1), Next::Unknown);
+        assert_eq!(cache.next("newer", later + PAUSE_MS - 1), Next::Unknown);
+    }
+
+    #[test]
+    fn whoever_comes_during_a_fetch_waits_for_it_unless_its_key_is_there() {
+        let mut cache = filled();
+        let later = START + FRESH_MS;
+        cache.begin(later);
+        assert_eq!(cache.next("one", later + 1), known());
+        assert_eq!(cache.next("new", later + 1), Next::Wait);
+        // The one that fetched was cancelled.
+        assert_eq!(cache.next("new", later + TIMEOUT_MS + 1), Next::Unknown);
+        let mut empty = Cache::new();
+        empty.begin(START);
+        assert_eq!(empty.next("one", START), Next::Wait);
+        assert_eq!(empty.next("one", START + TIMEOUT_MS + 1), Next::Fetch);
+    }
+
+    #[test]
+    fn an_issuer_that_is_down_costs_nothing_for_an_hour() {
+        let mut cache = filled();
+        let later = START + STALE_MS - 1;
+        cache.begin(later);
+        cache.end(None, later);
+        assert_eq!(cache.next("one", later), known());
+        assert_eq!(cache.next("one", later + 1), Next::Unavailable);
+        assert_eq!(cache.next("one", later + RETRY_MS), Next::Fetch);
+    }
+
+    #[test]
+    fn a_key_that_was_taken_back_is_gone_with_the_next_fetch() {
+        let mut cache = filled();
+        let later = START + FRESH_MS;
+        let set = json!({ "keys": [jwk("two", &KEYS[1])] }).to_string();
+        cache.begin(later);
+        cache.end(KeySet::read(&set).ok(), later);
+        assert_eq!(cache.next("one", later), Next::Unknown);
+    }
+
+    proptest! {
+        #[test]
+        fn however_often_it_is_asked_it_fetches_no_more_than_once_a_minute(
+            steps in proptest::collection::vec((0u64..20_000, any::<bool>(), any::<bool>()), 1..200),
+        ) {
+            let (mut cache, mut now, mut fetches) = (filled(), START, Vec::new());
+            for (pause, new, works) in steps {
+                now += pause;
+                if cache.next(if new { "new" } else { "one" }, now) == Next::Fetch {
+                    fetches.push(now);
+                    cache.begin(now);
+                    cache.end(works.then(keys), now);
+                }
+            }
+            let held = |pair: &[u64]| pair[1] - pair[0] >= PAUSE_MS || pair[1] - START >= STALE_MS;
+            prop_assert!(fetches.windows(2).all(held), "{:?}", fetches);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn one_changed_byte_anywhere_is_refused(at: usize, with in 0u8..128) {
+        let mut bytes = GOOD.clone().into_bytes();
+        let at = at % bytes.len();
+        prop_assume!(bytes[at] != with);
+        bytes[at] = with;
+        let changed = String::from_utf8(bytes).unwrap();
+        prop_assert!(admit(&changed).is_err());
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC*", header in "\\PC{0,40}", payload in "\\PC{0,40}") {
+        let _ = admit(&text);
+        let _ = admit(&format!("{}.{}.AAAA", base64(header.as_bytes()), base64(payload.as_bytes())));
+    }
+
+    #[test]
+    fn no_text_is_a_set_of_keys(text in "\\PC*") {
+        prop_assert!(KeySet::read(&text).is_err());
+    }
+}
