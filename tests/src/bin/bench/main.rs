@@ -1,6 +1,6 @@
 //! What `docs/benchmarks.md` says, measured on one machine in one run: `make bench`.
 //!
-//! `bench [PART...]` prints a Markdown table, of all parts or of those named: size, relay, deliver, memory,
+//! `bench [PART...]` prints a Markdown table, of all parts or of those named: size, relay, deliver, fleet, memory,
 //! swap. Nothing is asserted: a figure that misses its aim is printed all the same, and an error
 //! means that it could not be measured. Progress goes to standard error.
 
@@ -15,6 +15,7 @@ use std::env;
 use anyhow::Result;
 
 mod deliver;
+mod fleet;
 mod machine;
 mod memory;
 mod numbers;
@@ -43,10 +44,11 @@ impl Row {
 /// A part of the run: its name, and what it measures.
 type Part = (&'static str, fn() -> Result<Vec<Row>>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("size", size::measure),
     ("relay", relay_cpu::measure),
     ("deliver", deliver::measure),
+    ("fleet", fleet::measure),
     ("memory", memory::measure),
     ("swap", swap::measure),
 ];
