@@ -1,6 +1,7 @@
 //! The API's pure half: which request is which, and what an answer looks like before it is sent.
 //!
-//! In [`auth`] who asks, in [`poll`] what a poller is told, in [`report`] what a host tells.
+//! In [`auth`] who asks, in [`poll`] what a poller is told, in [`report`] what a host tells,
+//! in [`status`] how an intent fares.
 
 use serde::Serialize;
 use towline_protocol::{ErrorBody, Health, IntentId, PROTOCOL_VERSION};
@@ -10,6 +11,7 @@ use crate::error::Refusal;
 pub mod auth;
 pub mod poll;
 pub mod report;
+pub mod status;
 
 /// A request that the relay knows.
 #[derive(Clone, Debug, PartialEq, Eq)]

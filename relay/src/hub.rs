@@ -161,7 +161,10 @@ impl Hub {
             Ask::Queue(candidate) => json(&self.queue(parts, *candidate).await?),
             Ask::Order(candidate) => json(&self.order(parts, *candidate).await?),
             Ask::Since(marks) => json(&parts.store.since(&marks, Room::new(marks.len()))?),
-            Ask::Status(id) => json(&parts.store.status(&id)?),
+            Ask::Status(id) => {
+                let is_connected = |host: &HostName| self.is_connected(host);
+                json(&parts.store.status(&id, now()?, is_connected)?)
+            }
             Ask::Keep {
                 host,
                 channels,

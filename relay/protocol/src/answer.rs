@@ -54,14 +54,15 @@ pub struct Polled {
 pub struct IntentStatus {
     /// The intent.
     pub intent: Intent,
-    /// What each host said of it.
+    /// What each host said of it, and each host that should and has not: it was seen on the channel in the last seven
+    /// days, and the intent is for it.
     pub hosts: BTreeMap<HostName, HostStatus>,
 }
 
 /// What one host said of one intent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostStatus {
-    /// When the host was last heard of it.
+    /// When the host was last heard of it; of a host that has said nothing yet, when that was last heard of at all.
     pub seen_at: Timestamp,
     /// The services whose rule matched, possibly none; `None` when the host has not acknowledged the intent yet.
     #[serde(default)]

@@ -1,12 +1,6 @@
-//! `POST /v1/reports` and what `GET /v1/intents/{id}` makes of the reports.
+//! `POST /v1/reports`: what a host tells, and which of two reports stays.
 
-use std::collections::BTreeMap;
-
-use jiff::Timestamp;
-use towline_protocol::{
-    HostName, Intent, IntentStatus, MAX_ANSWER, MAX_MATCHED, MAX_REPORTS, Outcome, Report,
-    answer::HostStatus, report::log_tail,
-};
+use towline_protocol::{MAX_MATCHED, MAX_REPORTS, Outcome, Report, report::log_tail};
 
 use crate::error::Refusal;
 
@@ -64,70 +58,10 @@ pub fn replaces(there: Option<Outcome>, new: Option<Outcome>) -> bool {
     !terminal(there) || terminal(new)
 }
 
-/// What one host said, and when the hub heard it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heard {
-    /// Who said it.
-    pub host: HostName,
-    /// When the hub heard it.
-    pub at: Timestamp,
-    /// What it said.
-    pub report: Report,
-}
-
-/// How an intent fares: of each host and service the report of the last attempt.
-pub fn status(intent: Intent, heard: Vec<Heard>) -> IntentStatus {
-    let mut hosts: BTreeMap<HostName, HostStatus> = BTreeMap::new();
-    for Heard { host, at, report } in heard {
-        let status = hosts.entry(host).or_insert_with(|| HostStatus {
-            seen_at: at,
-            matched: None,
-            services: BTreeMap::new(),
-        });
-        status.seen_at = status.seen_at.max(at);
-        let Some(service) = report.service.clone() else {
-            status.matched = Some(report.matched);
-            continue;
-        };
-        let later = status.services.get(&service);
-        if later.is_none_or(|later| later.attempt <= report.attempt) {
-            status.services.insert(service, report);
-        }
-    }
-    IntentStatus { intent, hosts }
-}
-
-/// Keeps an answer under its cap: of all reports first the log tails go, then the steps, then the
-/// messages, then the reports themselves.
-pub fn fit(mut status: IntentStatus) -> IntentStatus {
-    let shorter: [fn(&mut Report); 3] = [
-        |report| report.log_tail.clear(),
-        |report| report.steps.clear(),
-        |report| report.message.clear(),
-    ];
-    for shorten in shorter {
-        if fits(&status) {
-            return status;
-        }
-        let hosts = status.hosts.values_mut();
-        hosts
-            .flat_map(|host| host.services.values_mut())
-            .for_each(shorten);
-    }
-    if !fits(&status) {
-        let hosts = status.hosts.values_mut();
-        hosts.for_each(|host| host.services.clear());
-    }
-    status
-}
-
-fn fits(status: &IntentStatus) -> bool {
-    serde_json::to_string(status).is_ok_and(|json| json.len() <= MAX_ANSWER)
-}
-
 #[cfg(test)]
 mod tests {
-    use towline_protocol::{IntentId, MAX_LOG_TAIL, Revision, Side, Source, StepTime};
+    use jiff::Timestamp;
+    use towline_protocol::{IntentId, MAX_LOG_TAIL, Side, StepTime};
 
     use super::*;
 
@@ -153,30 +87,6 @@ mod tests {
         }
     }
 
-    fn heard(host: &str, second: i64, report: Report) -> Heard {
-        Heard {
-            host: host.parse().unwrap(),
-            at: at(second),
-            report,
-        }
-    }
-
-    fn intent() -> Intent {
-        Intent {
-            id: IntentId::of_key("run:1:2:3"),
-            channel: "octo-org/web".parse().unwrap(),
-            epoch: 1,
-            seq: 1,
-            created_at: at(0),
-            expires_at: None,
-            source: Source::Unknown,
-            revision: Revision::default(),
-            image: None,
-            service: None,
-            hosts: Vec::new(),
-        }
-    }
-
     #[test]
     fn reports_are_read_and_a_long_log_keeps_its_end() {
         let mut long = report(Some("web"), 1, Some(Outcome::Succeeded));
@@ -198,57 +108,6 @@ mod tests {
         assert_eq!(read[0].steps.len(), MAX_STEPS);
         assert!(read[0].steps.iter().all(|step| step.step.len() == MAX_STEP));
         assert_eq!(read[0].matched.len(), MAX_MATCHED);
-    }
-
-    #[test]
-    fn an_answer_of_many_reports_loses_what_is_longest_first_and_always_fits() {
-        let said = |hosts: usize, tail: usize, message: usize| {
-            let mut one = report(Some("web"), 1, Some(Outcome::Succeeded));
-            one.log_tail = "x".repeat(tail);
-            one.message = "y".repeat(message);
-            let heard = (0..hosts).map(|n| heard(&format!("h{n}"), 1, one.clone()));
-            fit(status(intent(), heard.collect()))
-        };
-        let reports = |status: &IntentStatus| -> Vec<Report> {
-            let hosts = status.hosts.values();
-            hosts
-                .flat_map(|host| host.services.values().cloned())
-                .collect()
-        };
-        let few = reports(&said(100, 8000, 10));
-        assert!(few.iter().all(|report| report.log_tail.len() == 8000));
-        let more = said(150, 8000, 10);
-        let kept = reports(&more);
-        assert!(fits(&more) && kept.len() == 150);
-        assert!(
-            kept.iter()
-                .all(|report| report.log_tail.is_empty() && report.message.len() == 10)
-        );
-        let many = said(1500, 8000, 1000);
-        let kept = reports(&many);
-        assert!(fits(&many) && kept.len() == 1500);
-        assert!(kept.iter().all(|report| report.message.is_empty()));
-        let too_many = said(6000, 0, 0);
-        assert!(fits(&too_many) && reports(&too_many).is_empty());
-        assert_eq!(too_many.hosts.len(), 6000);
-    }
-
-    #[test]
-    fn a_host_that_acknowledged_names_what_matched_and_one_that_did_not_is_told_apart() {
-        let ack = Report {
-            matched: vec!["web".parse().unwrap()],
-            ..report(None, 1, None)
-        };
-        let applying = report(Some("web"), 1, Some(Outcome::Applying));
-        let said = vec![
-            heard("pi", 1, ack.clone()),
-            heard("pi", 2, applying.clone()),
-            heard("nas", 1, report(None, 1, None)),
-            heard("old", 1, applying),
-        ];
-        let status = status(intent(), said);
-        let matched: Vec<_> = status.hosts.values().map(|host| &host.matched).collect();
-        assert_eq!(matched, [&Some(vec![]), &None, &Some(ack.matched)]);
     }
 
     #[test]
@@ -290,22 +149,5 @@ mod tests {
         assert!(!replaces(Some(Succeeded), Some(Applying)));
         assert!(!replaces(Some(RolledBack), None));
         assert!(replaces(Some(Succeeded), Some(Succeeded)));
-    }
-
-    #[test]
-    fn the_last_attempt_speaks_for_a_service_and_an_acknowledgement_for_its_host() {
-        let status = status(
-            intent(),
-            vec![
-                heard("pi", 5, report(None, 1, None)),
-                heard("nas", 6, report(Some("web"), 2, Some(Outcome::Succeeded))),
-                heard("nas", 7, report(Some("web"), 1, Some(Outcome::RolledBack))),
-            ],
-        );
-        let host = |name: &str| &status.hosts[&name.parse::<HostName>().unwrap()];
-        assert!(host("pi").services.is_empty());
-        assert_eq!((host("pi").seen_at, host("nas").seen_at), (at(5), at(7)));
-        let (_, web) = host("nas").services.first_key_value().unwrap();
-        assert_eq!(web.outcome, Some(Outcome::Succeeded));
     }
 }

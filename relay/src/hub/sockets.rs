@@ -119,6 +119,11 @@ impl Hub {
         Ok(())
     }
 
+    /// Whether a host's doorbell is open. A runtime that cannot say counts as no.
+    pub(super) fn is_connected(&self, host: &HostName) -> bool {
+        of_host(&self.state, host).is_ok_and(|sockets| !sockets.is_empty())
+    }
+
     /// Answers a host's close, and notes that it was there until now.
     pub(super) fn left(&self, socket: &WebSocket) {
         let _ = socket.close::<&str>(None, None);

@@ -1,5 +1,7 @@
 //! The doorbell: who may open it, what it is rung with, and when it is closed.
 
+mod told;
+
 use std::time::Duration;
 
 use anyhow::Result;

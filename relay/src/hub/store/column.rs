@@ -17,6 +17,11 @@ pub(super) fn millis(time: Timestamp) -> u64 {
     u64::try_from(time.as_millisecond()).unwrap_or(0)
 }
 
+pub(super) fn time(row: &[Value], at: usize) -> Result<Timestamp, Fault> {
+    let millis = i64::try_from(int(row, at)?).map_err(failed)?;
+    Timestamp::from_millisecond(millis).map_err(failed)
+}
+
 pub(super) fn int(row: &[Value], at: usize) -> Result<u64, Fault> {
     match row.get(at) {
         Some(Value::Integer(value)) => u64::try_from(*value).map_err(failed),

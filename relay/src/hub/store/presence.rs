@@ -10,9 +10,9 @@ use towline_protocol::{Channel, Hello, HostName};
 
 use super::{
     Store,
-    column::{Row, body, failed, int, number, parsed, text},
+    column::{Row, body, failed, int, number, parsed, text, time},
 };
-use crate::error::Fault;
+use crate::{api::status::Listener, error::Fault};
 
 /// How far a host's last sign of life may be ahead of its row, in milliseconds.
 pub const SEEN_STEP_MS: u64 = 5 * 60 * 1000;
@@ -103,6 +103,22 @@ impl Store {
         let rows = self.rows(query, vec![text(channel)])?;
         rows.iter().map(|row| parsed(row, 0)).collect()
     }
+
+    /// The hosts that listen to a channel, and when each was last heard of.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn last_seen(&self, channel: &Channel) -> Result<Vec<Listener>, Fault> {
+        let query = "SELECT host, seen_ms FROM listener JOIN host ON name = host WHERE channel = ?";
+        let rows = self.rows(query, vec![text(channel)])?;
+        let listeners = rows.iter().map(|row| {
+            Ok(Listener {
+                host: parsed(row, 0)?,
+                seen_at: time(row, 1)?,
+            })
+        });
+        listeners.collect()
+    }
 }
 
 /// Whether a row that begins with `seen_ms` is to be written anew.
@@ -112,4 +128,92 @@ fn is_due(row: &Row, now_ms: u64) -> Result<bool, Fault> {
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::hub::sql::memory::Memory;
+
+    fn store() -> Store {
+        Store::open(Rc::new(Memory::new().unwrap()), 1000).unwrap()
+    }
+
+    fn pi() -> HostName {
+        "pi".parse().unwrap()
+    }
+
+    fn hello(version: &str, channels: &[&str]) -> Hello {
+        let marks: serde_json::Map<_, _> = channels
+            .iter()
+            .map(|channel| ((*channel).to_owned(), json!("7.1")))
+            .collect();
+        serde_json::from_value(json!({ "version": version, "marks": marks })).unwrap()
+    }
+
+    fn listens(store: &Store, channel: &str) -> bool {
+        let listeners = store.listeners(&channel.parse().unwrap()).unwrap();
+        listeners == [pi()]
+    }
+
+    fn seen_ms(store: &Store) -> Option<u64> {
+        let row = store.row("SELECT seen_ms FROM host", vec![]).unwrap();
+        row.map(|row| int(&row, 0).unwrap())
+    }
+
+    #[test]
+    fn a_hello_says_anew_what_is_listened_to() {
+        let store = store();
+        store
+            .register(&pi(), &hello("1", &["a/one", "a/two"]), 0)
+            .unwrap();
+        assert!(listens(&store, "a/one") && listens(&store, "a/two"));
+        store
+            .register(&pi(), &hello("1", &["a/two", "a/three"]), 1)
+            .unwrap();
+        assert!(!listens(&store, "a/one"));
+        assert!(listens(&store, "a/two") && listens(&store, "a/three"));
+    }
+
+    #[test]
+    fn the_same_hello_is_written_again_only_after_a_while() {
+        let store = store();
+        store
+            .register(&pi(), &hello("1", &["a/one"]), 1000)
+            .unwrap();
+        store
+            .register(&pi(), &hello("1", &["a/one"]), 1000 + SEEN_STEP_MS - 1)
+            .unwrap();
+        assert_eq!(seen_ms(&store), Some(1000));
+        store
+            .register(&pi(), &hello("2", &["a/one"]), 2000)
+            .unwrap();
+        assert_eq!(seen_ms(&store), Some(2000));
+        store
+            .register(&pi(), &hello("2", &["a/one"]), 2000 + SEEN_STEP_MS)
+            .unwrap();
+        assert_eq!(seen_ms(&store), Some(2000 + SEEN_STEP_MS));
+    }
+
+    #[test]
+    fn a_sign_of_life_is_written_after_a_while_and_leaves_the_hello_alone() {
+        let store = store();
+        store.saw(&pi(), 1000).unwrap();
+        assert_eq!(seen_ms(&store), Some(1000));
+        store
+            .register(&pi(), &hello("1", &["a/one"]), 1000)
+            .unwrap();
+        store.saw(&pi(), 1000 + SEEN_STEP_MS - 1).unwrap();
+        assert_eq!(seen_ms(&store), Some(1000));
+        store.saw(&pi(), 1000 + SEEN_STEP_MS).unwrap();
+        assert_eq!(seen_ms(&store), Some(1000 + SEEN_STEP_MS));
+        assert!(listens(&store, "a/one"));
+        let last_seen = store.last_seen(&"a/one".parse().unwrap()).unwrap();
+        assert_eq!(last_seen.len(), 1);
+        assert_eq!(last_seen[0].seen_at.as_millisecond(), 301_000);
+    }
 }

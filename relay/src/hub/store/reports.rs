@@ -5,10 +5,13 @@ use towline_protocol::{Glob, HostName, IntentId, IntentStatus, Report};
 
 use super::{
     Store,
-    column::{Value, body, failed, int, number, parsed, string, text},
+    column::{Value, body, failed, number, parsed, string, text, time},
 };
 use crate::{
-    api::report::{self, Heard},
+    api::{
+        report,
+        status::{self, Heard},
+    },
     error::Fault,
     hub::ask::Kept,
 };
@@ -18,9 +21,13 @@ impl Store {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn status(&self, id: &IntentId) -> Result<Option<IntentStatus>, Fault> {
-        let query = "SELECT body FROM intent WHERE id = ?";
-        let Some(row) = self.row(query, vec![text(id)])? else {
+    pub fn status(
+        &self,
+        id: &IntentId,
+        now: Timestamp,
+        is_connected: impl Fn(&HostName) -> bool,
+    ) -> Result<Option<IntentStatus>, Fault> {
+        let Some(intent) = self.intent(id)? else {
             return Ok(None);
         };
         // With max(), SQLite takes the other columns from the row that has it ("SELECT", section 2.5).
@@ -29,7 +36,10 @@ impl Store {
                      body, max(attempt) FROM report WHERE intent = ? GROUP BY host, service";
         let rows = self.rows(query, vec![text(id)])?;
         let heard: Result<_, _> = rows.iter().map(|row| heard(row)).collect();
-        Ok(Some(report::fit(report::status(body(&row, 0)?, heard?))))
+        let listeners = self.last_seen(&intent.channel)?;
+        let mut status = status::status(intent, heard?);
+        status::add_silent(&mut status, listeners, now, is_connected);
+        Ok(Some(status::fit(status)))
     }
 
     /// Keeps a host's reports. One about an unknown intent is kept too; one about a known intent on a
@@ -93,10 +103,9 @@ impl Store {
 }
 
 fn heard(row: &[Value]) -> Result<Heard, Fault> {
-    let at = i64::try_from(int(row, 1)?).map_err(failed)?;
     Ok(Heard {
         host: parsed(row, 0)?,
-        at: Timestamp::from_millisecond(at).map_err(failed)?,
+        at: time(row, 1)?,
         report: body(row, 2)?,
     })
 }

@@ -124,7 +124,15 @@ fn reports_go_once_they_are_old_and_nobody_can_ask_for_them() {
     store.prune_intents(600, 3000).unwrap();
     assert_eq!(store.prune_reports(600, 100).unwrap(), 2);
     assert_eq!(reports(&store), 3);
-    assert_eq!(store.status(&id(30)).unwrap().unwrap().hosts.len(), 1);
+    assert_eq!(
+        store
+            .status(&id(30), Timestamp::UNIX_EPOCH, |_| false)
+            .unwrap()
+            .unwrap()
+            .hosts
+            .len(),
+        1
+    );
 }
 
 #[test]
