@@ -113,6 +113,16 @@ pub enum ApplyError {
     },
 }
 
+impl ApplyError {
+    /// Whether nothing has begun, so that the intent waits.
+    pub fn has_touched_nothing(&self) -> bool {
+        match self {
+            Self::Engine(_) | Self::Store(_) | Self::Refused(_) | Self::Stopped => true,
+            Self::Left(_) | Self::Interrupted { .. } => false,
+        }
+    }
+}
+
 /// Applies an intent to a service, to its end: the caller closes the journal with what is returned.
 ///
 /// As long as nothing is touched it is abandoned when `stop` is ready: a pull may take longer than a service manager

@@ -104,11 +104,20 @@ impl Poller {
             self.todo.again(&service.name, Instant::now() + CLOCK_RETRY);
         }
         let Some(intent) = selection.apply else {
+            let mut newest = known.intents.iter().rev();
+            if let Some(ahead) = newest.find(|one| selection.undatable.contains(&one.id)) {
+                let standing = known.standings.get(&ahead.id);
+                let why = "it is from the future by this host's clock";
+                self.tell_waiting(&service.name, ahead, standing, why);
+            }
             return Ok(None);
         };
         if let Some(since) = self.store.blocked(&service.name)? {
             warn!(service = %service.name, intent = %intent.id, "not applied: an operator is needed since {since}; see to it, then run `towline resolve {}`", service.name);
             self.outcomes.push(Outcome::NeedsOperator);
+            let standing = known.standings.get(&intent.id);
+            let why = format!("an operator is needed since {since}");
+            self.tell_waiting(&service.name, &intent, standing, &why);
             return Ok(None);
         }
         let standing = known.standings.get(&intent.id).cloned();

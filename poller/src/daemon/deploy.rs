@@ -6,10 +6,14 @@ use std::{
 };
 
 use jiff::Timestamp;
-use towline_protocol::{Intent, ServiceName, Source};
+use towline_protocol::{Intent, IntentId, ServiceName, Sha, Source};
 use tracing::info;
 
-use super::{Poller, Stop, ending::of_try};
+use super::{
+    Poller, Stop,
+    ending::{of_try, since},
+    pending::Begun,
+};
 use crate::{
     apply::{Applied, ApplyError, Job, Progress, apply, recover},
     settings::Service,
@@ -29,10 +33,16 @@ impl Poller {
         stop: &Stop,
     ) -> Result<(), StoreError> {
         let sha = intent.revision.sha.as_ref();
-        self.notices.begin(&service.name, &intent.id, sha);
+        self.begin(&service.name, &intent.id, sha);
         let tried = self.attempt(service, intent, standing, stop).await;
         self.over();
         tried
+    }
+
+    /// Something begins that may take its time: it is shown, and what waits to be reported is handed over.
+    pub(super) fn begin(&mut self, service: &ServiceName, intent: &IntentId, sha: Option<&Sha>) {
+        self.notices.begin(service, intent, sha);
+        self.hand_over();
     }
 
     /// Nothing is under way any more; how it ended is published before.
@@ -50,8 +60,7 @@ impl Poller {
     ) -> Result<(), StoreError> {
         let name = &service.name;
         let attempt = next_try(standing);
-        let since =
-            of_try(standing, attempt).map_or_else(Timestamp::now, |standing| standing.since);
+        let since = since(standing, attempt);
         if attempt > 1 && of_try(standing, attempt).is_none() {
             info!(service = %name, seq = intent.seq, intent = %intent.id, "trying it again, attempt {attempt}");
         }
@@ -69,7 +78,11 @@ impl Poller {
             attempt,
             deploy: random_deploy(),
         };
-        let mut tell = |progress: Progress| self.notices.tell(name, &progress);
+        let mut begun = Begun::of_try(name, &intent.id, attempt, standing);
+        let mut tell = |progress: Progress| {
+            self.notices.tell(name, &progress);
+            self.relay.mention(begun.note(&progress, &self.secrets));
+        };
         let (mut stop, mut leave) = (stop.clone(), stop.clone());
         let applied = match self.engine.get().await {
             Ok(engine) => {
@@ -78,6 +91,7 @@ impl Poller {
             }
             Err(error) => Err(ApplyError::Engine(error)),
         };
+        self.note_begun(begun);
         match applied {
             Ok(applied) => {
                 let entry = JournalEntry {
@@ -94,7 +108,12 @@ impl Poller {
                 self.note_stop(name, &stopped);
                 Ok(())
             }
-            Err(error) => self.note_trouble(name, error),
+            Err(error) => {
+                if error.has_touched_nothing() {
+                    self.tell_waiting(name, intent, standing, &error.to_string());
+                }
+                self.note_trouble(name, error)
+            }
         }
     }
 
@@ -136,7 +155,7 @@ impl Poller {
                 continue;
             }
             info!(service = %entry.service, deploy = %entry.deploy, "taking an interrupted deploy to its end");
-            self.notices.begin(&entry.service, &entry.intent, None);
+            self.begin(&entry.service, &entry.intent, None);
             let recovered = self.recover_one(&entry, stop).await;
             self.over();
             if !recovered? {
@@ -159,7 +178,13 @@ impl Poller {
         let service = services
             .find(|service| service.name == entry.service)
             .cloned();
-        let mut tell = |progress: Progress| self.notices.tell(&entry.service, &progress);
+        let mut begun = Begun::of_recovery(entry);
+        let mut tell = |progress: Progress| {
+            self.notices.tell(&entry.service, &progress);
+            let told = begun.note(&progress, &self.secrets);
+            self.relay
+                .mention(told.filter(|_| entry.on_purpose.is_none()));
+        };
         let recovered = match self.unclosed.get(&entry.deploy) {
             Some(ended) => Ok(ended.clone()),
             None => match self.engine.get().await {
@@ -173,8 +198,7 @@ impl Poller {
         match recovered {
             Ok(applied) => {
                 let standing = self.store.standings(&entry.service)?.remove(&entry.intent);
-                let since = of_try(standing.as_ref(), entry.attempt)
-                    .map_or_else(Timestamp::now, |standing| standing.since);
+                let since = since(standing.as_ref(), entry.attempt);
                 self.close(entry, service.as_ref(), standing.as_ref(), since, applied)?;
                 Ok(true)
             }

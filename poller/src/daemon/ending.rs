@@ -54,15 +54,22 @@ impl Poller {
         if let Some(running) = &before {
             applied.from.sha = running.side.sha.clone();
         }
-        let told = standing.is_some_and(|standing| standing.outcome == applied.outcome);
-        if told && !applied.outcome.is_terminal() {
+        let pending = self.pending.remove(&entry.service);
+        let was_pending = pending.is_some_and(|told| told.intent == entry.intent);
+        let is_noted = standing.is_some_and(|standing| standing.outcome == applied.outcome);
+        if is_noted && !applied.outcome.is_terminal() {
             self.outcomes.push(applied.outcome);
             self.notices
                 .note_end(Some(applied.outcome), &applied.message);
             let (service, intent) = (&entry.service, &entry.intent);
-            return self
-                .store
-                .keep_waiting(service, intent, waited, applied.message);
+            let why = applied.message.clone();
+            self.store.keep_waiting(service, intent, waited, why)?;
+            if was_pending {
+                // Meanwhile the relay was told something else.
+                let report = report::fitted(finished(entry, applied, since, now));
+                self.store.spool(&report)?;
+            }
+            return Ok(());
         }
         let mut after = self.after(entry, &mut applied, interruptions, now)?;
         after.tries.waited = waited;
@@ -178,6 +185,11 @@ impl Poller {
 /// How the try `attempt` itself stands, if that is the one which `standing` is about.
 pub(super) fn of_try(standing: Option<&Standing>, attempt: u32) -> Option<&Standing> {
     standing.filter(|standing| standing.attempt == attempt)
+}
+
+/// When the try `attempt` was first begun: now, unless it goes on.
+pub(super) fn since(standing: Option<&Standing>, attempt: u32) -> Timestamp {
+    of_try(standing, attempt).map_or_else(Timestamp::now, |standing| standing.since)
 }
 
 /// The version that failed with `intent`, if its digest is known.

@@ -11,21 +11,19 @@ use std::{
 
 use anyhow::Context;
 use jiff::Timestamp;
-use tokio::sync::oneshot;
-use towline_protocol::{Channel, HostName, MAX_REPORTS, Outcome, Secret, ServiceName};
-use tracing::{debug, error, info, warn};
+use towline_protocol::{Channel, HostName, Outcome, Report, Secret, ServiceName};
+use tracing::{error, warn};
 
 use crate::{
     apply::Applied,
     credentials::Keyring,
     exit::Ending,
     redact::Secrets,
-    relay_client::{Deadlines, RelayClient, RelayError, Tag},
-    report::{Delivery, batch},
+    relay_client::{Deadlines, RelayClient, Tag},
     route::Route,
     settings::Settings,
     status::Watch,
-    store::{Spooled, Store, StoreError},
+    store::Store,
     terminal::Terminal,
 };
 
@@ -38,6 +36,8 @@ mod leftovers;
 mod notices;
 mod on_purpose;
 mod orders;
+mod outbox;
+mod pending;
 mod relay_thread;
 mod resolve;
 mod roll_back;
@@ -52,6 +52,7 @@ pub use stop::Stop;
 
 use engine::Engine;
 use notices::Notices;
+use outbox::Outbox;
 use relay_thread::RelayThread;
 use todo::Todo;
 
@@ -69,6 +70,9 @@ pub struct Poller {
     store: Store,
     engine: Engine,
     relay: RelayThread,
+    outbox: Outbox,
+    /// What the relay was told by this process of tries that are not at their ends, beside what is on disk.
+    pending: BTreeMap<ServiceName, Report>,
     /// The host's token, which no report may tell.
     secrets: Secrets,
     /// The tag of the last answer that was taken in.
@@ -117,6 +121,8 @@ impl Poller {
         let client = RelayClient::new(&route, token, Deadlines::default());
         Ok(Self {
             relay: RelayThread::start(client)?,
+            outbox: Outbox::default(),
+            pending: BTreeMap::new(),
             secrets,
             settings,
             host,
@@ -235,41 +241,19 @@ impl Poller {
     }
 
     async fn send_all(&mut self) -> anyhow::Result<()> {
-        while let Some(sending) = self.send()? {
-            let delivery = sending.await.context("the relay thread has ended")?;
+        const ENDED: &str = "the relay thread has ended";
+        // What had no success while a deploy went on is sent once more.
+        while !self.outbox.is_idle() {
+            let delivery = self.outbox.delivered().await.context(ENDED)?;
+            self.note_delivery(delivery)?;
+        }
+        while self.send()? {
+            let delivery = self.outbox.delivered().await.context(ENDED)?;
             if let Some(trouble) = self.note_delivery(delivery)? {
                 return Err(trouble.into());
             }
         }
         Ok(())
-    }
-
-    /// Hands the next batch of the spool to the relay thread, if there is one.
-    fn send(&self) -> Result<Option<oneshot::Receiver<Delivery>>, StoreError> {
-        let spooled = self.store.spooled(MAX_REPORTS as u32)?;
-        if spooled.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(self.relay.deliver(batch(&spooled).to_vec())))
-    }
-
-    /// Keeps what became of a batch; returns why the rest must wait.
-    fn note_delivery(&mut self, delivery: Delivery) -> Result<Option<RelayError>, StoreError> {
-        let ids: Vec<_> = delivery.taken.iter().map(|one| one.id).collect();
-        self.store.acknowledge(&ids)?;
-        for Spooled { report, .. } in &delivery.taken {
-            match (&report.service, report.outcome) {
-                (Some(service), Some(outcome)) => {
-                    info!(%service, intent = %report.intent, "reported {}", outcome.as_str());
-                }
-                _ => debug!(intent = %report.intent, "acknowledged"),
-            }
-        }
-        for (id, reason) in &delivery.refused {
-            warn!("a report is put aside, since the relay will never take it: {reason}");
-            self.store.park(*id, reason)?;
-        }
-        Ok(delivery.trouble)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The thread in which the relay client blocks, and the two questions that it is asked.
+//! The thread in which the relay client blocks, and what it is asked.
 
 use std::{
     sync::mpsc::{Receiver, Sender, channel},
@@ -6,7 +6,8 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use towline_protocol::ChannelMark;
+use towline_protocol::{ChannelMark, Report};
+use tracing::debug;
 
 use crate::{
     relay_client::{Answer, RelayClient, RelayError, Tag},
@@ -28,6 +29,7 @@ enum Job {
         batch: Vec<Spooled>,
         answer: oneshot::Sender<Delivery>,
     },
+    Mention(Box<Report>),
 }
 
 /// The way to the thread. It ends when this is dropped and its last job is done.
@@ -70,6 +72,13 @@ impl RelayThread {
         receiver
     }
 
+    /// Sends a report that nobody will miss, if there is one.
+    pub(super) fn mention(&self, report: Option<Report>) {
+        if let Some(report) = report {
+            self.push(Job::Mention(Box::new(report)));
+        }
+    }
+
     fn push(&self, job: Job) {
         // The thread lives as long as this sender; were it gone, the answer's channel would say so.
         let _ = self.jobs.send(job);
@@ -90,6 +99,11 @@ fn work(client: RelayClient, todo: &Receiver<Job>) {
             }
             Job::Deliver { batch, answer } => {
                 let _ = answer.send(deliver(&batch, &mut |reports| client.report(reports)));
+            }
+            Job::Mention(report) => {
+                if let Err(error) = client.report(&[&report]) {
+                    debug!("not reported while it goes on: {error}");
+                }
             }
         }
     }

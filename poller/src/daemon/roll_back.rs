@@ -54,7 +54,7 @@ impl Poller {
             version: &version,
         };
         info!(service = %name, deploy = %entry.deploy, "going back to {} on purpose", short_name(&version));
-        self.notices.begin(name, &entry.intent, from_sha.as_ref());
+        self.begin(name, &entry.intent, from_sha.as_ref());
         let gone_back = self.go_back(&way, &entry, since, stop).await;
         // What waited for its image is judged anew.
         self.todo.note_news();

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::{
     LOCAL_RETRY, Poller, Stop, jitter, orders::Orders, relay_thread::Polling, watch::LOOK,
 };
-use crate::{backoff::pause, exit::Ending, report::Delivery, status::Seen, store::StoreError};
+use crate::{backoff::pause, exit::Ending, status::Seen, store::StoreError};
 
 impl Poller {
     /// Fetches, applies and reports until `stop`; serves the control socket in the state directory `dir`.
@@ -51,7 +51,7 @@ impl Poller {
             self.outcomes.clear();
             if let Err(error) = self.round(&mut rounds, interval, stop, orders).await {
                 survivable(&error).map_err(|()| error)?;
-                rounds.hold(LOCAL_RETRY);
+                self.outbox.hold(Instant::now() + LOCAL_RETRY);
                 if self.rest(stop, orders, LOCAL_RETRY).await? {
                     break;
                 }
@@ -86,32 +86,23 @@ impl Poller {
         if rounds.polling.is_none() && rounds.next_poll.is_none_or(|at| at <= now) {
             rounds.polling = Some(self.poll(self.asked()?, false));
         }
-        if rounds.sending.is_none() && rounds.next_send.is_none_or(|at| at <= now) {
-            rounds.sending = self.send()?;
+        if self.outbox.is_idle() && !self.outbox.is_held(now) {
+            self.send()?;
         }
         if rounds.looking.is_none() && rounds.next_look.is_none_or(|at| at <= now) {
             rounds.next_look = Some(now + LOOK);
             rounds.looking = self.watch();
         }
         let names = || self.settings.services.iter().map(|service| &service.name);
-        let wake = rounds.wake(now, self.todo.pause(names(), now).filter(|_| rounds.polled));
+        let work = self.todo.pause(names(), now).filter(|_| rounds.polled);
+        let wake = rounds.wake(now, [work, self.outbox.pause(now)]);
         tokio::select! {
             () = stop.wanted() => {}
             () = tokio::time::sleep(wake) => {}
             order = orders.next() => self.obey(order, stop).await?,
             answer = reply(&mut rounds.polling) => self.note_answer(rounds, answer, interval)?,
             seen = reply(&mut rounds.looking) => self.note_seen(seen),
-            delivery = reply(&mut rounds.sending) => {
-                if let Some(trouble) = self.note_delivery(delivery)? {
-                    rounds.send_failures += 1;
-                    let pause = pause(interval, rounds.send_failures, trouble.retry_after(), jitter());
-                    rounds.next_send = Some(Instant::now() + pause);
-                    warn!("reports are kept, trying again in {} s: {trouble}", pause.as_secs());
-                } else {
-                    rounds.send_failures = 0;
-                    rounds.next_send = None;
-                }
-            }
+            Ok(delivery) = self.outbox.delivered() => self.note_sent(delivery, interval)?,
         }
         Ok(())
     }
@@ -186,27 +177,18 @@ struct Rounds {
     fresh: bool,
     next_poll: Option<Instant>,
     poll_failures: u32,
-    sending: Option<oneshot::Receiver<Delivery>>,
-    next_send: Option<Instant>,
-    send_failures: u32,
     looking: Option<oneshot::Receiver<Seen>>,
     next_look: Option<Instant>,
 }
 
 impl Rounds {
-    /// How long nothing is due; `work` is when a service is.
-    fn wake(&self, now: Instant, work: Option<Duration>) -> Duration {
+    /// How long nothing is due; `others` are the pauses of what is not kept here.
+    fn wake(&self, now: Instant, others: [Option<Duration>; 2]) -> Duration {
         let until = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(now));
         let poll = until(self.next_poll).filter(|_| self.polling.is_none());
-        let send = until(self.next_send).filter(|_| self.sending.is_none());
         let look = until(self.next_look).filter(|_| self.looking.is_none());
-        let soonest = [poll, send, work, look].into_iter().flatten().min();
+        let soonest = [poll, look].into_iter().chain(others).flatten().min();
         soonest.unwrap_or(Duration::from_secs(60 * 60))
-    }
-
-    fn hold(&mut self, pause: Duration) {
-        let until = Instant::now() + pause;
-        self.next_send = Some(self.next_send.map_or(until, |at| at.max(until)));
     }
 }
 

@@ -1,5 +1,7 @@
 //! `towline once`: how it ends, and what is reported.
 
+use std::os::unix::net::UnixListener;
+
 use serde_json::json;
 
 use super::*;
@@ -164,10 +166,7 @@ fn a_retry_tries_what_waits_for_the_engine_and_reports_as_once_does() {
         log.contains("to be tried again") && log.contains("does not answer"),
         "{log}"
     );
-    assert_eq!(
-        relay.outcomes(),
-        [("web".to_owned(), "superseded".to_owned())]
-    );
+    assert_eq!(waits_for_the_engine(&relay), ["superseded", "waiting"]);
 }
 
 #[test]
@@ -231,9 +230,53 @@ fn an_engine_that_is_down_costs_no_intent() {
             log.contains("picked up") && log.contains("does not answer"),
             "{log}"
         );
-        assert_eq!(
-            relay.outcomes(),
-            [("web".to_owned(), "superseded".to_owned())]
-        );
+        assert_eq!(waits_for_the_engine(&relay), ["superseded", "waiting"]);
     }
+}
+
+#[test]
+fn what_there_is_to_report_does_not_wait_for_the_end_of_a_deploy() {
+    let relay = Relay::start();
+    let mut for_api = manual(1);
+    for_api["service"] = "api".into();
+    relay.change(|state| state.intents = news(&[for_api, manual(2)]));
+    let host = Host::new(relay.port, "");
+    let mut file = fs::read_to_string(host.path("towline.toml")).unwrap();
+    file += "[service.api]\nrepository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\n\
+             manual = false\ndocker = { container = \"api\" }\n";
+    fs::write(host.path("towline.toml"), file).unwrap();
+    // An engine that takes a call and does not answer: the deploy to web begins and gets no further.
+    let engine = UnixListener::bind(host.path("no-engine.sock")).unwrap();
+    let mut once = host.command(&["once"]);
+    let mut once = once.stderr(Stdio::null()).spawn().unwrap();
+    until("api's refusal and both acknowledgements are told", || {
+        let refused = ("api".to_owned(), "refused".to_owned());
+        relay.outcomes() == [refused] && relay.acknowledged().len() == 2
+    });
+    let (_asked, _) = engine.accept().unwrap();
+    assert!(
+        once.try_wait().unwrap().is_none(),
+        "it still asks the engine"
+    );
+    once.kill().unwrap();
+    once.wait().unwrap();
+}
+
+/// The outcomes that the relay has heard, each once; it knows last that the newest intent waits for the engine.
+fn waits_for_the_engine(relay: &Relay) -> Vec<String> {
+    let told = relay.change(|state| state.heard.clone());
+    let told: Vec<_> = told
+        .iter()
+        .filter(|one| !one["service"].is_null())
+        .collect();
+    let last = told.last().unwrap();
+    assert_eq!(last["intent"], manual(2)["id"]);
+    assert!(
+        last["message"].to_string().contains("does not answer"),
+        "{last}"
+    );
+    let outcomes = told.iter().map(|one| one["outcome"].as_str().unwrap());
+    let mut outcomes: Vec<_> = outcomes.map(str::to_owned).collect();
+    outcomes.dedup();
+    outcomes
 }

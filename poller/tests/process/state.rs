@@ -32,6 +32,12 @@ fn killed_host() -> (Relay, Host) {
     until("the second refusal is reported", || {
         relay.outcomes().len() == 2
     });
+    until("the poller has noted that", || {
+        let status = host.command(&["status", "--json"]).output().unwrap();
+        String::from_utf8(status.stdout)
+            .unwrap()
+            .contains("\"unsent\": 0")
+    });
     run.kill().unwrap();
     run.wait().unwrap();
     assert!(fs::metadata(host.path("state/state.db-wal")).unwrap().len() > 4096);

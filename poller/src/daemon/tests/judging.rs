@@ -50,10 +50,17 @@ async fn every_intent_of_a_blocked_service_is_judged_once_and_the_newest_waits_f
     host.receive(&(101..=300).map(manual).collect::<Vec<_>>());
     host.work().await.unwrap();
     let spooled = host.poller.store.spooled(1000).unwrap();
-    let mut judged: Vec<_> = spooled
+    let (ended, waits): (Vec<_>, Vec<_>) = spooled
         .iter()
-        .map(|one| one.report.intent.clone())
-        .collect();
+        .partition(|one| one.report.outcome.is_some_and(Outcome::is_terminal));
+    assert_eq!(waits.len(), 1);
+    let waits = &waits[0].report;
+    assert_eq!(
+        (&waits.intent, waits.outcome),
+        (&manual(300).id, Some(Outcome::Waiting))
+    );
+    assert!(waits.message.contains("an operator is needed"), "{waits:?}");
+    let mut judged: Vec<_> = ended.iter().map(|one| one.report.intent.clone()).collect();
     judged.sort();
     let mut all: Vec<_> = (1..300).map(|seq| manual(seq).id).collect();
     all.sort();

@@ -20,7 +20,8 @@ use crate::{
     machine::Fault,
     relay_client::{Answer, News},
     report,
-    store::{End, JournalEntry, Running, Standing},
+    report::Delivery,
+    store::{End, JournalEntry, Running, Standing, StoreError},
     testing,
     uptime::{Uptime, Waited},
 };
