@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::logins;
+use super::{accepts, logins};
 use crate::{
     apply::inspect_service,
     credentials::Keyring,
@@ -13,7 +13,7 @@ use crate::{
     plan::Observed,
     reference::Reference,
     route::Route,
-    settings::{HealthCheck, HttpProbe, Probe, RunRule, Service, Settings, Work},
+    settings::{HealthCheck, HttpProbe, Probe, Service, Settings, Work},
     token::{self, HostToken},
 };
 
@@ -138,15 +138,7 @@ fn about_container(observed: &Observed) -> String {
 fn about_service(service: &Service) -> String {
     let Work::Docker { container } = &service.work;
     let rule = &service.rule;
-    let mut accepts = Vec::new();
-    if let Some(RunRule { workflow, branches }) = &rule.runs {
-        let branches: Vec<_> = branches.iter().map(|glob| glob.as_str()).collect();
-        accepts.push(format!(
-            "successful runs of {workflow} in {} on {}",
-            rule.channel,
-            branches.join(", ")
-        ));
-    }
+    let mut accepts = accepts::about_events(&rule.events, &rule.channel);
     if rule.manual {
         accepts.push(format!("manual intents on channel {}", rule.channel));
     }
@@ -237,5 +229,30 @@ mod tests {
         let health = "keep = 3\nstable_for = \"20s\"\nimage = \"ghcr.io/octo-org/web:sha-{short_sha}\"\nhealth = [{ http = \"http://127.0.0.1:8080/health\", contains = \"ok\", json = { pointer = \"/db/up\", equals = true } }, { docker = true, within = \"1500ms\" }, { tcp = \"{container}:5432\" }, { exec = [\"pg_isready\", \"-q\"], within = \"5s\" }]";
         let full = about_service(&service(health));
         insta::assert_snapshot!(plain + &full);
+    }
+
+    #[test]
+    fn everything_that_may_deploy_a_service_is_told_in_words() {
+        let accepts = |lines: &str| {
+            let text = format!(
+                "[relay]\nurl = \"https://towline.example.workers.dev\"\n[service.web]\nrepository = \"octo-org/web\"\n\
+                 docker = {{ container = \"web\" }}\nimage = \"ghcr.io/octo-org/web\"\n{lines}\n"
+            );
+            let settings = Settings::parse(&text, "towline.toml").unwrap();
+            let about = about_service(&settings.services[0]);
+            let line = about.lines().find(|line| line.contains("accepts")).unwrap();
+            format!("{}\n", line.trim())
+        };
+        let all = "on = [\"workflow\", \"push\", \"package\", \"release\", \"deployment\"]\nworkflow = \"ci.yml\"\n\
+                   branch = [\"main\", \"release/*\"]\ntag = \"v*\"\nenvironment = \"live\"\nprerelease = true";
+        let told = [
+            all,
+            "on = \"push\"\nbranch = \"main\"",
+            "on = \"push\"\ntag = [\"v1.*\", \"v2.*\"]\nmanual = false",
+            "on = \"release\"",
+            "on = \"deployment\"\nenvironment = \"live\"",
+            "on = []",
+        ];
+        insta::assert_snapshot!(told.map(accepts).concat());
     }
 }

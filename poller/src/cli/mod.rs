@@ -21,6 +21,7 @@ use crate::{
     token::{self, HostToken},
 };
 
+mod accepts;
 mod aim;
 mod ask;
 mod check;

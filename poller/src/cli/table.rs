@@ -246,16 +246,24 @@ fn cause(cause: &Cause) -> String {
         .as_ref()
         .map_or(String::new(), |by| format!(" by {}", printable(by)));
     match cause.kind {
-        CauseKind::WorkflowRun => {
-            let run = cause
-                .run_number
-                .map_or(String::new(), |number| format!(" {number}"));
-            format!("run{run}{by}")
-        }
+        CauseKind::WorkflowRun => format!("run{}{by}", of(cause.run_number.as_ref())),
+        CauseKind::Push => format!(
+            "push{}{by}",
+            of(cause.tag.as_ref().or(cause.branch.as_ref()))
+        ),
+        CauseKind::RegistryPackage => format!("image{}{by}", of(cause.tag.as_ref())),
+        CauseKind::Release => format!("release{}{by}", of(cause.tag.as_ref())),
+        CauseKind::Deployment => format!("deployment{}{by}", of(cause.environment.as_ref())),
+        CauseKind::Actions => format!("job of run{}{by}", of(cause.run_number.as_ref())),
         CauseKind::Manual => format!("operator{by}"),
         CauseKind::Rollback => format!("rollback{by}"),
         CauseKind::Unknown => none(),
     }
+}
+
+/// What it was of, where that is known.
+fn of(name: Option<&impl ToString>) -> String {
+    name.map_or(String::new(), |name| format!(" {}", printable(&name.to_string())))
 }
 
 #[cfg(test)]
@@ -315,6 +323,38 @@ mod tests {
             (service.observed, service.deployed) = (None, None);
         }
         insta::assert_snapshot!(status(&known, None));
+    }
+
+    #[test]
+    fn what_caused_a_deploy_is_told_for_each_kind_of_cause() {
+        let told = |mut source: serde_json::Value, branch: Option<&str>, tag: Option<&str>| {
+            source["repository_id"] = json!(7);
+            source["repository"] = json!("octo-org/web");
+            source["actor"] = json!("octocat");
+            let mut intent = crate::testing::intent(7, 1);
+            intent.source = serde_json::from_value(source).unwrap();
+            intent.revision.branch = branch.map(str::to_owned);
+            intent.revision.tag = tag.map(|tag| tag.parse().unwrap());
+            cause(&Cause::of(&intent))
+        };
+        let push = || json!({ "kind": "push" });
+        assert_eq!(
+            told(push(), Some("ma\u{1b}in"), None),
+            "push ma in by octocat"
+        );
+        assert_eq!(told(push(), None, Some("v1")), "push v1 by octocat");
+        let package = json!({ "kind": "registry_package", "package": "web", "tag": "v1" });
+        assert_eq!(told(package, None, None), "image v1 by octocat");
+        let release = json!({ "kind": "release", "release_id": 5 });
+        assert_eq!(told(release, None, Some("v1")), "release v1 by octocat");
+        let deployment = json!({ "kind": "deployment", "deployment_id": 5, "environment": "live", "task": "deploy" });
+        assert_eq!(
+            told(deployment, Some("main"), None),
+            "deployment live by octocat"
+        );
+        let actions = json!({ "kind": "actions", "repository_owner_id": 1, "workflow": "x.yml", "run_id": 1,
+                              "run_number": 12, "run_attempt": 1, "event": "workflow_dispatch" });
+        assert_eq!(told(actions, None, None), "job of run 12 by octocat");
     }
 
     #[test]

@@ -241,10 +241,19 @@ pub(super) fn next_try(standing: Option<&Standing>) -> u32 {
 fn cause(intent: &Intent) -> String {
     match &intent.source {
         Source::WorkflowRun(run) => format!("run {} of {}", run.run_number, run.repository),
-        Source::Push(push) => format!("a push to {}", push.repository),
-        Source::RegistryPackage(package) => format!("{}:{}", package.package, package.tag),
-        Source::Release(release) => format!("a release of {}", release.repository),
-        Source::Deployment(asked) => format!("a deployment to {}", asked.environment),
+        Source::Push(push) => match (&intent.revision.tag, &intent.revision.branch) {
+            (Some(tag), _) => format!("tag {tag} of {}", push.repository),
+            (None, Some(branch)) => format!("a push to {branch:?} of {}", push.repository),
+            (None, None) => format!("a push to {}", push.repository),
+        },
+        Source::RegistryPackage(package) => {
+            format!("the image {:?} with tag {:?}", package.package, package.tag)
+        }
+        Source::Release(release) => match &intent.revision.tag {
+            Some(tag) => format!("release {tag} of {}", release.repository),
+            None => format!("a release of {}", release.repository),
+        },
+        Source::Deployment(asked) => format!("a deployment to {:?}", asked.environment),
         Source::Actions(job) => format!("run {} of {}", job.run_number, job.workflow),
         Source::Manual { by, .. } => format!("what {by} asked for"),
         Source::Unknown => "an intent".to_owned(),

@@ -11,7 +11,7 @@ use towline_protocol::{Digest, GitTag};
 
 mod template;
 
-pub use template::{RenderError, Template, TemplateError};
+pub use template::{Placeholder, RenderError, Template, TemplateError};
 
 /// The registry of a reference that names none.
 const DEFAULT_REGISTRY: &str = "docker.io";

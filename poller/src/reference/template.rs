@@ -24,12 +24,18 @@ enum Part {
     Value(Placeholder),
 }
 
+/// A name in braces, for which an intent has the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Placeholder {
+pub enum Placeholder {
+    /// `{sha}`: the commit.
     Sha,
+    /// `{short_sha}`: its first 7 digits.
     ShortSha,
+    /// `{branch}`.
     Branch,
+    /// `{tag}`: the git tag.
     Tag,
+    /// `{run_number}`: of the workflow run.
     RunNumber,
 }
 
@@ -123,6 +129,14 @@ impl Template {
         self.base.name()
     }
 
+    /// The placeholders in the tag, in their order.
+    pub fn placeholders(&self) -> impl Iterator<Item = Placeholder> {
+        self.tag.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Value(placeholder) => Some(*placeholder),
+        })
+    }
+
     /// The reference for `revision`, and `run_number` where a workflow run is behind it.
     ///
     /// # Errors
@@ -207,7 +221,8 @@ impl Placeholder {
         found.ok_or_else(|| TemplateError::Unknown(name.chars().take(40).collect()))
     }
 
-    fn name(self) -> &'static str {
+    /// What stands between the braces.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Sha => "sha",
             Self::ShortSha => "short_sha",

@@ -1,8 +1,11 @@
 //! Whether a service's rule lets an intent in. The host's file is final, whatever the relay says.
 
-use towline_protocol::{Channel, Glob, HostName, Intent, RunSource, Source};
+use towline_protocol::{Channel, Glob, HostName, Intent, PackageSource, RunSource, Source};
 
-use crate::settings::{RunRule, Service};
+use crate::{
+    reference::Reference,
+    settings::{PackageRule, RunRule, Service},
+};
 
 /// What a service's rule says to an intent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +20,7 @@ pub enum Match {
 
 /// Whether `intent` may deploy `service` on `host`.
 ///
-/// A run that the rule does not name is not for the service, unless the intent asks for the service by name: then
+/// An event that the rule does not name is not for the service, unless the intent asks for the service by name: then
 /// it is refused, so that whoever asked is told.
 pub fn matches(host: &HostName, service: &Service, intent: &Intent) -> Match {
     let rule = &service.rule;
@@ -29,7 +32,8 @@ pub fn matches(host: &HostName, service: &Service, intent: &Intent) -> Match {
     if intent.channel != rule.channel || elsewhere || other_service {
         return Match::No;
     }
-    if let (Source::Manual { .. }, false) = (&intent.source, rule.manual) {
+    let asked_for = matches!(intent.source, Source::Manual { .. } | Source::Actions(_));
+    if asked_for && !rule.manual {
         return Match::Refused(format!(
             "{}: manual = false in [service.{}]",
             rule.place, service.name
@@ -48,54 +52,141 @@ pub fn matches(host: &HostName, service: &Service, intent: &Intent) -> Match {
 /// What a service's rule has against an intent of its own channel; `None` when nothing. People look for this when a
 /// deploy that they wait for does not come.
 pub fn objection(service: &Service, intent: &Intent) -> Option<String> {
-    let rule = &service.rule;
+    check(service, intent).err()
+}
+
+fn check(service: &Service, intent: &Intent) -> Result<(), String> {
+    let (channel, events) = (&service.rule.channel, &service.rule.events);
+    let counts = |is_there: bool, what: &str| match (is_there, events.is_empty()) {
+        (true, _) => Ok(()),
+        (false, true) => Err("it has manual intents only".to_owned()),
+        (false, false) => Err(format!("the rule is not for {what}")),
+    };
+    let revision = &intent.revision;
+    let tag = revision.tag.as_ref().map(|tag| tag.as_str());
+    // A tag may be called like a branch, and a branch rule is not about tags.
+    let branch = revision.branch.as_deref().filter(|_| tag.is_none());
     match &intent.source {
-        Source::WorkflowRun(run) => run_objection(rule.runs.as_ref(), &rule.channel, run, intent),
-        Source::Manual { .. } => None,
-        Source::Push(_)
-        | Source::RegistryPackage(_)
-        | Source::Release(_)
-        | Source::Deployment(_)
-        | Source::Actions(_) => Some("the rule is for workflow runs".to_owned()),
-        Source::Unknown => Some("its kind is not known to this version".to_owned()),
+        Source::WorkflowRun(run) => {
+            counts(events.runs.is_some(), "workflow runs")?;
+            of_repository(channel, "run", &run.repository)?;
+            events
+                .runs
+                .iter()
+                .try_for_each(|rule| check_run(rule, run, branch))
+        }
+        Source::Push(push) => {
+            counts(events.pushes.is_some(), "pushes")?;
+            of_repository(channel, "push", &push.repository)?;
+            events
+                .pushes
+                .iter()
+                .try_for_each(|rule| match (branch, tag) {
+                    (Some(branch), _) => among(&rule.branches, "branch", branch),
+                    (None, Some(tag)) => among(&rule.tags, "tag", tag),
+                    (None, None) => Err("the push was of neither a branch nor a tag".to_owned()),
+                })
+        }
+        Source::RegistryPackage(package) => {
+            counts(events.packages.is_some(), "published images")?;
+            of_repository(channel, "image", &package.repository)?;
+            events
+                .packages
+                .iter()
+                .try_for_each(|rule| check_package(rule, package, service, intent))
+        }
+        Source::Release(release) => {
+            counts(events.releases.is_some(), "releases")?;
+            of_repository(channel, "release", &release.repository)?;
+            events.releases.iter().try_for_each(|rule| {
+                if release.prerelease && !rule.prerelease {
+                    return Err(
+                        "it is a pre-release, and the rule has no `prerelease = true`".to_owned(),
+                    );
+                }
+                let tag = tag.ok_or("the release has no tag")?;
+                if rule.tags.is_empty() {
+                    Ok(())
+                } else {
+                    among(&rule.tags, "tag", tag)
+                }
+            })
+        }
+        Source::Deployment(asked) => {
+            counts(events.deployments.is_some(), "deployments")?;
+            of_repository(channel, "deployment", &asked.repository)?;
+            events.deployments.iter().try_for_each(|rule| {
+                among(&rule.environments, "environment", &asked.environment)?;
+                match branch {
+                    _ if rule.branches.is_empty() => Ok(()),
+                    Some(branch) => among(&rule.branches, "branch", branch),
+                    None => Err("the deployment is of no branch".to_owned()),
+                }
+            })
+        }
+        Source::Manual { .. } | Source::Actions(_) => Ok(()),
+        Source::Unknown => Err("its kind is not known to this version".to_owned()),
     }
 }
 
-fn run_objection(
-    rule: Option<&RunRule>,
-    channel: &Channel,
-    run: &RunSource,
-    intent: &Intent,
-) -> Option<String> {
-    let Some(rule) = rule else {
-        return Some("it has manual intents only".to_owned());
-    };
-    if !Channel::of_repository(&run.repository).is_ok_and(|repository| repository == *channel) {
-        return Some(format!("the run is of {:?}", run.repository));
-    }
+fn check_run(rule: &RunRule, run: &RunSource, branch: Option<&str>) -> Result<(), String> {
     if !is_workflow(&rule.workflow, &run.workflow) {
-        return Some(format!(
+        return Err(format!(
             "the workflow is {:?}, and the rule is for {:?}",
             run.workflow, rule.workflow
         ));
     }
-    // A tag may be called like a branch, and a branch rule is not about tags.
-    let branch = intent
-        .revision
-        .branch
-        .as_deref()
-        .filter(|_| intent.revision.tag.is_none());
-    match branch {
-        Some(branch) if rule.branches.iter().any(|glob| glob.matches(branch)) => None,
-        Some(branch) => {
-            let wanted: Vec<_> = rule.branches.iter().map(Glob::as_str).collect();
-            let wanted = wanted.join(", ");
-            Some(format!(
-                "the branch is {branch:?}, and the rule is for {wanted}"
-            ))
-        }
-        None => Some("the run was for a tag, not for a branch".to_owned()),
+    let branch = branch.ok_or("the run was for a tag, not for a branch")?;
+    among(&rule.branches, "branch", branch)
+}
+
+/// A repository may publish several images, and only the service's own is for it: another one would be in its way.
+fn check_package(
+    rule: &PackageRule,
+    package: &PackageSource,
+    service: &Service,
+    intent: &Intent,
+) -> Result<(), String> {
+    let image = intent.image.as_ref();
+    let reference = image.and_then(|image| image.reference.as_deref());
+    let reference = reference.unwrap_or_default();
+    let name = reference
+        .parse::<Reference>()
+        .ok()
+        .map(|named| named.name());
+    let own = service.image.as_ref().map(|image| image.name());
+    if name.is_none() || name != own {
+        let own = own.unwrap_or_default();
+        return Err(format!(
+            "the image is {reference:?}, and the service's is {own}"
+        ));
     }
+    if image.is_none_or(|image| image.digest.is_none()) {
+        return Err("the image has no digest".to_owned());
+    }
+    among(&rule.tags, "tag", &package.tag)
+}
+
+fn of_repository(channel: &Channel, what: &str, repository: &str) -> Result<(), String> {
+    if Channel::of_repository(repository).is_ok_and(|repository| repository == *channel) {
+        Ok(())
+    } else {
+        Err(format!("the {what} is of {repository:?}"))
+    }
+}
+
+fn among(globs: &[Glob], what: &str, name: &str) -> Result<(), String> {
+    if globs.iter().any(|glob| glob.matches(name)) {
+        return Ok(());
+    }
+    let wanted: Vec<_> = globs.iter().map(Glob::as_str).collect();
+    let wanted = match wanted.join(", ") {
+        none if none.is_empty() => format!("no {what}"),
+        some => some,
+    };
+    Err(format!(
+        "the {what} is {name:?}, and the rule is for {wanted}"
+    ))
 }
 
 /// Whether `wanted`, a file name or a whole path, names the workflow at `path`.

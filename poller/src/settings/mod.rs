@@ -2,18 +2,20 @@
 //!
 //! Here: the types and the one way in, [`Settings::parse`], which tells all mistakes at once. Not here: where the
 //! file lies and who reads it (`cli`), what an intent is held against (`select`).
-//! `read` walks the document and collects mistakes; `service`, `health`, `rule`, `address` and `values` know the keys.
+//! `read` walks the document and collects mistakes; `service`, `health`, `rule`, `events`, `address` and `values` know the keys.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use towline_protocol::{Channel, Glob, ServiceName};
+use towline_protocol::{Channel, ServiceName};
 
 use crate::reference::Template;
 
 mod address;
 mod choice;
+mod events;
 mod health;
 mod mistake;
+mod placeholder;
 mod read;
 mod rule;
 mod service;
@@ -21,6 +23,7 @@ mod values;
 
 pub use address::{CONTAINER, HttpUrl, TcpAddress};
 pub use choice::{Choice, Label};
+pub use events::{DeploymentRule, Events, PackageRule, PushRule, ReleaseRule, RunRule};
 pub use mistake::Mistake;
 pub use values::RelayUrl;
 
@@ -104,21 +107,12 @@ impl Work {
 pub struct Rule {
     /// The stream that its intents come from.
     pub channel: Channel,
-    /// The workflow runs that count; `None` is manual intents only.
-    pub runs: Option<RunRule>,
-    /// Whether manual intents count.
+    /// What of its repository deploys it.
+    pub events: Events,
+    /// Whether manual intents count, those of a job of GitHub Actions included.
     pub manual: bool,
     /// Where the file says so, for refusals.
     pub place: Place,
-}
-
-/// The workflow runs that count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunRule {
-    /// The workflow's file name (`ci.yml`) or its path in the repository (`.github/workflows/ci.yml`).
-    pub workflow: String,
-    /// The branches, at least one.
-    pub branches: Vec<Glob>,
 }
 
 /// What the new version must pass before the old one is given up.

@@ -1,45 +1,38 @@
-//! The keys of `[service.X]` that say what may deploy it.
+//! The keys of `[service.X]` that say what may deploy it: from where. What of that is `events`.
 
 use toml::de::DeValue;
-use towline_protocol::{Channel, Glob};
+use towline_protocol::Channel;
 
 use super::{
-    Rule, RunRule,
-    read::{Found, Reader, Table, Told},
+    Events, Rule,
+    events::Keys,
+    read::{Reader, Table, Told},
     values,
 };
 
 const MANUAL_ONLY: &str = "is for a `repository`; a `channel` has manual intents only";
 
-/// A key that may be there, be wrong, or be missing.
-type Maybe<T> = Result<Option<Found<T>>, Told>;
-
 /// Reads what may deploy a service.
 pub(super) fn rule(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Rule, Told> {
     let repository = table.get(reader, "repository", repository);
     let channel = table.get(reader, "channel", manual_channel);
-    let workflow = table.get(reader, "workflow", values::workflow);
-    let branch = table.get(reader, "branch", values::branches);
+    let keys = Keys::read(table, reader);
     let manual = table.get(reader, "manual", values::boolean)?;
     let place = reader.place(manual.as_ref().map_or(table.span(), |found| &found.span));
     let manual = manual.is_none_or(|found| found.value);
-    let (channel, runs) = match (repository, channel) {
+    let (channel, events) = match (repository, channel) {
         (Ok(None), Ok(None)) => {
             let expected =
                 "the GitHub repository, \"owner/repo\", or `channel` for manual intents only";
             return Err(table.missing(reader, "repository", expected));
         }
         (repository, Ok(None)) => {
-            let runs = run_rule(table, reader, workflow, branch);
-            (repository?, Some(runs?))
+            let events = keys.events(table, reader);
+            (repository?, events?)
         }
         (Ok(None), channel) => {
-            refuse_run_keys(table, reader, workflow, branch)?;
-            if !manual {
-                let message = "a `channel` has manual intents only, so that nothing could ever deploy this service";
-                return Err(reader.tell(table.span(), table.path_of("manual"), message));
-            }
-            (channel?, None)
+            keys.refuse(table, reader, MANUAL_ONLY)?;
+            (channel?, Events::default())
         }
         (_, channel) => {
             let span = channel?.map_or(table.span().clone(), |found| found.span);
@@ -47,10 +40,14 @@ pub(super) fn rule(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result
             return Err(reader.tell(&span, table.path_of("channel"), message));
         }
     };
+    if events.is_empty() && !manual {
+        let message = "nothing but manual intents could deploy this service, so that nothing could ever deploy it";
+        return Err(reader.tell(table.span(), table.path_of("manual"), message));
+    }
     let channel = channel.ok_or(Told)?.value;
     Ok(Rule {
         channel,
-        runs,
+        events,
         manual,
         place,
     })
@@ -69,40 +66,4 @@ fn manual_channel(value: &DeValue<'_>) -> Result<Channel, String> {
         return Err(message.to_owned());
     }
     Ok(channel)
-}
-
-/// Both keys are needed: without them any green workflow on any branch would deploy the service.
-fn run_rule(
-    table: &Table<'_, '_>,
-    reader: &mut Reader<'_>,
-    workflow: Maybe<String>,
-    branch: Maybe<Vec<Glob>>,
-) -> Result<RunRule, Told> {
-    let workflow = workflow.and_then(|found| {
-        let expected = "the file name of the workflow that must succeed, such as \"ci.yml\"";
-        found.ok_or_else(|| table.missing(reader, "workflow", expected))
-    });
-    let branches = branch.and_then(|found| {
-        let expected = "the branch that is deployed, such as \"main\"";
-        found.ok_or_else(|| table.missing(reader, "branch", expected))
-    });
-    Ok(RunRule {
-        workflow: workflow?.value,
-        branches: branches?.value,
-    })
-}
-
-fn refuse_run_keys(
-    table: &Table<'_, '_>,
-    reader: &mut Reader<'_>,
-    workflow: Maybe<String>,
-    branch: Maybe<Vec<Glob>>,
-) -> Result<(), Told> {
-    let workflow = workflow?.map(|found| ("workflow", found.span));
-    let branch = branch?.map(|found| ("branch", found.span));
-    let told = [workflow, branch]
-        .into_iter()
-        .flatten()
-        .map(|(key, span)| reader.tell(&span, table.path_of(key), MANUAL_ONLY));
-    told.last().map_or(Ok(()), Err)
 }

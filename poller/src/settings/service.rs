@@ -6,8 +6,8 @@ use toml::{Spanned, de::DeValue};
 use towline_protocol::ServiceName;
 
 use super::{
-    Choice, Service, Work, health,
-    read::{Reader, Table, Told, described},
+    Choice, Rule, Service, Work, health, placeholder,
+    read::{Found, Reader, Table, Told, described},
     rule, values,
 };
 use crate::reference::Template;
@@ -40,6 +40,9 @@ pub(super) fn service(
         let text = values::string(value)?;
         Template::parse(text).map_err(|error| format!("{error}, found {}", described(value)))
     });
+    if let (Ok(rule), Ok(image)) = (&rule, &image) {
+        check_image(rule, image.as_ref(), &table, reader);
+    }
     let image_wait = table.get(reader, "image_wait", values::duration);
     let stop_timeout = table.get(reader, "stop_timeout", values::duration);
     let keep = table.get(reader, "keep", values::keep);
@@ -58,6 +61,28 @@ pub(super) fn service(
         stable_for: stable_for?.map(|found| found.value),
         stop_timeout: stop_timeout?.map(|found| found.value),
     })
+}
+
+/// Whether what deploys the service can say which image.
+fn check_image(
+    rule: &Rule,
+    image: Option<&Found<Template>>,
+    table: &Table<'_, '_>,
+    reader: &mut Reader<'_>,
+) {
+    match image {
+        Some(image) => {
+            if let Some(message) = placeholder::unfilled(&image.value, &rule.events) {
+                reader.tell(&image.span, table.path_of("image"), message);
+            }
+        }
+        None if rule.events.packages.is_some() => {
+            let expected =
+                "which of the repository's images deploys it, such as \"ghcr.io/octo-org/web\"";
+            table.missing(reader, "image", expected);
+        }
+        None => {}
+    }
 }
 
 fn docker(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Work, Told> {

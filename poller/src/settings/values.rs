@@ -10,7 +10,7 @@ use serde_json::{Number, Value};
 use toml::de::{DeInteger, DeValue};
 use towline_protocol::Glob;
 
-use super::{HttpUrl, Label, TcpAddress, read::described};
+use super::{HttpUrl, Label, TcpAddress, events::On, read::described};
 
 /// The longest duration that the file may ask for.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -122,18 +122,95 @@ pub(super) fn some_text(value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
+/// One of something, or a list of them that is not empty.
+fn one_or_many<T>(
+    value: &DeValue<'_>,
+    expected: &str,
+    read: impl Fn(&DeValue<'_>) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    match value.as_array() {
+        None => Ok(vec![read(value)?]),
+        Some(list) if list.is_empty() => Err(format!("{expected}, found an empty list")),
+        Some(list) => list.iter().map(|item| read(item.get_ref())).collect(),
+    }
+}
+
+/// What deploys a service; an empty list is nothing of its repository.
+pub(super) fn on(value: &DeValue<'_>) -> Result<Vec<On>, String> {
+    let expected = format!("expected {}, or a list of these", On::all());
+    let word = |value: &DeValue<'_>| {
+        let word = value.as_str().and_then(On::named);
+        word.ok_or_else(|| format!("{expected}, found {}", described(value)))
+    };
+    match value.as_array() {
+        Some(list) if list.is_empty() => Ok(Vec::new()),
+        _ => one_or_many(value, &expected, word),
+    }
+}
+
 /// One branch, or a list of them; `*` matches anything.
 pub(super) fn branches(value: &DeValue<'_>) -> Result<Vec<Glob>, String> {
     let expected = "expected a branch or a list of branches";
-    let branch = |value: &DeValue<'_>| match value.as_str() {
-        Some(text) if !text.is_empty() => Ok(Glob::new(text)),
-        _ => Err(format!("{expected}, found {}", described(value))),
-    };
-    match value.as_array() {
-        None => Ok(vec![branch(value)?]),
-        Some(list) if list.is_empty() => Err(format!("{expected}, found an empty list")),
-        Some(list) => list.iter().map(|item| branch(item.get_ref())).collect(),
-    }
+    one_or_many(value, expected, |value| {
+        let text = value.as_str().filter(|text| !text.is_empty());
+        let text = text.ok_or_else(|| format!("{expected}, found {}", described(value)))?;
+        let found = described(value);
+        if let Some(name) = text.strip_prefix("refs/heads/") {
+            return Err(format!(
+                "expected the branch's name alone, {name:?}, found {found}"
+            ));
+        }
+        if text.starts_with("refs/") || !may_be_branch(text) {
+            return Err(format!(
+                "{expected} such as \"main\" or \"release/*\", in which only * is special; no branch is called {found}"
+            ));
+        }
+        Ok(Glob::new(text))
+    })
+}
+
+/// Whether git allows a branch of this name (`git check-ref-format`), `*` apart.
+fn may_be_branch(text: &str) -> bool {
+    let no_char = |c: char| c.is_control() || " ~^:?[\\".contains(c);
+    let no_part = ["..", "@{", "//"];
+    !(text.contains(no_char)
+        || no_part.iter().any(|part| text.contains(part))
+        || text.starts_with(['/', '-', '.'])
+        || text.ends_with(['/', '.'])
+        || text.ends_with(".lock"))
+}
+
+/// One tag, or a list of them; `*` matches anything.
+pub(super) fn tags(value: &DeValue<'_>) -> Result<Vec<Glob>, String> {
+    let expected = "expected a tag or a list of tags";
+    one_or_many(value, expected, |value| {
+        let text = value.as_str().filter(|text| !text.is_empty());
+        let text = text.ok_or_else(|| format!("{expected}, found {}", described(value)))?;
+        let found = described(value);
+        if let Some(name) = text.strip_prefix("refs/tags/") {
+            return Err(format!(
+                "expected the tag's name alone, {name:?}, found {found}"
+            ));
+        }
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-*".contains(&b);
+        if text.starts_with(['.', '-']) || text.len() > 128 || !text.bytes().all(allowed) {
+            return Err(format!(
+                "{expected} such as \"v*\", of letters, digits, `.`, `_`, `-` and * for anything; \
+                 the relay leaves other tags alone, found {found}"
+            ));
+        }
+        Ok(Glob::new(text))
+    })
+}
+
+/// One environment, or a list of them; `*` matches anything.
+pub(super) fn environments(value: &DeValue<'_>) -> Result<Vec<Glob>, String> {
+    let expected = "expected an environment such as \"production\", or a list of environments";
+    one_or_many(value, expected, |value| {
+        let text = value.as_str().filter(|text| !text.trim().is_empty());
+        let text = text.ok_or_else(|| format!("{expected}, found {}", described(value)))?;
+        Ok(Glob::new(text))
+    })
 }
 
 /// A duration such as `30s` or `5m`, more than nothing and at most a day.

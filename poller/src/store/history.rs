@@ -46,6 +46,12 @@ pub struct Cause {
     /// The branch.
     #[serde(default)]
     pub branch: Option<String>,
+    /// The git tag of a push, a release or a deployment, or the tag of the image that was published.
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// The environment that GitHub was asked to deploy to.
+    #[serde(default)]
+    pub environment: Option<String>,
     /// The image that the intent named: its reference, or else its digest.
     #[serde(default)]
     pub image: Option<String>,
@@ -57,6 +63,16 @@ pub struct Cause {
 pub enum CauseKind {
     /// A GitHub workflow run.
     WorkflowRun,
+    /// A push to GitHub.
+    Push,
+    /// An image that was published at GitHub's registry.
+    RegistryPackage,
+    /// A release.
+    Release,
+    /// A deployment that GitHub was asked for.
+    Deployment,
+    /// A job of GitHub Actions, through the relay.
+    Actions,
     /// An operator, through the relay.
     Manual,
     /// `towline rollback` on this host.
@@ -77,6 +93,7 @@ impl Cause {
         });
         let common = Self {
             branch: intent.revision.branch.clone(),
+            tag: intent.revision.tag.as_ref().map(ToString::to_string),
             image: named,
             ..Self::default()
         };
@@ -94,12 +111,40 @@ impl Cause {
                 by: Some(by.clone()),
                 ..common
             },
-            Source::Push(_)
-            | Source::RegistryPackage(_)
-            | Source::Release(_)
-            | Source::Deployment(_)
-            | Source::Actions(_)
-            | Source::Unknown => common,
+            Source::Push(push) => Self {
+                kind: CauseKind::Push,
+                by: push.actor.clone(),
+                url: push.url.clone(),
+                ..common
+            },
+            Source::RegistryPackage(package) => Self {
+                kind: CauseKind::RegistryPackage,
+                by: package.actor.clone(),
+                url: package.url.clone(),
+                tag: Some(package.tag.clone()),
+                ..common
+            },
+            Source::Release(release) => Self {
+                kind: CauseKind::Release,
+                by: release.actor.clone(),
+                url: release.url.clone(),
+                ..common
+            },
+            Source::Deployment(asked) => Self {
+                kind: CauseKind::Deployment,
+                by: asked.actor.clone(),
+                url: asked.url.clone(),
+                environment: Some(asked.environment.clone()),
+                ..common
+            },
+            Source::Actions(job) => Self {
+                kind: CauseKind::Actions,
+                run_number: Some(job.run_number),
+                run_attempt: Some(job.run_attempt),
+                by: job.actor.clone(),
+                ..common
+            },
+            Source::Unknown => common,
         }
     }
 }

@@ -4,6 +4,7 @@ mod again;
 mod order;
 mod properties;
 mod rules;
+mod sources;
 
 use proptest::prelude::*;
 use towline_protocol::Image;

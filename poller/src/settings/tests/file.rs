@@ -1,5 +1,7 @@
 //! The file as a whole: what makes it valid, and how mistakes are told.
 
+use towline_protocol::Glob;
+
 use super::*;
 
 #[test]
@@ -49,15 +51,15 @@ fn a_good_file_becomes_settings() {
         panic!("{settings:?}");
     };
     assert_eq!(
-        (tool.rule.channel.as_str(), &tool.rule.runs),
-        ("tools", &None)
+        (tool.rule.channel.as_str(), &tool.rule.events),
+        ("tools", &Events::default())
     );
     assert_eq!(tool.image_wait, Duration::from_secs(300));
     assert_eq!((tool.keep, web.keep), (2, 3));
     assert_eq!(web.rule.channel.as_str(), "octo-org/web");
     assert_eq!(web.rule.place.to_string(), "towline.toml:6");
     assert_eq!(
-        web.rule.runs.as_ref().unwrap().branches,
+        web.rule.events.runs.as_ref().unwrap().branches,
         [Glob::new("main")]
     );
     assert_eq!(
@@ -211,7 +213,7 @@ fn the_example_is_valid_and_has_nothing_that_never_happens() {
     assert!(!settings.services.is_empty());
     for service in settings.services {
         assert!(
-            service.rule.runs.is_some(),
+            !service.rule.events.is_empty(),
             "nothing deploys {}",
             service.name
         );

@@ -1,5 +1,6 @@
 //! The host's file, good and bad.
 
+mod events;
 mod file;
 mod health;
 mod service;
