@@ -263,7 +263,9 @@ fn cause(cause: &Cause) -> String {
 
 /// What it was of, where that is known.
 fn of(name: Option<&impl ToString>) -> String {
-    name.map_or(String::new(), |name| format!(" {}", printable(&name.to_string())))
+    name.map_or(String::new(), |name| {
+        format!(" {}", printable(&name.to_string()))
+    })
 }
 
 #[cfg(test)]
