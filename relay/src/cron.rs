@@ -2,6 +2,8 @@
 //!
 //! A run that fails says so in the log and is not repeated: the next one finds the same work.
 
+mod missed;
+
 use worker::{Env, ScheduleContext, ScheduledEvent, console_error, console_log, event};
 
 use crate::{
@@ -12,6 +14,9 @@ use crate::{
     var,
 };
 
+/// When missed deliveries are looked for, as the trigger says it.
+const MISSED: &str = "*/5 * * * *";
+
 /// When the hourly upkeep is due, as the trigger says it.
 const UPKEEP: &str = "7 * * * *";
 
@@ -20,9 +25,12 @@ const UPKEEP: &str = "7 * * * *";
 pub async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let cron = event.cron();
     let done = match cron.as_str() {
+        MISSED => missed::look(&env).await,
         UPKEEP => upkeep(&env).await,
         _ => {
-            console_error!("cron {cron:?}: nothing is done at this time; use {UPKEEP:?}");
+            console_error!(
+                "cron {cron:?}: nothing is done at this time; use {MISSED:?} and {UPKEEP:?}"
+            );
             return;
         }
     };
@@ -52,6 +60,6 @@ mod tests {
             .lines()
             .find_map(|line| line.strip_prefix("crons = "));
         let crons: Vec<String> = serde_json::from_str(crons.unwrap()).unwrap();
-        assert_eq!(crons, [super::UPKEEP]);
+        assert_eq!(crons, [super::MISSED, super::UPKEEP]);
     }
 }

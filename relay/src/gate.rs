@@ -143,6 +143,11 @@ impl Gate {
         }
     }
 
+    /// Whether events of this name can become intents.
+    pub fn takes(&self, event: &str) -> bool {
+        SourceKind::named(event).is_some_and(|kind| self.sources.contains(&kind))
+    }
+
     /// Why an event that is no source of intents is left alone.
     pub fn ignore(&self, event: &str) -> Reason {
         if event == "package" && self.sources.contains(&SourceKind::RegistryPackage) {

@@ -170,6 +170,8 @@ impl Hub {
                 channels,
                 reports,
             } => json(&self.keep(&host, &channels, &reports)?),
+            Ask::Looks(hooks) => json(&parts.store.looks(&hooks)?),
+            Ask::Looked(looks) => json(&parts.store.looked(&looks)?),
             Ask::Upkeep { retention_ms } => json(&parts.upkeep(retention_ms).await?),
             Ask::Hello {
                 host,

@@ -22,6 +22,7 @@ pub mod event;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod gate;
+pub mod github;
 pub mod http;
 #[expect(
     missing_docs,
@@ -33,6 +34,7 @@ pub mod jwks;
 pub mod kv;
 pub mod mailbox;
 pub mod manual;
+pub mod missed;
 pub mod oidc;
 pub mod ordering;
 pub mod pace;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, Glob, Hello, HostName, IntentId, Mark, Report};
 use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub};
 
-use crate::{doorbell::Caller, error::Fault, gate::Candidate, http};
+use crate::{doorbell::Caller, error::Fault, gate::Candidate, http, missed::Look};
 
 /// The name of the Durable Object binding.
 const BINDING: &str = "HUB";
@@ -41,6 +41,10 @@ pub enum Ask {
         /// What it reports.
         reports: Vec<Report>,
     },
+    /// What is remembered of these hooks at GitHub: a map of `missed::Look`.
+    Looks(Vec<String>),
+    /// Remember this of them.
+    Looked(BTreeMap<String, Look>),
     /// Compare KV with the database and forget what is old: `upkeep::Done`.
     Upkeep {
         /// After how many milliseconds intents and reports go; `None` keeps them all.

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod column;
+mod looks;
 mod orders;
 pub mod presence;
 pub mod prune;
@@ -34,7 +35,7 @@ use column::{Row, body, failed, int, millis, number, parsed, string, text};
 
 /// `written` is the newest `seq` that has reached KV; below `head` the mailbox is due.
 /// In a report, an empty service is an acknowledgement. A round is at the row after `after`.
-const SCHEMA: [&str; 5] = [
+const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS hub (
         one INTEGER PRIMARY KEY CHECK (one = 1), created_ms INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS channel (
@@ -51,6 +52,7 @@ const SCHEMA: [&str; 5] = [
         received_ms INTEGER NOT NULL, body TEXT NOT NULL,
         PRIMARY KEY (intent, host, service, attempt)
     ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS hook (name TEXT PRIMARY KEY, look TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS round (name TEXT PRIMARY KEY, after TEXT NOT NULL) WITHOUT ROWID",
 ];
 

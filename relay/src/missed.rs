@@ -1,0 +1,266 @@
+//! Missed deliveries: which deliveries of a hook never arrived, and when GitHub is asked for them again.
+//!
+//! GitHub repeats nothing by itself, lists the attempts of three days and delivers again what it is asked
+//! for (GitHub, "Handling failed webhook deliveries"). What is decided here takes the time as an argument
+//! and touches nothing; [`crate::github`] speaks, [`crate::cron`] acts, the hub remembers a [`Look`] a
+//! hook. That a delivery is asked for once too often does no harm: the hub knows its cause.
+//!
+//! What its own answers and limits look like is in [`answer`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::gate::Gate;
+
+pub mod answer;
+mod hook;
+
+pub use answer::{Delivery, Page};
+pub use hook::Hook;
+
+/// For how long GitHub can be asked, in milliseconds. An attempt that is older is gone.
+const REACH_MS: u64 = 3 * 86_400_000;
+
+/// How far a look goes back beyond the last one, for attempts that were listed late.
+const OVERLAP_MS: u64 = 600_000;
+
+/// How long a delivery is left alone after its first attempt, which may be under way still.
+const GRACE_MS: u64 = 60_000;
+
+/// The first pause between two requests for the same delivery; each further one is three times as long.
+const FIRST_PAUSE_MS: u64 = 600_000;
+
+/// The longest of these pauses.
+const LAST_PAUSE_MS: u64 = 86_400_000;
+
+/// How many deliveries wait for a hook. A look that finds more sees nothing as settled, so that the next
+/// ones find the rest again when some have gone.
+const MOST_WAITING: usize = 300;
+
+/// How many attempts a page has, the most that GitHub gives.
+pub const PAGE: usize = 100;
+
+/// What the relay remembers of a hook.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// Attempts before this, in milliseconds since 1970, are settled or among the waiting.
+    pub seen_ms: u64,
+    /// A look that has not come to its end.
+    pub unfinished: Option<Unfinished>,
+    /// When the hook last had its turn.
+    pub turn_ms: u64,
+    /// Until when GitHub wants to be left alone.
+    pub paused_until_ms: u64,
+    /// What has not arrived yet.
+    pub waiting: Vec<Missed>,
+}
+
+/// A look that took too many pages for one run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// Where it goes on.
+    pub cursor: String,
+    /// When it began.
+    pub began_ms: u64,
+    /// Whether it has found more than can wait.
+    pub overflown: bool,
+}
+
+/// A delivery that has not arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// What all attempts have in common.
+    pub guid: String,
+    /// Its newest attempt that is known.
+    pub attempt: u64,
+    /// When its oldest one was, in milliseconds since 1970.
+    pub delivered_ms: u64,
+    /// How often it was asked for.
+    pub asked: u32,
+    /// When it may be asked for.
+    pub next_ms: u64,
+}
+
+/// One look at a hook's attempts, the newest first.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    look: Look,
+    began_ms: u64,
+    since_ms: u64,
+    overflown: bool,
+    next: Next,
+    seen: BTreeMap<String, Seen>,
+}
+
+/// What the next page is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Next {
+    First,
+    At(String),
+    None,
+}
+
+/// What a look has shown of one delivery.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    arrived: bool,
+    /// Whether its newest attempt was one that another may mend.
+    worth: bool,
+    attempt: u64,
+    oldest_ms: u64,
+}
+
+impl Look {
+    /// Whether GitHub wants to be left alone.
+    pub fn is_paused(&self, now_ms: u64) -> bool {
+        now_ms < self.paused_until_ms
+    }
+
+    /// Begins a look, or goes on with one.
+    pub fn scan(self, now_ms: u64) -> Scan {
+        let reach = now_ms.saturating_sub(REACH_MS);
+        let since_ms = self.seen_ms.saturating_sub(OVERLAP_MS).max(reach);
+        let mut scan = Scan {
+            look: self,
+            began_ms: now_ms,
+            since_ms,
+            overflown: false,
+            next: Next::First,
+            seen: BTreeMap::new(),
+        };
+        if let Some(unfinished) = scan.look.unfinished.take() {
+            scan.began_ms = unfinished.began_ms;
+            scan.overflown = unfinished.overflown;
+            scan.next = Next::At(unfinished.cursor);
+        }
+        scan
+    }
+
+    /// What may be asked for now, the oldest first, at most so many.
+    pub fn due(&self, now_ms: u64, most: usize) -> Vec<Missed> {
+        let due = self.waiting.iter().filter(|one| one.next_ms <= now_ms);
+        let mut due: Vec<_> = due.cloned().collect();
+        due.sort_by_key(|one| one.delivered_ms);
+        due.truncate(most);
+        due
+    }
+
+    /// Notes that a delivery was asked for.
+    pub fn asked(&mut self, guid: &str, now_ms: u64) {
+        for one in self.waiting.iter_mut().filter(|one| one.guid == guid) {
+            one.next_ms = now_ms.saturating_add(pause_ms(one.asked));
+            one.asked = one.asked.saturating_add(1);
+        }
+    }
+
+    /// Gives a delivery up.
+    pub fn give_up(&mut self, guid: &str) {
+        self.waiting.retain(|one| one.guid != guid);
+    }
+
+    /// Gives up what GitHub does not know any more, and returns it.
+    pub fn expire(&mut self, now_ms: u64) -> Vec<Missed> {
+        let reach = now_ms.saturating_sub(REACH_MS);
+        let (gone, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|one| one.delivered_ms < reach);
+        self.waiting = waiting;
+        gone
+    }
+}
+
+impl Scan {
+    /// The page to read next: its cursor, or `Some(None)` for the first one. `None` at the end.
+    pub fn next_page(&self) -> Option<Option<&str>> {
+        match &self.next {
+            Next::First => Some(None),
+            Next::At(cursor) => Some(Some(cursor)),
+            Next::None => None,
+        }
+    }
+
+    /// Takes a page in.
+    pub fn read(&mut self, page: Page, gate: &Gate) {
+        self.next = page.next.map_or(Next::None, Next::At);
+        for delivery in page.deliveries {
+            let at_ms = delivery.at_ms();
+            if at_ms < self.since_ms {
+                self.next = Next::None;
+                break;
+            }
+            if !gate.takes(&delivery.event) {
+                continue;
+            }
+            let seen = self.seen.entry(delivery.guid.clone()).or_insert(Seen {
+                arrived: false,
+                worth: delivery.is_worth_another(),
+                attempt: delivery.id,
+                oldest_ms: at_ms,
+            });
+            seen.arrived |= delivery.has_arrived();
+            seen.oldest_ms = seen.oldest_ms.min(at_ms);
+        }
+    }
+
+    /// Begins anew: GitHub does not know the cursor any more.
+    pub fn begin_anew(&mut self, now_ms: u64) {
+        self.next = Next::First;
+        self.began_ms = now_ms;
+        self.overflown = false;
+    }
+
+    /// What is to be remembered.
+    pub fn end(mut self) -> Look {
+        for (guid, seen) in std::mem::take(&mut self.seen) {
+            self.settle(guid, seen);
+        }
+        match self.next {
+            Next::At(cursor) => {
+                self.look.unfinished = Some(Unfinished {
+                    cursor,
+                    began_ms: self.began_ms,
+                    overflown: self.overflown,
+                });
+            }
+            Next::None if !self.overflown => self.look.seen_ms = self.began_ms,
+            Next::None | Next::First => {}
+        }
+        self.look
+    }
+
+    fn settle(&mut self, guid: String, seen: Seen) {
+        let waiting = &mut self.look.waiting;
+        if seen.arrived || !seen.worth {
+            self.look.give_up(&guid);
+        } else if let Some(known) = waiting.iter_mut().find(|one| one.guid == guid) {
+            known.attempt = seen.attempt;
+        } else if waiting.len() < MOST_WAITING {
+            waiting.push(Missed {
+                guid,
+                attempt: seen.attempt,
+                delivered_ms: seen.oldest_ms,
+                asked: 0,
+                next_ms: seen.oldest_ms.saturating_add(GRACE_MS),
+            });
+        } else {
+            self.overflown = true;
+        }
+    }
+}
+
+/// The hooks in the order of their turns: those come first that have waited longest, so that one that
+/// always fails holds up no other.
+pub fn turns(mut hooks: Vec<Hook>, looks: &BTreeMap<String, Look>) -> Vec<Hook> {
+    hooks.sort_by_key(|hook| looks.get(&hook.to_string()).map_or(0, |look| look.turn_ms));
+    hooks
+}
+
+/// How long to wait after asking for what was asked for so many times before.
+fn pause_ms(asked: u32) -> u64 {
+    let factor = 3u64.saturating_pow(asked.min(16));
+    FIRST_PAUSE_MS.saturating_mul(factor).min(LAST_PAUSE_MS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! Looks at a hook's attempts, as GitHub would list them.
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::settings::{self, Var};
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+const NOW: u64 = 100 * 24 * HOUR;
+
+fn gate() -> Gate {
+    settings::gate(&|_: &str| Var::Absent).unwrap()
+}
+
+/// An attempt so many milliseconds ago.
+fn attempt(guid: &str, ago_ms: u64, status: u16) -> Delivery {
+    let at = i64::try_from(NOW - ago_ms).unwrap();
+    Delivery {
+        id: NOW - ago_ms,
+        guid: guid.to_owned(),
+        delivered_at: Timestamp::from_millisecond(at).unwrap(),
+        status_code: Some(status),
+        event: "workflow_run".to_owned(),
+    }
+}
+
+fn page(deliveries: Vec<Delivery>, next: Option<&str>) -> Page {
+    let next = next.map(str::to_owned);
+    Page { deliveries, next }
+}
+
+/// A look at these attempts, which are all that there are.
+fn looked(look: Look, now_ms: u64, deliveries: Vec<Delivery>) -> Look {
+    let mut scan = look.scan(now_ms);
+    assert_eq!(scan.next_page(), Some(None));
+    scan.read(page(deliveries, None), &gate());
+    assert_eq!(scan.next_page(), None);
+    scan.end()
+}
+
+fn guids(missed: &[Missed]) -> Vec<&str> {
+    missed.iter().map(|one| one.guid.as_str()).collect()
+}
+
+#[test]
+fn what_arrived_in_any_attempt_is_not_asked_for() {
+    let look = looked(
+        Look::default(),
+        NOW,
+        vec![
+            attempt("again", HOUR, 202),
+            attempt("at once", 2 * HOUR, 200),
+            attempt("again", 3 * HOUR, 502),
+        ],
+    );
+    assert!(look.waiting.is_empty());
+    assert_eq!(look.seen_ms, NOW);
+}
+
+#[test]
+fn what_never_arrived_is_asked_for_oldest_first() {
+    let look = looked(
+        Look::default(),
+        NOW,
+        vec![
+            attempt("timeout", HOUR, 0),
+            attempt("down", 2 * HOUR, 502),
+            attempt("no route", 3 * HOUR, 404),
+            attempt("refused", 3 * HOUR, 401),
+        ],
+    );
+    assert_eq!(guids(&look.due(NOW, 10)), ["no route", "down", "timeout"]);
+    assert_eq!(guids(&look.due(NOW, 1)), ["no route"]);
+}
+
+#[test]
+fn a_delivery_that_may_be_under_way_is_given_a_minute() {
+    let look = looked(Look::default(), NOW, vec![attempt("new", 1000, 0)]);
+    assert!(look.due(NOW, 10).is_empty());
+    assert_eq!(look.due(NOW + MINUTE, 10).len(), 1);
+}
+
+#[test]
+fn an_event_that_makes_no_intents_is_left_alone() {
+    let of = |event: &str| Delivery {
+        event: event.to_owned(),
+        ..attempt(event, HOUR, 502)
+    };
+    let deliveries = vec![of("ping"), of("push"), of("workflow_run")];
+    let look = looked(Look::default(), NOW, deliveries);
+    assert_eq!(guids(&look.waiting), ["workflow_run"]);
+}
+
+#[test]
+fn pauses_grow_and_three_days_end_it() {
+    let mut look = looked(Look::default(), NOW, vec![attempt("down", HOUR, 502)]);
+    let (mut now, mut asked) = (NOW, Vec::new());
+    while look.expire(now).is_empty() {
+        if !look.due(now, 10).is_empty() {
+            look.asked("down", now);
+            asked.push((now - NOW) / MINUTE);
+        }
+        now += MINUTE;
+    }
+    assert_eq!(asked, [0, 10, 40, 130, 400, 1210, 2650, 4090]);
+    assert!(look.waiting.is_empty());
+}
+
+#[test]
+fn what_was_asked_for_and_arrived_is_forgotten_and_what_failed_again_keeps_its_pause() {
+    let lost = vec![attempt("a", HOUR, 502), attempt("b", HOUR, 502)];
+    let mut look = looked(Look::default(), NOW, lost);
+    look.asked("a", NOW);
+    look.asked("b", NOW);
+    let later = vec![attempt("a", 0, 202), attempt("b", 0, 503)];
+    let look = looked(look, NOW + 5 * MINUTE, later);
+    assert_eq!(guids(&look.waiting), ["b"]);
+    assert_eq!(look.waiting[0].attempt, NOW, "the newest attempt");
+    assert!(look.due(NOW + 5 * MINUTE, 10).is_empty());
+    assert_eq!(guids(&look.due(NOW + 10 * MINUTE, 10)), ["b"]);
+}
+
+#[test]
+fn an_attempt_that_the_relay_refused_on_purpose_ends_it() {
+    let look = looked(Look::default(), NOW, vec![attempt("a", HOUR, 502)]);
+    let look = looked(
+        look,
+        NOW + MINUTE,
+        vec![attempt("a", 0, 401), attempt("a", HOUR, 502)],
+    );
+    assert!(look.waiting.is_empty());
+}
+
+#[test]
+fn a_look_goes_back_to_the_last_one_and_a_little_beyond() {
+    let look = Look {
+        seen_ms: NOW - HOUR,
+        ..Look::default()
+    };
+    let mut scan = look.scan(NOW);
+    let late = attempt("listed late", HOUR + 5 * MINUTE, 502);
+    let old = attempt("settled", HOUR + 11 * MINUTE, 502);
+    scan.read(page(vec![late, old], Some("older")), &gate());
+    assert_eq!(scan.next_page(), None, "what is older is settled");
+    assert_eq!(guids(&scan.end().waiting), ["listed late"]);
+}
+
+#[test]
+fn nothing_is_looked_for_beyond_githubs_three_days() {
+    let mut scan = Look::default().scan(NOW);
+    let old = attempt("too old", 73 * HOUR, 502);
+    scan.read(page(vec![old], Some("older")), &gate());
+    assert_eq!(scan.next_page(), None);
+    assert!(scan.end().waiting.is_empty());
+}
+
+#[test]
+fn a_look_that_breaks_off_goes_on_where_it_was_and_has_seen_nothing_before_its_end() {
+    let mut scan = Look::default().scan(NOW);
+    scan.read(page(vec![attempt("a", HOUR, 502)], Some("page 2")), &gate());
+    let look = scan.end();
+    assert_eq!((look.seen_ms, guids(&look.waiting)), (0, vec!["a"]));
+    let mut scan = look.scan(NOW + 5 * MINUTE);
+    assert_eq!(scan.next_page(), Some(Some("page 2")));
+    scan.read(page(vec![attempt("b", 2 * HOUR, 502)], None), &gate());
+    let look = scan.end();
+    assert_eq!(guids(&look.waiting), ["a", "b"]);
+    assert_eq!(
+        (look.seen_ms, look.unfinished),
+        (NOW, None),
+        "since it began"
+    );
+}
+
+#[test]
+fn a_cursor_that_github_does_not_know_any_more_begins_the_look_anew() {
+    let look = Look {
+        unfinished: Some(Unfinished {
+            cursor: "lost".to_owned(),
+            began_ms: NOW - HOUR,
+            overflown: true,
+        }),
+        ..Look::default()
+    };
+    let mut scan = look.scan(NOW);
+    scan.begin_anew(NOW);
+    assert_eq!(scan.next_page(), Some(None));
+    scan.read(page(vec![], None), &gate());
+    assert_eq!(scan.end().seen_ms, NOW);
+}
+
+#[test]
+fn more_than_can_wait_is_found_again_when_some_have_gone() {
+    let down = |n: u64| attempt(&format!("{n:03}"), HOUR + n, 502);
+    let all = || (0..320).map(down).collect::<Vec<_>>();
+    let look = looked(Look::default(), NOW, all());
+    assert_eq!((look.waiting.len(), look.seen_ms), (300, 0));
+    let arrived = (0..50).map(|n| attempt(&format!("{n:03}"), 0, 202));
+    let look = looked(look, NOW + MINUTE, arrived.chain(all()).collect());
+    assert_eq!((look.waiting.len(), look.seen_ms), (270, NOW + MINUTE));
+}
+
+#[test]
+fn the_hook_that_has_waited_longest_has_the_first_turn() {
+    let hooks: Vec<Hook> = ["octo-org/a/1", "octo-org/b/2", "octo-org/c/3"]
+        .iter()
+        .map(|hook| hook.parse().unwrap())
+        .collect();
+    let turn = |turn_ms| Look {
+        turn_ms,
+        ..Look::default()
+    };
+    let looks = BTreeMap::from([
+        ("octo-org/a/1".to_owned(), turn(9)),
+        ("octo-org/b/2".to_owned(), turn(7)),
+    ]);
+    let order: Vec<_> = turns(hooks, &looks).iter().map(Hook::to_string).collect();
+    assert_eq!(order, ["octo-org/c/3", "octo-org/b/2", "octo-org/a/1"]);
+}
+
+#[test]
+fn a_pause_is_heeded_to_its_end() {
+    let look = Look {
+        paused_until_ms: NOW,
+        ..Look::default()
+    };
+    assert!(look.is_paused(NOW - 1) && !look.is_paused(NOW));
+}
