@@ -1,8 +1,9 @@
 //! Towline's relay: a Cloudflare Worker that turns GitHub's signed deliveries into deploy intents.
 //!
 //! The pure half decides and is tested natively: [`settings`], [`webhook`], [`event`], [`json`],
-//! [`gate`], [`manual`], [`mailbox`], [`pace`], [`upkeep`], [`doorbell`], [`api`], [`error`]. The shell
-//! acts and alone names the crate `worker`: this file, [`cron`], [`http`], [`kv`], [`webcrypto`], [`hub`].
+//! [`gate`], [`manual`], [`mailbox`], [`pace`], [`missed`], [`upkeep`], [`doorbell`], [`api`], [`error`].
+//! The shell acts and alone names the crate `worker`: this file, [`cron`], [`github`], [`http`], [`kv`],
+//! [`webcrypto`], [`hub`].
 //! Nothing here panics, because a panic inside of the hub leaves its callers without an answer; the lints below see to it.
 
 #![deny(

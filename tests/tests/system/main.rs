@@ -7,6 +7,7 @@ mod api;
 mod doorbell;
 mod killed;
 mod manual;
+mod missed;
 mod settings;
 mod storage;
 mod webhook;

@@ -32,7 +32,8 @@ fn webhook_is_503(relay: &Relay, variable: &str) -> Result<()> {
 
 #[test]
 fn without_secrets_it_serves_health_and_nothing_else() -> Result<()> {
-    let relay = relay(&json!({ "TOKEN_KEY": "short" }), &json!({}))?;
+    let vars = json!({ "HOOKS": "octo-org/web/1", "RETENTION": "1d" });
+    let relay = relay(&json!({ "TOKEN_KEY": "short" }), &vars)?;
     webhook_is_503(&relay, "WEBHOOK_SECRET")?;
     let pi = token(Role::Host, "pi", &["*"])?;
     assert_eq!(
@@ -41,6 +42,15 @@ fn without_secrets_it_serves_health_and_nothing_else() -> Result<()> {
             .status,
         503
     );
+    for (cron, problem) in [
+        ("*/5 * * * *", "GITHUB_TOKEN is not set, and HOOKS is"),
+        ("7 * * * *", "RETENTION is \"1d\""),
+    ] {
+        relay.scheduled(cron)?;
+        until(problem, Duration::from_secs(5), || {
+            Ok(relay.output().contains(problem).then_some(()))
+        })?;
+    }
     Ok(())
 }
 

@@ -137,6 +137,14 @@ fn what_is_older_than_the_retention_is_gone_but_for_the_window() -> Result<()> {
 }
 
 #[test]
+fn without_hooks_no_delivery_is_looked_for_and_nothing_is_spent() -> Result<()> {
+    let relay = relay()?;
+    relay.scheduled("*/5 * * * *")?;
+    assert_eq!(relay.counts()?["hub_requests"], 0);
+    Ok(())
+}
+
+#[test]
 fn a_trigger_that_is_not_known_is_told_and_does_nothing() -> Result<()> {
     let relay = relay()?;
     relay.scheduled("1 2 3 4 5")?;
