@@ -32,6 +32,7 @@ mod deploy;
 mod ending;
 mod engine;
 mod fetch;
+mod heartbeat;
 mod leftovers;
 mod notices;
 mod on_purpose;
@@ -51,6 +52,7 @@ pub use resolve::resolve;
 pub use stop::Stop;
 
 use engine::Engine;
+use heartbeat::Heartbeat;
 use notices::Notices;
 use outbox::Outbox;
 use relay_thread::RelayThread;
@@ -71,6 +73,7 @@ pub struct Poller {
     engine: Engine,
     relay: RelayThread,
     outbox: Outbox,
+    heartbeat: Heartbeat,
     /// What the relay was told by this process of tries that are not at their ends, beside what is on disk.
     pending: BTreeMap<ServiceName, Report>,
     /// The host's token, which no report may tell.
@@ -122,6 +125,7 @@ impl Poller {
         Ok(Self {
             relay: RelayThread::start(client)?,
             outbox: Outbox::default(),
+            heartbeat: Heartbeat::new(Instant::now()),
             pending: BTreeMap::new(),
             secrets,
             settings,
@@ -170,7 +174,11 @@ impl Poller {
             error!("{error:#}");
             self.failed = true;
         }
-        self.finish().await
+        self.send_or_tell().await;
+        if self.notices.has_answer() {
+            self.greet().await;
+        }
+        self.ending()
     }
 
     /// Reports what there is to report, for a short time: nothing depends on it, and what the relay has not taken is
@@ -188,10 +196,18 @@ impl Poller {
 
     /// Reports what there is to report, and says how everything since the beginning ended.
     pub async fn finish(mut self) -> Ending {
+        self.send_or_tell().await;
+        self.ending()
+    }
+
+    async fn send_or_tell(&mut self) {
         if let Err(error) = self.send_all().await {
             error!("{error:#}; reports are kept and sent with the next run");
             self.failed = true;
         }
+    }
+
+    fn ending(self) -> Ending {
         Ending::Applied {
             outcomes: self.outcomes,
             failed: self.failed,
@@ -231,7 +247,9 @@ impl Poller {
         let mut fresh = false;
         while !asked.is_empty() {
             let answer = self.poll(asked, fresh).await;
-            if let Some(answer) = answer.context("the relay thread has ended")?? {
+            let answer = answer.context("the relay thread has ended")??;
+            self.notices.note_relay(None);
+            if let Some(answer) = answer {
                 self.take_in(answer, fresh)?;
             }
             asked = self.gaps()?;

@@ -110,6 +110,11 @@ impl Notices {
         self.trouble = trouble;
     }
 
+    /// Whether the relay has answered a poll of this process.
+    pub(super) fn has_answer(&self) -> bool {
+        self.answered_at.is_some()
+    }
+
     /// A deploy of `intent` to `service` begins.
     pub(super) fn begin(&self, service: &ServiceName, intent: &IntentId, sha: Option<&Sha>) {
         self.underway.send_replace(Some(Underway {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use towline_protocol::{ChannelMark, Report};
+use towline_protocol::{ChannelMark, Hello, Report};
 use tracing::debug;
 
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
 
 /// What a poll answers: nothing changed, or news.
 pub(super) type Polling = Result<Option<Answer>, RelayError>;
+
+/// What came of saying who is there.
+pub(super) type Greeting = Result<(), RelayError>;
 
 enum Job {
     Poll {
@@ -30,6 +33,10 @@ enum Job {
         answer: oneshot::Sender<Delivery>,
     },
     Mention(Box<Report>),
+    Greet {
+        hello: Hello,
+        answer: oneshot::Sender<Greeting>,
+    },
 }
 
 /// The way to the thread. It ends when this is dropped and its last job is done.
@@ -72,6 +79,13 @@ impl RelayThread {
         receiver
     }
 
+    /// Says who is there.
+    pub(super) fn greet(&self, hello: Hello) -> oneshot::Receiver<Greeting> {
+        let (answer, receiver) = oneshot::channel();
+        self.push(Job::Greet { hello, answer });
+        receiver
+    }
+
     /// Sends a report that nobody will miss, if there is one.
     pub(super) fn mention(&self, report: Option<Report>) {
         if let Some(report) = report {
@@ -99,6 +113,9 @@ fn work(client: RelayClient, todo: &Receiver<Job>) {
             }
             Job::Deliver { batch, answer } => {
                 let _ = answer.send(deliver(&batch, &mut |reports| client.report(reports)));
+            }
+            Job::Greet { hello, answer } => {
+                let _ = answer.send(client.hello(&hello));
             }
             Job::Mention(report) => {
                 if let Err(error) = client.report(&[&report]) {

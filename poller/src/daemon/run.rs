@@ -93,15 +93,20 @@ impl Poller {
             rounds.next_look = Some(now + LOOK);
             rounds.looking = self.watch();
         }
+        self.beat(false)?;
         let names = || self.settings.services.iter().map(|service| &service.name);
         let work = self.todo.pause(names(), now).filter(|_| rounds.polled);
-        let wake = rounds.wake(now, [work, self.outbox.pause(now)]);
+        let wake = rounds.wake(
+            now,
+            [work, self.outbox.pause(now), self.heartbeat.pause(now)],
+        );
         tokio::select! {
             () = stop.wanted() => {}
             () = tokio::time::sleep(wake) => {}
             order = orders.next() => self.obey(order, stop).await?,
             answer = reply(&mut rounds.polling) => self.note_answer(rounds, answer, interval)?,
             seen = reply(&mut rounds.looking) => self.note_seen(seen),
+            answer = self.heartbeat.said() => self.note_said(answer),
             Ok(delivery) = self.outbox.delivered() => self.note_sent(delivery, interval)?,
         }
         Ok(())
@@ -183,7 +188,7 @@ struct Rounds {
 
 impl Rounds {
     /// How long nothing is due; `others` are the pauses of what is not kept here.
-    fn wake(&self, now: Instant, others: [Option<Duration>; 2]) -> Duration {
+    fn wake(&self, now: Instant, others: [Option<Duration>; 3]) -> Duration {
         let until = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(now));
         let poll = until(self.next_poll).filter(|_| self.polling.is_none());
         let look = until(self.next_look).filter(|_| self.looking.is_none());

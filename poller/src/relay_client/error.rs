@@ -125,6 +125,17 @@ impl RelayError {
         }
     }
 
+    /// Whether the relay does not know what it was asked for: it is an older one.
+    pub fn is_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 404 | 405,
+                ..
+            }
+        )
+    }
+
     /// When the relay wants to be asked again.
     pub fn retry_after(&self) -> Option<Duration> {
         if let Self::Busy { retry_after, .. } = self {

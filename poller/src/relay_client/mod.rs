@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
+use serde::Serialize;
 use towline_protocol::{
-    ChannelMark, MAX_ANSWER, PROTOCOL_HEADER, PROTOCOL_VERSION, Report, Secret,
+    ChannelMark, Hello, MAX_ANSWER, PROTOCOL_HEADER, PROTOCOL_VERSION, Report, Secret,
 };
 use ureq::{
     Agent, Body,
@@ -129,9 +130,21 @@ impl RelayClient {
     /// # Errors
     /// See [`RelayError`]; repeating what was perhaps taken is harmless.
     pub fn report(&self, reports: &[&Report]) -> Result<(), RelayError> {
-        let body =
-            serde_json::to_vec(reports).map_err(|error| self.not_a_relay(error.to_string()))?;
-        let request = Request::post(format!("{}/v1/reports", self.origin))
+        self.post("/v1/reports", reports)
+    }
+
+    /// `POST /v1/hello`: who is there, and what it has.
+    ///
+    /// # Errors
+    /// See [`RelayError`]; an older relay does not know it, see [`RelayError::is_unknown`].
+    pub fn hello(&self, hello: &Hello) -> Result<(), RelayError> {
+        self.post("/v1/hello", hello)
+    }
+
+    /// Sends JSON that is answered by 202.
+    fn post(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Result<(), RelayError> {
+        let body = serde_json::to_vec(body).map_err(|error| self.not_a_relay(error.to_string()))?;
+        let request = Request::post(format!("{}{path}", self.origin))
             .header(header::CONTENT_TYPE, "application/json");
         let response = self.exchange(request.body(body))?;
         if response.status() == StatusCode::ACCEPTED {

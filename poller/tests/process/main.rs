@@ -29,6 +29,7 @@ mod command_line;
 mod control;
 mod deploy;
 mod once;
+mod presence;
 mod relay;
 mod relay_trouble;
 mod state;

@@ -24,6 +24,10 @@ pub(crate) struct State {
     pub(crate) heard: Vec<Value>,
     /// What the last question for intents named, as it stood in the request.
     pub(crate) asked: String,
+    /// The answer to every `POST /v1/hello`.
+    pub(crate) hello: Answer,
+    /// What hosts have said of themselves, in order.
+    pub(crate) greeted: Vec<Value>,
     /// How often intents were asked for.
     pub(crate) polls: usize,
 }
@@ -48,6 +52,8 @@ impl Relay {
             ),
             reports: ("202 Accepted", "application/json", "{}".to_owned()),
             heard: vec![],
+            hello: ("202 Accepted", "application/json", "{}".to_owned()),
+            greeted: vec![],
             asked: String::new(),
             polls: 0,
         }));
@@ -101,6 +107,9 @@ impl Relay {
                         .extend(serde_json::from_slice::<Vec<Value>>(&body).unwrap());
                 }
                 state.reports.clone()
+            } else if line.starts_with("POST /v1/hello") {
+                state.greeted.push(serde_json::from_slice(&body).unwrap());
+                state.hello.clone()
             } else {
                 state.polls += 1;
                 state.asked.clone_from(&line);

@@ -1,0 +1,188 @@
+//! Saying now and then who is there and what runs, where no doorbell does.
+//!
+//! Only who looks at the fleet needs it: nothing waits for it, and what fails is tried with the next one. A relay that
+//! does not know the request is an older one, and is not asked again by this process.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use towline_protocol::ServiceState;
+use tracing::debug;
+
+use super::{Poller, jitter, relay_thread::Greeting};
+use crate::{backoff::pause, hello::hello, store::StoreError};
+
+/// How often it is said when nothing changes.
+const EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// When to say it, and what was said.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    /// When it is due though nothing has changed.
+    next: Instant,
+    /// What the relay knows of the services; `None` when that is not known.
+    told: Option<Vec<ServiceState>>,
+    /// [`crate::store::Store::changes`] when that was last looked at.
+    looked_at: Option<u64>,
+    saying: Option<oneshot::Receiver<Greeting>>,
+    is_unknown: bool,
+}
+
+impl Heartbeat {
+    /// Due at once.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            next: now,
+            told: None,
+            looked_at: None,
+            saying: None,
+            is_unknown: false,
+        }
+    }
+
+    /// Something else has said it, or is about to.
+    pub(super) fn put_off(&mut self, now: Instant) {
+        self.next = now + EVERY;
+        self.told = None;
+        self.looked_at = None;
+    }
+
+    /// How long until it is due, if it is ever to be.
+    pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
+        let waits = self.saying.is_none() && !self.is_unknown;
+        waits.then(|| self.next.saturating_duration_since(now))
+    }
+
+    /// The relay's answer; never, when it was not asked.
+    pub(super) async fn said(&mut self) -> Greeting {
+        if let Some(saying) = &mut self.saying
+            && let Ok(answer) = saying.await
+        {
+            self.saying = None;
+            return answer;
+        }
+        std::future::pending().await
+    }
+
+    /// Whether there may be something to say: it is time, or the state has changed.
+    fn is_worth_a_look(&self, now: Instant, changes: u64) -> bool {
+        let is_time = now >= self.next || self.looked_at != Some(changes);
+        is_time && self.saying.is_none() && !self.is_unknown
+    }
+
+    /// Whether it is to be said that these are the services; it counts as said then.
+    fn wants(&mut self, services: &[ServiceState], now: Instant) -> bool {
+        let has_changed = self.told.as_ref().is_some_and(|told| told != services);
+        self.told = Some(services.to_vec());
+        let wants = has_changed || now >= self.next;
+        if wants {
+            self.next = now + pause(EVERY, 0, None, jitter());
+        }
+        wants
+    }
+
+    fn note(&mut self, answer: Greeting) {
+        let Err(error) = answer else { return };
+        debug!("the relay does not know that this host is there: {error}");
+        self.is_unknown |= error.is_unknown();
+        self.told = None;
+    }
+}
+
+impl Poller {
+    /// Says who is there when that is due; `is_rung` says that the doorbell does.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) fn beat(&mut self, is_rung: bool) -> Result<(), StoreError> {
+        let (now, changes) = (Instant::now(), self.store.changes());
+        if is_rung {
+            self.heartbeat.put_off(now);
+            return Ok(());
+        }
+        if !self.heartbeat.is_worth_a_look(now, changes) {
+            return Ok(());
+        }
+        let hello = hello(&self.store, &self.settings, &self.left_out)?;
+        self.heartbeat.looked_at = Some(changes);
+        if self.heartbeat.wants(&hello.services, now) {
+            self.heartbeat.saying = Some(self.relay.greet(hello));
+        }
+        Ok(())
+    }
+
+    /// Notes what came of it.
+    pub(super) fn note_said(&mut self, answer: Greeting) {
+        self.heartbeat.note(answer);
+    }
+
+    /// Says it once, and waits for that. Nothing depends on it.
+    pub(super) async fn greet(&mut self) {
+        match hello(&self.store, &self.settings, &self.left_out) {
+            Ok(hello) => {
+                if let Ok(answer) = self.relay.greet(hello).await {
+                    self.heartbeat.note(answer);
+                }
+            }
+            Err(error) => debug!("not said who is there: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay_client::RelayError;
+
+    fn web(kind: &str) -> Vec<ServiceState> {
+        let one = ServiceState {
+            name: "web".parse().unwrap(),
+            channel: "octo-org/web".parse().unwrap(),
+            kind: kind.to_owned(),
+            running: None,
+        };
+        vec![one]
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn it_is_said_at_the_start_every_quarter_of_an_hour_and_when_what_runs_has_changed() {
+        let now = Instant::now();
+        let mut heartbeat = Heartbeat::new(now);
+        assert!(heartbeat.wants(&web("docker"), now));
+        assert!(!heartbeat.wants(&web("docker"), now + 13 * MINUTE));
+        assert!(heartbeat.wants(&web("docker"), now + 17 * MINUTE));
+        assert!(heartbeat.wants(&web("other"), now + 18 * MINUTE));
+        assert!(!heartbeat.wants(&web("other"), now + 19 * MINUTE));
+    }
+
+    #[test]
+    fn what_a_doorbell_has_said_is_not_said_again_until_it_was_gone_for_a_while() {
+        let now = Instant::now();
+        let mut heartbeat = Heartbeat::new(now);
+        heartbeat.put_off(now);
+        assert!(!heartbeat.wants(&web("docker"), now + 14 * MINUTE));
+        assert!(heartbeat.wants(&web("docker"), now + 15 * MINUTE));
+        heartbeat.put_off(now);
+        assert!(!heartbeat.wants(&web("docker"), now));
+        assert!(heartbeat.wants(&web("other"), now + MINUTE));
+    }
+
+    #[test]
+    fn a_relay_that_does_not_know_it_is_not_asked_again_and_one_that_is_busy_is() {
+        let (now, message) = (Instant::now(), String::new());
+        let mut heartbeat = Heartbeat::new(now);
+        let busy = RelayError::Busy {
+            status: 503,
+            message: message.clone(),
+            retry_after: None,
+        };
+        heartbeat.note(Err(busy));
+        assert!(heartbeat.is_worth_a_look(now, 1) && heartbeat.pause(now).is_some());
+        let status = 404;
+        heartbeat.note(Err(RelayError::Refused { status, message }));
+        assert!(!heartbeat.is_worth_a_look(now, 1));
+        assert_eq!(heartbeat.pause(now), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! What a host says of itself without a doorbell.
+
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn once_says_who_is_there_after_what_there_was_to_do() {
+    let relay = Relay::start();
+    relay.change(|state| state.intents = news(&[manual(1)]));
+    let host = Host::new(relay.port, "manual = false");
+    assert_eq!(host.once().0, 3);
+    let web =
+        json!({ "name": "web", "channel": "octo-org/web", "kind": "docker", "running": null });
+    let said = json!({
+        "version": env!("CARGO_PKG_VERSION"), "marks": { "octo-org/web": "7.1" }, "services": [web],
+    });
+    assert_eq!(relay.change(|state| state.greeted.clone()), [said]);
+}
+
+#[test]
+fn a_relay_that_does_not_know_the_request_or_cannot_serve_it_costs_nothing() {
+    let relay = Relay::start();
+    let host = Host::new(relay.port, "");
+    let refusal = r#"{"error":{"code":"not_found","message":"no such path"}}"#;
+    for status in ["404 Not Found", "503 Service Unavailable"] {
+        relay.change(|state| state.hello = (status, "application/json", refusal.to_owned()));
+        let (status, log) = host.once();
+        assert_eq!(status, 0, "{log}");
+        assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+    }
+    assert_eq!(relay.change(|state| state.greeted.len()), 2);
+}
+
+#[test]
+fn a_relay_that_does_not_answer_is_not_asked_for_more() {
+    let relay = Relay::start();
+    relay.change(|state| state.intents.0 = "503 Service Unavailable");
+    let host = Host::new(relay.port, "");
+    assert_eq!(host.once().0, 1);
+    assert_eq!(relay.change(|state| state.greeted.len()), 0);
+}
+
+#[test]
+fn run_without_a_doorbell_says_who_is_there_at_its_start() {
+    let relay = Relay::start();
+    let host = Host::new(relay.port, "");
+    let mut run = host.command(&["run", "--interval", "1s"]);
+    let mut run = run.stderr(Stdio::null()).spawn().unwrap();
+    until("it is said", || {
+        relay.change(|state| state.greeted.len() == 1 && state.polls > 2)
+    });
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert_eq!(
+        relay.change(|state| state.greeted.len()),
+        1,
+        "and then not again for a while"
+    );
+}
