@@ -2,7 +2,7 @@
 //!
 //! Here: starting the real parts (relay in workerd, Docker engine and registry by way of the sandbox,
 //! the `towline` binary), speaking to them as GitHub, an operator and a browser would, and stopping
-//! them. One stand-in is here, for GitHub's issuer of tokens (`issuer`). Not here: any assertion about Towline.
+//! them. Two stand-ins are here, for GitHub's issuer of tokens (`issuer`) and its runner (`workflow`). Not here: any assertion about Towline.
 
 pub mod child;
 pub mod dev_server;
@@ -18,3 +18,4 @@ pub mod proc;
 pub mod relay;
 pub mod server;
 pub mod wait;
+pub mod workflow;

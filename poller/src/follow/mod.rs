@@ -74,11 +74,14 @@ pub fn pause(followed: Duration, retry_after: Option<Duration>) -> Duration {
 impl View {
     /// What the relay's answer says. The hosts that it lists are those that are expected to say something.
     pub fn of(status: &IntentStatus) -> Self {
-        let listed = status
-            .hosts
-            .iter()
-            .flat_map(|(name, host)| rows(name, host));
-        let unknown = status.intent.hosts.iter();
+        let named = &status.intent.hosts;
+        let listed = status.hosts.iter();
+        let listed = listed.flat_map(|(name, host)| rows(name, host));
+        // A host that others were named beside has to acknowledge it as well, which is nothing to tell.
+        let listed = listed.filter(|row| {
+            row.state != State::NotForIt || named.is_empty() || named.contains(&row.host)
+        });
+        let unknown = named.iter();
         let unknown = unknown.filter(|name| !status.hosts.contains_key(*name));
         let unknown = unknown.map(|name| Row::of_host(name, State::Unknown));
         let mut rows: Vec<_> = listed.chain(unknown).collect();

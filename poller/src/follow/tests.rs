@@ -191,11 +191,15 @@ fn nobody_there_and_nobody_meant_are_1_at_once() {
 #[test]
 fn a_host_that_was_named_and_never_seen_is_not_waited_for_and_fails() {
     let well = host(Some(&["web"]), &[said("web", Outcome::Succeeded)]);
-    let mut status = status(&[("pi", well)]);
+    let mut status = status(&[("pi", well), ("nas", host(Some(&[]), &[]))]);
     status.intent.hosts = ["pi", "pj"].map(|name| name.parse().unwrap()).to_vec();
     let (status, words) = end(&View::of(&status));
     assert_eq!(status, 1);
     assert!(words.contains("pj has not been seen"), "{words}");
+    assert!(
+        !words.contains("nas"),
+        "others have nothing to say: {words}"
+    );
 }
 
 #[test]
