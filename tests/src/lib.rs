@@ -2,7 +2,8 @@
 //!
 //! Here: starting the real parts (relay in workerd, Docker engine and registry by way of the sandbox,
 //! the `towline` binary), speaking to them as GitHub, an operator and a browser would, and stopping
-//! them. Two stand-ins are here, for GitHub's issuer of tokens (`issuer`) and its runner (`workflow`). Not here: any assertion about Towline.
+//! them. Three stand-ins are here: GitHub's issuer of tokens (`issuer`), its API (`github_api`) and its runner
+//! (`workflow`). Not here: any assertion about Towline.
 
 pub mod child;
 pub mod dev_server;
@@ -17,5 +18,6 @@ pub mod place;
 pub mod proc;
 pub mod relay;
 pub mod server;
+pub mod simulated;
 pub mod wait;
 pub mod workflow;

@@ -16,16 +16,16 @@ use crate::refused;
 
 /// The relay's address as its jobs know it, which is not where the tests find it: the audience is what is
 /// configured, never the Host header.
-const PUBLIC_URL: &str = "https://relay.octo-org.example";
+pub(crate) const PUBLIC_URL: &str = "http://127.0.0.1:9";
 
-struct World {
-    issuer: Issuer,
-    relay: Relay,
+pub(crate) struct World {
+    pub(crate) issuer: Issuer,
+    pub(crate) relay: Relay,
 }
 
 static WORLD: LazyLock<Result<World>> = LazyLock::new(World::start);
 
-fn world() -> Result<&'static World> {
+pub(crate) fn world() -> Result<&'static World> {
     WORLD.as_ref().map_err(|error| anyhow!("{error:#}"))
 }
 

@@ -4,10 +4,12 @@
 
 mod actions;
 mod api;
+mod deploy;
 mod doorbell;
 mod killed;
 mod manual;
 mod missed;
+mod redeploy;
 mod settings;
 mod storage;
 mod webhook;

@@ -17,16 +17,16 @@ use crate::relay;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A service at v1 on a host of its own, with a repository of its own at GitHub.
-struct Scene {
-    repository: String,
+/// A service at v1 on a host of its own, with a repository of its own at GitHub; both have the same name.
+pub(crate) struct Scene {
+    pub(crate) repository: String,
     id: u64,
-    web: Web,
-    host: Host,
+    pub(crate) web: Web,
+    pub(crate) host: Host,
 }
 
 impl Scene {
-    fn new(name: &str, id: u64) -> Result<Self> {
+    pub(crate) fn new(name: &str, id: u64) -> Result<Self> {
         push(name, "v1", "ok")?;
         let web = Web::start(name, "v1")?;
         web.page(PATIENCE)?;
@@ -39,7 +39,7 @@ impl Scene {
         );
         let host = Host::new(
             &relay()?.url,
-            &token(Role::Host, "pi", &["octo-org/*"])?,
+            &token(Role::Host, name, &["octo-org/*"])?,
             &services,
         )?;
         Ok(Self {
@@ -78,12 +78,13 @@ impl Scene {
         ))
     }
 
-    fn report(&self, intent: &str) -> Result<Value> {
+    pub(crate) fn report(&self, intent: &str) -> Result<Value> {
         let operator = token(Role::Operator, "ada", &["*"])?;
         let status = relay()?
             .get(&format!("/v1/intents/{intent}"), &operator)?
             .json()?;
-        Ok(status["hosts"]["pi"]["services"]["web"].clone())
+        let host = self.repository.trim_start_matches("octo-org/");
+        Ok(status["hosts"][host]["services"]["web"].clone())
     }
 
     fn container(&self) -> Result<Value> {
