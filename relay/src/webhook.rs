@@ -162,6 +162,7 @@ impl Signature {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::{
@@ -360,6 +361,50 @@ mod tests {
         let own = SourceKind::ALL.map(|kind| (kind.name(), kind.name()));
         assert_eq!(queued, own);
         assert_eq!(judged("ping", DELIVERIES[1].1).unwrap_err().status(), 400);
+    }
+
+    /// The places of all values in a document.
+    fn places(value: &Value, place: String, found: &mut Vec<String>) {
+        let below: Vec<(String, &Value)> = match value {
+            Value::Object(members) => members.iter().map(|(k, v)| (k.clone(), v)).collect(),
+            Value::Array(items) => (0..).map(|at: u32| at.to_string()).zip(items).collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+        };
+        for (name, value) in below {
+            let name = name.replace('~', "~0").replace('/', "~1");
+            places(value, format!("{place}/{name}"), found);
+        }
+        found.push(place);
+    }
+
+    #[test]
+    fn whatever_stands_in_a_place_of_a_small_delivery_it_is_an_answer_or_a_400() {
+        let odd = [
+            json!(null),
+            json!(-1),
+            json!(1.5),
+            json!("$(x);\"\n💥"),
+            json!(""),
+            json!([]),
+            json!({}),
+            json!(u64::MAX),
+        ];
+        // A run's body is large, and most of its places are read by nobody.
+        for (name, body) in DELIVERIES
+            .into_iter()
+            .filter(|(name, _)| *name != "workflow_run")
+        {
+            let whole: Value = serde_json::from_slice(body).unwrap();
+            let mut all = Vec::new();
+            places(&whole, String::new(), &mut all);
+            for (place, value) in all.iter().flat_map(|p| odd.iter().map(move |v| (p, v))) {
+                let mut changed = whole.clone();
+                *changed.pointer_mut(place).unwrap() = value.clone();
+                let judged = judged(name, &serde_json::to_vec(&changed).unwrap());
+                let refused = judged.err().map(|refusal| refusal.status());
+                assert!(refused.is_none_or(|status| status == 400), "{name} {place}");
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! GitHub's side: a signed `workflow_run` delivery, as its webhooks documentation describes it.
+//! GitHub's side: signed deliveries, as its webhooks documentation describes them.
 
 use anyhow::Result;
 use data_encoding::HEXLOWER;
@@ -11,7 +11,7 @@ use crate::{
     place::fixture,
 };
 
-/// A `workflow_run` delivery for `octo-org/web`, completed with success, to be changed at will.
+/// A delivery for `octo-org/web`, to be changed at will.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// The body.
@@ -52,10 +52,13 @@ impl Delivery {
         Ok(delivery)
     }
 
-    /// The same run, of another repository.
+    /// The same event, of another repository.
     pub fn of(mut self, repository: &str, id: u64) -> Self {
         self.body["repository"]["full_name"] = json!(repository);
         self.body["repository"]["id"] = json!(id);
+        if !self.body["workflow_run"].is_object() {
+            return self;
+        }
         for place in ["repository", "head_repository"] {
             self.body["workflow_run"][place]["full_name"] = json!(repository);
             self.body["workflow_run"][place]["id"] = json!(id);

@@ -247,9 +247,17 @@ impl Drop for Relay {
     }
 }
 
-/// The one relay that the suite's tests share: behind the shim, its gate empty.
-pub static SHARED: LazyLock<Result<Relay>> =
-    LazyLock::new(|| Relay::start(Face::Counted, &json!({})));
+/// The one relay that the suite's tests share: behind the shim, its gate empty but for the sources, which are all.
+pub static SHARED: LazyLock<Result<Relay>> = LazyLock::new(|| {
+    let sources = [
+        "workflow_run",
+        "push",
+        "registry_package",
+        "release",
+        "deployment",
+    ];
+    Relay::start(Face::Counted, &json!({ "sources": sources }))
+});
 
 /// A token that the relays above accept.
 ///

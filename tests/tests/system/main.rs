@@ -11,6 +11,7 @@ mod manual;
 mod missed;
 mod redeploy;
 mod settings;
+mod sources;
 mod storage;
 mod webhook;
 mod whole_way;

@@ -18,12 +18,23 @@ fn relay(secrets: &Value, vars: &Value) -> Result<Relay> {
     Relay::with(Face::Deployed, secrets, vars)
 }
 
-/// The relay is alive, its webhook answers 503 and leaks nothing, its log names the variable.
+/// One delivery of each event that may become an intent.
+const DELIVERIES: [&str; 5] = [
+    "workflow_run.completed",
+    "push",
+    "registry_package.published",
+    "release.published",
+    "deployment.created",
+];
+
+/// The relay is alive, its webhook answers 503 to each event and leaks nothing, its log names the variable.
 fn webhook_is_503(relay: &Relay, variable: &str) -> Result<()> {
     assert_eq!(get(&format!("{}/health", relay.url), &[])?.status, 200);
-    let answer = Delivery::run(1, &"c".repeat(40))?.send(&relay.url, WEBHOOK_SECRET)?;
-    assert_eq!(answer.status, 503, "{}", answer.body);
-    assert!(!answer.body.contains(variable), "{}", answer.body);
+    for name in DELIVERIES {
+        let answer = Delivery::fixture(name)?.send(&relay.url, WEBHOOK_SECRET)?;
+        assert_eq!(answer.status, 503, "{name}: {}", answer.body);
+        assert!(!answer.body.contains(variable), "{}", answer.body);
+    }
     let logged = until("the log", Duration::from_secs(5), || {
         Ok(Some(relay.output()).filter(|output| output.contains(variable)))
     });
@@ -102,6 +113,15 @@ fn a_gate_that_is_set_admits_what_it_names_and_nothing_else() -> Result<()> {
     let same_name = Delivery::fixture("workflow_run.same-name-in-another-file")?;
     let answer = same_name.send(&relay.url, WEBHOOK_SECRET)?;
     assert_eq!(answer.json()?["status"], "ignored", "{}", answer.body);
+    for name in &DELIVERIES[1..] {
+        let delivery = Delivery::fixture(name)?;
+        let answer = delivery.send(&relay.url, WEBHOOK_SECRET)?.json()?;
+        let reason = format!("{} events are not among the gate's sources", delivery.event);
+        assert_eq!(
+            (&answer["status"], &answer["reason"]),
+            (&json!("ignored"), &json!(reason))
+        );
+    }
     let elsewhere = Delivery::run(99, &"d".repeat(40))?.of("elsewhere/web", 605);
     assert_eq!(
         elsewhere.send(&relay.url, WEBHOOK_SECRET)?.json()?["status"],
