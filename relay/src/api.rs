@@ -1,7 +1,7 @@
 //! The API's pure half: which request is which, and what an answer looks like before it is sent.
 //!
-//! In [`auth`] who asks, in [`poll`] what a poller is told, in [`report`] what a host tells,
-//! in [`status`] how an intent fares.
+//! In [`auth`] who asks, in [`poll`] what a poller is told, in [`report`] what a host tells, in
+//! [`status`] how an intent fares, in [`fleet`] how the hosts do.
 
 use serde::Serialize;
 use towline_protocol::{ErrorBody, Health, IntentId, PROTOCOL_VERSION};
@@ -9,6 +9,7 @@ use towline_protocol::{ErrorBody, Health, IntentId, PROTOCOL_VERSION};
 use crate::error::Refusal;
 
 pub mod auth;
+pub mod fleet;
 pub mod poll;
 pub mod report;
 pub mod status;
@@ -32,6 +33,8 @@ pub enum Route {
     Doorbell,
     /// `POST /v1/hello`
     Hello,
+    /// `GET /v1/fleet`
+    Fleet,
 }
 
 /// Finds the route of a request.
@@ -48,6 +51,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         "/v1/reports" => ("POST", Route::Reports),
         "/v1/doorbell" => ("GET", Route::Doorbell),
         "/v1/hello" => ("POST", Route::Hello),
+        "/v1/fleet" => ("GET", Route::Fleet),
         _ => match path.strip_prefix("/v1/intents/") {
             Some(id) if !id.is_empty() && !id.contains('/') => {
                 ("GET", Route::Intent(id.to_owned()))
@@ -175,6 +179,7 @@ mod tests {
             ("POST", "/v1/reports"),
             ("GET", "/v1/doorbell"),
             ("POST", "/v1/hello"),
+            ("GET", "/v1/fleet"),
         ];
         for (method, path) in routes {
             assert!(route(method, path).is_ok(), "{path}");

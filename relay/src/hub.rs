@@ -27,31 +27,33 @@ use futures_util::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use towline_protocol::{Channel, Glob, Hello, HostName, IntentId, Mailbox, Report};
+use towline_protocol::{Channel, HostName, Mailbox};
 use worker::{
     Delay, DurableObject, Env, Request, Response, Socket, State, Storage, WebSocket,
-    WebSocketIncomingMessage, console_error, console_log, durable_object, wasm_bindgen,
+    WebSocketIncomingMessage, console_error, durable_object, wasm_bindgen,
     wasm_bindgen_futures::spawn_local,
 };
 
 use crate::{
-    doorbell,
     error::Fault,
     gate::Candidate,
     kv::{self, Mailboxes},
     mailbox::{self, Room},
     manual::{self, Ordered},
     now_ms,
-    pace::{self, Action, Ended, Event, Pace},
+    pace::{self, Action, Ended, Pace},
+    tally::{Event, Tally},
 };
 
 pub mod ask;
+mod counts;
+mod hosts;
 mod sockets;
 pub mod sql;
 pub mod store;
 mod upkeep;
 
-use ask::{Ask, Committed, Kept};
+use ask::{Ask, Committed};
 use store::Store;
 
 /// The hub's class, as `wrangler.toml` names it.
@@ -71,6 +73,7 @@ struct Parts {
     storage: Rc<Storage>,
     mailboxes: Mailboxes,
     pace: Rc<RefCell<Pace>>,
+    tally: Rc<RefCell<Tally>>,
 }
 
 impl DurableObject for Hub {
@@ -94,6 +97,7 @@ impl DurableObject for Hub {
             }
             Err(fault) => Err(fault),
         };
+        self.note(Event::Request);
         match answered {
             Ok(response) => Ok(response),
             // The asker makes it a fault of storage again.
@@ -106,6 +110,7 @@ impl DurableObject for Hub {
     /// repeats this one, and it gives up after a few times.
     async fn alarm(&self) -> worker::Result<Response> {
         let due = self.due();
+        self.note(Event::Request);
         let is_due = !due.as_ref().is_ok_and(Vec::is_empty);
         let Some(again) = self.pace.borrow_mut().alarm(is_due) else {
             return Response::ok("");
@@ -125,6 +130,7 @@ impl DurableObject for Hub {
         message: WebSocketIncomingMessage,
     ) -> worker::Result<()> {
         self.hear(&socket, &message);
+        self.note(Event::Frame);
         Ok(())
     }
 
@@ -172,7 +178,11 @@ impl Hub {
             } => json(&self.keep(&host, &channels, &reports)?),
             Ask::Looks(hooks) => json(&parts.store.looks(&hooks)?),
             Ask::Looked(looks) => json(&parts.store.looked(&looks)?),
-            Ask::Upkeep { retention_ms } => json(&parts.upkeep(retention_ms).await?),
+            Ask::Upkeep { retention_ms } => {
+                let is_connected = |host: &HostName| self.is_connected(host);
+                json(&parts.upkeep(retention_ms, is_connected).await?)
+            }
+            Ask::Fleet(globs) => json(&self.fleet(&globs)?),
             Ask::Hello {
                 host,
                 channels,
@@ -189,6 +199,7 @@ impl Hub {
         let epoch = parts.epoch(&channel).await?;
         let committed = self.commit(parts, candidate, epoch).await?;
         if !committed.duplicate {
+            parts.count(Event::Intent);
             self.ring(parts, &committed.id);
             let parts = parts.clone();
             self.state
@@ -227,30 +238,6 @@ impl Hub {
         committed.ok_or_else(|| failed("the transaction ended without a result"))
     }
 
-    fn keep(&self, host: &HostName, channels: &[Glob], reports: &[Report]) -> Result<Kept, Fault> {
-        let (store, now_ms) = (&self.parts()?.store, now_ms());
-        let kept = store.keep(host, channels, reports, now_ms)?;
-        store.saw(host, now_ms)?;
-        if !kept.left_out.is_empty() {
-            let ids: Vec<_> = kept.left_out.iter().map(IntentId::as_str).collect();
-            let ids = ids.join(", ");
-            console_log!("reports of {host}: left out, their channels are not its token's: {ids}");
-        }
-        Ok(kept)
-    }
-
-    /// Registers a host with what its token allows of its hello, and returns that.
-    fn register(&self, host: &HostName, channels: &[Glob], hello: Hello) -> Result<Hello, Fault> {
-        let (hello, left_out) = doorbell::admitted(hello, channels);
-        if !left_out.is_empty() {
-            let names: Vec<_> = left_out.iter().map(Channel::as_str).collect();
-            let names = names.join(", ");
-            console_log!("hello of {host}: left out, not its token's channels: {names}");
-        }
-        self.parts()?.store.register(host, &hello, now_ms())?;
-        Ok(hello)
-    }
-
     fn parts(&self) -> Result<&Parts, Fault> {
         if let Some(parts) = self.parts.get() {
             return Ok(parts);
@@ -277,8 +264,11 @@ impl Hub {
 
 impl Parts {
     fn open(state: &State, env: &Env, pace: Rc<RefCell<Pace>>) -> Result<Self, Fault> {
+        let store = Store::open(Rc::new(state.storage().sql()), now_ms())?;
+        let tally = Tally::new(store.tally()?, now()?);
         Ok(Self {
-            store: Store::open(Rc::new(state.storage().sql()), now_ms())?,
+            store,
+            tally: Rc::new(RefCell::new(tally)),
             storage: Rc::new(state.storage()),
             mailboxes: Mailboxes::open(env)?,
             pace,
@@ -303,22 +293,22 @@ impl Parts {
 
     /// Brings a channel's mailbox in KV up to date, as the pace has it.
     async fn flush(&self, channel: &Channel) {
-        self.go_on(channel, Event::Behind).await;
+        self.go_on(channel, pace::Event::Behind).await;
     }
 
-    async fn go_on(&self, channel: &Channel, mut event: Event) {
+    async fn go_on(&self, channel: &Channel, mut event: pace::Event) {
         loop {
             let action = self.pace.borrow_mut().on(channel, event, now_ms());
             event = match action {
                 Action::Nothing => return,
                 Action::Wait(pause) => {
                     Delay::from(pause).await;
-                    Event::Rested
+                    pace::Event::Rested
                 }
-                Action::Put => Event::Ended(self.put(channel).await),
+                Action::Put => pace::Event::Ended(self.put(channel).await),
                 Action::Unwritten => {
                     self.unwritten(channel).await;
-                    Event::Noted
+                    pace::Event::Noted
                 }
             }
         }
@@ -336,6 +326,7 @@ impl Parts {
             return Ok(Ended::NothingDue);
         };
         let head = mailbox.head;
+        self.count(Event::KvWrite);
         self.put_in_time(channel, mailbox).await?;
         self.store.written(channel, head)?;
         let behind = self.store.is_due(channel)?;
@@ -360,7 +351,7 @@ impl Parts {
         let ended = late.await;
         let how = ended.map_or_else(|fault| fault.to_string(), |()| "written".to_owned());
         console_error!("mailbox of {channel}: a late put ended: {how}; it is put again");
-        self.go_on(&channel, Event::Late).await;
+        self.go_on(&channel, pace::Event::Late).await;
     }
 
     async fn unwritten(&self, channel: &Channel) {

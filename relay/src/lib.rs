@@ -1,8 +1,8 @@
 //! Towline's relay: a Cloudflare Worker that turns GitHub's signed deliveries into deploy intents.
 //!
 //! The pure half decides and is tested natively: [`settings`], [`webhook`], [`event`], [`json`],
-//! [`gate`], [`manual`], [`mailbox`], [`pace`], [`missed`], [`upkeep`], [`doorbell`], [`api`], [`error`].
-//! The shell acts and alone names the crate `worker`: this file, [`cron`], [`github`], [`http`], [`kv`],
+//! [`gate`], [`manual`], [`mailbox`], [`pace`], [`missed`], [`upkeep`], [`doorbell`], [`tally`], [`api`],
+//! [`error`]. The shell acts and alone names the crate `worker`: this file, [`cron`], [`github`], [`http`], [`kv`],
 //! [`webcrypto`], [`hub`].
 //! Nothing here panics, because a panic inside of the hub leaves its callers without an answer; the lints below see to it.
 
@@ -40,6 +40,7 @@ pub mod oidc;
 pub mod ordering;
 pub mod pace;
 pub mod settings;
+pub mod tally;
 pub mod upkeep;
 pub mod webcrypto;
 pub mod webhook;
@@ -74,6 +75,7 @@ pub async fn fetch(mut request: Request, env: Env, _context: Context) -> worker:
         Ok(Route::Order) => ordering::order(&mut request, &env).await,
         Ok(Route::Intent(id)) => intent(&request, &env, &id).await,
         Ok(Route::Reports) => reports(&mut request, &env).await,
+        Ok(Route::Fleet) => fleet(&request, &env).await,
         Ok(Route::Hello) => hello(&mut request, &env).await,
         Ok(Route::Doorbell) => match connect(&request, &env).await {
             Ok(upgrade) => return Ok(upgrade),
@@ -219,6 +221,14 @@ async fn reports(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
     let json = ask::ask(env, &keep).await?;
     let kept: Kept = ask::answer(&json)?;
     Ok(Answer::json(202, &kept))
+}
+
+/// `GET /v1/fleet`
+async fn fleet(request: &Request, env: &Env) -> Result<Answer, Refusal> {
+    let claims = claims(request, env)?;
+    auth::demand(&claims, Role::Operator)?;
+    let body = ask::ask(env, &Ask::Fleet(claims.channels)).await?;
+    Ok(Answer::text(200, body))
 }
 
 /// `POST /v1/hello`

@@ -73,6 +73,9 @@ pub struct Done {
     pub intents: u64,
     /// How many reports went with their intents.
     pub reports: u64,
+    /// How many hosts went that were not heard of for as long.
+    #[serde(default)]
+    pub hosts: u64,
 }
 
 /// Compares what KV has with what the hub has put there.

@@ -50,6 +50,8 @@ pub enum Ask {
         /// After how many milliseconds intents and reports go; `None` keeps them all.
         retention_ms: Option<u64>,
     },
+    /// The hosts that share a channel with these globs: `Fleet`.
+    Fleet(Vec<Glob>),
     /// Register a host: how many channels it listens to now.
     Hello {
         /// The host, as its token names it.

@@ -24,12 +24,14 @@ use crate::{
 };
 
 mod column;
+mod fleet;
 mod looks;
 mod orders;
 pub mod presence;
 pub mod prune;
 mod reports;
 mod rings;
+mod strays;
 
 use column::{Row, body, failed, int, millis, number, parsed, string, text};
 
@@ -70,7 +72,8 @@ impl Store {
     /// When SQLite fails.
     pub fn open(sql: Rc<dyn Database>, now_ms: u64) -> Result<Self, Fault> {
         let mut store = Self { sql, created_ms: 0 };
-        for table in SCHEMA.iter().chain(&presence::SCHEMA) {
+        let tables = SCHEMA.iter().chain(&presence::SCHEMA);
+        for table in tables.chain(&strays::SCHEMA).chain(&fleet::SCHEMA) {
             store.rows(table, vec![])?;
         }
         let now = number(now_ms)?;

@@ -1,5 +1,6 @@
 //! The hourly upkeep: brings KV back to what the database says, and forgets what is old.
 
+use towline_protocol::HostName;
 use worker::console_error;
 
 use super::{Parts, arm, failed};
@@ -14,7 +15,11 @@ impl Parts {
     ///
     /// # Errors
     /// When SQLite or KV fails; what was done before stays done.
-    pub(super) async fn upkeep(&self, retention_ms: Option<u64>) -> Result<Done, Fault> {
+    pub(super) async fn upkeep(
+        &self,
+        retention_ms: Option<u64>,
+        is_connected: impl Fn(&HostName) -> bool,
+    ) -> Result<Done, Fault> {
         let mut done = Done::default();
         if let Some(retention_ms) = retention_ms {
             let cut_ms = now_ms().saturating_sub(retention_ms);
@@ -22,6 +27,7 @@ impl Parts {
             let paid = done.intents.saturating_mul(ROWS_OF_AN_INTENT);
             let left = ROWS_A_RUN.saturating_sub(paid);
             done.reports = self.store.prune_reports(cut_ms, left)?;
+            done.hosts = self.store.prune_hosts(cut_ms, now_ms(), is_connected)?;
         }
         // Last, because only this needs KV, which may fail.
         self.compare(&mut done).await?;

@@ -1,5 +1,6 @@
 //! The doorbell: who may open it, what it is rung with, and when it is closed.
 
+mod fleet;
 mod told;
 
 use std::time::Duration;

@@ -42,7 +42,7 @@ impl Store {
         Ok(Some(status::fit(status)))
     }
 
-    /// Keeps a host's reports. One about an unknown intent is kept too; one about a known intent on a
+    /// Keeps a host's reports. Of those about unknown intents the newest are kept too; one about a known intent on a
     /// channel that the host may not see is left out.
     ///
     /// # Errors
@@ -58,29 +58,48 @@ impl Store {
             accepted: 0,
             left_out: Vec::new(),
         };
+        let mut has_strays = false;
         for report in reports {
-            if self.may_report(&report.intent, channels)? {
-                self.keep_one(host, report, now_ms)?;
-                kept.accepted = kept.accepted.saturating_add(1);
-            } else if !kept.left_out.contains(&report.intent) {
-                kept.left_out.push(report.intent.clone());
+            let about = self.about(&report.intent, channels)?;
+            if about == About::OtherChannel {
+                if !kept.left_out.contains(&report.intent) {
+                    kept.left_out.push(report.intent.clone());
+                }
+                continue;
             }
+            has_strays |= about == About::Unknown;
+            self.keep_one(host, report, about, now_ms)?;
+            kept.accepted = kept.accepted.saturating_add(1);
+        }
+        if has_strays {
+            self.drop_oldest_strays(host)?;
         }
         Ok(kept)
     }
 
-    fn may_report(&self, id: &IntentId, channels: &[Glob]) -> Result<bool, Fault> {
+    fn about(&self, id: &IntentId, channels: &[Glob]) -> Result<About, Fault> {
         let row = self.row("SELECT channel FROM intent WHERE id = ?", vec![text(id)])?;
         let Some(row) = row else {
-            return Ok(true);
+            return Ok(About::Unknown);
         };
         let channel = string(&row, 0)?;
-        Ok(channels.iter().any(|glob| glob.matches(channel)))
+        let is_allowed = channels.iter().any(|glob| glob.matches(channel));
+        Ok(if is_allowed {
+            About::Known
+        } else {
+            About::OtherChannel
+        })
     }
 
-    fn keep_one(&self, host: &HostName, report: &Report, now_ms: u64) -> Result<(), Fault> {
+    fn keep_one(
+        &self,
+        host: &HostName,
+        report: &Report,
+        about: About,
+        now_ms: u64,
+    ) -> Result<(), Fault> {
         let service = report.service.as_ref().map_or("", |name| name.as_str());
-        let mut values = vec![
+        let key = vec![
             text(&report.intent),
             text(host),
             service.into(),
@@ -88,18 +107,37 @@ impl Store {
         ];
         let query = "SELECT body FROM report \
                      WHERE intent = ? AND host = ? AND service = ? AND attempt = ?";
-        if let Some(row) = self.row(query, values.clone())? {
+        if let Some(row) = self.row(query, key.clone())? {
             let there: Report = body(&row, 0)?;
             if there == *report || !report::replaces(there.outcome, report.outcome) {
                 return Ok(());
             }
         }
         let json = serde_json::to_string(report).map_err(failed)?;
-        values.extend([number(now_ms)?, json.into()]);
+        let now = number(now_ms)?;
+        let mut values = key.clone();
+        values.extend([now.clone(), json.into()]);
         let insert = "INSERT OR REPLACE INTO report \
                       (intent, host, service, attempt, received_ms, body) VALUES (?, ?, ?, ?, ?, ?)";
+        // Before the report, so that none is without a bound.
+        if about == About::Unknown {
+            self.note_stray(key, now)?;
+        } else if let Some(outcome) = report.outcome {
+            self.note_said(text(host), report, outcome, now)?;
+        }
         self.rows(insert, values).map(drop)
     }
+}
+
+/// What a report is about, as the hub sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// An intent of the token's channels.
+    Known,
+    /// An intent of another channel.
+    OtherChannel,
+    /// No intent that there is.
+    Unknown,
 }
 
 fn heard(row: &[Value]) -> Result<Heard, Fault> {

@@ -1,7 +1,7 @@
 //! What a doorbell costs, and that it outlives the hub's memory.
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use towline_protocol::Role;
 use towline_tests::{
     doorbell::Doorbell,
@@ -37,14 +37,40 @@ fn a_hub_that_was_dropped_from_memory_keeps_its_doorbells_and_who_listens() -> R
 fn a_connection_costs_one_hub_request_and_pings_and_rings_none() -> Result<()> {
     let relay = relay()?;
     let pi = token(Role::Host, "pi", &["octo-org/*"])?;
-    let mut bell = Doorbell::greet(&relay, &pi, &json!({ "octo-org/cheap": "0.0" }))?;
+    let mut bell = Doorbell::greet(&relay, &pi, &json!({ "octo-org/rung": "0.0" }))?;
     for _ in 0..3 {
         bell.is_quiet()?;
     }
     assert_eq!(relay.counts()?["hub_requests"], 1);
-    run("octo-org/cheap", 1)?.send(&relay.url, WEBHOOK_SECRET)?;
+    run("octo-org/rung", 1)?.send(&relay.url, WEBHOOK_SECRET)?;
     bell.ring()?;
     let counts = relay.counts()?;
     assert_eq!(counts["hub_requests"], 2, "{counts}");
+    Ok(())
+}
+
+#[test]
+fn the_days_counts_outlive_the_hubs_memory() -> Result<()> {
+    let relay = relay()?;
+    let operator = token(Role::Operator, "ada", &["*"])?;
+    let today =
+        || -> Result<Value> { Ok(relay.get("/v1/fleet", &operator)?.json()?["today"].clone()) };
+    let before = today()?;
+    run("octo-org/tallied", 1)?.send(&relay.url, WEBHOOK_SECRET)?;
+    mailbox(&relay, "octo-org/tallied", 1)?;
+    settled(&relay)?;
+    relay.evict_hub()?;
+    let after = today()?;
+    if after["date"] == before["date"] {
+        let grown =
+            |count: &str| after[count].as_u64().unwrap_or(0) - before[count].as_u64().unwrap_or(0);
+        assert_eq!(
+            (grown("intents"), grown("kv_writes")),
+            (1, 1),
+            "{before} {after}"
+        );
+        // The first question itself, the delivery and the alarm.
+        assert_eq!(grown("hub_requests"), 3, "{before} {after}");
+    }
     Ok(())
 }

@@ -140,7 +140,8 @@ fn the_round_through_the_reports_comes_to_each_of_them_in_bounded_runs() {
     let store = store();
     let more = REPORTS_A_RUN + 10;
     for number in 0..more {
-        report(&store, &IntentId::of_key(&number.to_string()), "pi", 100);
+        let host = format!("pi-{}", number / 100);
+        report(&store, &IntentId::of_key(&number.to_string()), &host, 100);
     }
     assert_eq!(store.prune_reports(600, 4000).unwrap(), 4000);
     let second = store.prune_reports(600, 4000).unwrap();
