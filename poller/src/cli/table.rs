@@ -8,7 +8,7 @@ use towline_protocol::{Digest, Outcome, Side};
 
 use crate::{
     history::Entry,
-    status::{Observed, PendingState, ServiceStatus, Status},
+    status::{DoorbellState, DoorbellStatus, Observed, PendingState, ServiceStatus, Status},
     store::{Cause, CauseKind},
     terminal::printable,
 };
@@ -76,6 +76,9 @@ fn about_poller(status: &Status) -> String {
         (None, Some(at)) => text += &format!("relay: {} answered {}\n", relay.url, time(at)),
         (None, None) => {}
     }
+    if let Some(doorbell) = &relay.doorbell {
+        text += &format!("doorbell: {}\n", about_doorbell(doorbell));
+    }
     if let Some(why) = &status.engine.trouble {
         text += &format!("engine: {}\n", printable(why));
     }
@@ -90,6 +93,22 @@ fn about_poller(status: &Status) -> String {
         );
     }
     text + "\n"
+}
+
+/// Whether intents come at once, and if not, why.
+fn about_doorbell(doorbell: &DoorbellStatus) -> String {
+    let since = doorbell
+        .since
+        .map_or(String::new(), |at| format!(" since {}", time(at)));
+    let trouble = doorbell.trouble.as_deref();
+    let why = trouble.map_or(String::new(), |why| format!("; {}", printable(why)));
+    let state = match doorbell.state {
+        DoorbellState::Off => "off",
+        DoorbellState::Connecting => "not connected yet",
+        DoorbellState::Connected => "connected",
+        DoorbellState::Lost => "not connected",
+    };
+    format!("{state}{since}{why}")
 }
 
 /// What does not fit into the table, a line each.
@@ -286,7 +305,8 @@ mod tests {
         serde_json::from_value(json!({
             "format": 1, "at": at, "host": "pi",
             "poller": { "version": "9.9.9", "pid": 7, "since": at },
-            "relay": { "url": "https://relay.example", "answered_at": at, "trouble": null },
+            "relay": { "url": "https://relay.example", "answered_at": at, "trouble": null,
+                "doorbell": { "state": "connected", "since": at, "trouble": null } },
             "reports": { "unsent": 2, "refused": 1 },
             "engine": { "trouble": null },
             "services": [
@@ -320,6 +340,11 @@ mod tests {
         let mut known = known();
         known.poller = None;
         known.relay.trouble = Some("cannot reach the relay".to_owned());
+        known.relay.doorbell = known.relay.doorbell.map(|doorbell| DoorbellStatus {
+            state: DoorbellState::Lost,
+            trouble: Some("the relay hung up".to_owned()),
+            ..doorbell
+        });
         known.engine.trouble = Some("the Docker engine does not answer".to_owned());
         for service in &mut known.services {
             (service.observed, service.deployed) = (None, None);

@@ -42,6 +42,12 @@ impl Poller {
         self.asked_for(due.map(|(channel, _)| channel.clone()).collect())
     }
 
+    /// How long until the hub may be asked for a gap, if there is one.
+    pub(super) fn gap_pause(&self, now: Instant) -> Option<Duration> {
+        let soonest = self.gaps.values().min();
+        soonest.map(|at| at.saturating_duration_since(now))
+    }
+
     fn asked_for(&self, channels: Vec<Channel>) -> Result<Vec<ChannelMark>, StoreError> {
         channels
             .into_iter()
@@ -67,15 +73,9 @@ impl Poller {
         for complaint in &answer.complaints {
             warn!("{complaint}");
         }
-        let now = Timestamp::now();
         let mut whole = true;
         for (channel, news) in answer.channels {
-            if is_credible(&news.news, now) {
-                self.take_in_channel(&channel, news, fresh)?;
-            } else {
-                whole = false;
-                warn!(%channel, epoch = news.news.epoch, "the relay's hub claims to be from the future, so that its answer does not count; is this host's clock right ({now})?");
-            }
+            whole &= self.take_in_credible(&channel, news, fresh)?;
         }
         if fresh {
             self.pages += 1;
@@ -84,9 +84,26 @@ impl Poller {
             self.tag = answer.tag.filter(|_| whole);
         }
         if self.pages >= PAGES {
+            self.pages = 0;
             self.leave_hub();
         }
         Ok(())
+    }
+
+    /// Takes in what is said of one channel, and says whether it counts.
+    pub(super) fn take_in_credible(
+        &mut self,
+        channel: &Channel,
+        news: News,
+        fresh: bool,
+    ) -> Result<bool, StoreError> {
+        let now = Timestamp::now();
+        if is_credible(&news.news, now) {
+            self.take_in_channel(channel, news, fresh)?;
+            return Ok(true);
+        }
+        warn!(%channel, epoch = news.news.epoch, "the relay's hub claims to be from the future, so that its answer does not count; is this host's clock right ({now})?");
+        Ok(false)
     }
 
     fn take_in_channel(

@@ -27,6 +27,7 @@ use crate::{
     terminal::Terminal,
 };
 
+mod bell;
 mod choose;
 mod deploy;
 mod ending;
@@ -51,6 +52,7 @@ pub use on_purpose::Declined;
 pub use resolve::resolve;
 pub use stop::Stop;
 
+use bell::Bell;
 use engine::Engine;
 use heartbeat::Heartbeat;
 use notices::Notices;
@@ -72,6 +74,7 @@ pub struct Poller {
     store: Store,
     engine: Engine,
     relay: RelayThread,
+    bell: Bell,
     outbox: Outbox,
     heartbeat: Heartbeat,
     /// What the relay was told by this process of tries that are not at their ends, beside what is on disk.
@@ -124,6 +127,7 @@ impl Poller {
         let client = RelayClient::new(&route, token, Deadlines::default());
         Ok(Self {
             relay: RelayThread::start(client)?,
+            bell: Bell::new(route, token.clone()),
             outbox: Outbox::default(),
             heartbeat: Heartbeat::new(Instant::now()),
             pending: BTreeMap::new(),

@@ -17,7 +17,7 @@ use crate::{
         board::{Board, Published},
         message::Line,
     },
-    status::{PollerStatus, RelayStatus, Underway},
+    status::{DoorbellState, DoorbellStatus, PollerStatus, RelayStatus, Underway},
     terminal::Terminal,
 };
 
@@ -30,6 +30,7 @@ pub(super) struct Notices {
     since: Timestamp,
     answered_at: Option<Timestamp>,
     trouble: Option<String>,
+    doorbell: DoorbellStatus,
     published: watch::Sender<Option<Arc<Published>>>,
     underway: watch::Sender<Option<Underway>>,
     /// Who has given the order that is carried out, and hears of each step.
@@ -48,6 +49,11 @@ impl Notices {
             since,
             answered_at: None,
             trouble: None,
+            doorbell: DoorbellStatus {
+                state: DoorbellState::Off,
+                since: None,
+                trouble: None,
+            },
             published: watch::Sender::new(None),
             underway: watch::Sender::new(None),
             client: None,
@@ -92,6 +98,7 @@ impl Notices {
         status.relay = RelayStatus {
             answered_at: self.answered_at,
             trouble: self.trouble.clone(),
+            doorbell: Some(self.doorbell.clone()),
             url: std::mem::take(&mut status.relay.url),
         };
         self.published.send_replace(Some(Arc::new(published)));
@@ -113,6 +120,11 @@ impl Notices {
     /// Whether the relay has answered a poll of this process.
     pub(super) fn has_answer(&self) -> bool {
         self.answered_at.is_some()
+    }
+
+    /// The doorbell stands so.
+    pub(super) fn note_doorbell(&mut self, doorbell: DoorbellStatus) {
+        self.doorbell = doorbell;
     }
 
     /// A deploy of `intent` to `service` begins.

@@ -27,6 +27,8 @@ pub(super) struct Outbox {
     failures: u32,
     /// When more may be sent, after trouble.
     next: Option<Instant>,
+    /// Whether the next batch goes without the doorbell, which has lost sight of the last one.
+    by_post: bool,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl Outbox {
 }
 
 impl Poller {
-    /// Hands the next batch of the spool to the relay thread; says whether there was one.
+    /// Hands the next batch of the spool to the doorbell, or else to the relay thread; says whether there was one.
     ///
     /// # Errors
     /// When the spool cannot be read.
@@ -87,10 +89,12 @@ impl Poller {
             return Ok(false);
         }
         let batch = batch(&spooled).to_vec();
-        self.outbox.under_way.push_back(Batch {
-            ids: batch.iter().map(|one| one.id).collect(),
-            delivery: self.relay.deliver(batch),
-        });
+        let ids = batch.iter().map(|one| one.id).collect();
+        let delivery = match self.bell.open().filter(|_| !self.outbox.by_post) {
+            Some(doorbell) => doorbell.deliver(batch),
+            None => self.relay.deliver(batch),
+        };
+        self.outbox.under_way.push_back(Batch { ids, delivery });
         Ok(true)
     }
 
@@ -110,6 +114,7 @@ impl Poller {
         &mut self,
         delivery: Delivery,
     ) -> Result<Option<RelayError>, StoreError> {
+        self.outbox.by_post = delivery.unanswered;
         let ids: Vec<_> = delivery.taken.iter().map(|one| one.id).collect();
         self.store.acknowledge(&ids)?;
         for Spooled { report, .. } in &delivery.taken {

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::{
     LOCAL_RETRY, Poller, Stop, jitter, orders::Orders, relay_thread::Polling, watch::LOOK,
 };
-use crate::{backoff::pause, exit::Ending, status::Seen, store::StoreError};
+use crate::{backoff::pause, doorbell::Event, exit::Ending, status::Seen, store::StoreError};
 
 impl Poller {
     /// Fetches, applies and reports until `stop`; serves the control socket in the state directory `dir`.
@@ -25,6 +25,7 @@ impl Poller {
         dir: &Path,
     ) -> anyhow::Result<Ending> {
         let mut orders = self.serve_control(dir);
+        self.start_doorbell();
         let ended = self.go_on(interval, &mut stop, &mut orders).await;
         orders.close().await;
         ended
@@ -78,14 +79,19 @@ impl Poller {
         orders: &mut Orders,
     ) -> Result<(), StoreError> {
         self.publish();
+        if rounds.polled {
+            self.say_hello();
+        }
         if self.is_due() && rounds.polled {
             self.work(stop).await?;
             self.publish();
+            self.say_hello();
         }
         let now = Instant::now();
         if rounds.polling.is_none() && rounds.next_poll.is_none_or(|at| at <= now) {
             rounds.polling = Some(self.poll(self.asked()?, false));
         }
+        self.fill_gaps(rounds)?;
         if self.outbox.is_idle() && !self.outbox.is_held(now) {
             self.send()?;
         }
@@ -93,18 +99,21 @@ impl Poller {
             rounds.next_look = Some(now + LOOK);
             rounds.looking = self.watch();
         }
-        self.beat(false)?;
+        // As long as the first connection may come, the doorbell says it.
+        if !self.bell.is_new() {
+            self.beat(self.bell.is_connected())?;
+        }
         let names = || self.settings.services.iter().map(|service| &service.name);
         let work = self.todo.pause(names(), now).filter(|_| rounds.polled);
-        let wake = rounds.wake(
-            now,
-            [work, self.outbox.pause(now), self.heartbeat.pause(now)],
-        );
+        let gap = self.gap_pause(now).filter(|_| rounds.polling.is_none());
+        let beat = self.heartbeat.pause(now).filter(|_| !self.bell.is_new());
+        let wake = rounds.wake(now, [work, gap, beat, self.outbox.pause(now)]);
         tokio::select! {
             () = stop.wanted() => {}
             () = tokio::time::sleep(wake) => {}
             order = orders.next() => self.obey(order, stop).await?,
             answer = reply(&mut rounds.polling) => self.note_answer(rounds, answer, interval)?,
+            event = self.bell.next() => self.note_event(rounds, event, interval)?,
             seen = reply(&mut rounds.looking) => self.note_seen(seen),
             answer = self.heartbeat.said() => self.note_said(answer),
             Ok(delivery) = self.outbox.delivered() => self.note_sent(delivery, interval)?,
@@ -130,6 +139,46 @@ impl Poller {
         Ok(false)
     }
 
+    /// Asks the hub for what is missing, unless the relay is being asked already.
+    fn fill_gaps(&mut self, rounds: &mut Rounds) -> Result<(), StoreError> {
+        if rounds.polling.is_some() {
+            return Ok(());
+        }
+        let gaps = self.gaps()?;
+        if !gaps.is_empty() {
+            rounds.fresh = true;
+            rounds.polling = Some(self.poll(gaps, true));
+        }
+        Ok(())
+    }
+
+    fn usual_pause(&self, interval: Duration) -> Duration {
+        pause(self.poll_interval(interval), 0, None, jitter())
+    }
+
+    fn note_event(
+        &mut self,
+        rounds: &mut Rounds,
+        event: Event,
+        interval: Duration,
+    ) -> Result<(), StoreError> {
+        let was_connected = self.bell.is_connected();
+        self.note_bell(event)?;
+        let usual = self.usual_pause(interval);
+        match (was_connected, self.bell.is_connected()) {
+            // Counted from the last answer, so that a connection that comes and goes puts no poll off for ever.
+            (false, true) if rounds.poll_failures == 0 => {
+                rounds.next_poll = rounds.answered.map(|at| at + usual);
+            }
+            (true, false) => {
+                let soon = Instant::now() + usual;
+                rounds.next_poll = rounds.next_poll.map(|at| at.min(soon));
+            }
+            _ => {}
+        }
+        self.fill_gaps(rounds)
+    }
+
     fn note_answer(
         &mut self,
         rounds: &mut Rounds,
@@ -146,12 +195,12 @@ impl Poller {
                 rounds.poll_failures = 0;
                 self.notices.note_relay(None);
                 answer.map_or(Ok(()), |answer| self.take_in(answer, fresh))?;
-                let gaps = self.gaps()?;
-                if !gaps.is_empty() {
-                    rounds.fresh = true;
-                    rounds.polling = Some(self.poll(gaps, true));
+                self.fill_gaps(rounds)?;
+                if !fresh {
+                    let now = Instant::now();
+                    rounds.answered = Some(now);
+                    rounds.next_poll = Some(now + self.usual_pause(interval));
                 }
-                rounds.next_poll = Some(Instant::now() + pause(interval, 0, None, jitter()));
             }
             Err(error) => {
                 self.leave_hub();
@@ -181,6 +230,8 @@ struct Rounds {
     /// Whether the poll under way asks the hub.
     fresh: bool,
     next_poll: Option<Instant>,
+    /// When the relay last answered a poll that was not for the hub.
+    answered: Option<Instant>,
     poll_failures: u32,
     looking: Option<oneshot::Receiver<Seen>>,
     next_look: Option<Instant>,
@@ -188,7 +239,7 @@ struct Rounds {
 
 impl Rounds {
     /// How long nothing is due; `others` are the pauses of what is not kept here.
-    fn wake(&self, now: Instant, others: [Option<Duration>; 3]) -> Duration {
+    fn wake(&self, now: Instant, others: [Option<Duration>; 4]) -> Duration {
         let until = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(now));
         let poll = until(self.next_poll).filter(|_| self.polling.is_none());
         let look = until(self.next_look).filter(|_| self.looking.is_none());

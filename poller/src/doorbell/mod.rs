@@ -60,7 +60,10 @@ pub enum Event {
 
 /// What the thread is told.
 enum Order {
-    Hello(Hello),
+    Hello {
+        hello: Hello,
+        aloud: bool,
+    },
     Deliver {
         batch: Vec<Spooled>,
         answer: oneshot::Sender<Delivery>,
@@ -144,10 +147,9 @@ impl Doorbell {
         })
     }
 
-    /// What to say of this host from now on: at once if there is a connection and what runs has changed, and whenever
-    /// there is a new one.
-    pub fn say(&self, hello: Hello) {
-        self.order(Order::Hello(hello));
+    /// What to say of this host whenever there is a new connection, and with `aloud` now, if there is one.
+    pub fn say(&self, hello: Hello, aloud: bool) {
+        self.order(Order::Hello { hello, aloud });
     }
 
     /// Sends reports; answered when all are acknowledged, some are not in time, or the connection is lost.

@@ -71,6 +71,19 @@ struct Underway {
     until: Instant,
 }
 
+impl Underway {
+    /// Answers as things stand.
+    fn answer(self) {
+        let delivery = Delivery {
+            taken: self.taken,
+            unanswered: !self.open.is_empty(),
+            ..Delivery::default()
+        };
+        // Whoever asked may have left; what was taken is sent again then, which is harmless.
+        let _ = self.answer.send(delivery);
+    }
+}
+
 /// One connection.
 pub(super) struct Session<'a> {
     socket: Socket,
@@ -79,7 +92,7 @@ pub(super) struct Session<'a> {
     mouth: &'a Mouth,
     timing: Timing,
     pulse: Pulse,
-    underway: Option<Underway>,
+    underway: Vec<Underway>,
     /// Rings that were read and not told yet.
     rung: Vec<Intent>,
     /// Whether rings were dropped since the last hello.
@@ -103,7 +116,7 @@ impl<'a> Session<'a> {
             mouth,
             timing,
             pulse: Pulse::new(timing.rhythm, Instant::now()),
-            underway: None,
+            underway: Vec::new(),
             rung: Vec::new(),
             dropped: false,
             complained: false,
@@ -116,7 +129,7 @@ impl<'a> Session<'a> {
         if matches!(end, End::Stopped) {
             self.socket.leave();
         }
-        self.give_up_reports();
+        self.underway.drain(..).for_each(Underway::answer);
         end
     }
 
@@ -136,12 +149,9 @@ impl<'a> Session<'a> {
                     continue;
                 }
             };
-            if let Some(underway) = &self.underway {
-                if underway.until <= Instant::now() {
-                    self.give_up_reports();
-                } else {
-                    next = next.min(underway.until);
-                }
+            self.answer_reports(Instant::now());
+            for underway in &self.underway {
+                next = next.min(underway.until);
             }
             if self.dropped && self.mouth.waiting.load(Ordering::Relaxed) == 0 {
                 self.say_hello()?;
@@ -235,10 +245,9 @@ impl<'a> Session<'a> {
         while matches!((&self.ear.woken).read(&mut bytes), Ok(1..)) {}
         loop {
             match self.ear.orders.try_recv() {
-                Ok(Order::Hello(hello)) => {
-                    let runs = hello.services != self.hello.services;
+                Ok(Order::Hello { hello, aloud }) => {
                     *self.hello = hello;
-                    if runs {
+                    if aloud {
                         self.say_hello()?;
                     }
                 }
@@ -254,7 +263,6 @@ impl<'a> Session<'a> {
         batch: Vec<Spooled>,
         answer: oneshot::Sender<Delivery>,
     ) -> Result<(), Lost> {
-        self.give_up_reports();
         let named = |one: Spooled| (one.id.to_string(), one);
         let open: BTreeMap<_, _> = batch.into_iter().map(named).collect();
         let frames: Vec<_> = open
@@ -264,7 +272,7 @@ impl<'a> Session<'a> {
                 report: Box::new(one.report.clone()),
             })
             .collect();
-        self.underway = Some(Underway {
+        self.underway.push(Underway {
             answer,
             open,
             taken: Vec::new(),
@@ -274,27 +282,18 @@ impl<'a> Session<'a> {
     }
 
     fn note_ack(&mut self, ids: &[String]) {
-        let Some(underway) = &mut self.underway else {
-            return;
-        };
-        let taken = ids.iter().filter_map(|id| underway.open.remove(id));
-        underway.taken.extend(taken);
-        if underway.open.is_empty() {
-            self.give_up_reports();
+        for underway in &mut self.underway {
+            let taken = ids.iter().filter_map(|id| underway.open.remove(id));
+            underway.taken.extend(taken);
         }
+        self.answer_reports(Instant::now());
     }
 
-    /// Answers whoever waits for reports, as things stand.
-    fn give_up_reports(&mut self) {
-        if let Some(underway) = self.underway.take() {
-            let delivery = Delivery {
-                taken: underway.taken,
-                unanswered: !underway.open.is_empty(),
-                ..Delivery::default()
-            };
-            // Whoever asked may have left; what was taken is sent again then, which is harmless.
-            let _ = underway.answer.send(delivery);
-        }
+    /// Answers whoever waits for reports that are all acknowledged, or not in time.
+    fn answer_reports(&mut self, now: Instant) {
+        let is_over = |one: &mut Underway| one.open.is_empty() || one.until <= now;
+        let over = self.underway.extract_if(.., is_over);
+        over.for_each(Underway::answer);
     }
 }
 

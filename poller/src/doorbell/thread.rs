@@ -85,7 +85,7 @@ impl Bell {
             Some(until) => orders.recv_timeout(until.saturating_duration_since(Instant::now())),
         };
         match order {
-            Ok(Order::Hello(hello)) => self.hello = Some(hello),
+            Ok(Order::Hello { hello, .. }) => self.hello = Some(hello),
             Ok(Order::Deliver { answer, .. }) => undelivered(answer),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return None,

@@ -61,6 +61,34 @@ pub struct RelayStatus {
     pub answered_at: Option<Timestamp>,
     /// Why the last poll got no answer, if it got none.
     pub trouble: Option<String>,
+    /// How the doorbell of the process that serves stands; `None` when none serves.
+    #[serde(default)]
+    pub doorbell: Option<DoorbellStatus>,
+}
+
+/// How the doorbell stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoorbellStatus {
+    /// Whether there is a connection.
+    pub state: DoorbellState,
+    /// Since when it is so, where that is known.
+    pub since: Option<Timestamp>,
+    /// Why there is none, if it was lost or did not come about.
+    pub trouble: Option<String>,
+}
+
+/// Whether there is a connection by which intents come at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoorbellState {
+    /// The host's file turns it off, or the token is for none of the channels.
+    Off,
+    /// The first one has neither come about nor failed.
+    Connecting,
+    /// There is one.
+    Connected,
+    /// There is none; it is tried again and again.
+    Lost,
 }
 
 /// What the relay has still to hear.

@@ -37,6 +37,7 @@ impl Status {
             host: host.clone(),
             poller: None,
             relay: RelayStatus {
+                doorbell: None,
                 url: settings.relay.url.to_string(),
                 answered_at: None,
                 trouble: None,

@@ -157,6 +157,9 @@ fn status_and_history_say_the_same_with_a_run_and_without_one() {
     until("the relay has answered", || {
         !json_of(&host, &["status", "--json"])["relay"]["answered_at"].is_null()
     });
+    until("there is no doorbell", || {
+        json_of(&host, &["status", "--json"])["relay"]["doorbell"]["state"] == "lost"
+    });
     until("the blocked service's report is sent", || {
         json_of(&host, &["status", "--json"])["reports"]["unsent"] == 0
     });

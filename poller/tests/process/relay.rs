@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) greeted: Vec<Value>,
     /// How often intents were asked for.
     pub(crate) polls: usize,
+    /// How often somebody wanted a doorbell, which an older relay does not have.
+    pub(crate) bells: usize,
 }
 
 /// The relay; it serves until the test's process ends.
@@ -56,6 +58,7 @@ impl Relay {
             greeted: vec![],
             asked: String::new(),
             polls: 0,
+            bells: 0,
         }));
         let relay = Self { port, state };
         let served = relay.clone();
@@ -110,6 +113,11 @@ impl Relay {
             } else if line.starts_with("POST /v1/hello") {
                 state.greeted.push(serde_json::from_slice(&body).unwrap());
                 state.hello.clone()
+            } else if line.starts_with("GET /v1/doorbell") {
+                state.bells += 1;
+                let refusal =
+                    json!({ "error": { "code": "not_found", "message": "no such page" } });
+                ("404 Not Found", "application/json", refusal.to_string())
             } else {
                 state.polls += 1;
                 state.asked.clone_from(&line);

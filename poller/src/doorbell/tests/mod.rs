@@ -93,7 +93,7 @@ fn timing() -> Timing {
 fn start(route: Route, timing: Timing) -> Doorbell {
     let token = Secret::new("tl1.e30.hunter2");
     let bell = Doorbell::start_timed(route, token, timing).unwrap();
-    bell.say(hello("7.3"));
+    bell.say(hello("7.3"), false);
     bell
 }
 

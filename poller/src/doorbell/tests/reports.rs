@@ -54,6 +54,23 @@ async fn reports_go_by_their_own_names_and_are_taken_when_acknowledged() {
 }
 
 #[tokio::test]
+async fn batches_are_under_way_side_by_side() {
+    let (route, hubs) = relay();
+    let mut bell = start(route, timing());
+    let (mut hub, _) = hubs.recv().unwrap();
+    connected(&mut bell).await;
+    let (first, second) = (bell.deliver(batch(&[7])), bell.deliver(batch(&[12])));
+    let names = [report(&mut hub).0, report(&mut hub).0];
+    for name in names.into_iter().rev() {
+        send(&mut hub, &ToHost::Ack { ids: vec![name] });
+    }
+    for (sent, id) in [(second, 12), (first, 7)] {
+        let delivery = timeout(MOMENT, sent).await.unwrap().unwrap();
+        assert_eq!((ids(&delivery), delivery.unanswered), (vec![id], false));
+    }
+}
+
+#[tokio::test]
 async fn reports_that_nobody_acknowledges_are_given_back() {
     let (route, hubs) = relay();
     let hurried = Timing {

@@ -29,7 +29,7 @@ async fn nothing_is_connected_before_it_is_known_what_to_say() {
     let bell = Doorbell::start_timed(route, token, timing()).unwrap();
     let waited = hubs.recv_timeout(Duration::from_millis(100));
     assert!(waited.is_err(), "it connected without a hello");
-    bell.say(hello("7.3"));
+    bell.say(hello("7.3"), false);
     hubs.recv().unwrap();
 }
 
@@ -77,13 +77,12 @@ async fn what_is_not_understood_or_was_not_asked_for_is_harmless_and_told_once()
 }
 
 #[tokio::test]
-async fn hello_is_said_again_when_what_runs_has_changed_and_marks_alone_wait_for_the_next_connection()
- {
+async fn hello_is_said_again_when_it_is_to_be_heard_now_and_else_on_the_next_connection() {
     let (route, hubs) = relay();
     let mut bell = start(route, timing());
     let (mut hub, _) = hubs.recv().unwrap();
     assert_eq!(heard(&mut hub), ToHub::Hello(hello("7.3")));
-    bell.say(hello("7.4"));
+    bell.say(hello("7.4"), false);
     let mut changed = hello("7.5");
     changed.services.push(ServiceState {
         name: "web".parse().unwrap(),
@@ -91,11 +90,11 @@ async fn hello_is_said_again_when_what_runs_has_changed_and_marks_alone_wait_for
         kind: "docker".to_owned(),
         running: None,
     });
-    bell.say(changed.clone());
+    bell.say(changed.clone(), true);
     assert_eq!(heard(&mut hub), ToHub::Hello(changed.clone()));
     connected(&mut bell).await;
     changed.marks = hello("7.6").marks;
-    bell.say(changed.clone());
+    bell.say(changed.clone(), false);
     send(&mut hub, &ring(7));
     rung(&mut bell, 1).await;
     drop(hub);
@@ -162,7 +161,7 @@ async fn more_rings_than_find_room_are_asked_for_again_when_there_is_room() {
     let seqs = rung(&mut bell, WAITING).await;
     assert_eq!(seqs, (4..4 + most).collect::<Vec<_>>());
     let read = hello(&format!("7.{}", 3 + most));
-    bell.say(read.clone());
+    bell.say(read.clone(), false);
     assert_eq!(heard(&mut hub), ToHub::Hello(read));
     send(&mut hub, &ring(4 + most));
     assert_eq!(rung(&mut bell, 1).await, [4 + most]);
