@@ -125,12 +125,13 @@ fn digest(intent: &Intent, named: Option<&Reference>) -> Result<Option<Digest>, 
 fn run_number(intent: &Intent) -> Option<u64> {
     match &intent.source {
         Source::WorkflowRun(run) => Some(run.run_number),
-        Source::Actions(job) => Some(job.run_number),
         Source::Push(_)
         | Source::RegistryPackage(_)
         | Source::Release(_)
         | Source::Deployment(_)
         | Source::Manual { .. }
+        // The number of the run that asks, and not of the one that has built something.
+        | Source::Actions(_)
         | Source::Unknown => None,
     }
 }

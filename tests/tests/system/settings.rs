@@ -66,10 +66,27 @@ fn without_secrets_it_serves_health_and_nothing_else() -> Result<()> {
 }
 
 #[test]
-fn a_misspelt_gate_admits_nothing() -> Result<()> {
+fn a_misspelt_gate_admits_nothing_and_half_a_policy_no_job() -> Result<()> {
     let secrets = json!({ "WEBHOOK_SECRET": WEBHOOK_SECRET, "TOKEN_KEY": "k".repeat(32) });
-    let relay = relay(&secrets, &json!({ "gate": { "branch": ["main"] } }))?;
-    webhook_is_503(&relay, "gate")
+    let half = json!({ "repository_ids": [1_296_269], "workflows": ["redeploy.yml"] });
+    let vars = json!({
+        "gate": { "branch": ["main"] }, "oidc": half, "PUBLIC_URL": "https://relay.octo-org.example",
+    });
+    let relay = relay(&secrets, &vars)?;
+    webhook_is_503(&relay, "gate")?;
+    let order = relay.post(
+        "/v1/intents",
+        "a.b.c",
+        &json!({ "channel": "octo-org/web" }),
+    )?;
+    assert_eq!(order.status, 503, "{}", order.body);
+    assert!(!order.body.contains("oidc"), "{}", order.body);
+    until("the log", Duration::from_secs(5), || {
+        Ok(relay
+            .output()
+            .contains("oidc is wrong: refs is empty")
+            .then_some(()))
+    })
 }
 
 #[test]

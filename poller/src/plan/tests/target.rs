@@ -1,5 +1,7 @@
 //! Which image is asked for, and which local tag moves.
 
+use towline_protocol::ActionsSource;
+
 use super::*;
 
 #[test]
@@ -53,6 +55,31 @@ fn a_reference_with_a_digest_keeps_its_form_and_moves_no_tag() {
         format!("ghcr.io/octo-org/web:v1@{NEW}")
     );
     assert_eq!(target.tag(), None);
+}
+
+#[test]
+fn the_number_of_the_run_that_asks_is_not_that_of_a_run_that_has_built_something() {
+    let numbered = template("ghcr.io/octo-org/web:{run_number}");
+    let observed = observed("ghcr.io/octo-org/web:main");
+    let built = target(numbered.as_ref(), &intent(None), &observed).unwrap();
+    assert_eq!(built.wanted.tag(), Some("163"));
+    let asked = Source::Actions(ActionsSource {
+        repository_id: 1,
+        repository_owner_id: 2,
+        repository: "octo-org/web".to_owned(),
+        workflow: ".github/workflows/redeploy.yml".to_owned(),
+        run_id: 3,
+        run_number: 7,
+        run_attempt: 1,
+        event: "workflow_dispatch".to_owned(),
+        actor: None,
+        reason: String::new(),
+    });
+    let asked = Intent {
+        source: asked,
+        ..intent(None)
+    };
+    assert!(target(numbered.as_ref(), &asked, &observed).is_err());
 }
 
 #[test]
