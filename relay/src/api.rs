@@ -158,6 +158,9 @@ impl From<&Refusal> for Answer {
             answer.with("allow", *allow)
         } else if *refusal == Refusal::BadToken {
             answer.with("www-authenticate", "Bearer")
+        } else if *refusal == Refusal::TooManyFailures {
+            // The period that the rate limit counts in.
+            answer.with("retry-after", "60")
         } else if *refusal == Refusal::NotAnUpgrade {
             answer.with("upgrade", "websocket")
         } else {

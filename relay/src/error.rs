@@ -50,6 +50,9 @@ pub enum Refusal {
     /// The token is good and does not allow this.
     #[error("{0}")]
     Forbidden(String),
+    /// Too many requests of this address have failed; only what fails is told so.
+    #[error("too many requests from this address have failed; wait a minute, then mend what fails")]
+    TooManyFailures,
     /// No such intent.
     #[error("no intent has this id, or it is older than what the relay keeps")]
     NoSuchIntent,
@@ -114,6 +117,7 @@ impl Refusal {
             Self::TooLarge { .. } => 413,
             Self::HookContentType | Self::ContentType => 415,
             Self::Protocol | Self::NotAnUpgrade => 426,
+            Self::TooManyFailures => 429,
             Self::Unavailable(_) => 503,
         }
     }
@@ -133,6 +137,7 @@ impl Refusal {
             Self::Conflict => "conflict",
             Self::Protocol => "unsupported_protocol",
             Self::NotAnUpgrade => "upgrade_required",
+            Self::TooManyFailures => "too_many_failures",
             Self::Unavailable(_) => "unavailable",
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! The pure half decides and is tested natively: [`settings`], [`webhook`], [`event`], [`json`],
 //! [`gate`], [`manual`], [`mailbox`], [`pace`], [`missed`], [`upkeep`], [`doorbell`], [`tally`], [`api`],
-//! [`error`]. The shell acts and alone names the crate `worker`: this file, [`cron`], [`github`], [`http`], [`kv`],
-//! [`webcrypto`], [`hub`].
-//! Nothing here panics, because a panic inside of the hub leaves its callers without an answer; the lints below see to it.
+//! [`error`]. The shell acts and alone names the crate `worker`: this file, [`cron`], [`github`], [`http`],
+//! [`jwks`], [`kv`], [`limit`], [`ordering`], [`webcrypto`], [`hub`]. Nothing here panics, because a panic
+//! inside of the hub leaves its callers without an answer; the lints below see to it.
 
 #![deny(
     clippy::expect_used,
@@ -33,6 +33,7 @@ pub mod hub;
 pub mod json;
 pub mod jwks;
 pub mod kv;
+pub mod limit;
 pub mod mailbox;
 pub mod manual;
 pub mod missed;
@@ -83,16 +84,18 @@ pub async fn fetch(mut request: Request, env: Env, _context: Context) -> worker:
         },
         Err(refusal) => Err(refusal),
     };
-    http::send(answer.unwrap_or_else(|refusal| {
-        if refusal.status() >= 500 {
-            let path = request.path();
-            console_error!("{} {path}: {}", request.method(), refusal.for_the_log());
-        }
-        Answer::from(&refusal)
-    }))
+    let refusal = match answer {
+        Ok(answer) => return http::send(answer),
+        Err(refusal) => limit::instead_of(refusal, &request, &env).await,
+    };
+    if refusal.status() >= 500 {
+        let path = request.path();
+        console_error!("{} {path}: {}", request.method(), refusal.for_the_log());
+    }
+    http::send(Answer::from(&refusal))
 }
 
-/// `POST /webhook/github`, with one line in the log whatever becomes of it.
+/// `POST /webhook/github`, with one line in the log whatever becomes of it, but for a flood.
 async fn deliver(request: &mut Request, env: &Env) -> Answer {
     let head = http::delivery_head(request);
     let shown = |text: &Option<String>| -> String {
@@ -106,11 +109,12 @@ async fn deliver(request: &mut Request, env: &Env) -> Answer {
             answer
         }
         Err(refusal) => {
+            let refusal = limit::instead_of(refusal, request, env).await;
             let (status, why) = (refusal.status(), refusal.for_the_log());
             let line = format!("delivery {delivery:?} {event:?}: {status}: {why}");
             if status >= 500 {
                 console_error!("{line}");
-            } else {
+            } else if refusal != Refusal::TooManyFailures {
                 console_log!("{line}");
             }
             Answer::from(&refusal)

@@ -2,6 +2,7 @@
 //!
 //! `make test` runs them inside of the sandbox, which has the engine and the registry ready.
 
+mod access;
 mod actions;
 mod api;
 mod deploy;

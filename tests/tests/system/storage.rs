@@ -19,6 +19,7 @@ use towline_tests::{
 mod answers;
 mod doorbell;
 mod failing;
+mod refused;
 mod slow;
 mod upkeep;
 
