@@ -81,6 +81,12 @@ impl Heartbeat {
         wants
     }
 
+    /// What there is to say cannot be read; it is looked for again with the next one.
+    fn fail(&mut self, now: Instant, error: &StoreError) {
+        self.next = now + EVERY;
+        debug!("not said who is there: {error}");
+    }
+
     fn note(&mut self, answer: Greeting) {
         let Err(error) = answer else { return };
         debug!("the relay does not know that this host is there: {error}");
@@ -90,25 +96,24 @@ impl Heartbeat {
 }
 
 impl Poller {
-    /// Says who is there when that is due; `is_rung` says that the doorbell does.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub(super) fn beat(&mut self, is_rung: bool) -> Result<(), StoreError> {
+    /// Says who is there when that is due; `is_rung` says that the doorbell does. A state that cannot be read keeps
+    /// nothing else from going on.
+    pub(super) fn beat(&mut self, is_rung: bool) {
         let (now, changes) = (Instant::now(), self.store.changes());
         if is_rung {
-            self.heartbeat.put_off(now);
-            return Ok(());
+            return self.heartbeat.put_off(now);
         }
         if !self.heartbeat.is_worth_a_look(now, changes) {
-            return Ok(());
+            return;
         }
-        let hello = hello(&self.store, &self.settings, &self.left_out)?;
         self.heartbeat.looked_at = Some(changes);
-        if self.heartbeat.wants(&hello.services, now) {
-            self.heartbeat.saying = Some(self.relay.greet(hello));
+        match hello(&self.store, &self.settings, &self.left_out) {
+            Ok(hello) if self.heartbeat.wants(&hello.services, now) => {
+                self.heartbeat.saying = Some(self.relay.greet(hello));
+            }
+            Ok(_) => {}
+            Err(error) => self.heartbeat.fail(now, &error),
         }
-        Ok(())
     }
 
     /// Notes what came of it.
@@ -124,7 +129,7 @@ impl Poller {
                     self.heartbeat.note(answer);
                 }
             }
-            Err(error) => debug!("not said who is there: {error}"),
+            Err(error) => self.heartbeat.fail(Instant::now(), &error),
         }
     }
 }

@@ -101,7 +101,7 @@ impl Poller {
         }
         // As long as the first connection may come, the doorbell says it.
         if !self.bell.is_new() {
-            self.beat(self.bell.is_connected())?;
+            self.beat(self.bell.is_connected());
         }
         let names = || self.settings.services.iter().map(|service| &service.name);
         let work = self.todo.pause(names(), now).filter(|_| rounds.polled);
