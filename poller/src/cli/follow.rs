@@ -12,7 +12,7 @@ use towline_protocol::{IntentId, IntentStatus};
 use super::{
     complain,
     deploy::{Connection, explained, may_pass},
-    values,
+    table, values,
 };
 use crate::{
     exit::Ending,
@@ -98,7 +98,7 @@ impl Shown {
         }
         let view = View::of(status);
         match &mut self.lines {
-            Some(lines) => lines.show(&view.lines()),
+            Some(lines) => lines.show(&view.lines(table::height())),
             None => {
                 for line in view.news(self.view.as_ref()) {
                     complain(&line);

@@ -18,6 +18,14 @@ pub(super) fn width() -> Option<u16> {
     terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0)
 }
 
+/// How many lines have room on the terminal behind standard error, above the cursor's.
+pub(super) fn height() -> usize {
+    let size = terminal_size::terminal_size_of(std::io::stderr());
+    size.map_or(usize::MAX, |(_, height)| {
+        usize::from(height.0).saturating_sub(1).max(1)
+    })
+}
+
 /// How the services stand.
 pub(super) fn status(status: &Status, width: Option<u16>) -> String {
     let mut text = about_poller(status);

@@ -228,7 +228,36 @@ fn only_what_has_changed_is_news_and_a_weak_gate_is_told() {
         done.news(Some(&waiting)),
         ["pi web: succeeded (nothing was checked but that it runs): because"]
     );
-    assert_eq!(done.lines().len(), 2);
+    assert_eq!(done.lines(2).len(), 2);
+}
+
+#[test]
+fn where_not_all_lines_have_room_those_that_are_not_over_come_first() {
+    let done = host(Some(&["web"]), &[said("web", Outcome::Succeeded)]);
+    let view = view(&[
+        ("a", done.clone()),
+        ("b", done.clone()),
+        ("c", host(None, &[])),
+        ("d", done),
+        ("e", host(Some(&["web"]), &[])),
+    ]);
+    let begin = |most| {
+        let lines = view.lines(most);
+        let begin = lines
+            .iter()
+            .map(|line| line.split(':').next().unwrap().to_owned());
+        begin.collect::<Vec<_>>()
+    };
+    assert_eq!(begin(5), ["a web", "b web", "c", "d web", "e web"]);
+    let cut = [
+        "c",
+        "e web",
+        "a web",
+        "and 2 more, 0 of which have not ended",
+    ];
+    assert_eq!(begin(4), cut);
+    assert_eq!(begin(2), ["c", "and 4 more, 1 of which have not ended"]);
+    assert_eq!(begin(1), ["and 5 more, 2 of which have not ended"]);
 }
 
 #[test]
@@ -315,8 +344,8 @@ proptest! {
     #[test]
     fn the_news_bring_the_lines_before_up_to_date(before in statuses(), after in statuses()) {
         let (before, after) = (View::of(&before), View::of(&after));
-        let (news, old) = (after.news(Some(&before)), before.lines());
-        for line in after.lines() {
+        let (news, old) = (after.news(Some(&before)), before.lines(9));
+        for line in after.lines(9) {
             prop_assert!(news.contains(&line) || old.contains(&line));
         }
         prop_assert!(news.iter().all(|line| !old.contains(line)));

@@ -11,9 +11,19 @@ use crate::{exit, terminal::printable};
 const LOG_LINES: usize = 20;
 
 impl View {
-    /// A line for each service, and for each host that has named none.
-    pub fn lines(&self) -> Vec<String> {
-        self.rows.iter().map(line).collect()
+    /// A line for each service, and for each host that has named none; at most so many, those first that are not over.
+    pub fn lines(&self, most: usize) -> Vec<String> {
+        if self.rows.len() <= most {
+            return self.rows.iter().map(line).collect();
+        }
+        let (over, open): (Vec<_>, Vec<_>) = self.rows.iter().partition(|row| row.is_over());
+        let shown = most.saturating_sub(1);
+        let rows = open.iter().chain(&over).take(shown);
+        let lines = rows.map(|row| line(row));
+        let hidden = self.rows.len() - shown;
+        let still = open.len().saturating_sub(shown);
+        let more = format!("and {hidden} more, {still} of which have not ended");
+        lines.chain([more]).collect()
     }
 
     /// The lines that say something else than before.

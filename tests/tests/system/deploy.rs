@@ -1,12 +1,12 @@
-//! An operator's own deploy, followed to its end: the real binary and relay.
+//! An operator's own deploy, followed to its end: the real binary, relay and poller.
 
 use std::{process::Command, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use towline_protocol::Role;
-use towline_tests::{child::Process, place, relay::token, simulated::Simulated};
+use towline_tests::{child::Process, docker::push, place, relay::token, simulated::Simulated};
 
-use crate::relay;
+use crate::{relay, whole_way::Scene};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -109,5 +109,37 @@ fn a_channel_that_nobody_listens_to_and_one_that_is_not_the_operators_are_1() ->
         said.contains("does not accept this token (401)"),
         "revoked: {said}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_real_host_deploys_what_an_operator_asked_for_and_goes_back_from_what_is_broken() -> Result<()>
+{
+    let scene = Scene::new("asked-for", 720)?;
+    push("asked-for", "v2", "ok")?;
+    push("asked-for", "v3", "exit")?;
+    // It says that it is there before it ends.
+    assert_eq!(scene.once()?.0, Some(0));
+    let towline = scene.host.run()?;
+    let image = |tag: &str| format!("{}:{tag}", scene.web.repository);
+    let (mut deploy, id) = waiting(&[
+        &scene.repository,
+        "--image",
+        &image("v2"),
+        "--host",
+        "asked-for",
+    ])?;
+    let (status, said) = ended(&mut deploy)?;
+    assert_eq!(status, Some(0), "{said}{}", towline.output());
+    assert!(said.contains("asked-for web: succeeded"), "{said}");
+    assert_eq!(scene.web.page(PATIENCE)?, "toy v2");
+    assert_eq!(scene.report(&id)?["outcome"], "succeeded");
+    let (mut deploy, _) = waiting(&[&scene.repository, "--image", &image("v3")])?;
+    let (status, said) = ended(&mut deploy)?;
+    assert_eq!(status, Some(3), "{said}{}", towline.output());
+    assert!(said.contains("asked-for web: rolled_back"), "{said}");
+    assert_eq!(scene.web.page(PATIENCE)?, "toy v2");
+    let words = said.lines().find(|line| line.contains("  | "));
+    words.context("the broken version's last words")?;
     Ok(())
 }

@@ -70,7 +70,7 @@ impl Scene {
     }
 
     /// `towline once`: its exit status and what it said.
-    fn once(&self) -> Result<(Option<i32>, String)> {
+    pub(crate) fn once(&self) -> Result<(Option<i32>, String)> {
         let output = self.host.call(&["once"])?;
         Ok((
             output.status.code(),
