@@ -249,12 +249,7 @@ fn where_not_all_lines_have_room_those_that_are_not_over_come_first() {
         begin.collect::<Vec<_>>()
     };
     assert_eq!(begin(5), ["a web", "b web", "c", "d web", "e web"]);
-    let cut = [
-        "c",
-        "e web",
-        "a web",
-        "and 2 more, 0 of which have not ended",
-    ];
+    let cut = ["c", "e web", "a web", "and 2 more that have ended"];
     assert_eq!(begin(4), cut);
     assert_eq!(begin(2), ["c", "and 4 more, 1 of which have not ended"]);
     assert_eq!(begin(1), ["and 5 more, 2 of which have not ended"]);

@@ -22,7 +22,10 @@ impl View {
         let lines = rows.map(|row| line(row));
         let hidden = self.rows.len() - shown;
         let still = open.len().saturating_sub(shown);
-        let more = format!("and {hidden} more, {still} of which have not ended");
+        let more = match still {
+            0 => format!("and {hidden} more that have ended"),
+            _ => format!("and {hidden} more, {still} of which have not ended"),
+        };
         lines.chain([more]).collect()
     }
 
