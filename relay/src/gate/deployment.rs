@@ -3,7 +3,7 @@
 use towline_protocol::{Channel, DeploymentSource, NameError, Revision, Source};
 
 use super::{
-    Candidate, Decision, Gate, ONLY_BY_NAME, Reason, SourceKind, bounded, check_action, login,
+    Candidate, Decision, Gate, ONLY_BY_NAME, Reason, SourceKind, bounded, check_action, cut, login,
     shown,
 };
 use crate::event::{DeploymentEvent, DeploymentRun};
@@ -76,7 +76,7 @@ impl Gate {
         }
         let name = reference.strip_prefix("refs/heads/").unwrap_or(reference);
         if name.is_empty() {
-            return Err(Reason::NoBranch);
+            return Err(Reason::Ref(cut(reference)));
         }
         let branch = self.check_branch(name, &event.repository)?;
         // Whoever asks for a commit names no branch.

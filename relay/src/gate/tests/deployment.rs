@@ -114,7 +114,10 @@ fn a_branch_passes_by_the_gates_branches_with_or_without_refs_heads() {
     let reason = ignored(after("", set("feature")));
     assert!(matches!(reason, Reason::Branch { .. }));
     queued(after(r#", "branches": ["f*"]"#, set("feature")));
-    assert_eq!(ignored(after("", set(""))), Reason::NoBranch);
+    for nothing in ["", "refs/heads/"] {
+        let reason = ignored(after("", set(nothing)));
+        assert_eq!(reason, Reason::Ref(nothing.to_owned()));
+    }
     assert_eq!(
         ignored(after("", set("refs/tags/v1"))),
         Reason::NoTags("v1".to_owned())

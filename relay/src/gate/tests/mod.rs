@@ -46,7 +46,7 @@ fn a_source_that_is_not_listed_is_ignored_whatever_it_holds() {
         let others: Vec<_> = others.map(|other| format!("{:?}", other.name())).collect();
         let gate = gate(&format!(r#"{{"sources": [{}]}}"#, others.join(", ")));
         let decision = match kind {
-            SourceKind::WorkflowRun => gate.run(&run::published()),
+            SourceKind::WorkflowRun => gate.run(&run::completed()),
             SourceKind::Push => gate.push(&push::branch()),
             SourceKind::RegistryPackage => gate.package(&package::published()),
             SourceKind::Release => gate.release(&release::published()),

@@ -24,7 +24,7 @@ fn read(body: &[u8]) -> WorkflowRunEvent {
     *event
 }
 
-pub(super) fn published() -> WorkflowRunEvent {
+pub(super) fn completed() -> WorkflowRunEvent {
     fixture!("completed")
 }
 
