@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, Glob, Hello, HostName, MAX_REQUEST_BODY, ToHub};
 
@@ -19,6 +20,10 @@ pub const MAX_VERSION: usize = 64;
 /// The longest kind of a service that is kept, in bytes.
 pub const MAX_KIND: usize = 32;
 
+/// How long ago a host may have pinged that counts as connected. It pings every minute; one that lost its
+/// power does not say so.
+const ALIVE: SignedDuration = SignedDuration::from_secs(150);
+
 /// The longest reason that a close may give, in bytes (RFC 6455, section 5.5).
 const MAX_REASON: usize = 123;
 
@@ -30,8 +35,9 @@ pub struct Caller {
     /// The channels that its token allows.
     pub channels: Vec<Glob>,
     /// Whether it has said hello; before that it gets no rings.
-    #[serde(default)]
     pub greeted: bool,
+    /// When it came, in milliseconds since 1970.
+    pub opened_ms: u64,
 }
 
 impl Caller {
@@ -74,6 +80,11 @@ impl Close {
             reason: reason.unwrap_or_default().to_owned(),
         }
     }
+}
+
+/// Whether a host whose doorbell is open is there, by when it was last heard on it.
+pub fn is_there(heard_at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(heard_at) <= ALIVE
 }
 
 /// Reads a text frame; what is over its cap in a report is cut.
@@ -153,6 +164,7 @@ mod tests {
             host: "pi".parse().unwrap(),
             channels: vec![Glob::new("octo-org/*")],
             greeted,
+            opened_ms: 1000,
         }
     }
 
@@ -171,6 +183,14 @@ mod tests {
     fn who_is_at_a_socket_reads_back_as_it_was_written() {
         let json = serde_json::to_string(&caller(true)).unwrap();
         assert_eq!(serde_json::from_str::<Caller>(&json).unwrap(), caller(true));
+    }
+
+    #[test]
+    fn a_host_that_has_missed_two_pings_is_not_there_any_more() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert!(is_there(at(1000), at(1000)) && is_there(at(1000), at(1150)));
+        assert!(!is_there(at(1000), at(1151)));
+        assert!(is_there(at(1000), at(999)), "clocks differ");
     }
 
     #[test]

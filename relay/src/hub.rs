@@ -168,8 +168,8 @@ impl Hub {
             Ask::Order(candidate) => json(&self.order(parts, *candidate).await?),
             Ask::Since(marks) => json(&parts.store.since(&marks, Room::new(marks.len()))?),
             Ask::Status(id) => {
-                let is_connected = |host: &HostName| self.is_connected(host);
-                json(&parts.store.status(&id, now()?, is_connected)?)
+                let heard_at = |host: &HostName| self.heard_at(host);
+                json(&parts.store.status(&id, now()?, heard_at)?)
             }
             Ask::Keep {
                 host,
@@ -179,8 +179,8 @@ impl Hub {
             Ask::Looks(hooks) => json(&parts.store.looks(&hooks)?),
             Ask::Looked(looks) => json(&parts.store.looked(&looks)?),
             Ask::Upkeep { retention_ms } => {
-                let is_connected = |host: &HostName| self.is_connected(host);
-                json(&parts.upkeep(retention_ms, is_connected).await?)
+                let heard_at = |host: &HostName| self.heard_at(host);
+                json(&parts.upkeep(retention_ms, heard_at).await?)
             }
             Ask::Fleet(globs) => json(&self.fleet(&globs)?),
             Ask::Hello {

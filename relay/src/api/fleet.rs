@@ -8,6 +8,8 @@ use towline_protocol::{
     ServiceState, Today, fleet::LastReport,
 };
 
+use crate::doorbell;
+
 /// What the hub has written down of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
@@ -28,14 +30,14 @@ pub type Said = BTreeMap<(HostName, ServiceName), LastReport>;
 
 /// The fleet as an operator with these globs may see it, as much as fits into one answer.
 ///
-/// A host that is connected is heard of now: its pings do not wake the hub.
+/// `heard_at` tells of hosts with an open doorbell when they were heard there: their pings are in no row.
 pub fn fleet(
     known: Vec<Known>,
     mut said: Said,
     globs: &[Glob],
     now: Timestamp,
     today: Today,
-    is_connected: impl Fn(&HostName) -> bool,
+    heard_at: impl Fn(&HostName) -> Option<Timestamp>,
 ) -> Fleet {
     let allows = |channel: &Channel| globs.iter().any(|glob| glob.matches(channel.as_str()));
     let mut hosts = BTreeMap::new();
@@ -55,10 +57,10 @@ pub fn fleet(
             };
             (service.name, shown)
         });
-        let connected = is_connected(&host.name);
+        let heard_at = heard_at(&host.name);
         let shown = FleetHost {
-            seen_at: if connected { now } else { host.seen_at },
-            connection: if connected {
+            seen_at: heard_at.map_or(host.seen_at, |at| at.max(host.seen_at)),
+            connection: if heard_at.is_some_and(|at| doorbell::is_there(at, now)) {
                 Connection::Connected
             } else {
                 Connection::Polling
@@ -137,9 +139,13 @@ mod tests {
     fn seen(known: Vec<Known>, globs: &[&str]) -> Fleet {
         let globs: Vec<_> = globs.iter().map(|glob| Glob::new(*glob)).collect();
         let said = Said::from([said("pi", "web")]);
-        fleet(known, said, &globs, at(9), today(), |host| {
-            host.as_str() == "pi"
-        })
+        // One pinged a moment ago, the other's socket is open and silent for long.
+        let heard_at = |host: &HostName| match host.as_str() {
+            "pi" => Some(at(995)),
+            "dark" => Some(at(800)),
+            _ => None,
+        };
+        fleet(known, said, &globs, at(1000), today(), heard_at)
     }
 
     #[test]
@@ -148,18 +154,15 @@ mod tests {
             vec![
                 known("pi", &["octo-org/web"]),
                 known("nas", &["octo-org/web"]),
+                known("dark", &["octo-org/web"]),
             ],
             &["*"],
         );
         let host = |name: &str| &fleet.hosts[&name.parse::<HostName>().unwrap()];
-        assert_eq!(
-            (host("pi").connection, host("pi").seen_at),
-            (Connection::Connected, at(9))
-        );
-        assert_eq!(
-            (host("nas").connection, host("nas").seen_at),
-            (Connection::Polling, at(5))
-        );
+        let listens = |name: &str| (host(name).connection, host(name).seen_at);
+        assert_eq!(listens("pi"), (Connection::Connected, at(995)));
+        assert_eq!(listens("nas"), (Connection::Polling, at(5)));
+        assert_eq!(listens("dark"), (Connection::Polling, at(800)));
         let (name, web) = host("pi").services.first_key_value().unwrap();
         assert_eq!((name.as_str(), web.kind.as_str()), ("web", "docker"));
         assert!(web.running.as_ref().unwrap().digest.is_some());

@@ -50,13 +50,14 @@ pub fn status(intent: Intent, heard: Vec<Heard>) -> IntentStatus {
     IntentStatus { intent, hosts }
 }
 
-/// Adds the hosts that should say something of the intent and have not yet: those it is for that are
-/// connected to its channel now, or were seen there in the last seven days.
+/// Adds the hosts that should say something of the intent and have not yet: those it is for that listen to
+/// its channel and were heard of in the last seven days. `heard_at` tells of those with an open doorbell when
+/// they were heard there: their pings are in no row.
 pub fn add_silent(
     status: &mut IntentStatus,
     listeners: Vec<Listener>,
     now: Timestamp,
-    is_connected: impl Fn(&HostName) -> bool,
+    heard_at: impl Fn(&HostName) -> Option<Timestamp>,
 ) {
     let named = &status.intent.hosts;
     for Listener { host, seen_at } in listeners {
@@ -64,7 +65,7 @@ pub fn add_silent(
         if !is_meant || status.hosts.contains_key(&host) {
             continue;
         }
-        let seen_at = if is_connected(&host) { now } else { seen_at };
+        let seen_at = heard_at(&host).map_or(seen_at, |at| at.max(seen_at));
         if now.duration_since(seen_at) <= EXPECTED_FOR {
             let silent = HostStatus {
                 seen_at,
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_was_seen_within_seven_days_or_is_connected_is_expected() {
+    fn a_host_that_was_heard_of_within_seven_days_is_expected() {
         let now = at(30 * DAY);
         let mut status = status(intent(), vec![heard("pi", 5, report(None, 1, None))]);
         let listeners = vec![
@@ -254,7 +255,9 @@ mod tests {
             listener("gone", at(23 * DAY - 1)),
             listener("quiet", at(2 * DAY)),
         ];
-        add_silent(&mut status, listeners, now, |host| host.as_str() == "quiet");
+        add_silent(&mut status, listeners, now, |host| {
+            (host.as_str() == "quiet").then_some(at(29 * DAY))
+        });
         let hosts: Vec<_> = status
             .hosts
             .iter()
@@ -265,7 +268,7 @@ mod tests {
             [
                 ("nas", at(23 * DAY), false),
                 ("pi", at(5), true),
-                ("quiet", now, false)
+                ("quiet", at(29 * DAY), false)
             ]
         );
     }
@@ -278,7 +281,7 @@ mod tests {
         };
         let mut status = status(intent, Vec::new());
         let listeners = vec![listener("pi", at(0)), listener("nas", at(0))];
-        add_silent(&mut status, listeners, at(0), |_| true);
+        add_silent(&mut status, listeners, at(0), |_| None);
         let hosts: Vec<_> = status.hosts.keys().map(HostName::as_str).collect();
         assert_eq!(hosts, ["nas"]);
     }

@@ -12,8 +12,8 @@ impl Hub {
         let parts = self.parts()?;
         let (hosts, said, now) = (parts.store.hosts()?, parts.store.said()?, now()?);
         let today = parts.tally.borrow().today(now);
-        let is_connected = |host: &HostName| self.is_connected(host);
-        Ok(fleet::fleet(hosts, said, globs, now, today, is_connected))
+        let heard_at = |host: &HostName| self.heard_at(host);
+        Ok(fleet::fleet(hosts, said, globs, now, today, heard_at))
     }
 
     /// Keeps a host's reports, as far as its token allows them.

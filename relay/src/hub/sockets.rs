@@ -7,13 +7,14 @@
 //!
 //! `State`'s own methods panic where the runtime throws, so that the raw ones are called.
 
+use jiff::Timestamp;
 use towline_protocol::{
     Hello, HostName, IntentId, ToHost, ToHub,
     doorbell::{PING, PONG},
 };
 use worker::{
-    Response, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
-    WebSocketRequestResponsePair, console_error, console_log,
+    Date, Response, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
+    WebSocketRequestResponsePair, console_error, console_log, js_sys, wasm_bindgen::JsCast,
 };
 
 use super::{Hub, Parts, failed};
@@ -119,9 +120,29 @@ impl Hub {
         Ok(())
     }
 
-    /// Whether a host's doorbell is open. A runtime that cannot say counts as no.
-    pub(super) fn is_connected(&self, host: &HostName) -> bool {
-        of_host(&self.state, host).is_ok_and(|sockets| !sockets.is_empty())
+    /// When a host with an open doorbell was last heard on it: its last ping, or its coming. What the
+    /// runtime cannot say counts as never.
+    pub(super) fn heard_at(&self, host: &HostName) -> Option<Timestamp> {
+        let sockets = of_host(&self.state, host).ok()?;
+        let heard_ms = sockets.iter().filter_map(|socket| {
+            let opened_ms = caller(socket).ok()?.opened_ms;
+            Some(opened_ms.max(self.pinged_ms(socket).unwrap_or(0)))
+        });
+        let heard_ms = i64::try_from(heard_ms.max()?).ok()?;
+        Timestamp::from_millisecond(heard_ms).ok()
+    }
+
+    /// When a ping was last answered for us. The crate `worker` does not have this call.
+    fn pinged_ms(&self, socket: &WebSocket) -> Option<u64> {
+        let state = self.state.as_raw();
+        let call = js_sys::Reflect::get(state, &"getWebSocketAutoResponseTimestamp".into()).ok()?;
+        let call: js_sys::Function = call.dyn_into().ok()?;
+        let answer = call.call1(state, socket.as_ref()).ok()?;
+        // Null before the first ping.
+        if !answer.is_object() {
+            return None;
+        }
+        Some(Date::from(answer.unchecked_into::<js_sys::Date>()).as_millis())
     }
 
     /// Answers a host's close, and notes that it was there until now.

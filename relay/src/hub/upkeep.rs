@@ -1,5 +1,6 @@
 //! The hourly upkeep: brings KV back to what the database says, and forgets what is old.
 
+use jiff::Timestamp;
 use towline_protocol::HostName;
 use worker::console_error;
 
@@ -18,7 +19,7 @@ impl Parts {
     pub(super) async fn upkeep(
         &self,
         retention_ms: Option<u64>,
-        is_connected: impl Fn(&HostName) -> bool,
+        heard_at: impl Fn(&HostName) -> Option<Timestamp>,
     ) -> Result<Done, Fault> {
         let mut done = Done::default();
         if let Some(retention_ms) = retention_ms {
@@ -27,7 +28,7 @@ impl Parts {
             let paid = done.intents.saturating_mul(ROWS_OF_AN_INTENT);
             let left = ROWS_A_RUN.saturating_sub(paid);
             done.reports = self.store.prune_reports(cut_ms, left)?;
-            done.hosts = self.store.prune_hosts(cut_ms, now_ms(), is_connected)?;
+            done.hosts = self.store.prune_hosts(cut_ms, heard_at)?;
         }
         // Last, because only this needs KV, which may fail.
         self.compare(&mut done).await?;

@@ -1,10 +1,11 @@
 //! What the hub has written down of all its hosts, for who looks at the fleet, and the day's counts.
 
-use towline_protocol::{IntentId, Outcome, Report, fleet::LastReport};
+use jiff::Timestamp;
+use towline_protocol::{HostName, IntentId, Outcome, Report, fleet::LastReport};
 
 use super::{
     Store,
-    column::{Row, Value, body, failed, number, parsed, string, text, time},
+    column::{Row, Value, body, failed, millis, number, parsed, string, text, time},
 };
 use crate::{
     api::fleet::{Known, Said},
@@ -91,22 +92,23 @@ impl Store {
         self.rows(insert, vec![json.into()]).map(drop)
     }
 
-    /// Forgets hosts that were last heard of before `cut_ms` and that do not listen now, and returns how many.
+    /// Forgets hosts that were last heard of before `cut_ms`, and returns how many. `heard_at` tells of those with
+    /// an open doorbell when they were heard there.
     ///
     /// # Errors
     /// When SQLite fails. A host's own row goes last, so that the next run finds what is left of it.
     pub fn prune_hosts(
         &self,
         cut_ms: u64,
-        now_ms: u64,
-        is_connected: impl Fn(&towline_protocol::HostName) -> bool,
+        heard_at: impl Fn(&HostName) -> Option<Timestamp>,
     ) -> Result<u64, Fault> {
         let old = "SELECT name, seen_ms, version, channels, services FROM host WHERE seen_ms < ?";
         let mut gone: u64 = 0;
         for host in self.rows(old, vec![number(cut_ms)?])?.iter().map(known) {
             let host = host?;
-            if is_connected(&host.name) {
-                self.saw(&host.name, now_ms)?;
+            let heard_ms = heard_at(&host.name).map_or(0, millis);
+            if heard_ms >= cut_ms {
+                self.saw(&host.name, heard_ms)?;
                 continue;
             }
             for channel in &host.channels {
@@ -143,9 +145,8 @@ fn known(row: &Row) -> Result<Known, Fault> {
 mod tests {
     use std::rc::Rc;
 
-    use jiff::Timestamp;
     use serde_json::json;
-    use towline_protocol::{Glob, Hello, HostName, Revision, Source};
+    use towline_protocol::{Glob, Hello, Revision, Source};
 
     use super::*;
     use crate::{
@@ -253,12 +254,15 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_was_not_heard_of_for_long_goes_unless_it_is_connected() {
+    fn a_host_that_was_not_heard_of_for_long_goes_unless_it_was_on_its_doorbell() {
         let store = store();
         for (host, seen_ms) in [("gone", 100), ("quiet", 100), ("fresh", 900)] {
             register(&store, host, seen_ms);
         }
-        let gone = store.prune_hosts(500, 1000, |host| host.as_str() == "quiet");
+        let gone = store.prune_hosts(500, |host| {
+            let heard_at = Timestamp::from_millisecond(700).unwrap();
+            (host.as_str() == "quiet").then_some(heard_at)
+        });
         assert_eq!(gone.unwrap(), 1);
         let hosts = store.hosts().unwrap();
         let seen: Vec<_> = hosts.iter().map(|host| host.name.as_str()).collect();

@@ -25,7 +25,7 @@ impl Store {
         &self,
         id: &IntentId,
         now: Timestamp,
-        is_connected: impl Fn(&HostName) -> bool,
+        heard_at: impl Fn(&HostName) -> Option<Timestamp>,
     ) -> Result<Option<IntentStatus>, Fault> {
         let Some(intent) = self.intent(id)? else {
             return Ok(None);
@@ -38,7 +38,7 @@ impl Store {
         let heard: Result<_, _> = rows.iter().map(|row| heard(row)).collect();
         let listeners = self.last_seen(&intent.channel)?;
         let mut status = status::status(intent, heard?);
-        status::add_silent(&mut status, listeners, now, is_connected);
+        status::add_silent(&mut status, listeners, now, heard_at);
         Ok(Some(status::fit(status)))
     }
 

@@ -1,5 +1,7 @@
 //! What a doorbell costs, and that it outlives the hub's memory.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 use towline_protocol::Role;
@@ -72,5 +74,33 @@ fn the_days_counts_outlive_the_hubs_memory() -> Result<()> {
         // The first question itself, the delivery and the alarm.
         assert_eq!(grown("hub_requests"), 3, "{before} {after}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_host_whose_pings_have_ceased_is_not_told_as_connected() -> Result<()> {
+    let relay = relay()?;
+    let pi = token(Role::Host, "lost-power", &["octo-org/*"])?;
+    let operator = token(Role::Operator, "ada", &["octo-org/*"])?;
+    let told = || -> Result<Value> {
+        let fleet = relay.get("/v1/fleet", &operator)?.json()?;
+        Ok(fleet["hosts"]["lost-power"].clone())
+    };
+    let mut bell = Doorbell::greet(&relay, &pi, &json!({ "octo-org/dark": "0.0" }))?;
+    bell.is_quiet()?;
+    let there = told()?;
+    assert_eq!(there["connection"], "connected", "{there}");
+    relay.evict_hub()?;
+    bell.is_quiet()?;
+    let pinged = told()?;
+    assert_eq!(pinged["connection"], "connected", "{pinged}");
+    assert!(
+        pinged["seen_at"].as_str() > there["seen_at"].as_str(),
+        "a ping is a sign of life: {there} {pinged}"
+    );
+    relay.ahead(Duration::from_secs(200))?;
+    let gone = told()?;
+    assert_eq!(gone["connection"], "polling", "{gone}");
+    assert_eq!(gone["seen_at"], pinged["seen_at"], "{gone}");
     Ok(())
 }

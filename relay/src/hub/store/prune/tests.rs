@@ -126,7 +126,7 @@ fn reports_go_once_they_are_old_and_nobody_can_ask_for_them() {
     assert_eq!(reports(&store), 3);
     assert_eq!(
         store
-            .status(&id(30), Timestamp::UNIX_EPOCH, |_| false)
+            .status(&id(30), Timestamp::UNIX_EPOCH, |_| None)
             .unwrap()
             .unwrap()
             .hosts
