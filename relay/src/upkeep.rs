@@ -27,6 +27,9 @@ pub const ROWS_OF_AN_INTENT: u64 = 3;
 /// How many reports are looked at in one run for those that nobody can ask for any more.
 pub const REPORTS_A_RUN: u64 = 5000;
 
+/// For how long a host is remembered that is not heard of, if intents are not kept longer, in milliseconds.
+pub const HOST_KEPT_MS: u64 = 90 * 86_400_000;
+
 /// How long after an intent what KV shows proves nothing, because it may be an older copy.
 const SETTLED: Duration = Duration::from_secs(600);
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use towline_protocol::{Glob, Image, Role};
+use towline_protocol::{Channel, Glob, Image, Role};
 
 use crate::{history, reference::Reference};
 
@@ -16,16 +16,17 @@ pub(super) fn role(text: &str) -> Result<Role, &'static str> {
     }
 }
 
-/// A channel, or many.
-pub(super) fn channel_glob(text: &str) -> Result<Glob, &'static str> {
-    if text.is_empty()
-        || text
-            .chars()
-            .any(|c| c.is_ascii_uppercase() || c.is_whitespace())
-    {
-        Err("channels are lower case, without spaces")
-    } else {
-        Ok(Glob::new(text))
+/// A channel, or many. One that no repository and no manual channel can be called is a mistake: the token
+/// would be good for nothing.
+pub(super) fn channel_glob(text: &str) -> Result<Glob, String> {
+    let example = text.replace('*', "x");
+    match example.parse::<Channel>() {
+        Ok(_) => Ok(Glob::new(text)),
+        Err(_) => Err(
+            "no channel is called so; use a repository in lower case such as octo-org/web, \
+             octo-org/* for all of an owner, or * for all"
+                .to_owned(),
+        ),
     }
 }
 
@@ -94,4 +95,44 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|duration| (1..=24 * 60 * 60).contains(&duration.as_secs()))
         .ok_or_else(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_that_can_be_or_a_glob_of_such_is_taken() {
+        for good in [
+            "octo-org/web",
+            "octo-org/.github",
+            "octo-org/*",
+            "octo-org/web-*",
+            "*/web",
+            "*",
+            "octo-*",
+            "lamps",
+        ] {
+            assert_eq!(channel_glob(good), Ok(Glob::new(good)));
+        }
+    }
+
+    #[test]
+    fn a_channel_that_no_repository_can_have_is_refused_with_what_would_do() {
+        for bad in [
+            "",
+            "Octo-Org/web",
+            "octo org/web",
+            "octo-org/",
+            "/web",
+            "octo-org/web/main",
+            "https://github.com/octo-org/web",
+            "octo-org/web@main",
+            "octo-org/w\u{e9}b",
+            "octo-org//*",
+        ] {
+            let error = channel_glob(bad).unwrap_err();
+            assert!(error.contains("octo-org/*"), "{bad}: {error}");
+        }
+    }
 }

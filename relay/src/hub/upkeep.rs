@@ -8,7 +8,10 @@ use super::{Parts, arm, failed};
 use crate::{
     error::Fault,
     now_ms, pace,
-    upkeep::{self, Done, Finding, MAILBOXES_A_RUN, PUTS_A_RUN, ROWS_A_RUN, ROWS_OF_AN_INTENT},
+    upkeep::{
+        self, Done, Finding, HOST_KEPT_MS, MAILBOXES_A_RUN, PUTS_A_RUN, ROWS_A_RUN,
+        ROWS_OF_AN_INTENT,
+    },
 };
 
 impl Parts {
@@ -28,6 +31,7 @@ impl Parts {
             let paid = done.intents.saturating_mul(ROWS_OF_AN_INTENT);
             let left = ROWS_A_RUN.saturating_sub(paid);
             done.reports = self.store.prune_reports(cut_ms, left)?;
+            let cut_ms = now_ms().saturating_sub(retention_ms.max(HOST_KEPT_MS));
             done.hosts = self.store.prune_hosts(cut_ms, heard_at)?;
         }
         // Last, because only this needs KV, which may fail.

@@ -14,7 +14,7 @@ use crate::refused;
 const AN_INTENT: &str = "/v1/intents/in_aaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// Every route that wants a token, and the role that may use it; `None` is either.
-const ROUTES: [(&str, &str, Option<Role>); 7] = [
+const ROUTES: [(&str, &str, Option<Role>); 8] = [
     (
         "GET",
         "/v1/intents?channel=octo-org/web@0.0",
@@ -30,6 +30,7 @@ const ROUTES: [(&str, &str, Option<Role>); 7] = [
     ("POST", "/v1/reports", Some(Role::Host)),
     ("POST", "/v1/hello", Some(Role::Host)),
     ("GET", "/v1/doorbell", Some(Role::Host)),
+    ("GET", "/v1/fleet", Some(Role::Operator)),
 ];
 
 /// A request with a body of which the relay would have something to say, if it came so far.
