@@ -9,7 +9,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -18,12 +18,14 @@ use std::{
 use anyhow::{Context, Result};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use rsa::{
-    Pkcs1v15Sign, RsaPrivateKey,
+    BigUint, Pkcs1v15Sign, RsaPrivateKey,
     rand_core::{OsRng, RngCore},
     sha2::{Digest, Sha256},
     traits::PublicKeyParts,
 };
 use serde_json::{Value, json};
+
+use crate::place::fixture;
 
 /// What a job must show to get its token: `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
 pub const REQUEST_TOKEN: &str = "a request token of the tests";
@@ -54,19 +56,43 @@ struct Shared {
     keys: Vec<Key>,
     key_fetches: usize,
     failing: bool,
+    slow: Duration,
     job: Value,
 }
 
 impl Key {
-    /// A new one of 2048 bits.
+    /// One of two that everybody knows, in turn, under a new name: the examples of RFC 7515, appendix A.2, and
+    /// RFC 7517, appendix A.2. To make one takes seconds.
     ///
     /// # Errors
-    /// When none can be made.
-    pub fn generate() -> Result<Self> {
+    /// When the fixture is missing.
+    pub fn next() -> Result<Self> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = ["rfc7515-a2", "rfc7517-a2"][NEXT.fetch_add(1, Ordering::SeqCst) % 2];
+        let jwk: Value = serde_json::from_str(&fixture(&format!("keys/{name}.json"))?)?;
+        let number = |member: &str| -> Result<BigUint> {
+            let text = jwk[member].as_str().context("no such number")?;
+            let bytes = BASE64URL_NOPAD.decode(text.as_bytes())?;
+            Ok(BigUint::from_bytes_be(&bytes))
+        };
+        let (n, e, d) = (number("n")?, number("e")?, number("d")?);
         Ok(Self {
             kid: random_hex(16),
-            private: RsaPrivateKey::new(&mut OsRng, 2048)?,
+            private: RsaPrivateKey::from_components(n, e, d, Vec::new())?,
         })
+    }
+
+    /// The other one of the two.
+    ///
+    /// # Errors
+    /// When the fixture is missing.
+    pub fn other(&self) -> Result<Self> {
+        loop {
+            let key = Self::next()?;
+            if key.private != self.private {
+                return Ok(key);
+            }
+        }
     }
 
     /// Its public half, as the issuer publishes it.
@@ -109,9 +135,10 @@ impl Issuer {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let shared = Shared {
-            keys: vec![Key::generate()?],
+            keys: vec![Key::next()?],
             key_fetches: 0,
             failing: false,
+            slow: Duration::ZERO,
             job: json!({}),
         };
         let state = Arc::new(State {
@@ -151,12 +178,12 @@ impl Issuer {
         self.shared().keys.last().cloned().context("no key")
     }
 
-    /// Signs with a new key from now on; the one before is published no more.
+    /// Signs with the other key from now on; the one before is published no more.
     ///
     /// # Errors
-    /// When no key can be made.
+    /// When the fixture is missing.
     pub fn rotate(&self) -> Result<()> {
-        let key = Key::generate()?;
+        let key = self.key()?.other()?;
         self.shared().keys = vec![key];
         Ok(())
     }
@@ -169,6 +196,11 @@ impl Issuer {
     /// Answers 500 to whoever asks for the keys, or no more.
     pub fn fail(&self, failing: bool) {
         self.shared().failing = failing;
+    }
+
+    /// Lets whoever asks for the keys wait for so long from now on.
+    pub fn slow(&self, by: Duration) {
+        self.shared().slow = by;
     }
 
     /// Claims that the tokens of [`Self::request_url`] have from now on, in place of the usual ones of their names.
@@ -239,6 +271,10 @@ fn serve(stream: &TcpStream, state: &State, issuer: &str) -> Result<()> {
         }
     }
     let target = first.split(' ').nth(1).unwrap_or_default();
+    let slow = state.shared().slow;
+    if target.ends_with("/jwks") {
+        thread::sleep(slow);
+    }
     let (status, body) = answer(target, &authorization, state, issuer)?;
     let body = body.to_string();
     let length = body.len();

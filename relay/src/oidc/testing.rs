@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use data_encoding::BASE64URL_NOPAD;
 use rsa::{
     BigUint, Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey,
-    rand_core::OsRng,
     sha2::{Digest, Sha256},
     traits::PublicKeyParts,
 };
@@ -30,9 +29,23 @@ impl Rs256 for Pure {
     }
 }
 
-/// Two keys of 2048 bits, made once.
-pub(super) static KEYS: LazyLock<[RsaPrivateKey; 2]> =
-    LazyLock::new(|| [(); 2].map(|()| RsaPrivateKey::new(&mut OsRng, 2048).unwrap()));
+/// Two keys that everybody knows: the examples of RFC 7515, appendix A.2, and RFC 7517, appendix A.2.
+pub(super) static KEYS: LazyLock<[RsaPrivateKey; 2]> = LazyLock::new(|| {
+    [
+        include_str!("../../../tests/fixtures/keys/rfc7515-a2.json"),
+        include_str!("../../../tests/fixtures/keys/rfc7517-a2.json"),
+    ]
+    .map(private)
+});
+
+fn private(jwk: &str) -> RsaPrivateKey {
+    let jwk: Value = serde_json::from_str(jwk).unwrap();
+    let [n, e, d] = ["n", "e", "d"].map(|member| {
+        let bytes = BASE64URL_NOPAD.decode(jwk[member].as_str().unwrap().as_bytes());
+        BigUint::from_bytes_be(&bytes.unwrap())
+    });
+    RsaPrivateKey::from_components(n, e, d, Vec::new()).unwrap()
+}
 
 pub(super) fn base64(bytes: &[u8]) -> String {
     BASE64URL_NOPAD.encode(bytes)

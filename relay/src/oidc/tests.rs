@@ -17,6 +17,9 @@ use super::{
 };
 use crate::manual;
 
+mod cache;
+mod keys;
+
 const NOW: i64 = 1_795_186_000;
 const RELAY: &str = "https://towline.octo-org.workers.dev";
 const HEADER: &str = r#"{"alg": "RS256", "typ": "JWT", "kid": "one"}"#;
@@ -52,7 +55,7 @@ fn claims() -> Value {
     })
 }
 
-fn keys() -> KeySet {
+fn key_set() -> KeySet {
     let set = json!({ "keys": [jwk("one", &KEYS[0]), jwk("two", &KEYS[1])] });
     KeySet::read(&set.to_string()).unwrap()
 }
@@ -64,7 +67,7 @@ static GOOD: LazyLock<String> = LazyLock::new(|| sign(&KEYS[0], HEADER, &claims(
 fn admit_by(policy: &Policy, token: &str) -> Result<Job, Denied> {
     let jwt = Jwt::read(token)?;
     let unknown = || Denied::UnknownKey(jwt.kid().to_owned());
-    let key = keys().find(jwt.kid()).cloned().ok_or_else(unknown)?;
+    let key = key_set().find(jwt.kid()).cloned().ok_or_else(unknown)?;
     let verified = jwt.verify(&Pure, &key).now_or_never().unwrap().unwrap()?;
     let claims = Claims::read(&verified, &policy.issuer, &policy.audience, NOW)?;
     policy.admit(claims)
@@ -451,179 +454,6 @@ proptest! {
         claims["nbf"] = json!(nbf);
         let good = (NOW - 60..=NOW + 25 * 3600).contains(&exp);
         prop_assert!(good || admit_claims(&claims).is_err());
-    }
-}
-
-mod the_issuers_keys {
-    use super::*;
-
-    fn read(keys: Value) -> Result<KeySet, String> {
-        KeySet::read(&json!({ "keys": keys, "more": 1 }).to_string())
-    }
-
-    fn changed(member: &str, value: Value) -> Value {
-        let mut key = jwk("one", &KEYS[0]);
-        key[member] = value;
-        key
-    }
-
-    #[test]
-    fn keys_for_other_purposes_are_passed_over() {
-        let others = json!([
-            { "kty": "EC", "kid": "ec", "crv": "P-256", "x": "AA", "y": "AA" }, 7, null, {},
-            changed("use", json!("enc")), jwk("two", &KEYS[1]),
-        ]);
-        let keys = read(others).unwrap();
-        assert!(keys.find("two").is_some());
-        assert!(keys.find("one").is_none() && keys.find("ec").is_none());
-    }
-
-    #[test]
-    fn a_weak_or_broken_key_does_not_count() {
-        let number = |bytes: &[u8]| json!(base64(bytes));
-        let mut even = [255; 256];
-        even[255] = 254;
-        for (member, value) in [
-            ("kty", json!("oct")),
-            ("kid", json!(7)),
-            ("alg", json!("RS512")),
-            ("n", number(&[255; 255])),
-            ("n", number(&[[0; 1].as_slice(), &[255; 255]].concat())),
-            ("n", number(&[[127; 1].as_slice(), &[255; 255]].concat())),
-            ("n", number(&[255; 1025])),
-            ("n", number(&even)),
-            ("n", json!("not base64!")),
-            ("n", json!("")),
-            ("e", number(&[1])),
-            ("e", number(&[0, 1])),
-            ("e", number(&[2])),
-            ("e", number(&[255; 9])),
-            ("e", json!("")),
-        ] {
-            let refused = read(json!([changed(member, value.clone())]));
-            assert!(refused.is_err(), "{member} {value}");
-        }
-        assert!(read(json!([changed("alg", Value::Null)])).is_ok());
-    }
-
-    #[test]
-    fn two_keys_of_one_name_are_none() {
-        let keys = read(json!([
-            jwk("one", &KEYS[0]),
-            jwk("one", &KEYS[1]),
-            jwk("two", &KEYS[1])
-        ]));
-        let keys = keys.unwrap();
-        assert!(keys.find("one").is_none() && keys.find("two").is_some());
-    }
-
-    #[test]
-    fn what_is_no_set_of_keys_is_refused() {
-        for bad in [
-            "",
-            "{}",
-            "[]",
-            r#"{"keys": {}}"#,
-            r#"{"keys": []}"#,
-            "<html>",
-        ] {
-            assert!(KeySet::read(bad).is_err(), "{bad}");
-        }
-    }
-}
-
-mod the_cache {
-    use super::*;
-    use crate::oidc::cache::{Cache, FRESH_MS, Next, PAUSE_MS, RETRY_MS, STALE_MS, TIMEOUT_MS};
-
-    const START: u64 = 1_795_186_000_000;
-
-    /// One that fetched the keys at `START`.
-    fn filled() -> Cache {
-        let mut cache = Cache::new();
-        assert_eq!(cache.next("one", START), Next::Fetch);
-        cache.begin(START);
-        cache.end(Some(keys()), START);
-        cache
-    }
-
-    fn known() -> Next {
-        Next::Use(keys().find("one").cloned().unwrap())
-    }
-
-    #[test]
-    fn a_known_key_is_used_without_a_fetch_until_it_is_old() {
-        let cache = filled();
-        assert_eq!(cache.next("one", START), known());
-        assert_eq!(cache.next("one", START + FRESH_MS - 1), known());
-        assert_eq!(cache.next("one", START + FRESH_MS), Next::Fetch);
-    }
-
-    #[test]
-    fn an_unknown_key_is_looked_for_at_most_once_a_minute() {
-        let mut cache = filled();
-        assert_eq!(cache.next("new", START + PAUSE_MS - 1), Next::Unknown);
-        let later = START + PAUSE_MS;
-        assert_eq!(cache.next("new", later), Next::Fetch);
-        cache.begin(later);
-        cache.end(Some(keys()), later);
-        assert_eq!(cache.next("new", later + 1), Next::Unknown);
-        assert_eq!(cache.next("newer", later + PAUSE_MS - 1), Next::Unknown);
-    }
-
-    #[test]
-    fn whoever_comes_during_a_fetch_waits_for_it_unless_its_key_is_there() {
-        let mut cache = filled();
-        let later = START + FRESH_MS;
-        cache.begin(later);
-        assert_eq!(cache.next("one", later + 1), known());
-        assert_eq!(cache.next("new", later + 1), Next::Wait);
-        // The one that fetched was cancelled.
-        assert_eq!(cache.next("new", later + TIMEOUT_MS + 1), Next::Unknown);
-        let mut empty = Cache::new();
-        empty.begin(START);
-        assert_eq!(empty.next("one", START), Next::Wait);
-        assert_eq!(empty.next("one", START + TIMEOUT_MS + 1), Next::Fetch);
-    }
-
-    #[test]
-    fn an_issuer_that_is_down_costs_nothing_for_an_hour() {
-        let mut cache = filled();
-        let later = START + STALE_MS - 1;
-        cache.begin(later);
-        cache.end(None, later);
-        assert_eq!(cache.next("one", later), known());
-        assert_eq!(cache.next("one", later + 1), Next::Unavailable);
-        assert_eq!(cache.next("one", later + RETRY_MS), Next::Fetch);
-    }
-
-    #[test]
-    fn a_key_that_was_taken_back_is_gone_with_the_next_fetch() {
-        let mut cache = filled();
-        let later = START + FRESH_MS;
-        let set = json!({ "keys": [jwk("two", &KEYS[1])] }).to_string();
-        cache.begin(later);
-        cache.end(KeySet::read(&set).ok(), later);
-        assert_eq!(cache.next("one", later), Next::Unknown);
-    }
-
-    proptest! {
-        #[test]
-        fn however_often_it_is_asked_it_fetches_no_more_than_once_a_minute(
-            steps in proptest::collection::vec((0u64..20_000, any::<bool>(), any::<bool>()), 1..200),
-        ) {
-            let (mut cache, mut now, mut fetches) = (filled(), START, Vec::new());
-            for (pause, new, works) in steps {
-                now += pause;
-                if cache.next(if new { "new" } else { "one" }, now) == Next::Fetch {
-                    fetches.push(now);
-                    cache.begin(now);
-                    cache.end(works.then(keys), now);
-                }
-            }
-            let held = |pair: &[u64]| pair[1] - pair[0] >= PAUSE_MS || pair[1] - START >= STALE_MS;
-            prop_assert!(fetches.windows(2).all(held), "{:?}", fetches);
-        }
     }
 }
 
