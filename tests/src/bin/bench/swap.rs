@@ -3,7 +3,7 @@
 //! Both replace the same tiny service behind a published port of their own; for each round a fresh version is pushed
 //! that the engine has not. Time begins when Towline says that it picked the intent up, or when the script's shell is
 //! started, and ends with the first answer of the new version. How the trigger reaches the host is not in it: that is
-//! the poll's interval for the one, and SSH or a runner for the other. What a client sees meanwhile is `prober`'s.
+//! the doorbell for the one, whose time has a row of its own, and SSH or a runner for the other. What a client sees meanwhile is `prober`'s.
 
 use std::{
     process::Command,
@@ -44,20 +44,29 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
     let token = token(Role::Host, "pi", &["octo-org/*"])?;
     let host = Host::new(&relay.url, &token, &ours.section())?;
     let mut towline = host.run()?;
+    towline.line(PATIENCE, |line| line.contains("the doorbell is connected"))?;
+    let mut pick_ups = Vec::new();
     let (mut by_towline, mut by_script) = (Vec::new(), Vec::new());
     for number in 2..2 + ROUNDS {
         // Who begins alternates.
         if number % 2 == 0 {
-            by_towline.push(by_towline_once(&mut towline, &relay, &ours, number)?);
+            let (pick_up, swap) = by_towline_once(&mut towline, &relay, &ours, number)?;
+            pick_ups.push(pick_up);
+            by_towline.push(swap);
             by_script.push(by_script_once(&theirs, number)?);
         } else {
             by_script.push(by_script_once(&theirs, number)?);
-            by_towline.push(by_towline_once(&mut towline, &relay, &ours, number)?);
+            let (pick_up, swap) = by_towline_once(&mut towline, &relay, &ours, number)?;
+            pick_ups.push(pick_up);
+            by_towline.push(swap);
         }
     }
     let mib = |key| Ok::<_, anyhow::Error>(format!("{:.1} MiB", memory_mib(towline.id(), key)?));
     let (resident, peak) = (mib("VmRSS")?, mib("VmHWM")?);
-    let mut rows = rows(&by_towline, &by_script);
+    let what =
+        "from a delivery's first byte to the beginning of the work on a host, by the doorbell";
+    let mut rows = vec![Row::new(what, spread(&pick_ups, 1, " ms"), "< 100 ms")];
+    rows.extend(self::rows(&by_towline, &by_script));
     rows.extend([
         Row::new(
             format!("`towline run`, peak resident during these {ROUNDS} replacements"),
@@ -134,10 +143,17 @@ fn swap(prober: Prober, wanted: &str, begun: Instant) -> Result<Swap> {
     })
 }
 
-fn by_towline_once(towline: &mut Process, relay: &Relay, web: &Web, number: u64) -> Result<Swap> {
+/// Milliseconds from the sending of the delivery to the pick-up, which mostly comes before the 202, and the replacement.
+fn by_towline_once(
+    towline: &mut Process,
+    relay: &Relay,
+    web: &Web,
+    number: u64,
+) -> Result<(f64, Swap)> {
     let prober = ready(web, "by-towline", number)?;
     let seen = towline.lines().len();
     let sha = format!("{number:040x}");
+    let sent = Instant::now();
     let answer = Delivery::run(number, &sha)?.send(&relay.url, WEBHOOK_SECRET)?;
     ensure!(answer.status == 202, "the relay said {}", answer.body);
     let picked_up = towline.line_after(seen, PATIENCE, |line| line.contains("picked up"))?;
@@ -146,7 +162,8 @@ fn by_towline_once(towline: &mut Process, relay: &Relay, web: &Web, number: u64)
     until("the old container's end", PATIENCE, || {
         Ok((web.containers()?.len() == 1).then_some(()))
     })?;
-    Ok(swap)
+    let waited = picked_up.at.duration_since(sent);
+    Ok((waited.as_secs_f64() * 1000.0, swap))
 }
 
 fn by_script_once(web: &Web, number: u64) -> Result<Swap> {
