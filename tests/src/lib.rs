@@ -9,6 +9,7 @@ pub mod child;
 pub mod dev_server;
 pub mod docker;
 pub mod doorbell;
+pub mod forward;
 pub mod github;
 pub mod github_api;
 pub mod host;

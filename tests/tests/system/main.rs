@@ -11,6 +11,7 @@ mod killed;
 mod manual;
 mod missed;
 mod redeploy;
+mod rung;
 mod settings;
 mod sources;
 mod storage;
