@@ -171,14 +171,17 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// Marks always find room in a frame. So many services that they do not are told by reports alone.
     fn say_hello(&mut self) -> Result<(), Lost> {
         self.dropped = false;
-        self.send(&ToHub::Hello(self.hello.clone()))
-    }
-
-    fn send(&mut self, frame: &ToHub) -> Result<(), Lost> {
-        // Every frame can be written as JSON.
-        let text = serde_json::to_string(frame).unwrap_or_default();
+        let mut text = json(&ToHub::Hello(self.hello.clone()));
+        if text.len() > MAX_REQUEST_BODY {
+            let services = Vec::new();
+            text = json(&ToHub::Hello(Hello {
+                services,
+                ..self.hello.clone()
+            }));
+        }
         self.socket.send(&text)
     }
 
@@ -267,18 +270,24 @@ impl<'a> Session<'a> {
         let open: BTreeMap<_, _> = batch.into_iter().map(named).collect();
         let frames: Vec<_> = open
             .iter()
-            .map(|(id, one)| ToHub::Report {
-                id: Some(id.clone()),
-                report: Box::new(one.report.clone()),
+            .map(|(id, one)| {
+                json(&ToHub::Report {
+                    id: Some(id.clone()),
+                    report: Box::new(one.report.clone()),
+                })
             })
             .collect();
+        if frames.iter().any(|frame| frame.len() > MAX_REQUEST_BODY) {
+            undelivered(answer);
+            return Ok(());
+        }
         self.underway.push(Underway {
             answer,
             open,
             taken: Vec::new(),
             until: Instant::now() + self.timing.ack,
         });
-        frames.iter().try_for_each(|frame| self.send(frame))
+        frames.iter().try_for_each(|frame| self.socket.send(frame))
     }
 
     fn note_ack(&mut self, ids: &[String]) {
@@ -295,6 +304,11 @@ impl<'a> Session<'a> {
         let over = self.underway.extract_if(.., is_over);
         over.for_each(Underway::answer);
     }
+}
+
+/// A frame as text; every one can be written.
+fn json(frame: &ToHub) -> String {
+    serde_json::to_string(frame).unwrap_or_default()
 }
 
 /// Answers that nothing could be sent.

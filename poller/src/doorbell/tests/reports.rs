@@ -114,3 +114,34 @@ async fn a_connection_that_is_lost_gives_reports_back_and_without_one_they_are_n
     let delivery = timeout(MOMENT, nobody.deliver(batch(&[7]))).await;
     assert!(delivery.unwrap().unwrap().unanswered);
 }
+
+#[tokio::test]
+async fn what_finds_no_room_in_a_frame_is_not_sent() {
+    let (route, hubs) = relay();
+    let mut bell = start(route, timing());
+    let many = |count| {
+        let one = |number| ServiceState {
+            name: format!("web{number}").parse().unwrap(),
+            channel: "octo-org/web".parse().unwrap(),
+            kind: "docker".to_owned(),
+            running: None,
+        };
+        (0..count).map(one).collect()
+    };
+    let (mut hub, _) = hubs.recv().unwrap();
+    connected(&mut bell).await;
+    heard(&mut hub);
+    let mut long = batch(&[7]);
+    long[0].report.log_tail = "x".repeat(towline_protocol::MAX_REQUEST_BODY);
+    let delivery = timeout(MOMENT, bell.deliver(long)).await.unwrap().unwrap();
+    assert!(delivery.unanswered && delivery.taken.is_empty());
+    let services = many(1000);
+    bell.say(
+        Hello {
+            services,
+            ..hello("7.3")
+        },
+        true,
+    );
+    assert_eq!(heard(&mut hub), ToHub::Hello(hello("7.3")));
+}
