@@ -151,6 +151,7 @@ fn allows(globs: &[Glob], channel: &Channel) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -272,6 +273,14 @@ mod tests {
         assert_eq!(hello.services[0].kind.len(), MAX_KIND);
         let left_out: Vec<_> = left_out.iter().map(Channel::as_str).collect();
         assert_eq!(left_out, ["elsewhere/api", "elsewhere/web"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC*") {
+            let _ = frame(&text);
+            let _ = hello(text.as_bytes());
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ const WORKING = { put: 0, get: 0, hub: 0, hub_after: 0, sql: 0, alarm: 0 };
 
 let counts = { ...NOTHING };
 let puts = [];
+let cursors = [];
+let alarms_set = 0;
 let failing = { ...WORKING };
 let slow_ms = 0;
 let ahead_ms = 0;
@@ -118,7 +120,9 @@ function failingState(state) {
   const sql = instead(state.storage.sql, {
     exec(...args) {
       failIfTold("sql");
-      return state.storage.sql.exec(...args);
+      const cursor = state.storage.sql.exec(...args);
+      cursors.push(cursor);
+      return cursor;
     },
   });
   const alarm = (method) => async (...args) => {
@@ -126,7 +130,10 @@ function failingState(state) {
     return state.storage[method](...args);
   };
   // The runtime's own clock is not ahead.
-  const setAlarm = (at, ...rest) => alarm("setAlarm")(Number(at) - ahead_ms, ...rest);
+  const setAlarm = (at, ...rest) => {
+    alarms_set += 1;
+    return alarm("setAlarm")(Number(at) - ahead_ms, ...rest);
+  };
   const storage = instead(state.storage, { sql, getAlarm: alarm("getAlarm"), setAlarm });
   return instead(state, { storage });
 }
@@ -160,14 +167,22 @@ export class Hub {
   }
 }
 
+// As Cloudflare bills them: setting an alarm is a row.
+function rows() {
+  const sum = (what) => cursors.reduce((sum, cursor) => sum + cursor[what], 0);
+  return { rows_written: sum("rowsWritten") + alarms_set, rows_read: sum("rowsRead") };
+}
+
 async function testPath(request, url, env) {
   const query = url.searchParams;
   switch (`${request.method} ${url.pathname}`) {
     case "GET /__test/counts":
-      return Response.json({ ...counts, puts, failing });
+      return Response.json({ ...counts, ...rows(), puts, failing });
     case "POST /__test/reset":
       counts = { ...NOTHING };
       puts = [];
+      cursors = [];
+      alarms_set = 0;
       failing = { ...WORKING };
       slow_ms = 0;
       ahead_ms = 0;

@@ -47,6 +47,10 @@ impl Hub {
 
     /// Acts on a frame. What cannot be done closes the socket, so that the host connects and tells again.
     pub(super) fn hear(&self, socket: &WebSocket, message: &WebSocketIncomingMessage) {
+        let is_replaced = socket.as_ref().ready_state() != OPEN;
+        if is_replaced {
+            return;
+        }
         let frame = match message {
             WebSocketIncomingMessage::String(text) => doorbell::frame(text),
             WebSocketIncomingMessage::Binary(_) => Err(doorbell::binary()),

@@ -104,3 +104,70 @@ fn a_host_whose_pings_have_ceased_is_not_told_as_connected() -> Result<()> {
     assert_eq!(gone["seen_at"], pinged["seen_at"], "{gone}");
     Ok(())
 }
+
+/// Rows are what the free plan has fewest of: 100,000 written a day. One of each of these is the day's counts,
+/// which are not written with each event any more once there were many.
+#[test]
+fn a_deploy_costs_these_rows_and_no_more() -> Result<()> {
+    let relay = relay()?;
+    let pi = token(Role::Host, "thrifty", &["octo-org/*"])?;
+    let marks = json!({ "octo-org/thrifty": "0.0" });
+    let mut bell = Doorbell::greet(&relay, &pi, &marks)?;
+    run("octo-org/thrifty", 1)?.send(&relay.url, WEBHOOK_SECRET)?;
+    bell.ring()?;
+    mailbox(&relay, "octo-org/thrifty", 1)?;
+    settled(&relay)?;
+    let costs = |what: &'static str| -> Result<(&str, u64)> {
+        let rows = relay.counts()?["rows_written"].as_u64().unwrap_or(0);
+        relay.reset_counts()?;
+        Ok((what, rows))
+    };
+    costs("all of that")?;
+    let sent = run("octo-org/thrifty", 2)?.send(&relay.url, WEBHOOK_SECRET)?;
+    let intent = sent.json()?["intent"].clone();
+    bell.ring()?;
+    mailbox(&relay, "octo-org/thrifty", 2)?;
+    settled(&relay)?;
+    let mut cost = vec![costs("a delivery, its alarm included")?];
+    for (what, more) in [
+        ("an acknowledgement", json!({ "matched": ["web"] })),
+        (
+            "a report",
+            json!({ "service": "web", "outcome": "applying" }),
+        ),
+        (
+            "a later phase",
+            json!({ "service": "web", "outcome": "succeeded" }),
+        ),
+        (
+            "the same again",
+            json!({ "service": "web", "outcome": "succeeded" }),
+        ),
+    ] {
+        let mut report = json!({
+            "type": "report", "intent": intent, "attempt": 1, "started_at": "2026-11-20T15:00:01Z",
+        });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            report[name] = value.clone();
+        }
+        bell.say(&report)?;
+        bell.frame()?;
+        cost.push(costs(what)?);
+    }
+    bell.close()?;
+    bell = Doorbell::greet(&relay, &pi, &marks)?;
+    bell.ring()?;
+    cost.push(costs(
+        "a connection and its hello, with nothing new to say",
+    )?);
+    let wanted = [
+        ("a delivery, its alarm included", 8),
+        ("an acknowledgement", 2),
+        ("a report", 3),
+        ("a later phase", 3),
+        ("the same again", 1),
+        ("a connection and its hello, with nothing new to say", 2),
+    ];
+    assert_eq!(cost, wanted);
+    Ok(())
+}
