@@ -10,19 +10,27 @@
     reason = "a panic is how a finding is told"
 )]
 
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use futures_util::FutureExt;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::Sha256;
-use towline_protocol::{Claims, IntentId, MAX_WEBHOOK_BODY, Revocations, Secret, Source, TokenKey};
+use towline_protocol::{Glob, IntentId, MAX_WEBHOOK_BODY, Revocations, Secret, Source, TokenKey};
 
 use crate::{
     api::auth,
-    error::Refusal,
+    error::{Fault, Refusal},
     event,
     gate::{Candidate, Gate},
     hub::store::numbered,
+    oidc::{
+        Denied,
+        claims::{Claims, LEEWAY},
+        jwt::{Jwt, MAX_TOKEN, Rs256, Verified},
+        keys::{KeySet, RsaKey},
+        policy::Policy,
+    },
     settings::{self, TokenSettings, Var, WebhookSecrets},
     webhook::{self, Head, Verdict},
 };
@@ -203,8 +211,8 @@ pub fn token(input: &[u8]) {
         auth::claims(Some(&bearer), &settings),
         Err(Refusal::BadToken)
     );
-    let _ = Claims::unverified(&text);
-    let Ok(claims) = serde_json::from_slice::<Claims>(input) else {
+    let _ = towline_protocol::Claims::unverified(&text);
+    let Ok(claims) = serde_json::from_slice::<towline_protocol::Claims>(input) else {
         return;
     };
     let minted = key().mint(&claims);
@@ -212,7 +220,10 @@ pub fn token(input: &[u8]) {
     match key().verify(minted) {
         Ok(again) => {
             assert_eq!(again, claims);
-            assert_eq!(Claims::unverified(minted).expect("the same"), claims);
+            assert_eq!(
+                towline_protocol::Claims::unverified(minted).expect("the same"),
+                claims
+            );
         }
         // One that is longer than a token may be.
         Err(_) => assert!(minted.len() > towline_protocol::token::MAX_TOKEN_BYTES),
@@ -220,6 +231,92 @@ pub fn token(input: &[u8]) {
     let other =
         TokenKey::new(Secret::new("another key of thirty-two bytes or more")).expect("long");
     assert!(other.verify(minted).is_err());
+}
+
+const ISSUER: &str = "https://token.actions.githubusercontent.com";
+const AUDIENCE: &str = "https://towline.example.workers.dev";
+const NOW_S: i64 = 1_795_186_000;
+
+/// A token of GitHub Actions, its claims alone, or an issuer's keys: what is taken says what it must.
+pub fn jwt(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    if let Ok(keys) = KeySet::read(&text) {
+        assert!(keys.find("no such key in any set").is_none());
+    }
+    let key = key();
+    if let Ok(jwt) = Jwt::read(&text) {
+        assert!(text.len() <= MAX_TOKEN);
+        assert_eq!(verified(jwt, false, &key), Err(Denied::Signature));
+    }
+    let header = BASE64URL_NOPAD.encode(br#"{"alg": "RS256", "kid": "k"}"#);
+    let signature = BASE64URL_NOPAD.encode(&vec![1; key.modulus().len()]);
+    let token = format!("{header}.{}.{signature}", BASE64URL_NOPAD.encode(input));
+    let Ok(jwt) = Jwt::read(&token) else {
+        assert!(token.len() > MAX_TOKEN);
+        return;
+    };
+    let token = verified(jwt, true, &key).expect("a signature that counts");
+    if let Ok(claims) = Claims::read(&token, ISSUER, AUDIENCE, NOW_S) {
+        let said: Value = serde_json::from_slice(input).expect("it was read before");
+        assert_eq!(said["iss"], ISSUER);
+        let audience = &said["aud"];
+        let many = audience
+            .as_array()
+            .is_some_and(|many| many.contains(&AUDIENCE.into()));
+        assert!(audience == AUDIENCE || many);
+        let over = said["exp"].as_i64().expect("exp").saturating_add(LEEWAY) < NOW_S;
+        let not_yet = said["iat"].as_i64().expect("iat").saturating_sub(LEEWAY) > NOW_S;
+        assert!(!over && !not_yet);
+        admitted(&claims);
+    }
+}
+
+/// Lets in what globs can let in.
+fn admitted(claims: &Claims) {
+    let any = || vec![Glob::new("*")];
+    let policy = Policy {
+        issuer: ISSUER.to_owned(),
+        jwks_url: String::new(),
+        audience: AUDIENCE.to_owned(),
+        repository_ids: vec![claims.repository_id],
+        workflows: any(),
+        refs: any(),
+        events: any(),
+        channels: any(),
+    };
+    if policy.admit(claims.clone()).is_ok() {
+        let event = claims.event_name.as_str();
+        assert!(!["pull_request", "pull_request_target", "workflow_run"].contains(&event));
+    }
+    let nobody = Policy {
+        repository_ids: Vec::new(),
+        ..policy
+    };
+    assert!(nobody.admit(claims.clone()).is_err());
+}
+
+/// Says what it is made to say of every signature.
+struct Says(bool);
+
+impl Rs256 for Says {
+    async fn verify(&self, _: &RsaKey, _: &[u8], _: &[u8]) -> Result<bool, Fault> {
+        Ok(self.0)
+    }
+}
+
+fn verified(jwt: Jwt, good: bool, key: &RsaKey) -> Result<Verified, Denied> {
+    let answer = jwt.verify(&Says(good), key).now_or_never();
+    answer.expect("nothing to wait for").expect("no fault")
+}
+
+/// The public key of RFC 7515, appendix A.2.
+fn key() -> RsaKey {
+    let jwk = include_str!("../../tests/fixtures/keys/rfc7515-a2.json");
+    let mut jwk: Value = serde_json::from_str(jwk).expect("a JWK");
+    jwk["kid"] = "k".into();
+    let keys = serde_json::json!({ "keys": [jwk] }).to_string();
+    let keys = KeySet::read(&keys).expect("a set");
+    keys.find("k").expect("the key").clone()
 }
 
 #[cfg(test)]
@@ -240,5 +337,6 @@ mod tests {
         play("fuzz/seeds/header", super::header);
         play("fuzz/seeds/token", super::token);
         play("tests/fixtures/github", super::payload);
+        play("fuzz/seeds/jwt", super::jwt);
     }
 }
