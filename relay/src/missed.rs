@@ -3,11 +3,14 @@
 //! GitHub repeats nothing by itself, lists the attempts of three days and delivers again what it is asked
 //! for (GitHub, "Handling failed webhook deliveries"). What is decided here takes the time as an argument
 //! and touches nothing; [`crate::github`] speaks, [`crate::cron`] acts, the hub remembers a [`Look`] a
-//! hook. That a delivery is asked for once too often does no harm: the hub knows its cause.
+//! hook.
+//!
+//! A lost delivery whose order nothing but its arrival tells is given up once a later one of the same event
+//! and repository has arrived: late, it would set hosts back. That a delivery is asked for once too often does no harm: the hub knows its cause.
 //!
 //! What its own answers and limits look like is in [`answer`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +68,8 @@ pub struct Unfinished {
     pub began_ms: u64,
     /// Whether it has found more than can wait.
     pub overflown: bool,
+    /// When the newest delivery of each stream was that it has seen arrive, in milliseconds since 1970.
+    pub arrived: BTreeMap<String, u64>,
 }
 
 /// A delivery that has not arrived.
@@ -76,6 +81,8 @@ pub struct Missed {
     pub attempt: u64,
     /// When its oldest one was, in milliseconds since 1970.
     pub delivered_ms: u64,
+    /// See [`Delivery::stream`].
+    pub stream: Option<String>,
     /// How often it was asked for.
     pub asked: u32,
     /// When it may be asked for.
@@ -89,6 +96,7 @@ pub struct Scan {
     began_ms: u64,
     since_ms: u64,
     overflown: bool,
+    arrived: BTreeMap<String, u64>,
     next: Next,
     seen: BTreeMap<String, Seen>,
 }
@@ -102,13 +110,14 @@ enum Next {
 }
 
 /// What a look has shown of one delivery.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     arrived: bool,
     /// Whether its newest attempt was one that another may mend.
     worth: bool,
     attempt: u64,
     oldest_ms: u64,
+    stream: Option<String>,
 }
 
 impl Look {
@@ -126,22 +135,27 @@ impl Look {
             began_ms: now_ms,
             since_ms,
             overflown: false,
+            arrived: BTreeMap::new(),
             next: Next::First,
             seen: BTreeMap::new(),
         };
         if let Some(unfinished) = scan.look.unfinished.take() {
             scan.began_ms = unfinished.began_ms;
             scan.overflown = unfinished.overflown;
+            scan.arrived = unfinished.arrived;
             scan.next = Next::At(unfinished.cursor);
         }
         scan
     }
 
-    /// What may be asked for now, the oldest first, at most so many.
+    /// What may be asked for now, the oldest first, at most so many, and one of each stream, so that they
+    /// come in their order.
     pub fn due(&self, now_ms: u64, most: usize) -> Vec<Missed> {
         let due = self.waiting.iter().filter(|one| one.next_ms <= now_ms);
         let mut due: Vec<_> = due.cloned().collect();
-        due.sort_by_key(|one| one.delivered_ms);
+        due.sort_by_key(|one| (one.asked, one.delivered_ms));
+        let mut streams = BTreeSet::new();
+        due.retain(|one| one.stream.is_none() || streams.insert(one.stream.clone()));
         due.truncate(most);
         due
     }
@@ -197,6 +211,7 @@ impl Scan {
                 worth: delivery.is_worth_another(),
                 attempt: delivery.id,
                 oldest_ms: at_ms,
+                stream: delivery.stream(),
             });
             seen.arrived |= delivery.has_arrived();
             seen.oldest_ms = seen.oldest_ms.min(at_ms);
@@ -208,29 +223,50 @@ impl Scan {
         self.next = Next::First;
         self.began_ms = now_ms;
         self.overflown = false;
+        self.arrived.clear();
     }
 
-    /// What is to be remembered.
-    pub fn end(mut self) -> Look {
+    /// What is to be remembered, and the lost deliveries that later ones have overtaken.
+    pub fn end(mut self) -> (Look, Vec<Missed>) {
         for (guid, seen) in std::mem::take(&mut self.seen) {
             self.settle(guid, seen);
         }
+        let overtaken = self.overtaken();
         match self.next {
             Next::At(cursor) => {
                 self.look.unfinished = Some(Unfinished {
                     cursor,
                     began_ms: self.began_ms,
                     overflown: self.overflown,
+                    arrived: self.arrived,
                 });
             }
             Next::None if !self.overflown => self.look.seen_ms = self.began_ms,
             Next::None | Next::First => {}
         }
-        self.look
+        (self.look, overtaken)
+    }
+
+    fn overtaken(&mut self) -> Vec<Missed> {
+        let is_overtaken = |one: &Missed| {
+            let stream = one.stream.as_ref();
+            let arrived = stream.and_then(|stream| self.arrived.get(stream));
+            arrived.is_some_and(|arrived| *arrived > one.delivered_ms)
+        };
+        let waiting = std::mem::take(&mut self.look.waiting);
+        let (gone, waiting) = waiting.into_iter().partition(is_overtaken);
+        self.look.waiting = waiting;
+        gone
     }
 
     fn settle(&mut self, guid: String, seen: Seen) {
         let waiting = &mut self.look.waiting;
+        if seen.arrived
+            && let Some(stream) = &seen.stream
+        {
+            let newest = self.arrived.entry(stream.clone()).or_default();
+            *newest = seen.oldest_ms.max(*newest);
+        }
         if seen.arrived || !seen.worth {
             self.look.give_up(&guid);
         } else if let Some(known) = waiting.iter_mut().find(|one| one.guid == guid) {
@@ -240,6 +276,7 @@ impl Scan {
                 guid,
                 attempt: seen.attempt,
                 delivered_ms: seen.oldest_ms,
+                stream: seen.stream,
                 asked: 0,
                 next_ms: seen.oldest_ms.saturating_add(GRACE_MS),
             });

@@ -114,7 +114,16 @@ impl Run {
                 }
             }
         }
-        *look = scan.end();
+        let (rest, overtaken) = scan.end();
+        *look = rest;
+        for lost in overtaken {
+            console_error!(
+                "hook {hook}: delivery {} never arrived, and is not asked for, because a later {} has arrived; if it \
+                 was for another branch, redeliver it at GitHub",
+                lost.guid,
+                lost.stream.unwrap_or_default()
+            );
+        }
         ended
     }
 

@@ -6,6 +6,8 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::gate::SourceKind;
+
 /// The answers by which the relay refuses a delivery for good: with another attempt it would do the same.
 const REFUSED: [u16; 4] = [400, 401, 413, 415];
 
@@ -26,6 +28,9 @@ pub struct Delivery {
     pub status_code: Option<u16>,
     /// The event.
     pub event: String,
+    /// The repository that it is of.
+    #[serde(default)]
+    pub repository_id: Option<u64>,
 }
 
 /// One page of attempts, the newest first.
@@ -67,6 +72,14 @@ impl Delivery {
     /// When it was, in milliseconds since 1970.
     pub fn at_ms(&self) -> u64 {
         u64::try_from(self.delivered_at.as_millisecond()).unwrap_or(0)
+    }
+
+    /// What it belongs to of which hosts go by the order of arrival: then a lost one that comes late would
+    /// undo what has come since. Runs of a workflow are numbered, and hosts heed that.
+    pub fn stream(&self) -> Option<String> {
+        let repository = self.repository_id.unwrap_or(0);
+        let is_numbered = self.event == SourceKind::WorkflowRun.name();
+        (!is_numbered).then(|| format!("{} of {repository}", self.event))
     }
 
     /// Whether the relay took it.
@@ -170,6 +183,7 @@ mod tests {
             delivered_at: Timestamp::UNIX_EPOCH,
             status_code,
             event: "push".to_owned(),
+            repository_id: None,
         };
         for refused in [400, 401, 413, 415] {
             assert!(!delivery(Some(refused)).is_worth_another(), "{refused}");

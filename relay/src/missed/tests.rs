@@ -10,7 +10,11 @@ const HOUR: u64 = 60 * MINUTE;
 const NOW: u64 = 100 * 24 * HOUR;
 
 fn gate() -> Gate {
-    settings::gate(&|_: &str| Var::Absent).unwrap()
+    settings::gate(&|name: &str| match name {
+        "gate" => Var::Json(r#"{"sources": ["workflow_run", "push"]}"#.to_owned()),
+        _ => Var::Absent,
+    })
+    .unwrap()
 }
 
 /// An attempt so many milliseconds ago.
@@ -22,6 +26,16 @@ fn attempt(guid: &str, ago_ms: u64, status: u16) -> Delivery {
         delivered_at: Timestamp::from_millisecond(at).unwrap(),
         status_code: Some(status),
         event: "workflow_run".to_owned(),
+        repository_id: Some(1),
+    }
+}
+
+/// A push to a repository so many milliseconds ago.
+fn push(guid: &str, repository: u64, ago_ms: u64, status: u16) -> Delivery {
+    Delivery {
+        event: "push".to_owned(),
+        repository_id: Some(repository),
+        ..attempt(guid, ago_ms, status)
     }
 }
 
@@ -36,7 +50,7 @@ fn looked(look: Look, now_ms: u64, deliveries: Vec<Delivery>) -> Look {
     assert_eq!(scan.next_page(), Some(None));
     scan.read(page(deliveries, None), &gate());
     assert_eq!(scan.next_page(), None);
-    scan.end()
+    scan.end().0
 }
 
 fn guids(missed: &[Missed]) -> Vec<&str> {
@@ -87,7 +101,7 @@ fn an_event_that_makes_no_intents_is_left_alone() {
         event: event.to_owned(),
         ..attempt(event, HOUR, 502)
     };
-    let deliveries = vec![of("ping"), of("push"), of("workflow_run")];
+    let deliveries = vec![of("ping"), of("release"), of("workflow_run")];
     let look = looked(Look::default(), NOW, deliveries);
     assert_eq!(guids(&look.waiting), ["workflow_run"]);
 }
@@ -143,7 +157,7 @@ fn a_look_goes_back_to_the_last_one_and_a_little_beyond() {
     let old = attempt("settled", HOUR + 11 * MINUTE, 502);
     scan.read(page(vec![late, old], Some("older")), &gate());
     assert_eq!(scan.next_page(), None, "what is older is settled");
-    assert_eq!(guids(&scan.end().waiting), ["listed late"]);
+    assert_eq!(guids(&scan.end().0.waiting), ["listed late"]);
 }
 
 #[test]
@@ -152,19 +166,19 @@ fn nothing_is_looked_for_beyond_githubs_three_days() {
     let old = attempt("too old", 73 * HOUR, 502);
     scan.read(page(vec![old], Some("older")), &gate());
     assert_eq!(scan.next_page(), None);
-    assert!(scan.end().waiting.is_empty());
+    assert!(scan.end().0.waiting.is_empty());
 }
 
 #[test]
 fn a_look_that_breaks_off_goes_on_where_it_was_and_has_seen_nothing_before_its_end() {
     let mut scan = Look::default().scan(NOW);
     scan.read(page(vec![attempt("a", HOUR, 502)], Some("page 2")), &gate());
-    let look = scan.end();
+    let (look, _) = scan.end();
     assert_eq!((look.seen_ms, guids(&look.waiting)), (0, vec!["a"]));
     let mut scan = look.scan(NOW + 5 * MINUTE);
     assert_eq!(scan.next_page(), Some(Some("page 2")));
     scan.read(page(vec![attempt("b", 2 * HOUR, 502)], None), &gate());
-    let look = scan.end();
+    let (look, _) = scan.end();
     assert_eq!(guids(&look.waiting), ["a", "b"]);
     assert_eq!(
         (look.seen_ms, look.unfinished),
@@ -180,6 +194,7 @@ fn a_cursor_that_github_does_not_know_any_more_begins_the_look_anew() {
             cursor: "lost".to_owned(),
             began_ms: NOW - HOUR,
             overflown: true,
+            arrived: BTreeMap::new(),
         }),
         ..Look::default()
     };
@@ -187,7 +202,7 @@ fn a_cursor_that_github_does_not_know_any_more_begins_the_look_anew() {
     scan.begin_anew(NOW);
     assert_eq!(scan.next_page(), Some(None));
     scan.read(page(vec![], None), &gate());
-    assert_eq!(scan.end().seen_ms, NOW);
+    assert_eq!(scan.end().0.seen_ms, NOW);
 }
 
 #[test]
@@ -199,6 +214,48 @@ fn more_than_can_wait_is_found_again_when_some_have_gone() {
     let arrived = (0..50).map(|n| attempt(&format!("{n:03}"), 0, 202));
     let look = looked(look, NOW + MINUTE, arrived.chain(all()).collect());
     assert_eq!((look.waiting.len(), look.seen_ms), (270, NOW + MINUTE));
+}
+
+#[test]
+fn a_lost_push_is_given_up_once_a_later_one_of_its_repository_has_arrived() {
+    let mut scan = Look::default().scan(NOW);
+    let listed = vec![
+        push("later", 1, HOUR, 202),
+        push("of another", 2, 2 * HOUR, 502),
+        push("lost", 1, 2 * HOUR, 502),
+        attempt("a run", 2 * HOUR, 502),
+        push("earlier", 2, 3 * HOUR, 202),
+    ];
+    scan.read(page(listed, None), &gate());
+    let (look, overtaken) = scan.end();
+    assert_eq!(guids(&overtaken), ["lost"]);
+    assert_eq!(guids(&look.waiting), ["a run", "of another"]);
+    let look = looked(look, NOW + MINUTE, vec![push("latest", 2, 0, 202)]);
+    assert_eq!(guids(&look.waiting), ["a run"], "also what waited already");
+}
+
+#[test]
+fn a_later_push_counts_in_a_look_of_several_runs() {
+    let mut scan = Look::default().scan(NOW);
+    let later = vec![push("later", 1, HOUR, 202)];
+    scan.read(page(later, Some("page 2")), &gate());
+    let mut scan = scan.end().0.scan(NOW + 5 * MINUTE);
+    scan.read(page(vec![push("lost", 1, 2 * HOUR, 502)], None), &gate());
+    assert_eq!(guids(&scan.end().1), ["lost"]);
+}
+
+#[test]
+fn lost_pushes_of_a_repository_are_asked_for_one_after_another() {
+    let lost = vec![
+        push("second", 1, HOUR, 502),
+        push("first", 1, 2 * HOUR, 502),
+        push("of another", 2, HOUR, 502),
+    ];
+    let mut look = looked(Look::default(), NOW, lost);
+    assert_eq!(guids(&look.due(NOW, 10)), ["first", "of another"]);
+    look.asked("first", NOW);
+    look.asked("of another", NOW);
+    assert_eq!(guids(&look.due(NOW + 5 * MINUTE, 10)), ["second"]);
 }
 
 #[test]
