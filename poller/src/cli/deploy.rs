@@ -1,21 +1,18 @@
 //! `towline deploy`: asks the relay to queue an intent, and with `--wait` follows it.
 
-use std::{
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::{path::Path, thread, time::Duration};
 
 use anyhow::ensure;
 use towline_protocol::{HostName, Image, NewIntent, Queued, ServiceName, Sha};
 
-use super::{aim, complain, follow, say, settings_if_there, values};
+use super::{
+    aim, complain,
+    connection::{Connection, explained, may_pass},
+    follow, say, settings_if_there, values,
+};
 use crate::{
     exit::Ending,
-    relay_client::{Deadlines, RelayClient, RelayError},
-    route::Route,
-    settings::RelayUrl,
-    token::{self, OperatorToken},
+    relay_client::{RelayClient, RelayError},
 };
 
 /// How often an intent is sent when the relay does not answer.
@@ -23,17 +20,6 @@ const TRIES: u32 = 3;
 
 /// The longest pause between two of them.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// The relay and who asks it.
-#[derive(Debug, clap::Args)]
-pub(super) struct Connection {
-    /// The relay's address; without it $TOWLINE_RELAY, else the one in the host's file.
-    #[arg(long, value_name = "URL")]
-    relay: Option<RelayUrl>,
-    /// A file that holds an operator's token; without it the variable TOWLINE_TOKEN does.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-}
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Deploy {
@@ -111,28 +97,6 @@ impl Deploy {
     }
 }
 
-impl Connection {
-    /// Prepares the connection to the relay; nothing is sent yet. `or_ticket`: a ticket will do.
-    pub(super) fn open(
-        &self,
-        config: &Path,
-        or_ticket: bool,
-    ) -> anyhow::Result<(RelayClient, OperatorToken)> {
-        let file = || settings_if_there(config);
-        let variable = std::env::var(aim::RELAY_VARIABLE).ok();
-        let relay = aim::relay(self.relay.as_ref(), variable.as_deref(), &file)?;
-        let token = token::operator(self.token_file.as_deref(), or_ticket, |name| {
-            std::env::var_os(name)
-        })?;
-        if let Some(warning) = &token.warning {
-            complain(&format!("warning: {warning}"));
-        }
-        let route = Route::of(&relay, |name| std::env::var_os(name))?;
-        let client = RelayClient::new(&route, &token.secret, Deadlines::default());
-        Ok((client, token))
-    }
-}
-
 /// Queues it once, however often it has to be sent.
 fn queue(client: &RelayClient, intent: &NewIntent) -> anyhow::Result<Queued> {
     let key = key()?;
@@ -157,43 +121,6 @@ fn again(error: &RelayError, tries: u32) -> Option<Duration> {
     let pause = Duration::from_secs(1).saturating_mul(tries);
     let asked = error.retry_after().unwrap_or_default();
     (may_pass(error) && tries < TRIES && asked <= LONGEST_PAUSE).then(|| pause.max(asked))
-}
-
-/// Whether it may be otherwise in a moment.
-pub(super) fn may_pass(error: &RelayError) -> bool {
-    match error {
-        RelayError::Unreachable { .. } | RelayError::Busy { .. } => true,
-        RelayError::NotARelay { .. }
-        | RelayError::Token { .. }
-        | RelayError::Forbidden { .. }
-        | RelayError::Upgrade { .. }
-        | RelayError::Refused { .. } => false,
-    }
-}
-
-/// The error in an operator's words.
-pub(super) fn explained(error: &RelayError) -> String {
-    match error {
-        RelayError::NotARelay { origin, problem } => {
-            format!("{origin} does not answer like a relay: {problem}; check its address (--relay)")
-        }
-        RelayError::Token { message } => format!(
-            "the relay does not accept this token (401): {message}; make a new one with: towline token --role operator"
-        ),
-        RelayError::Forbidden { message } => format!(
-            "this token is not for this (403): {message}; an operator's with the right --channel is needed"
-        ),
-        RelayError::Refused {
-            status: 404,
-            message,
-        } => format!(
-            "the relay does not know it, or the token is not for its channel (404): {message}"
-        ),
-        RelayError::Unreachable { .. }
-        | RelayError::Upgrade { .. }
-        | RelayError::Busy { .. }
-        | RelayError::Refused { .. } => error.to_string(),
-    }
 }
 
 /// Names this call, so that the relay knows a repeated request.

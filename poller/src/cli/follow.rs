@@ -11,7 +11,7 @@ use towline_protocol::{IntentId, IntentStatus};
 
 use super::{
     complain,
-    deploy::{Connection, explained, may_pass},
+    connection::{Connection, explained, may_pass},
     table, values,
 };
 use crate::{

@@ -25,6 +25,7 @@ mod accepts;
 mod aim;
 mod ask;
 mod check;
+mod connection;
 mod deploy;
 mod follow;
 mod logins;
