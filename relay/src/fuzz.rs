@@ -17,7 +17,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::Sha256;
-use towline_protocol::{Glob, IntentId, MAX_WEBHOOK_BODY, Revocations, Secret, Source, TokenKey};
+use towline_protocol::{
+    Glob, Intent, IntentId, MAX_WEBHOOK_BODY, Revocations, Secret, Source, TokenKey,
+};
 
 use crate::{
     api::auth,
@@ -35,6 +37,10 @@ use crate::{
     settings::{self, TokenSettings, Var, WebhookSecrets},
     webhook::{self, Head, Verdict},
 };
+
+mod orders;
+
+pub use orders::order;
 
 const SECRET: &str = "It's a Secret to Everybody";
 const KEY: &str = "a key for tests of thirty-two bytes or more";
@@ -185,14 +191,15 @@ fn bear_out(event: &str, input: &[u8], source: &Source) {
     }
 }
 
-fn small_and_whole(candidate: Candidate) {
+fn small_and_whole(candidate: Candidate) -> Intent {
     let id = IntentId::of_key(&candidate.dedupe_key);
     let intent = numbered(candidate, 1, 1, Timestamp::UNIX_EPOCH);
     assert_eq!(intent.id, id);
     let json = serde_json::to_string(&intent).expect("plain data");
     assert!(json.len() <= MAX_INTENT, "{} bytes: {json}", json.len());
-    let again: towline_protocol::Intent = serde_json::from_str(&json).expect("its own JSON");
+    let again: Intent = serde_json::from_str(&json).expect("its own JSON");
     assert_eq!(again, intent);
+    again
 }
 
 /// What a bearer may send, and what `REVOKED` may be: nobody makes a token without the key, and what was made reads back.
@@ -339,5 +346,6 @@ mod tests {
         play("fuzz/seeds/token", super::token);
         play("tests/fixtures/github", super::payload);
         play("fuzz/seeds/jwt", super::jwt);
+        play("fuzz/seeds/order", super::order);
     }
 }

@@ -22,8 +22,8 @@ pub const MAX_REASON: usize = 512;
 /// The longest image reference, in bytes: a name of 255, a tag of 128, and room.
 pub const MAX_REFERENCE: usize = 512;
 
-/// The most hosts that one intent may name.
-pub const MAX_HOSTS: usize = 100;
+/// The most hosts that one intent may name: sixteen intents are a mailbox, and none may be large.
+pub const MAX_HOSTS: usize = 64;
 
 /// The longest `Idempotency-Key`, in bytes.
 pub const MAX_KEY: usize = 255;
