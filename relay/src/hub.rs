@@ -351,7 +351,7 @@ impl Parts {
         let ended = late.await;
         let how = ended.map_or_else(|fault| fault.to_string(), |()| "written".to_owned());
         console_error!("mailbox of {channel}: a late put ended: {how}; it is put again");
-        self.go_on(&channel, pace::Event::Late).await;
+        self.go_on(&channel, pace::Event::Doubt).await;
     }
 
     async fn unwritten(&self, channel: &Channel) {

@@ -8,9 +8,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use towline_protocol::Channel;
 
-/// The shortest time between two puts of one key: KV takes one write a second
-/// (Cloudflare, "Workers KV limits"). A tenth more, because clocks and timers here are a few
-/// milliseconds off, and KV counts when a put arrives.
+/// The shortest time between the end of a put and the next one of the same key: KV takes one write a
+/// second (Cloudflare, "Workers KV limits") and counts when it arrives. A tenth more, because clocks and
+/// timers here are a few milliseconds off.
 pub const PUT_PAUSE: Duration = Duration::from_millis(1100);
 
 /// How long a put may take before it counts as failed.
@@ -30,8 +30,9 @@ const LAST_ALARM: Duration = Duration::from_secs(60);
 pub enum Event {
     /// Its mailbox may be behind: a commit, or the alarm's look at the rows.
     Behind,
-    /// A put that had been given up has ended: KV may have that older mailbox now.
-    Late,
+    /// What KV has is not known any more: a put that had been given up has ended, or the mailbox there was
+    /// found to be another.
+    Doubt,
     /// The wait is over that was asked for.
     Rested,
     /// The put is over that was asked for.
@@ -79,8 +80,9 @@ pub struct Pace {
 struct Put {
     /// Whether an action is under way.
     busy: bool,
-    /// Whether a put that had been given up has ended meanwhile: which of the two KV has is not known.
+    /// Whether there came a doubt meanwhile: what is put then may not be what KV keeps.
     spoilt: bool,
+    /// When the last put began or ended.
     last_ms: Option<u64>,
 }
 
@@ -91,10 +93,16 @@ impl Pace {
             self.failures = 0;
         }
         let put = self.puts.entry(channel.clone()).or_default();
+        if matches!(
+            event,
+            Event::Doubt | Event::Ended(Ended::Written { .. } | Ended::Failed)
+        ) {
+            put.last_ms = Some(now_ms);
+        }
         match event {
             // Whoever is at it looks again when done.
             Event::Behind if put.busy => Action::Nothing,
-            Event::Late if put.busy => {
+            Event::Doubt if put.busy => {
                 put.spoilt = true;
                 Action::Nothing
             }
@@ -102,7 +110,7 @@ impl Pace {
             Event::Ended(Ended::Failed) => put.rest(),
             Event::Ended(_) if put.spoilt => put.doubt(),
             Event::Ended(Ended::NothingDue | Ended::Written { behind: false }) => put.rest(),
-            Event::Late => put.doubt(),
+            Event::Doubt => put.doubt(),
             Event::Behind
             | Event::Rested
             | Event::Noted
@@ -146,7 +154,7 @@ impl Put {
     }
 }
 
-/// How long a put has to wait after the last attempt of the same key.
+/// How long a put has to wait after the last one of the same key began or ended.
 fn pause(last_put_ms: Option<u64>, now_ms: u64) -> Duration {
     let since = last_put_ms.map(|last| Duration::from_millis(now_ms.saturating_sub(last)));
     since.map_or(Duration::ZERO, |since| PUT_PAUSE.saturating_sub(since))
@@ -175,12 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_put_goes_out_at_once_and_the_next_a_second_after_it_began() {
+    fn the_first_put_goes_out_at_once_and_the_next_a_second_after_its_end() {
         let (mut pace, next) = after(Ended::Written { behind: false });
         assert_eq!(next, Action::Nothing);
-        let wait = Action::Wait(Duration::from_millis(500));
+        let wait = Action::Wait(Duration::from_millis(800));
         assert_eq!(pace.on(&web(), Event::Behind, 5600), wait);
-        assert_eq!(pace.on(&web(), Event::Rested, 6100), Action::Put);
+        assert_eq!(pace.on(&web(), Event::Rested, 6400), Action::Put);
     }
 
     #[test]
@@ -189,17 +197,16 @@ mod tests {
         pace.on(&web(), Event::Behind, 5000);
         assert_eq!(pace.on(&web(), Event::Behind, 5100), Action::Nothing);
         let behind = Event::Ended(Ended::Written { behind: true });
-        let wait = Action::Wait(Duration::from_millis(900));
-        assert_eq!(pace.on(&web(), behind, 5200), wait);
+        assert_eq!(pace.on(&web(), behind, 5200), Action::Wait(PUT_PAUSE));
         assert_eq!(pace.on(&web(), Event::Behind, 5300), Action::Nothing);
     }
 
     #[test]
     fn a_timer_that_fires_early_is_set_again_and_a_clock_that_went_back_waits_a_pause() {
         let (mut pace, next) = after(Ended::Written { behind: true });
-        assert_eq!(next, Action::Wait(Duration::from_millis(800)));
+        assert_eq!(next, Action::Wait(PUT_PAUSE));
         let wait = Action::Wait(Duration::from_millis(1));
-        assert_eq!(pace.on(&web(), Event::Rested, 6099), wait);
+        assert_eq!(pace.on(&web(), Event::Rested, 6399), wait);
         assert_eq!(
             pace.on(&web(), Event::Rested, 4000),
             Action::Wait(PUT_PAUSE)
@@ -209,14 +216,15 @@ mod tests {
     #[test]
     fn a_put_that_ends_late_has_the_mailbox_put_again_even_when_it_ends_during_another() {
         let (mut pace, _) = after(Ended::Failed);
-        assert_eq!(pace.on(&web(), Event::Late, 20_000), Action::Unwritten);
+        assert_eq!(pace.on(&web(), Event::Doubt, 20_000), Action::Unwritten);
         assert_eq!(pace.on(&web(), Event::Behind, 20_000), Action::Nothing);
-        assert_eq!(pace.on(&web(), Event::Noted, 20_000), Action::Put);
-        assert_eq!(pace.on(&web(), Event::Late, 20_100), Action::Nothing);
+        let wait = Action::Wait(PUT_PAUSE);
+        assert_eq!(pace.on(&web(), Event::Noted, 20_000), wait);
+        assert_eq!(pace.on(&web(), Event::Rested, 21_100), Action::Put);
+        assert_eq!(pace.on(&web(), Event::Doubt, 21_200), Action::Nothing);
         let written = Event::Ended(Ended::Written { behind: false });
-        assert_eq!(pace.on(&web(), written, 20_200), Action::Unwritten);
-        let wait = Action::Wait(Duration::from_millis(900));
-        assert_eq!(pace.on(&web(), Event::Noted, 20_200), wait);
+        assert_eq!(pace.on(&web(), written, 21_300), Action::Unwritten);
+        assert_eq!(pace.on(&web(), Event::Noted, 21_300), wait);
     }
 
     #[test]

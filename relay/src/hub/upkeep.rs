@@ -7,7 +7,8 @@ use worker::console_error;
 use super::{Parts, arm, failed};
 use crate::{
     error::Fault,
-    now_ms, pace,
+    now_ms,
+    pace::{self, Event},
     upkeep::{
         self, Done, Finding, HOST_KEPT_MS, MAILBOXES_A_RUN, PUTS_A_RUN, ROWS_A_RUN,
         ROWS_OF_AN_INTENT,
@@ -85,7 +86,7 @@ impl Parts {
             .await
             .map_err(failed)?;
         for channel in done.put_again.iter().chain(&done.overtaken) {
-            self.flush(channel).await;
+            self.go_on(channel, Event::Doubt).await;
         }
         Ok(())
     }
