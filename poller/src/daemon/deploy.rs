@@ -12,7 +12,7 @@ use tracing::info;
 use super::{
     Poller, Stop,
     ending::{of_try, since},
-    pending::Begun,
+    pending::{Begun, mention},
 };
 use crate::{
     apply::{Applied, ApplyError, Job, Progress, apply, recover},
@@ -81,7 +81,8 @@ impl Poller {
         let mut begun = Begun::of_try(name, &intent.id, attempt, standing);
         let mut tell = |progress: Progress| {
             self.notices.tell(name, &progress);
-            self.relay.mention(begun.note(&progress, &self.secrets));
+            let told = begun.note(&progress, &self.secrets);
+            mention(told, &self.bell, &self.relay);
         };
         let (mut stop, mut leave) = (stop.clone(), stop.clone());
         let applied = match self.engine.get().await {
@@ -182,8 +183,8 @@ impl Poller {
         let mut tell = |progress: Progress| {
             self.notices.tell(&entry.service, &progress);
             let told = begun.note(&progress, &self.secrets);
-            self.relay
-                .mention(told.filter(|_| entry.on_purpose.is_none()));
+            let told = told.filter(|_| entry.on_purpose.is_none());
+            mention(told, &self.bell, &self.relay);
         };
         let recovered = match self.unclosed.get(&entry.deploy) {
             Some(ended) => Ok(ended.clone()),

@@ -8,8 +8,10 @@ use tracing::debug;
 
 use super::{
     Poller,
+    bell::Bell,
     deploy::next_try,
     ending::{of_try, since},
+    relay_thread::RelayThread,
 };
 use crate::{
     apply::Progress,
@@ -95,6 +97,15 @@ impl Begun {
     /// What the relay was told, if it was.
     fn told(self) -> Option<Report> {
         self.is_told.then_some(self.applying)
+    }
+}
+
+/// Sends what is told of a try while it goes on, by the doorbell if it is connected. Whether it arrives is not waited for.
+pub(super) fn mention(report: Option<Report>, bell: &Bell, relay: &RelayThread) {
+    match (report, bell.open()) {
+        (Some(report), Some(doorbell)) => doorbell.mention(report),
+        (Some(report), None) => relay.mention(report),
+        (None, _) => {}
     }
 }
 

@@ -86,11 +86,9 @@ impl RelayThread {
         receiver
     }
 
-    /// Sends a report that nobody will miss, if there is one.
-    pub(super) fn mention(&self, report: Option<Report>) {
-        if let Some(report) = report {
-            self.push(Job::Mention(Box::new(report)));
-        }
+    /// Sends a report that nobody will miss.
+    pub(super) fn mention(&self, report: Report) {
+        self.push(Job::Mention(Box::new(report)));
     }
 
     fn push(&self, job: Job) {

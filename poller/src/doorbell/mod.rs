@@ -19,7 +19,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc as events, oneshot};
-use towline_protocol::{Hello, Intent, Secret};
+use towline_protocol::{Hello, Intent, Report, Secret};
 
 use crate::{relay_client::Deadlines, report::Delivery, route::Route, store::Spooled};
 
@@ -64,6 +64,7 @@ enum Order {
         hello: Hello,
         aloud: bool,
     },
+    Mention(Box<Report>),
     Deliver {
         batch: Vec<Spooled>,
         answer: oneshot::Sender<Delivery>,
@@ -168,6 +169,11 @@ impl Doorbell {
             self.waiting.fetch_sub(intents.len(), Ordering::Relaxed);
         }
         event
+    }
+
+    /// Sends a report that nobody will miss, if there is a connection.
+    pub fn mention(&self, report: Report) {
+        self.order(Order::Mention(Box::new(report)));
     }
 
     fn order(&self, order: Order) {

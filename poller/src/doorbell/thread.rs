@@ -87,6 +87,7 @@ impl Bell {
         match order {
             Ok(Order::Hello { hello, .. }) => self.hello = Some(hello),
             Ok(Order::Deliver { answer, .. }) => undelivered(answer),
+            Ok(Order::Mention(_)) => {}
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return None,
         }

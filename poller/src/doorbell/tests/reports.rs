@@ -145,3 +145,27 @@ async fn what_finds_no_room_in_a_frame_is_not_sent() {
     );
     assert_eq!(heard(&mut hub), ToHub::Hello(hello("7.3")));
 }
+
+#[tokio::test]
+async fn what_is_mentioned_has_no_name_of_its_own_and_comes_before_what_is_sent_later() {
+    let (route, hubs) = relay();
+    let mut bell = start(route, timing());
+    let (mut hub, _) = hubs.recv().unwrap();
+    connected(&mut bell).await;
+    let mut applying = batch(&[1]).remove(0).report;
+    applying.outcome = Some(Outcome::Applying);
+    bell.mention(applying.clone());
+    let sent = bell.deliver(batch(&[1]));
+    let mentioned = loop {
+        if let ToHub::Report { id, report } = heard(&mut hub) {
+            break (id, *report);
+        }
+    };
+    assert_eq!(mentioned, (None, applying.clone()));
+    let (name, last) = report(&mut hub);
+    assert_eq!(last.outcome, Some(Outcome::Succeeded));
+    let names = vec![applying.intent.to_string(), name];
+    send(&mut hub, &ToHost::Ack { ids: names });
+    let delivery = timeout(MOMENT, sent).await.unwrap().unwrap();
+    assert_eq!(ids(&delivery), [1]);
+}
