@@ -7,6 +7,7 @@ mod actions;
 mod api;
 mod deploy;
 mod doorbell;
+mod followed;
 mod killed;
 mod manual;
 mod missed;

@@ -15,7 +15,7 @@ use towline_tests::{
 
 use crate::relay;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A service at v1 on a host of its own, with a repository of its own at GitHub; both have the same name.
 pub(crate) struct Scene {
@@ -55,7 +55,7 @@ impl Scene {
     }
 
     /// CI has succeeded: the intent's id, once it is in KV.
-    fn ci_succeeds(&self, number: u64) -> Result<String> {
+    pub(crate) fn ci_succeeds(&self, number: u64) -> Result<String> {
         let answer = self.delivery(number)?.send(&relay()?.url, WEBHOOK_SECRET)?;
         assert_eq!(answer.status, 202, "{}", answer.body);
         let queued = answer.json()?;
@@ -79,12 +79,17 @@ impl Scene {
     }
 
     pub(crate) fn report(&self, intent: &str) -> Result<Value> {
+        Ok(self.told(intent)?["services"]["web"].clone())
+    }
+
+    /// What the relay knows of an intent and this host.
+    pub(crate) fn told(&self, intent: &str) -> Result<Value> {
         let operator = token(Role::Operator, "ada", &["*"])?;
         let status = relay()?
             .get(&format!("/v1/intents/{intent}"), &operator)?
             .json()?;
         let host = self.repository.trim_start_matches("octo-org/");
-        Ok(status["hosts"][host]["services"]["web"].clone())
+        Ok(status["hosts"][host].clone())
     }
 
     fn container(&self) -> Result<Value> {
@@ -221,12 +226,17 @@ fn what_the_hosts_own_file_does_not_name_is_not_deployed() -> Result<()> {
         .host
         .write(&services.replace("\"ci.yml\"", "\"release.yml\""))?;
     let old = scene.container()?;
-    scene.ci_succeeds(2)?;
+    let intent = scene.ci_succeeds(2)?;
     let (status, said) = scene.once()?;
     assert_eq!((status, scene.container()?), (Some(0), old), "{said}");
     assert!(
         said.contains("not for this service") && said.contains("release.yml"),
         "{said}"
+    );
+    let told = scene.told(&intent)?;
+    assert_eq!(
+        (&told["matched"], &told["services"]),
+        (&json!([]), &json!({}))
     );
     Ok(())
 }
