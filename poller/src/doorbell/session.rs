@@ -256,7 +256,10 @@ impl<'a> Session<'a> {
                 }
                 Ok(Order::Deliver { batch, answer }) => self.report(batch, answer)?,
                 // Without a name: the ack of it is nobody's.
-                Ok(Order::Mention(report)) => self.send(&ToHub::Report { id: None, report })?,
+                Ok(Order::Mention(report)) => {
+                    self.socket
+                        .send(&json(&ToHub::Report { id: None, report }))?;
+                }
                 Err(TryRecvError::Empty) => return Ok(true),
                 Err(TryRecvError::Disconnected) => return Ok(false),
             }
