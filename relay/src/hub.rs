@@ -7,10 +7,6 @@
 //! says how far KV has come, memory only paces the puts ([`crate::pace`]). An alarm that fires is gone,
 //! so it is set anew before anything else, unless a look at the rows has shown that nothing is due.
 //!
-//! A put that does not answer in time counts as failed, and may still land over a newer one. So its end
-//! is waited for beside the work, and then the channel is put once more. An eviction meanwhile forgets
-//! this: the mailbox may then be old until the channel's next put, which docs/protocol.md says too.
-//!
 //! Epochs are per channel: the hub's creation time, unless KV holds a mailbox of an earlier hub that is
 //! not below it. Raising the epoch of one channel then renumbers no other.
 
@@ -20,18 +16,13 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{
-    StreamExt,
-    future::{Either, LocalBoxFuture, select},
-    stream,
-};
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
-use towline_protocol::{Channel, HostName, Mailbox};
+use towline_protocol::{Channel, HostName};
 use worker::{
-    Delay, DurableObject, Env, Request, Response, Socket, State, Storage, WebSocket,
+    DurableObject, Env, Request, Response, Socket, State, Storage, WebSocket,
     WebSocketIncomingMessage, console_error, durable_object, wasm_bindgen,
-    wasm_bindgen_futures::spawn_local,
 };
 
 use crate::{
@@ -41,13 +32,14 @@ use crate::{
     mailbox::{self, Room},
     manual::{self, Ordered},
     now_ms,
-    pace::{self, Action, Ended, Pace},
+    pace::{self, Pace},
     tally::{Event, Tally},
 };
 
 pub mod ask;
 mod counts;
 mod hosts;
+mod puts;
 mod sockets;
 pub mod sql;
 pub mod store;
@@ -265,7 +257,12 @@ impl Hub {
 impl Parts {
     fn open(state: &State, env: &Env, pace: Rc<RefCell<Pace>>) -> Result<Self, Fault> {
         let store = Store::open(Rc::new(state.storage().sql()), now_ms())?;
-        let tally = Tally::new(store.tally()?, now()?);
+        // Nothing depends on the counts, so that none that another version wrote stops the hub.
+        let counted = store.tally().unwrap_or_else(|fault| {
+            console_error!("the day's counts begin anew: {fault}");
+            None
+        });
+        let tally = Tally::new(counted, now()?);
         Ok(Self {
             store,
             tally: Rc::new(RefCell::new(tally)),
@@ -290,83 +287,7 @@ impl Parts {
         })?;
         Ok(mailbox::first_epoch(self.store.created_ms(), left_behind))
     }
-
-    /// Brings a channel's mailbox in KV up to date, as the pace has it.
-    async fn flush(&self, channel: &Channel) {
-        self.go_on(channel, pace::Event::Behind).await;
-    }
-
-    async fn go_on(&self, channel: &Channel, mut event: pace::Event) {
-        loop {
-            let action = self.pace.borrow_mut().on(channel, event, now_ms());
-            event = match action {
-                Action::Nothing => return,
-                Action::Wait(pause) => {
-                    Delay::from(pause).await;
-                    pace::Event::Rested
-                }
-                Action::Put => pace::Event::Ended(self.put(channel).await),
-                Action::Unwritten => {
-                    self.unwritten(channel).await;
-                    pace::Event::Noted
-                }
-            }
-        }
-    }
-
-    async fn put(&self, channel: &Channel) -> Ended {
-        self.put_due(channel).await.unwrap_or_else(|fault| {
-            console_error!("mailbox of {channel}: {fault}; the alarm repeats it");
-            Ended::Failed
-        })
-    }
-
-    async fn put_due(&self, channel: &Channel) -> Result<Ended, Fault> {
-        let Some(mailbox) = self.store.due_mailbox(channel, now()?)? else {
-            return Ok(Ended::NothingDue);
-        };
-        let head = mailbox.head;
-        self.count(Event::KvWrite);
-        self.put_in_time(channel, mailbox).await?;
-        self.store.written(channel, head)?;
-        let behind = self.store.is_due(channel)?;
-        Ok(Ended::Written { behind })
-    }
-
-    async fn put_in_time(&self, channel: &Channel, mailbox: Mailbox) -> Result<(), Fault> {
-        let (mailboxes, name) = (self.mailboxes.clone(), channel.clone());
-        let put: Late = Box::pin(async move { mailboxes.put(&name, &mailbox).await });
-        match select(put, Delay::from(pace::PUT_TIMEOUT)).await {
-            Either::Left((done, _)) => done,
-            Either::Right(((), late)) => {
-                spawn_local(self.clone().repair_after(late, channel.clone()));
-                let limit = pace::PUT_TIMEOUT.as_secs();
-                Err(Fault::storage("KV", format!("no answer within {limit} s")))
-            }
-        }
-    }
-
-    /// Puts a channel's mailbox once more when a put that was given up has ended, however it ended.
-    async fn repair_after(self, late: Late, channel: Channel) {
-        let ended = late.await;
-        let how = ended.map_or_else(|fault| fault.to_string(), |()| "written".to_owned());
-        console_error!("mailbox of {channel}: a late put ended: {how}; it is put again");
-        self.go_on(&channel, pace::Event::Doubt).await;
-    }
-
-    async fn unwritten(&self, channel: &Channel) {
-        let noted = match self.store.unwritten(channel) {
-            Ok(()) => arm(&self.storage, pace::FIRST_ALARM).await.map_err(failed),
-            Err(fault) => Err(fault),
-        };
-        if let Err(fault) = noted {
-            console_error!("mailbox of {channel}: {fault}");
-        }
-    }
 }
-
-/// A put that may come to its end later.
-type Late = LocalBoxFuture<'static, Result<(), Fault>>;
 
 /// Sets the alarm unless one is set: moving it would let a stream of deliveries put it off for ever.
 async fn arm(storage: &Storage, after: Duration) -> worker::Result<()> {

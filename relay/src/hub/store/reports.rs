@@ -1,5 +1,7 @@
 //! The hub's reports: what hosts said, and how an intent fares by it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use towline_protocol::{Glob, HostName, IntentId, IntentStatus, Report};
 
@@ -35,9 +37,16 @@ impl Store {
                      WHERE said.intent = report.intent AND said.host = report.host), \
                      body, max(attempt) FROM report WHERE intent = ? GROUP BY host, service";
         let rows = self.rows(query, vec![text(id)])?;
-        let heard: Result<_, _> = rows.iter().map(|row| heard(row)).collect();
         let listeners = self.last_seen(&intent.channel)?;
-        let mut status = status::status(intent, heard?);
+        let listening: BTreeSet<_> = listeners.iter().map(|one| &one.host).collect();
+        let mut said = Vec::new();
+        for heard in rows.iter().map(|row| heard(row)) {
+            let heard = heard?;
+            if listening.contains(&heard.host) || !self.was_stray(&heard.host, id)? {
+                said.push(heard);
+            }
+        }
+        let mut status = status::status(intent, said);
         status::add_silent(&mut status, listeners, now, heard_at);
         Ok(Some(status::fit(status)))
     }
@@ -68,6 +77,9 @@ impl Store {
                 continue;
             }
             has_strays |= about == About::Unknown;
+            if about == About::Known {
+                self.strike_stray(host, &report.intent)?;
+            }
             self.keep_one(host, report, about, now_ms)?;
             kept.accepted = kept.accepted.saturating_add(1);
         }

@@ -1,7 +1,7 @@
 //! Reports about intents that the hub does not know: kept, because a hub that lost its storage may hear of
 //! them again, and bounded, because anybody can make such ids up.
 
-use towline_protocol::HostName;
+use towline_protocol::{HostName, IntentId};
 
 use super::{
     Store,
@@ -28,6 +28,19 @@ impl Store {
         self.rows(insert, values).map(drop)
     }
 
+    /// Whether a host reported on an intent before that was known, and not since. Whether it may is then not
+    /// known either.
+    pub(super) fn was_stray(&self, host: &HostName, id: &IntentId) -> Result<bool, Fault> {
+        let query = "SELECT 1 FROM stray WHERE host = ? AND intent = ?";
+        Ok(self.row(query, vec![text(host), text(id)])?.is_some())
+    }
+
+    /// Takes a host's reports on an intent off the list: it may report on it.
+    pub(super) fn strike_stray(&self, host: &HostName, id: &IntentId) -> Result<(), Fault> {
+        let strike = "DELETE FROM stray WHERE host = ? AND intent = ?";
+        self.rows(strike, vec![text(host), text(id)]).map(drop)
+    }
+
     /// Drops a host's oldest strays until it has [`MAX_STRAYS`]. One whose intent is known by now is only
     /// struck off the list.
     pub(super) fn drop_oldest_strays(&self, host: &HostName) -> Result<(), Fault> {
@@ -52,7 +65,7 @@ mod tests {
 
     use jiff::Timestamp;
     use serde_json::json;
-    use towline_protocol::{Glob, IntentId, Report, Revision, Source};
+    use towline_protocol::{Glob, Hello, Report, Revision, Source};
 
     use super::*;
     use crate::{
@@ -115,6 +128,26 @@ mod tests {
         assert_eq!((count(&store, "pi"), count(&store, "nas")), (100, 1));
         assert!(has(&store, "made up 250") && has(&store, "made up 151"));
         assert!(!has(&store, "made up 150"));
+    }
+
+    #[test]
+    fn who_reports_on_an_id_before_there_is_such_an_intent_does_not_appear_with_it() {
+        let store = store();
+        for host in ["forger", "listens", "reports-again"] {
+            keep(&store, host, &["guessed".to_owned()], 1);
+        }
+        commit(&store, "guessed");
+        let marks = json!({ "version": "1", "marks": { "octo-org/web": "0.0" } });
+        let hello: Hello = serde_json::from_value(marks).unwrap();
+        store
+            .register(&"listens".parse().unwrap(), &hello, 1)
+            .unwrap();
+        keep(&store, "reports-again", &["guessed".to_owned()], 2);
+        let id = IntentId::of_key("guessed");
+        let status = store.status(&id, Timestamp::UNIX_EPOCH, |_| None).unwrap();
+        let hosts = status.unwrap().hosts;
+        let hosts: Vec<_> = hosts.keys().map(HostName::as_str).collect();
+        assert_eq!(hosts, ["listens", "reports-again"]);
     }
 
     #[test]
