@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, Glob, Hello, HostName, MAX_REQUEST_BODY, ToHub};
 
-use crate::{api::report, error::Refusal};
+use crate::{api::report, error::Refusal, json};
 
 /// How many of the newest intents a hello is answered with on each channel. What lies before is a gap,
 /// which the host fills by asking.
@@ -116,7 +116,7 @@ pub fn binary() -> Close {
 /// # Errors
 /// 400 when it is no hello.
 pub fn hello(body: &[u8]) -> Result<Hello, Refusal> {
-    serde_json::from_slice(body)
+    json::of_bytes(body)
         .map_err(|error| Refusal::BadRequest(format!("the body is not a hello: {error}")))
 }
 

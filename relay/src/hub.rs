@@ -155,7 +155,7 @@ impl DurableObject for Hub {
 impl Hub {
     async fn answer(&self, body: &[u8]) -> Result<String, Fault> {
         let parts = self.parts()?;
-        match serde_json::from_slice(body).map_err(failed)? {
+        match crate::json::of_bytes(body).map_err(failed)? {
             Ask::Queue(candidate) => json(&self.queue(parts, *candidate).await?),
             Ask::Order(candidate) => json(&self.order(parts, *candidate).await?),
             Ask::Since(marks) => json(&parts.store.since(&marks, Room::new(marks.len()))?),

@@ -16,6 +16,20 @@ pub fn check(text: &str) -> Result<(), serde_json::Error> {
     serde_json::from_str::<Checked>(text).map(|Checked| ())
 }
 
+/// Reads bytes as text first: each of `serde_json`'s ways in is a copy of all that it reads in the wasm, and the rest of the
+/// relay reads text.
+///
+/// # Errors
+/// When they are not UTF-8, or not what is expected.
+pub fn of_bytes<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json::Error> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = bytes.iter().take(error.valid_up_to());
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        de::Error::custom(format_args!("not UTF-8 at line {line}"))
+    })?;
+    serde_json::from_str(text)
+}
+
 struct Checked;
 
 impl<'de> Deserialize<'de> for Checked {

@@ -88,7 +88,8 @@ fn decoded(claims: &str) -> Result<Claims, TokenError> {
     let json = BASE64URL_NOPAD
         .decode(claims.as_bytes())
         .map_err(|_| TokenError::Claims)?;
-    serde_json::from_slice(&json).map_err(|_| TokenError::Claims)
+    let text = std::str::from_utf8(&json).map_err(|_| TokenError::Claims)?;
+    serde_json::from_str(text).map_err(|_| TokenError::Claims)
 }
 
 /// Why a token was not accepted. Answers to the network must not tell these apart.

@@ -2,7 +2,7 @@
 
 use towline_protocol::{MAX_MATCHED, MAX_REPORTS, Outcome, Report, report::log_tail};
 
-use crate::error::Refusal;
+use crate::{error::Refusal, json};
 
 /// The longest message that is kept, in bytes: it is one line for people.
 pub const MAX_MESSAGE: usize = 1024;
@@ -18,7 +18,7 @@ pub const MAX_STEP: usize = 64;
 /// # Errors
 /// 400 when it is not an array of reports, or of more than 100.
 pub fn read(body: &[u8]) -> Result<Vec<Report>, Refusal> {
-    let mut reports: Vec<Report> = serde_json::from_slice(body).map_err(|error| {
+    let mut reports: Vec<Report> = json::of_bytes(body).map_err(|error| {
         Refusal::BadRequest(format!("the body is not an array of reports: {error}"))
     })?;
     if reports.len() > MAX_REPORTS {

@@ -135,7 +135,7 @@ pub fn caller(request: &Request) -> Result<Option<Caller>, Fault> {
         return Ok(None);
     };
     let json = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(failed)?;
-    serde_json::from_slice(&json).map(Some).map_err(failed)
+    crate::json::of_bytes(&json).map(Some).map_err(failed)
 }
 
 fn stub(env: &Env) -> Result<Stub, Fault> {

@@ -101,7 +101,7 @@ impl Page {
     /// When the body is no list of attempts.
     pub fn read(body: &[u8], link: Option<&str>) -> Result<Self, serde_json::Error> {
         Ok(Self {
-            deliveries: serde_json::from_slice(body)?,
+            deliveries: crate::json::of_bytes(body)?,
             next: link.and_then(next_cursor),
         })
     }
