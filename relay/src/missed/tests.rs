@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::settings::{self, Var};
+use crate::{
+    gate::Gate,
+    settings::{self, Var},
+};
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;

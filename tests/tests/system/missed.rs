@@ -181,7 +181,7 @@ fn a_run_costs_two_hub_requests_and_no_kv() -> Result<()> {
 }
 
 #[test]
-fn a_limit_of_githubs_is_heeded_for_as_long_as_it_says() -> Result<()> {
+fn a_limit_of_githubs_is_heeded_for_as_long_as_it_says_and_its_absence_told() -> Result<()> {
     let hook = "octo-org/web/7";
     let world = World::start(hook)?;
     world.api.attempt(hook, &run("octo-org/web", 1)?, AGO, 502);
@@ -196,5 +196,11 @@ fn a_limit_of_githubs_is_heeded_for_as_long_as_it_says() -> Result<()> {
     world.relay.ahead(Duration::from_secs(602))?;
     world.look()?;
     assert_eq!(world.api.asked_for(hook), ["octo-org/web 1"]);
-    Ok(())
+    let World { api, relay } = world;
+    drop(api);
+    relay.scheduled(MISSED)?;
+    until("a line in the log", Duration::from_secs(5), || {
+        let said = "hook octo-org/web/7: its deliveries cannot be looked at";
+        Ok(relay.output().contains(said).then_some(()))
+    })
 }
