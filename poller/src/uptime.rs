@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// When this process first asked, and its name among processes: each counts for itself.
@@ -57,6 +58,34 @@ impl Uptime {
     }
 }
 
+/// A moment by both clocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// By the wall clock.
+    pub at: Timestamp,
+    /// By the one that nobody sets.
+    pub up: Uptime,
+}
+
+impl Moment {
+    /// Now.
+    pub fn now() -> Self {
+        Self {
+            at: Timestamp::now(),
+            up: Uptime::now(),
+        }
+    }
+
+    /// How long it was from here until `then`. Across a start of the system only the wall clock can say it, and says
+    /// nothing when it was set back.
+    pub fn until(&self, then: &Self) -> Duration {
+        if self.up.boot == then.up.boot {
+            return Duration::from_millis(then.up.ms.saturating_sub(self.up.ms));
+        }
+        Duration::try_from(then.at.duration_since(self.at)).unwrap_or_default()
+    }
+}
+
 /// How long something has waited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waited {
@@ -92,6 +121,19 @@ mod tests {
     fn at(boot: &str, ms: u64) -> Option<Uptime> {
         let boot = boot.to_owned();
         Some(Uptime { boot, ms })
+    }
+
+    #[test]
+    fn a_time_across_a_start_of_the_system_is_the_wall_clocks_and_else_is_not() {
+        let moment = |boot: &str, ms, second| Moment {
+            at: Timestamp::from_second(second).unwrap(),
+            up: at(boot, ms).unwrap(),
+        };
+        let begun = moment("a", 5000, 1000);
+        let took = |then| begun.until(&then).as_secs_f64();
+        assert_eq!(took(moment("a", 8400, 99_999)), 3.4);
+        assert_eq!(took(moment("b", 100, 1090)), 90.0);
+        assert_eq!(took(moment("b", 100, 10)), 0.0);
     }
 
     #[test]

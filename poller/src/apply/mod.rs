@@ -23,6 +23,7 @@ use crate::{
     plan::{Observed, Refusal},
     settings::Service,
     store::{JournalEntry, Store, StoreError},
+    uptime::Moment,
 };
 
 mod act;
@@ -139,7 +140,7 @@ pub async fn apply(
     leave: impl Future<Output = ()>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Applied, ApplyError> {
-    let begun = Instant::now();
+    let (begun, moment) = (Instant::now(), Moment::now());
     let mut clock = StepClock::default();
     let quarantine = store.barred(&job.service.name, &job.intent.id)?;
     let brought = store.running(&job.service.name)?;
@@ -168,6 +169,7 @@ pub async fn apply(
         attempt: job.attempt,
         body: String::new(),
         on_purpose: None,
+        begun: Some(moment),
     };
     let drive_with = Drive {
         engine: Cow::Borrowed(engine),
@@ -206,6 +208,8 @@ fn remember(
 /// is on record is enough for that: a disk that is full since then keeps no service down.
 /// The gate is left to the next process when `leave` is ready. Without its `service`, which the host's file does not name any more, no gate is gone on with.
 ///
+/// The time that it took is counted from the deploy's own beginning.
+///
 /// # Errors
 /// See [`ApplyError`]: the journal stays open.
 pub async fn recover(
@@ -216,7 +220,7 @@ pub async fn recover(
     leave: impl Future<Output = ()>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Applied, ApplyError> {
-    let begun = Instant::now();
+    let resumed = Moment::now();
     let recorded = match Deploy::from_journal(&entry.body) {
         Ok(recorded) => recorded,
         Err(JournalError::Newer { found }) => {
@@ -239,7 +243,8 @@ pub async fn recover(
     };
     let end = drive(with, store, entry.clone(), deploy, pin!(leave), tell).await?;
     tidy(&end.engine, store, &entry.service, service, &end.deploy).await;
-    Ok(end.applied(begun.elapsed()))
+    let begun = entry.begun.as_ref().unwrap_or(&resumed);
+    Ok(end.applied(begun.until(&Moment::now())))
 }
 
 /// How a deploy ends whose journal cannot be read. Its text stands where the report has a version's last words, since

@@ -168,6 +168,7 @@ async fn recovered(body: &str) -> (Result<Applied, ApplyError>, Vec<JournalEntry
         attempt: 1,
         body: body.to_owned(),
         on_purpose: None,
+        begun: None,
     };
     store.write_journal(&entry).unwrap();
     let docker = connected(|line| panic!("the engine was asked: {line}")).await;
@@ -248,6 +249,7 @@ fn half_way(step: Step) -> (tempfile::TempDir, Store, JournalEntry) {
         attempt: 1,
         body: deploy.to_journal().unwrap(),
         on_purpose: None,
+        begun: None,
     };
     store.write_journal(&entry).unwrap();
     (state, store, entry)

@@ -102,6 +102,7 @@ impl Poller {
                     attempt,
                     body: String::new(),
                     on_purpose: None,
+                    begun: None,
                 };
                 self.close(&entry, Some(service), standing, since, applied)
             }
@@ -199,7 +200,11 @@ impl Poller {
         match recovered {
             Ok(applied) => {
                 let standing = self.store.standings(&entry.service)?.remove(&entry.intent);
-                let since = since(standing.as_ref(), entry.attempt);
+                let begun = entry.begun.as_ref().map(|begun| begun.at);
+                let since = of_try(standing.as_ref(), entry.attempt)
+                    .map(|standing| standing.since)
+                    .or(begun);
+                let since = since.unwrap_or_else(Timestamp::now);
                 self.close(entry, service.as_ref(), standing.as_ref(), since, applied)?;
                 Ok(true)
             }

@@ -222,6 +222,7 @@ mod tests {
             attempt: 1,
             body: String::new(),
             on_purpose: None,
+            begun: None,
         };
         let messages = told(&mut Begun::of_recovery(&entry), &deploy());
         assert_eq!(messages, ["web: rolling back: it answered ***"]);

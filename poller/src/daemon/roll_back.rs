@@ -16,6 +16,7 @@ use crate::{
         Cause, CauseKind, End, Hold, HoldChange, JournalEntry, OnPurpose, Past, Quarantined,
         Running, StoreError, Version,
     },
+    uptime::Moment,
 };
 
 impl Poller {
@@ -143,6 +144,7 @@ impl Poller {
             attempt: standing.map_or(1, |standing| standing.attempt) + 1,
             body: String::new(),
             on_purpose: Some(on_purpose),
+            begun: Some(Moment::now()),
         };
         Ok((entry, Side { sha, digest }))
     }

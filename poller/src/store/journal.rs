@@ -7,7 +7,7 @@ use super::{
     Hold, Past, Quarantined, Running, Store, StoreError, Tries, history, inbox, leftover,
     quarantine, row, spool,
 };
-use crate::machine::Leftover;
+use crate::{machine::Leftover, uptime::Moment};
 
 const JOURNAL: &str = "journal";
 
@@ -27,6 +27,9 @@ pub struct JournalEntry {
     /// Set when it is a rollback that an operator asked for.
     #[serde(default)]
     pub on_purpose: Option<OnPurpose>,
+    /// When it began; `None` when an older version has begun it.
+    #[serde(default)]
+    pub begun: Option<Moment>,
 }
 
 /// A rollback that an operator asked for: what has to be known at its end.

@@ -226,6 +226,7 @@ async fn an_interrupted_deploy_is_tried_again_by_itself() {
         attempt: 1,
         body: deploy.to_journal().unwrap(),
         on_purpose: None,
+        begun: None,
     };
     host.store().write_journal(&entry).unwrap();
     host.once().await;

@@ -131,6 +131,7 @@ fn entry(scene: &Scene, deploy: &Deploy) -> JournalEntry {
         attempt: 1,
         body: deploy.to_journal().unwrap(),
         on_purpose: None,
+        begun: None,
     }
 }
 

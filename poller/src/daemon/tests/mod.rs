@@ -23,7 +23,7 @@ use crate::{
     report::Delivery,
     store::{End, JournalEntry, Running, Standing, StoreError},
     testing,
-    uptime::{Uptime, Waited},
+    uptime::{Moment, Uptime, Waited},
 };
 
 /// A poller of the service `web` whose engine is not there.
@@ -119,6 +119,7 @@ fn entry() -> JournalEntry {
         attempt: 1,
         body: "{}".to_owned(),
         on_purpose: None,
+        begun: None,
     }
 }
 

@@ -70,3 +70,22 @@ async fn a_journal_that_stays_open_keeps_only_its_own_service_waiting() {
     assert_eq!(host.poller.store.open_journals().unwrap(), []);
     assert!(!asked.lock().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_deploy_that_is_taken_to_its_end_has_lasted_since_it_was_begun() {
+    let (address, _) = engine(|_| (404, json!({ "message": "No such container" }).to_string()));
+    let mut host = Host::with_engine(Some(address));
+    host.receive(&[manual(1)]);
+    let mut begun = Moment::now();
+    begun.at -= jiff::SignedDuration::from_secs(90);
+    let entry = JournalEntry {
+        begun: Some(begun.clone()),
+        ..interrupted()
+    };
+    host.poller.store.write_journal(&entry).unwrap();
+    assert!(host.poller.recover(&host.stop).await.unwrap().is_empty());
+    let past = host.poller.store.history(None, 9).unwrap();
+    assert_eq!(past[0].report.started_at, begun.at);
+    let ms = crate::history::Entry::of(past[0].clone()).unwrap().ms;
+    assert!((90_000..600_000).contains(&ms), "{ms}");
+}

@@ -62,6 +62,7 @@ fn entry(deploy: &str, body: &str) -> JournalEntry {
         attempt: 1,
         body: body.to_owned(),
         on_purpose: None,
+        begun: None,
     }
 }
 
