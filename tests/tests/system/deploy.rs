@@ -3,10 +3,15 @@
 use std::{process::Command, time::Duration};
 
 use anyhow::{Context, Result};
+use serde_json::json;
 use towline_protocol::Role;
 use towline_tests::{child::Process, docker::push, place, relay::token, simulated::Simulated};
 
-use crate::{relay, whole_way::Scene};
+use crate::{
+    actions::{PUBLIC_URL, world},
+    relay,
+    whole_way::Scene,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -109,6 +114,40 @@ fn a_channel_that_nobody_listens_to_and_one_that_is_not_the_operators_are_1() ->
         said.contains("does not accept this token (401)"),
         "revoked: {said}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_jobs_ticket_is_enough_to_follow_and_not_to_deploy() -> Result<()> {
+    let world = world()?;
+    let host = Simulated::new(&world.relay, "ticketed")?;
+    host.greets("octo-org/web")?;
+    let token = world.issuer.key()?.sign(&world.issuer.claims(PUBLIC_URL))?;
+    let order = json!({ "channel": "octo-org/web", "hosts": ["ticketed"] });
+    let queued = world.relay.post("/v1/intents", &token, &order)?.json()?;
+    let text = |key: &str| queued[key].as_str().unwrap_or_default().to_owned();
+    let (id, ticket) = (text("id"), text("ticket"));
+    host.acknowledges(&id, &["web"])?;
+    host.says(&id, "quarantined", "web: it failed here before", "")?;
+    let call = |arguments: &[&str]| -> Result<(Option<i32>, String)> {
+        let mut command = operator(arguments)?;
+        command
+            .env("TOWLINE_RELAY", &world.relay.url)
+            .env("TOWLINE_TOKEN", &ticket);
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok((output.status.code(), said))
+    };
+    let (status, said) = call(&["follow", &id])?;
+    assert_eq!(status, Some(3), "{said}");
+    assert!(
+        said.contains("ticketed web: quarantined: it failed here before"),
+        "{said}"
+    );
+    assert_eq!(call(&["deploy", "octo-org/web"])?.0, Some(1));
+    let (status, said) = call(&["follow", "in_aaaaaaaaaaaaaaaaaaaaaaaaaa"])?;
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("does not know it"), "{said}");
     Ok(())
 }
 
