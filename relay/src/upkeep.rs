@@ -33,6 +33,9 @@ pub const HOST_KEPT_MS: u64 = 90 * 86_400_000;
 /// How long after an intent what KV shows proves nothing, because it may be an older copy.
 const SETTLED: Duration = Duration::from_secs(600);
 
+/// How far an epoch may be ahead of the clock for a host to believe in it, in milliseconds: as in the poller.
+const CREDIBLE_MS: u64 = 7 * 86_400_000;
+
 /// What the hub knows of a channel's mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
@@ -85,6 +88,8 @@ pub struct Done {
 pub fn compare(known: Known, in_kv: Option<&str>, now_ms: u64) -> Finding {
     let ours = known.numbers;
     let in_kv = in_kv.and_then(|json| serde_json::from_str::<InKv>(json).ok());
+    let latest = now_ms.saturating_add(CREDIBLE_MS);
+    let in_kv = in_kv.filter(|there| there.epoch <= latest);
     if let Some(there) = &in_kv
         && (there.epoch, there.head) > (ours.epoch, ours.head)
     {
@@ -163,6 +168,14 @@ mod tests {
         assert_eq!(found(900, 1), Finding::Overtaken(901));
         let json = r#"{"epoch": 900}"#;
         assert_eq!(compare(known(), Some(json), 0), Finding::Overtaken(901));
+    }
+
+    #[test]
+    fn an_epoch_that_no_host_believes_in_is_not_followed_into_the_future() {
+        let (now, week) = (HOUR, CREDIBLE_MS);
+        assert_eq!(found(now + week, 1), Finding::Overtaken(now + week + 1));
+        assert_eq!(found(now + week + 1, 1), Finding::Lost);
+        assert_eq!(found(u64::MAX, 1), Finding::Lost);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A put that does not answer in time counts as failed, and may still land over a newer one. So its end
 //! is waited for beside the work, and then the channel is put once more. An eviction meanwhile forgets
-//! this: the mailbox may then be old until the channel's next put, which docs/protocol.md says too.
+//! this: the mailbox may then be old until the channel's next put or the hourly upkeep, which docs/protocol.md says too.
 
 use futures_util::future::{Either, LocalBoxFuture, select};
 use towline_protocol::{Channel, Mailbox};
