@@ -81,8 +81,10 @@ impl Cache {
         self.fetching_since_ms = Some(now_ms);
     }
 
-    /// Notes how that ended; what was there before is kept when it failed.
+    /// Notes how that ended; what was there before is kept when it failed. The pause begins now, so that those who
+    /// waited for a fetch that took long do not fetch one after the other.
     pub fn end(&mut self, fetched: Option<KeySet>, now_ms: u64) {
+        self.tried_ms = Some(now_ms);
         self.fetching_since_ms = None;
         if let Some(keys) = fetched {
             self.keys = Some((keys, now_ms));

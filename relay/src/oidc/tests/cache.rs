@@ -65,6 +65,17 @@ fn an_issuer_that_is_down_costs_nothing_for_an_hour() {
 }
 
 #[test]
+fn those_who_waited_for_a_fetch_that_failed_do_not_fetch_one_after_the_other() {
+    let mut cache = Cache::new();
+    cache.begin(START);
+    assert_eq!(cache.next("one", START + TIMEOUT_MS), Next::Wait);
+    let failed = START + TIMEOUT_MS;
+    cache.end(None, failed);
+    assert_eq!(cache.next("one", failed), Next::Unavailable);
+    assert_eq!(cache.next("one", failed + RETRY_MS), Next::Fetch);
+}
+
+#[test]
 fn a_key_that_was_taken_back_is_gone_with_the_next_fetch() {
     let mut cache = filled();
     let later = START + FRESH_MS;
