@@ -90,40 +90,32 @@ impl Claims {
             return Err(format!("iss is {} and not {issuer:?}", shown(&self.iss)));
         }
         if !self.aud.has(audience) {
-            let (aud, wanted) = (self.aud.shown(), "PUBLIC_URL");
-            return Err(format!("aud is {aud} and not {wanted}, {audience:?}"));
+            let aud = self.aud.shown();
+            return Err(format!("aud is {aud} and not PUBLIC_URL, {audience:?}"));
         }
-        let times = [("exp", now_s <= self.exp.saturating_add(LEEWAY), "is over")]
-            .into_iter()
-            .chain([(
-                "iat",
-                self.iat <= now_s.saturating_add(LEEWAY),
-                "is not yet",
-            )])
-            .chain([(
-                "nbf",
-                self.nbf
-                    .is_none_or(|nbf| nbf <= now_s.saturating_add(LEEWAY)),
-                "is not yet",
-            )])
-            .chain([(
-                "exp",
-                self.exp.saturating_sub(self.iat) <= MAX_LIFE,
-                "is over a day after iat",
-            )]);
-        for (claim, holds, problem) in times {
-            if !holds {
-                return Err(format!(
-                    "{claim} {problem}; it is {now_s}, by this relay's clock"
-                ));
-            }
-        }
+        self.check_times(now_s)?;
         let visible = self.jti.bytes().all(|byte| byte.is_ascii_graphic());
         if visible && (1..=MAX_JTI).contains(&self.jti.len()) {
             Ok(())
         } else {
             Err(format!("jti is {}", shown(&self.jti)))
         }
+    }
+
+    fn check_times(&self, now_s: i64) -> Result<(), String> {
+        let (slow, fast) = (now_s.saturating_sub(LEEWAY), now_s.saturating_add(LEEWAY));
+        let problem = if self.exp < slow {
+            "exp is over"
+        } else if self.iat > fast {
+            "iat is not yet"
+        } else if self.nbf.is_some_and(|nbf| nbf > fast) {
+            "nbf is not yet"
+        } else if self.exp.saturating_sub(self.iat) > MAX_LIFE {
+            "exp is more than a day after iat"
+        } else {
+            return Ok(());
+        };
+        Err(format!("{problem}; it is {now_s} by this relay's clock"))
     }
 }
 

@@ -120,9 +120,11 @@ fn kid(header: &[u8]) -> Result<String, Denied> {
     kid.ok_or_else(|| Denied::Header("kid names no key".to_owned()))
 }
 
-/// Reads JSON that must have one meaning.
+/// Reads JSON that must have one meaning. What is wrong with it is for the log, which no stranger fills.
 pub(super) fn strict<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
+    let problem =
+        |error: serde_json::Error| error.to_string().chars().take(200).collect::<String>();
     let text = std::str::from_utf8(json).map_err(|_| "it is not UTF-8".to_owned())?;
-    json::check(text).map_err(|error| error.to_string())?;
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    json::check(text).map_err(problem)?;
+    serde_json::from_str(text).map_err(problem)
 }

@@ -425,6 +425,26 @@ fn what_is_no_token_at_all_costs_no_look_at_a_key() {
 }
 
 #[test]
+fn a_stranger_writes_little_into_the_log() {
+    let long = "x".repeat(4000);
+    let header = format!(r#"{{"alg": "{long}", "kid": "one"}}"#);
+    let kid = format!(r#"{{"alg": "RS256", "kid": "{}"}}"#, "k".repeat(256));
+    let denied = [
+        admit(&sign(&KEYS[0], &header, "{}")),
+        admit(&sign(&KEYS[0], &kid, "{}")),
+        admit_claims(&with("exp", json!(long))),
+        admit_claims(&with("aud", json!([long, long]))),
+        admit_claims(&with("iss", json!(long))),
+        admit_claims(&with("repository_id", json!(long))),
+        admit_claims(&with("workflow_ref", json!(long))),
+    ];
+    for denied in denied {
+        let line = denied.unwrap_err().to_string();
+        assert!(line.len() < 400, "{line}");
+    }
+}
+
+#[test]
 fn a_claim_that_can_be_read_in_two_ways_is_refused() {
     let text = claims().to_string();
     let doubled = text.replacen('{', r#"{"repository_id": "5", "#, 1);
