@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use towline_protocol::Role;
 use towline_tests::{
-    doorbell::Doorbell,
+    doorbell::{Doorbell, hello},
     relay::{WEBHOOK_SECRET, token},
 };
 
@@ -169,5 +169,32 @@ fn a_deploy_costs_these_rows_and_no_more() -> Result<()> {
         ("a connection and its hello, with nothing new to say", 2),
     ];
     assert_eq!(cost, wanted);
+    Ok(())
+}
+
+#[test]
+fn a_hub_that_fails_closes_the_doorbell_and_the_next_one_gets_what_was_missed() -> Result<()> {
+    let relay = relay()?;
+    let pi = token(Role::Host, "persists", &["octo-org/*"])?;
+    let marks = json!({ "octo-org/failing-frame": "0.0" });
+    let mut bell = Doorbell::connect(&relay, &pi)?;
+    relay.fail("sql", 1)?;
+    bell.say(&hello(&marks))?;
+    let (code, reason) = bell.closed()?;
+    assert_eq!(code, 1011, "{reason}");
+    run("octo-org/failing-frame", 1)?.send(&relay.url, WEBHOOK_SECRET)?;
+    let mut bell = Doorbell::greet(&relay, &pi, &marks)?;
+    assert_eq!(bell.ring()?.1, 1);
+    relay.fail("sql", 1)?;
+    let report = json!({
+        "type": "report", "intent": "in_aaaaaaaaaaaaaaaaaaaaaaaaaa", "attempt": 1,
+        "started_at": "2026-11-20T15:00:01Z",
+    });
+    bell.say(&report)?;
+    assert_eq!(
+        bell.closed()?.0,
+        1011,
+        "no report that was not kept is acknowledged"
+    );
     Ok(())
 }
