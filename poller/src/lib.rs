@@ -1,7 +1,7 @@
 //! Towline on the host: fetches deploy intents from the relay and applies them to this host's services.
 //!
 //! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`, `redact`, `status`,
-//! `history`, `hello`); one file for each outside system acts (`relay_client`, `docker`, `credentials`, `health`, `store`, `control`,
+//! `history`, `hello`); one file for each outside system acts (`relay_client`, `doorbell`, `docker`, `credentials`, `health`, `store`, `control`,
 //! `terminal`); `daemon` and `cli` tie them together.
 
 pub mod apply;

@@ -69,7 +69,8 @@ enum Command {
     /// SIGTERM or SIGINT ends it at the next safe point: a deploy under way is finished first, but a new version that is
     /// being watched is left to the next run.
     Run {
-        /// How often to ask the relay, give or take a tenth.
+        /// How often to ask the relay while the doorbell is not connected, give or take a tenth. Beside it, every 30 minutes
+        /// is enough.
         #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::interval)]
         interval: Duration,
     },
