@@ -7,10 +7,7 @@ use std::{
 };
 
 use data_encoding::BASE64;
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-    pki_types::{CertificateDer, ServerName},
-};
+use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 
 use super::{head, wire::Wire};
 use crate::{
@@ -25,18 +22,6 @@ pub(super) enum Link {
     Plain(Wire),
     /// Over TLS.
     Tls(Box<StreamOwned<ClientConnection, Link>>),
-}
-
-/// Whom to trust: Mozilla's roots and `more`.
-pub(super) fn trust(more: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    roots.add_parsable_certificates(more.iter().cloned());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 impl Link {

@@ -5,7 +5,7 @@ use std::{sync::mpsc::RecvTimeoutError, time::Instant};
 use towline_protocol::{Hello, Secret};
 
 use super::{
-    Event, Order, Timing, link,
+    Event, Order, Timing,
     lost::Lost,
     session::{Ear, End, Mouth, Session, undelivered},
     socket::Socket,
@@ -56,7 +56,7 @@ impl Bell {
 
     /// Connects and listens until the connection is lost.
     fn listen(&mut self) -> End {
-        let trust = match link::trust(&self.route.roots) {
+        let trust = match self.route.trust() {
             Ok(trust) => trust,
             Err(error) => return End::Lost(self.impossible(error.to_string()).into()),
         };

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 use towline_protocol::{
     ChannelMark, Hello, MAX_ANSWER, PROTOCOL_HEADER, PROTOCOL_VERSION, Report, Secret,
@@ -13,7 +12,6 @@ use towline_protocol::{
 use ureq::{
     Agent, Body,
     http::{HeaderMap, Request, Response, StatusCode, header},
-    tls::{Certificate, RootCerts, TlsConfig},
 };
 
 use crate::route::{Proxy, Route, Scheme, about};
@@ -21,6 +19,7 @@ use crate::route::{Proxy, Route, Scheme, about};
 mod answer;
 mod error;
 mod operator;
+mod tls;
 
 pub use answer::{Answer, News, Tag};
 pub use error::RelayError;
@@ -61,7 +60,6 @@ impl RelayClient {
         let url = &route.url;
         let config = Agent::config_builder()
             .proxy(route.proxy.as_ref().and_then(proxy))
-            .tls_config(trusting(&route.roots))
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -72,9 +70,15 @@ impl RelayClient {
             .max_idle_connections(1)
             .accept("application/json")
             .user_agent(concat!("towline/", env!("CARGO_PKG_VERSION")));
+        let config = config.build();
+        let trust = route.trust().ok().filter(|_| !route.roots.is_empty());
+        let agent = match trust {
+            Some(trust) => tls::agent(config, trust),
+            None => config.new_agent(),
+        };
         let authorization = Secret::new([b"Bearer ", token.expose()].concat());
         Self {
-            agent: config.build().new_agent(),
+            agent,
             origin: url.to_string(),
             proxy: route.proxy.as_ref().map(Proxy::to_string),
             authorization,
@@ -273,20 +277,6 @@ fn proxy(proxy: &Proxy) -> Option<ureq::Proxy> {
             .password(password.expose_str()?);
     }
     builder.build().ok()
-}
-
-/// Trust in Mozilla's roots and in `more`.
-fn trusting(more: &[CertificateDer<'static>]) -> TlsConfig {
-    if more.is_empty() {
-        return TlsConfig::builder().build();
-    }
-    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().chain(more);
-    let roots: Vec<_> = roots
-        .map(|root| Certificate::from_der(root).to_owned())
-        .collect();
-    TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&roots))
-        .build()
 }
 
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {

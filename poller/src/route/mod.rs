@@ -2,9 +2,9 @@
 //!
 //! Not here: the transports (`relay_client`, `doorbell`).
 
-use std::{ffi::OsString, io};
+use std::{ffi::OsString, io, sync::Arc};
 
-use rustls::{CertificateError, pki_types::CertificateDer};
+use rustls::{CertificateError, ClientConfig, pki_types::CertificateDer};
 use thiserror::Error;
 
 use crate::settings::{Mistake, Relay, RelayUrl};
@@ -57,6 +57,14 @@ impl Route {
             proxy: None,
             roots: Vec::new(),
         }
+    }
+
+    /// Whom to trust: Mozilla's roots, and those of the file.
+    ///
+    /// # Errors
+    /// When TLS cannot be had like this, which [`Route::of`] would have found.
+    pub fn trust(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+        roots::trust(&self.roots).map(Arc::new)
     }
 
     /// What the host's file and the environment say.

@@ -1,9 +1,9 @@
 //! The file with further root certificates.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use rustls::{
-    RootCertStore,
+    ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
 
@@ -19,6 +19,25 @@ pub(super) fn read(file: &CaFile) -> Result<Vec<CertificateDer<'static>>, Mistak
         key: "relay.ca_file".to_owned(),
         message,
     })
+}
+
+/// Trust in Mozilla's roots and in `more`.
+pub(super) fn trust(more: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
+    let roots = beside_mozillas(more)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+fn beside_mozillas(more: &[CertificateDer<'static>]) -> Result<RootCertStore, rustls::Error> {
+    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    for root in more {
+        roots.add(root.clone())?;
+    }
+    Ok(roots)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -69,6 +88,13 @@ mod tests {
             rcgen::generate_simple_self_signed(name).unwrap().cert.pem()
         };
         assert_eq!(read_as(Some(&format!("# ours\n{}{}", one(), one()))), Ok(2));
+    }
+
+    #[test]
+    fn mozillas_roots_go_on_to_count_beside_ones_own() {
+        let own = rcgen::generate_simple_self_signed(vec!["relay.example".to_owned()]).unwrap();
+        let roots = beside_mozillas(&[own.cert.der().clone()]).unwrap();
+        assert_eq!(roots.len(), webpki_roots::TLS_SERVER_ROOTS.len() + 1);
     }
 
     #[test]

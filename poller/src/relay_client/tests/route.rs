@@ -72,17 +72,6 @@ fn a_relay_of_an_authority_of_ones_own_is_trusted_when_the_file_names_it_and_els
 }
 
 #[test]
-fn mozillas_roots_go_on_to_count_beside_ones_own() {
-    let (route, ..) = serve_tls("localhost");
-    let format = format!("{:?}", trusting(&route.roots).root_certs());
-    let count = format.matches("Certificate").count();
-    assert!(
-        count > webpki_root_certs::TLS_SERVER_ROOT_CERTS.len(),
-        "{count}"
-    );
-}
-
-#[test]
 fn a_proxy_connects_further_and_hears_the_login_but_neither_token_nor_question() {
     let (mut route, _, address) = serve_tls("relay.octo-org.example");
     let through = ConnectProxy::start(address, None);
