@@ -35,8 +35,10 @@ pub async fn instead_of(refusal: Refusal, request: &Request, env: &Env) -> Refus
 fn counted(refusal: &Refusal) -> Option<&'static str> {
     match refusal {
         Refusal::BadSignature => Some("signature"),
-        Refusal::BadToken | Refusal::Forbidden(_) => Some("token"),
-        Refusal::NoSuchPath
+        Refusal::BadToken => Some("token"),
+        // A good token's: nobody behind the same address shall keep its bearer from the reason.
+        Refusal::Forbidden(_)
+        | Refusal::NoSuchPath
         | Refusal::WrongMethod { .. }
         | Refusal::HookContentType
         | Refusal::ContentType

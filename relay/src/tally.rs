@@ -30,18 +30,19 @@ pub enum Event {
     Reports(u64),
 }
 
-/// What is written: the counts, and how often they were written today.
+/// What is written: the counts, and how often and when they were written today.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     today: Today,
     saves: u32,
+    #[serde(default)]
+    saved_ms: u64,
 }
 
 /// The counts of the day.
 #[derive(Debug)]
 pub struct Tally {
     kept: Kept,
-    saved_ms: u64,
     changed: bool,
 }
 
@@ -52,7 +53,6 @@ impl Tally {
         let kept = kept.filter(|kept| kept.today.date == day);
         Self {
             kept: kept.unwrap_or_else(|| nothing(day)),
-            saved_ms: 0,
             changed: false,
         }
     }
@@ -77,12 +77,12 @@ impl Tally {
 
     /// What is to be written now, if anything is.
     pub fn due(&mut self, now_ms: u64) -> Option<Kept> {
-        let rested = now_ms.saturating_sub(self.saved_ms) >= SAVED_EVERY_MS;
+        let rested = now_ms.saturating_sub(self.kept.saved_ms) >= SAVED_EVERY_MS;
         if !self.changed || (self.kept.saves >= SAVED_AT_ONCE && !rested) {
             return None;
         }
         self.changed = false;
-        self.saved_ms = now_ms;
+        self.kept.saved_ms = now_ms;
         self.kept.saves = self.kept.saves.saturating_add(1);
         Some(self.kept.clone())
     }
@@ -107,7 +107,11 @@ fn nothing(date: Date) -> Kept {
         intents: 0,
         reports: 0,
     };
-    Kept { today, saves: 0 }
+    Kept {
+        today,
+        saves: 0,
+        saved_ms: 0,
+    }
 }
 
 fn day(now: Timestamp) -> Date {
@@ -185,5 +189,20 @@ mod tests {
         assert_eq!(tally.due(last + SAVED_EVERY_MS - 1), None);
         assert!(tally.due(last + SAVED_EVERY_MS).is_some());
         assert_eq!(tally.due(last + 2 * SAVED_EVERY_MS), None, "nothing is new");
+    }
+
+    #[test]
+    fn a_hub_that_is_dropped_again_and_again_writes_no_more_often() {
+        let mut kept = None;
+        let mut saves = 0;
+        for now_ms in (0..100_000_u64).map(|woken| woken * 11) {
+            let mut tally = Tally::new(kept.clone(), at(NOON));
+            tally.count(Event::Request, at(NOON));
+            if let Some(saved) = tally.due(now_ms) {
+                saves += 1;
+                kept = Some(saved);
+            }
+        }
+        assert!(saves <= SAVED_AT_ONCE + 20, "{saves}");
     }
 }

@@ -9,7 +9,7 @@ impl Hub {
     /// Counts what was done, and writes the counts when it is time to. A hub without its database counts
     /// nothing.
     pub(super) fn note(&self, event: Event) {
-        let Some(parts) = self.parts.get() else {
+        let Ok(parts) = self.parts() else {
             return;
         };
         parts.count(event);
