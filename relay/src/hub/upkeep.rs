@@ -1,5 +1,6 @@
 //! The hourly upkeep: brings KV back to what the database says, and forgets what is old.
 
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use towline_protocol::HostName;
 use worker::console_error;
@@ -67,7 +68,6 @@ impl Parts {
                 }
                 Finding::Lost if done.put_again.len() < PUTS_A_RUN => {
                     console_error!("mailbox of {channel}: KV has lost it; it is put again");
-                    self.store.unwritten(&channel)?;
                     done.put_again.push(channel);
                 }
                 Finding::Lost => {}
@@ -76,18 +76,16 @@ impl Parts {
         self.catch_up(done).await
     }
 
-    /// Puts what is due now. The alarm is set first, as after a commit, and also finds what an alarm
-    /// that was lost has left.
+    /// Puts again what was found, all at once: else the alarm would put those that wait for their turn, and
+    /// each would go out twice. What an alarm that was lost has left is due too, for the next one.
     async fn catch_up(&self, done: &Done) -> Result<(), Fault> {
+        stream::iter(done.put_again.iter().chain(&done.overtaken))
+            .for_each_concurrent(None, |channel| self.go_on(channel, Event::Doubt))
+            .await;
         if self.store.due()?.is_empty() {
             return Ok(());
         }
-        arm(&self.storage, pace::FIRST_ALARM)
-            .await
-            .map_err(failed)?;
-        for channel in done.put_again.iter().chain(&done.overtaken) {
-            self.go_on(channel, Event::Doubt).await;
-        }
-        Ok(())
+        let armed = arm(&self.storage, pace::FIRST_ALARM).await;
+        armed.map_err(failed)
     }
 }

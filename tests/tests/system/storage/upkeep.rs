@@ -65,6 +65,44 @@ fn a_mailbox_that_kv_lost_is_put_again_and_one_that_is_there_is_not() -> Result<
 }
 
 #[test]
+fn mailboxes_that_were_all_lost_come_back_by_the_twenty_an_hour() -> Result<()> {
+    let relay = relay()?;
+    let channels: Vec<_> = (1..=22)
+        .map(|n| format!("octo-org/all-lost-{}", "x".repeat(n)))
+        .collect();
+    for channel in &channels {
+        deliver(&relay, channel, 1..=1)?;
+    }
+    for channel in &channels {
+        let epoch = mailbox(&relay, channel, 1)?["epoch"].clone();
+        relay.put_mailbox(
+            channel,
+            &json!({ "epoch": epoch, "head": 0, "intents": [] }),
+        )?;
+    }
+    settled(&relay)?;
+    let mut runs = 0;
+    while channels
+        .iter()
+        .any(|channel| relay.mailbox(channel).is_ok_and(|kv| kv["head"] == 0))
+    {
+        relay.reset_counts()?;
+        relay.ahead(LATER)?;
+        relay.scheduled(UPKEEP)?;
+        let puts = relay.counts()?["kv_writes"].as_u64();
+        assert!(
+            puts <= Some(20),
+            "{runs}: {puts:?} in one hour: {}",
+            relay.counts()?
+        );
+        runs += 1;
+        assert!(runs <= 6, "some never come back");
+    }
+    assert!(runs >= 2);
+    Ok(())
+}
+
+#[test]
 fn an_hour_costs_one_hub_request_and_one_call_of_kv() -> Result<()> {
     let relay = relay()?;
     deliver(&relay, "octo-org/cheap", 1..=1)?;
