@@ -1,6 +1,6 @@
-//! Resident memory of `towline run` while it polls and nothing happens.
+//! Resident memory of `towline run` while nothing happens: while it polls, and while its doorbell is connected.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -24,6 +24,9 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
     let web = Web::start("idle", "v1")?;
     let token = token(Role::Host, "pi", &["octo-org/*"])?;
     let host = Host::new(&relay.url, &token, &web.section())?;
+    let file = fs::read_to_string(host.path("towline.toml"))?;
+    let rung = connected(&host)?;
+    host.write(&file.replacen("[relay]\n", "[relay]\ndoorbell = false\n", 1))?;
     let (mut now, mut peak) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
         let mut towline = host.run()?;
@@ -44,5 +47,24 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
             spread(&peak, 1, " MiB"),
             "",
         ),
+        Row::new(
+            "the same with the doorbell connected, peak",
+            spread(&rung, 1, " MiB"),
+            "≤ 10 MB",
+        ),
     ])
+}
+
+/// The peaks of processes whose doorbells are connected.
+fn connected(host: &Host) -> Result<Vec<f64>> {
+    let mut peaks = Vec::new();
+    for _ in 0..STARTS {
+        let mut towline = host.run()?;
+        towline.line(Duration::from_secs(60), |line| {
+            line.contains("the doorbell is connected")
+        })?;
+        peaks.push(memory_mib(towline.id(), "VmHWM")?);
+        towline.terminate(Duration::from_secs(30))?;
+    }
+    Ok(peaks)
 }
