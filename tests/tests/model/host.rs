@@ -206,6 +206,17 @@ impl World {
     }
 }
 
+/// What is newer than the mark. Most polls bring nothing, and copying costs the most.
 fn since(mailbox: &Rc<Mailbox>, mark: Mark) -> ChannelNews {
-    Mailbox::clone(mailbox).since(mark)
+    let news = (mailbox.epoch, mailbox.head) > (mark.epoch, mark.seq);
+    let intents = if news {
+        mailbox.intents.clone()
+    } else {
+        Vec::new()
+    };
+    let mailbox = Mailbox {
+        intents,
+        ..**mailbox
+    };
+    mailbox.since(mark)
 }
