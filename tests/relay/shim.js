@@ -8,6 +8,9 @@
 //                                  alarm (looking at it or setting it)
 //   POST /__test/slow?ms=N         from now on each put takes N milliseconds longer
 //   POST /__test/clock?ms=N        from now on the relay's clock is N milliseconds ahead, until the reset
+//   POST /__test/adverse?ms=N      from now on KV is as it is in production, only faster: each place answers from its
+//                                  cache for N milliseconds, misses included, and a second put of a key within a
+//                                  second is refused; a request is from the place that its header X-Test-Place says
 //   GET  /__test/kv?key=KEY        what KV holds, uncounted
 //   PUT  /__test/kv?key=KEY        put the body there, uncounted: what another hub left behind
 //
@@ -24,6 +27,9 @@ let puts = [];
 let failing = { ...WORKING };
 let slow_ms = 0;
 let ahead_ms = 0;
+let stale_ms = 0;
+let caches = new Map();
+let written_ms = new Map();
 
 const RealDate = Date;
 
@@ -44,12 +50,30 @@ function failIfTold(op) {
   }
 }
 
-function countedMailboxes(kv) {
+// What a place sees: what it has read is kept, whether it was there or not.
+async function seenFrom(place, key, read) {
+  if (stale_ms === 0) return read();
+  const name = `${place} ${key}`;
+  const cached = caches.get(name);
+  if (cached !== undefined && cached.until > RealDate.now()) return cached.value;
+  const value = await read();
+  caches.set(name, { value, until: RealDate.now() + stale_ms });
+  return value;
+}
+
+function refuseTooSoon(key) {
+  const since_ms = RealDate.now() - (written_ms.get(key) ?? 0);
+  if (stale_ms > 0 && since_ms < 1000) throw new Error("KV PUT failed: 429 Too Many Requests");
+  written_ms.set(key, RealDate.now());
+}
+
+function countedMailboxes(kv, place) {
   const read = (method) => async (keys, ...rest) => {
     counts.kv_reads += 1;
     counts.kv_keys_read += Array.isArray(keys) ? keys.length : 1;
     failIfTold("get");
-    return kv[method](keys, ...rest);
+    if (Array.isArray(keys)) return kv[method](keys, ...rest);
+    return seenFrom(place, keys, () => kv[method](keys, ...rest));
   };
   return {
     get: read("get"),
@@ -61,6 +85,7 @@ function countedMailboxes(kv) {
       try {
         if (slow_ms > 0) await new Promise((done) => setTimeout(done, slow_ms));
         failIfTold("put");
+        refuseTooSoon(key);
         await kv.put(key, value, ...rest);
         put.ok = true;
       } finally {
@@ -99,8 +124,8 @@ class DurableObjectNamespace {
   }
 }
 
-function counted(env) {
-  return { ...env, MAILBOXES: countedMailboxes(env.MAILBOXES), HUB: new DurableObjectNamespace(env.HUB) };
+function counted(env, place = "the hub's") {
+  return { ...env, MAILBOXES: countedMailboxes(env.MAILBOXES, place), HUB: new DurableObjectNamespace(env.HUB) };
 }
 
 // The runtime's object with some methods replaced; the others run on the real one.
@@ -177,6 +202,7 @@ async function testPath(request, url, env) {
       failing = { ...WORKING };
       slow_ms = 0;
       ahead_ms = 0;
+      stale_ms = 0;
       return Response.json({});
     case "POST /__test/fail":
       failing[query.get("op")] = Number(query.get("n"));
@@ -184,6 +210,10 @@ async function testPath(request, url, env) {
     case "POST /__test/slow":
       slow_ms = Number(query.get("ms"));
       return Response.json({ slow_ms });
+    case "POST /__test/adverse":
+      stale_ms = Number(query.get("ms"));
+      caches.clear();
+      return Response.json({ stale_ms });
     case "POST /__test/clock":
       ahead_ms = Number(query.get("ms"));
       return Response.json({ ahead_ms });
@@ -201,7 +231,8 @@ export default {
   fetch(request, env, ctx) {
     const url = new URL(request.url);
     if (url.pathname.startsWith("/__test/")) return testPath(request, url, env);
-    return new Relay(ctx, counted(env)).fetch(request);
+    const place = request.headers.get("x-test-place") ?? "anywhere";
+    return new Relay(ctx, counted(env, place)).fetch(request);
   },
 
   scheduled(event, env, ctx) {

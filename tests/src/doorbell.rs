@@ -153,6 +153,26 @@ impl Doorbell {
         }
     }
 
+    /// Everything that came before the hub has acknowledged a report: a pong says nothing of what the hub has still
+    /// to do.
+    ///
+    /// # Errors
+    /// When anything but a frame comes.
+    pub fn frames(&mut self) -> Result<Vec<Value>> {
+        self.say(&json!({
+            "type": "report", "id": "so far", "intent": "in_aaaaaaaaaaaaaaaaaaaaaaaaaa", "attempt": 1,
+            "started_at": "2026-11-20T15:00:01Z", "service": "web", "outcome": "waiting",
+        }))?;
+        let mut frames = Vec::new();
+        loop {
+            let frame = self.frame()?;
+            if frame["type"] == "ack" {
+                return Ok(frames);
+            }
+            frames.push(frame);
+        }
+    }
+
     /// Closes it as a host does that stops.
     ///
     /// # Errors

@@ -218,6 +218,26 @@ impl Relay {
         post(&url, &[], b"").map(drop)
     }
 
+    /// Makes KV as it is in production, only faster: a place answers from its cache for `stale`, misses included, and a
+    /// second put of a key within a second is refused; [`Face::Counted`] only.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn adverse(&self, stale: Duration) -> Result<()> {
+        let url = format!("{}/__test/adverse?ms={}", self.url, stale.as_millis());
+        post(&url, &[], b"").map(drop)
+    }
+
+    /// `GET path` with a bearer token from a place with a cache of its own; [`Face::Counted`] only.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn get_from(&self, place: &str, path: &str, token: &str) -> Result<Answer> {
+        let bearer = format!("Bearer {token}");
+        let headers: Headers = &[("Authorization", &bearer), ("X-Test-Place", place)];
+        get(&format!("{}{path}", self.url), headers)
+    }
+
     /// Puts a mailbox into KV as another hub would have left it; [`Face::Counted`] only.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use towline_tests::{
     wait::until,
 };
 
+mod adversity;
 mod answers;
 mod doorbell;
 mod failing;
