@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
 use towline::mailbox::{brings_anything, read};
@@ -178,7 +178,7 @@ fn deliver(relay: &Relay, runs: std::ops::Range<u64>, accepted: &mut Accepted) -
         let sends: Vec<_> = runs.clone().map(send).collect();
         sends
             .into_iter()
-            .map(|send| send.join().expect("no panic"))
+            .map(|send| send.join().unwrap_or_else(|_| bail!("a panic")))
             .collect()
     });
     for (number, answer) in runs.zip(answers) {
