@@ -54,3 +54,38 @@ fn check_reads_the_file_of_logins_although_the_engine_does_not_answer() {
         "{said}"
     );
 }
+
+#[test]
+fn a_file_of_roots_that_is_of_no_use_is_told_by_check_and_at_the_start_with_its_line() {
+    let host = Host::new(1, "");
+    let file = fs::read_to_string(host.path("towline.toml")).unwrap();
+    let file = file.replacen("[relay]\n", "[relay]\nca_file = \"ca.pem\"\n", 1);
+    fs::write(host.path("towline.toml"), file).unwrap();
+    fs::write(host.path("ca.pem"), "").unwrap();
+    let wanted = "towline.toml:2: relay.ca_file: no certificate is in";
+    let output = host.command(&["check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("relay: PROBLEM: ") && said.contains(wanted),
+        "{said}"
+    );
+    let (status, log) = ended(host.command(&["once"]).output().unwrap());
+    assert!(status == 1 && log.contains(wanted), "{log}");
+}
+
+#[test]
+fn a_proxy_that_cannot_be_one_is_told_at_the_start_and_its_password_is_not() {
+    let host = Host::new(1, "");
+    let file = fs::read_to_string(host.path("towline.toml")).unwrap();
+    let elsewhere = file.replacen("http://127.0.0.1:1", "https://relay.octo-org.example", 1);
+    fs::write(host.path("towline.toml"), elsewhere).unwrap();
+    let mut once = host.command(&["once"]);
+    once.env("HTTPS_PROXY", "socks5://octocat:hunter2@proxy.example");
+    let (status, log) = ended(once.output().unwrap());
+    assert!(
+        status == 1 && log.contains("$HTTPS_PROXY is not a proxy's address"),
+        "{log}"
+    );
+    assert!(!log.contains("hunter2"), "{log}");
+}
