@@ -8,6 +8,7 @@ mod leftovers;
 mod order;
 mod recovery;
 mod roll_back;
+mod rung;
 mod waiting;
 mod watching;
 
