@@ -100,9 +100,11 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Point::BeforeCommit),
         Just(Point::AfterCommit)
     ];
+    // Few, or more than a mailbox holds.
+    let count = prop_oneof![3 => 2u32..6, 1 => 17u32..24];
     prop_oneof![
         10 => (0u32..12).prop_map(|cause| Step::Deliver { cause }),
-        3 => (0usize..2, 2u32..24).prop_map(|(channel, count)| Step::Burst { channel, count }),
+        3 => (0usize..2, count).prop_map(|(channel, count)| Step::Burst { channel, count }),
         14 => ms.prop_map(|ms| Step::Pass { ms }),
         10 => (host(), 0usize..2, keep_ms, after_ms)
             .prop_map(|(host, place, keep_ms, after_ms)| Step::Poll { host, place, keep_ms, after_ms }),
