@@ -57,10 +57,11 @@ fn address(url: &str) -> &str {
     url.trim_start_matches("http://")
 }
 
-/// Presses the button for a host that acts meanwhile.
+/// Presses the button for a host that acts meanwhile; `more` is added to the runner's environment.
 fn press_while(
     name: &str,
     inputs: &[(&str, &str)],
+    more: &[(&str, &str)],
     host: impl FnOnce(&Simulated<'_>, &Value) -> Result<()> + Send,
 ) -> Result<(Ran, Value)> {
     let simulated = Simulated::new(&world()?.relay, name)?;
@@ -72,7 +73,7 @@ fn press_while(
             host(&simulated, &intent)?;
             anyhow::Ok(intent)
         });
-        let ran = press(&inputs, &[])?;
+        let ran = press(&inputs, more)?;
         let intent = host.join().map_err(|_| anyhow::anyhow!("the host"))?;
         let intent = intent.with_context(|| ran.log.clone())?;
         Ok((ran, intent))
@@ -88,7 +89,7 @@ fn the_button_ends_well_when_the_host_is_healthy_and_its_log_holds_no_secret() -
     let typed = r#""; exit 0; $(echo was run >&2) `id` ${{ github.token }} '|' \"#;
     let image = format!("ghcr.io/octo-org/web:v2@sha256:{}", "d".repeat(64));
     let inputs = [("reason", typed), ("image", &image), ("service", "web")];
-    let (ran, intent) = press_while("healthy", &inputs, |host, intent| {
+    let (ran, intent) = press_while("healthy", &inputs, &[], |host, intent| {
         host.acknowledges(id(intent), &["web"])?;
         host.says(id(intent), "succeeded", "web: v1 -> v2 in 3.4 s", "")
     })?;
@@ -135,7 +136,7 @@ fn the_button_ends_well_when_the_host_is_healthy_and_its_log_holds_no_secret() -
 
 #[test]
 fn without_an_image_the_commit_that_it_runs_on_is_asked_for() -> Result<()> {
-    let (ran, intent) = press_while("commit", &[], |host, intent| {
+    let (ran, intent) = press_while("commit", &[], &[], |host, intent| {
         host.acknowledges(id(intent), &["web"])?;
         host.says(id(intent), "unchanged", "", "")
     })?;
@@ -151,14 +152,26 @@ fn without_an_image_the_commit_that_it_runs_on_is_asked_for() -> Result<()> {
 #[test]
 fn a_host_that_went_back_fails_the_job_and_its_last_words_command_nothing() -> Result<()> {
     let log = "starting\n::add-mask::done\n##[error]no such table";
-    let (ran, _) = press_while("went-back", &[], |host, intent| {
+    let goes_back = |host: &Simulated<'_>, intent: &Value| {
         host.acknowledges(id(intent), &["web"])?;
-        host.says(id(intent), "rolled_back", "web: it | answered <500>", log)
-    })?;
+        host.says(
+            id(intent),
+            "rolled_back",
+            "web: it | [answered](x) <500>",
+            log,
+        )
+    };
+    let (quiet, _) = press_while("went-quietly", &[], &[], goes_back)?;
+    assert!(
+        !quiet.well && !quiet.log.contains("starting"),
+        "{}",
+        quiet.log
+    );
+    let (ran, _) = press_while("went-back", &[], &[("LOGS", "yes")], goes_back)?;
     assert!(!ran.well, "{}", ran.log);
     assert!(
         ran.log
-            .contains("went-back web: rolled_back: it | answered <500>\n  | starting\n"),
+            .contains("went-back web: rolled_back: it | [answered](x) <500>\n  | starting\n"),
         "{}",
         ran.log
     );
@@ -170,7 +183,7 @@ fn a_host_that_went_back_fails_the_job_and_its_last_words_command_nothing() -> R
     );
     assert!(
         ran.summary
-            .contains("❌ rolled_back: it &#124; answered &lt;500&gt; |"),
+            .contains("❌ rolled&#95;back: it &#124; &#91;answered&#93;&#40;x&#41; &lt;500&gt; |"),
         "{}",
         ran.summary
     );
@@ -185,6 +198,19 @@ fn a_host_that_went_back_fails_the_job_and_its_last_words_command_nothing() -> R
         "the runner takes no commands there: {}",
         ran.log
     );
+    Ok(())
+}
+
+#[test]
+fn a_job_that_brought_nothing_about_does_not_end_well() -> Result<()> {
+    let (ran, _) = press_while("late", &[], &[], |host, intent| {
+        host.acknowledges(id(intent), &["web"])?;
+        host.says(id(intent), "superseded", "web: number 9 came after it", "")
+    })?;
+    assert!(!ran.well, "{}", ran.log);
+    let told = "nothing was deployed: late web had something newer";
+    assert!(ran.log.contains(told), "{}", ran.log);
+    assert!(!ran.summary.contains('✅'), "{}", ran.summary);
     Ok(())
 }
 
@@ -252,6 +278,7 @@ fn what_is_typed_is_in_no_script_and_no_secret_of_ours_is_at_github() -> Result<
     }
     let example = example()?;
     assert!(!example.contains("secrets."));
-    assert!(example.contains("permissions:\n  contents: read\n  id-token: write"));
+    assert!(example.contains("permissions:\n  id-token: write"));
+    assert!(!example.contains("contents:"));
     Ok(())
 }
