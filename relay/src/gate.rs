@@ -109,6 +109,18 @@ impl SourceKind {
         }
     }
 
+    /// The actions of it that can become intents; a push has none.
+    pub fn actions(self) -> &'static [&'static str] {
+        match self {
+            Self::WorkflowRun => &["completed"],
+            Self::Push => &[],
+            // A tag that is moved to an image that was there before is an update.
+            Self::RegistryPackage => &["published", "updated"],
+            Self::Release => &["published"],
+            Self::Deployment => &["created"],
+        }
+    }
+
     /// The kind of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -143,9 +155,13 @@ impl Gate {
         }
     }
 
-    /// Whether events of this name can become intents.
-    pub fn takes(&self, event: &str) -> bool {
-        SourceKind::named(event).is_some_and(|kind| self.sources.contains(&kind))
+    /// Whether events of this name and action can become intents; an action that is not told may be any.
+    pub fn takes(&self, event: &str, action: Option<&str>) -> bool {
+        SourceKind::named(event).is_some_and(|kind| {
+            let actions = kind.actions();
+            let is_wanted = |action| actions.is_empty() || actions.contains(&action);
+            self.sources.contains(&kind) && action.is_none_or(is_wanted)
+        })
     }
 
     /// Why an event that is no source of intents is left alone.
@@ -249,7 +265,8 @@ impl From<Result<Candidate, Reason>> for Decision {
     }
 }
 
-fn check_action(action: &str, wanted: &[&str]) -> Result<(), Reason> {
+fn check_action(action: &str, kind: SourceKind) -> Result<(), Reason> {
+    let wanted = kind.actions();
     if wanted.contains(&action) {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! GitHub's REST API: a hook's attempts to deliver, and asking for another one.
+//! GitHub's REST API: a hook's attempts to deliver, one of them whole, and asking for another one.
 //!
 //! Here alone GitHub is spoken to. A redirect is not followed, because the token would go with it.
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use towline_protocol::Secret;
-use worker::{Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
+use worker::{Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 
 use crate::{
     error::Fault,
@@ -18,7 +18,7 @@ use crate::{
     settings::github::GitHub,
 };
 
-/// How long GitHub may take for an answer.
+/// How long GitHub may take for an answer with all its body.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The version of the API (GitHub, "API Versions").
@@ -42,6 +42,15 @@ pub enum Trouble {
     Failed(String),
 }
 
+/// A whole answer.
+struct Answer {
+    status: u16,
+    limits: Limits,
+    /// `Link`, which names the next page.
+    link: Option<String>,
+    body: Vec<u8>,
+}
+
 impl Api {
     /// The API that is configured.
     pub fn new(github: &GitHub) -> Self {
@@ -61,10 +70,17 @@ impl Api {
             let cursor: String = form_urlencoded::byte_serialize(cursor.as_bytes()).collect();
             path = format!("{path}&cursor={cursor}");
         }
-        let mut response = self.ask(Method::Get, &path).await?;
-        let link = response.headers().get("link").ok().flatten();
-        let body = response.bytes().await.map_err(failed)?;
-        Page::read(&body, link.as_deref()).map_err(failed)
+        let answer = self.ask(Method::Get, &path).await?;
+        Page::read(&answer.body, answer.link.as_deref()).map_err(failed)
+    }
+
+    /// One attempt with all that was sent and answered, as JSON: see [`crate::missed::about()`].
+    ///
+    /// # Errors
+    /// When GitHub does not give it.
+    pub async fn delivery(&self, hook: &Hook, attempt: u64) -> Result<Vec<u8>, Trouble> {
+        let path = format!("{}/deliveries/{attempt}", hook.path());
+        self.ask(Method::Get, &path).await.map(|answer| answer.body)
     }
 
     /// Asks for another attempt.
@@ -76,26 +92,19 @@ impl Api {
         self.ask(Method::Post, &path).await.map(drop)
     }
 
-    async fn ask(&self, method: Method, path: &str) -> Result<Response, Trouble> {
+    async fn ask(&self, method: Method, path: &str) -> Result<Answer, Trouble> {
         let request = self.request(method, path).map_err(failed)?;
-        let fetch = Fetch::Request(request);
-        let answer = Box::pin(fetch.send());
-        let response = match select(answer, Delay::from(TIMEOUT)).await {
-            Either::Left((response, _)) => response.map_err(failed)?,
+        let answer = Box::pin(read(request));
+        let answer = match select(answer, Delay::from(TIMEOUT)).await {
+            Either::Left((answer, _)) => answer.map_err(failed)?,
             Either::Right(_) => {
                 let limit = TIMEOUT.as_secs();
-                return Err(failed(format!("no answer within {limit} s")));
+                return Err(failed(format!("no whole answer within {limit} s")));
             }
         };
-        let header = |name: &str| response.headers().get(name).ok().flatten();
-        let limits = Limits {
-            retry_after: header("retry-after"),
-            remaining: header("x-ratelimit-remaining"),
-            reset: header("x-ratelimit-reset"),
-        };
-        let status = response.status_code();
-        match answer::meaning(status, &limits, now_ms()) {
-            Meaning::Done => Ok(response),
+        let status = answer.status;
+        match answer::meaning(status, &answer.limits, now_ms()) {
+            Meaning::Done => Ok(answer),
             Meaning::Later(until_ms) => Err(Trouble::Later(until_ms)),
             Meaning::Gone => Err(Trouble::Gone(format!(
                 "GitHub answers {status}: it does not know this, or GITHUB_TOKEN may not see it"
@@ -121,6 +130,24 @@ impl Api {
             .with_redirect(RequestRedirect::Manual);
         Request::new_with_init(&format!("{}/{path}", self.url), &init)
     }
+}
+
+/// Sends a request and reads all of its answer.
+async fn read(request: Request) -> worker::Result<Answer> {
+    let mut response = Fetch::Request(request).send().await?;
+    let header = |name: &str| response.headers().get(name).ok().flatten();
+    let limits = Limits {
+        retry_after: header("retry-after"),
+        remaining: header("x-ratelimit-remaining"),
+        reset: header("x-ratelimit-reset"),
+    };
+    let link = header("link");
+    Ok(Answer {
+        status: response.status_code(),
+        limits,
+        link,
+        body: response.bytes().await?,
+    })
 }
 
 fn failed(error: impl std::fmt::Display) -> Trouble {

@@ -5,19 +5,26 @@
 //! and touches nothing; [`crate::github`] speaks, [`crate::cron`] acts, the hub remembers a [`Look`] a
 //! hook. That a delivery is asked for once too often does no harm: the hub knows its cause.
 //!
-//! A lost delivery whose order nothing but its arrival tells is given up once a later one of the same event
-//! and repository has arrived: late, it would set hosts back.
+//! A lost delivery whose order nothing but its arrival tells is given up once a later one about the same has
+//! arrived: late, it would set hosts back. What is not known to be about the same is asked for: that a
+//! version never comes would go unnoticed.
 //!
-//! In [`answer`] what GitHub says, in [`scan`] what follows from it, in [`hook`] what is looked at.
+//! In [`answer`] what GitHub lists, in [`about`] what a delivery is about, in [`scan`] what follows, in [`hook`]
+//! what is looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Deserialize, Serialize};
 
+mod about;
 pub mod answer;
 mod hook;
 mod scan;
 
+pub use about::about;
 pub use answer::{Delivery, Page};
 pub use hook::Hook;
 pub use scan::Scan;
@@ -41,6 +48,9 @@ const LAST_PAUSE_MS: u64 = 86_400_000;
 /// ones find the rest again when some have gone.
 const MOST_WAITING: usize = 300;
 
+/// How many later deliveries a lost one is compared with, the newest ones.
+const MOST_RIVALS: usize = 20;
+
 /// How many attempts a page has, the most that GitHub gives.
 pub const PAGE: usize = 100;
 
@@ -57,6 +67,9 @@ pub struct Look {
     pub paused_until_ms: u64,
     /// What has not arrived yet.
     pub waiting: Vec<Missed>,
+    /// What was given up and will be seen once more, with the time of its oldest attempt in milliseconds since 1970.
+    #[serde(default)]
+    pub given_up: BTreeMap<String, u64>,
 }
 
 /// A look that took too many pages for one run.
@@ -68,8 +81,13 @@ pub struct Unfinished {
     pub began_ms: u64,
     /// Whether it has found more than can wait.
     pub overflown: bool,
-    /// When the newest delivery of each stream was that it has seen arrive, in milliseconds since 1970.
-    pub arrived: BTreeMap<String, u64>,
+    /// The newest deliveries of each stream that it has seen arrive.
+    #[serde(default)]
+    pub arrived_of: BTreeMap<String, Vec<Rival>>,
+    /// The deliveries whose repetition it has seen end, and their first attempt not yet: the attempt that arrived, or
+    /// nothing for one that the relay refused.
+    #[serde(default)]
+    pub ended: BTreeMap<String, Option<u64>>,
 }
 
 /// A delivery that has not arrived.
@@ -87,6 +105,47 @@ pub struct Missed {
     pub asked: u32,
     /// When it may be asked for.
     pub next_ms: u64,
+    /// What came later and has arrived, the newest first.
+    #[serde(default)]
+    pub rivals: Vec<Rival>,
+}
+
+/// A delivery that has arrived, and was later than a lost one of its stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rival {
+    /// The attempt that arrived.
+    pub attempt: u64,
+    /// When its oldest attempt was, in milliseconds since 1970.
+    pub delivered_ms: u64,
+    /// Whether it is known to be about something else.
+    pub unlike: bool,
+}
+
+impl Missed {
+    /// The attempts of later deliveries that may be about the same.
+    pub fn rivals(&self) -> Vec<u64> {
+        let rivals = self.rivals.iter().filter(|rival| !rival.unlike);
+        rivals.map(|rival| rival.attempt).collect()
+    }
+
+    /// Takes in those of these that were later, unless it has them.
+    fn take_rivals(&mut self, arrived: &[Rival]) {
+        let later = arrived
+            .iter()
+            .filter(|rival| rival.delivered_ms > self.delivered_ms);
+        for rival in later {
+            if self.rivals.iter().all(|one| one.attempt != rival.attempt) {
+                self.rivals.push(rival.clone());
+            }
+        }
+        newest(&mut self.rivals);
+    }
+}
+
+/// Leaves the newest ones.
+fn newest(rivals: &mut Vec<Rival>) {
+    rivals.sort_by_key(|rival| Reverse((rival.delivered_ms, rival.attempt)));
+    rivals.truncate(MOST_RIVALS);
 }
 
 impl Look {
@@ -95,15 +154,20 @@ impl Look {
         now_ms < self.paused_until_ms
     }
 
-    /// What may be asked for now, the oldest first, at most so many, and one of each stream, so that they
-    /// come in their order.
-    pub fn due(&self, now_ms: u64, most: usize) -> Vec<Missed> {
+    /// What may be asked for next, after what was asked for in this run.
+    pub fn next(&self, now_ms: u64, asked: &BTreeSet<Option<String>>) -> Option<Missed> {
+        let is_free = |one: &Missed| one.stream.is_none() || !asked.contains(&one.stream);
+        self.due(now_ms).into_iter().find(is_free)
+    }
+
+    /// What may be asked for in one run, the oldest first, and one of each stream, so that they come in
+    /// their order.
+    fn due(&self, now_ms: u64) -> Vec<Missed> {
         let due = self.waiting.iter().filter(|one| one.next_ms <= now_ms);
         let mut due: Vec<_> = due.cloned().collect();
         due.sort_by_key(|one| (one.asked, one.delivered_ms));
         let mut streams = BTreeSet::new();
         due.retain(|one| one.stream.is_none() || streams.insert(one.stream.clone()));
-        due.truncate(most);
         due
     }
 
@@ -115,8 +179,21 @@ impl Look {
         }
     }
 
-    /// Gives a delivery up.
-    pub fn give_up(&mut self, guid: &str) {
+    /// Notes that a later delivery is about something else.
+    pub fn unlike(&mut self, guid: &str, attempt: u64) {
+        let waiting = self.waiting.iter_mut().filter(|one| one.guid == guid);
+        for rival in waiting.flat_map(|one| &mut one.rivals) {
+            rival.unlike |= rival.attempt == attempt;
+        }
+    }
+
+    /// Gives a delivery up, for good.
+    pub fn give_up(&mut self, lost: &Missed) {
+        self.forget(&lost.guid);
+        self.given_up.insert(lost.guid.clone(), lost.delivered_ms);
+    }
+
+    fn forget(&mut self, guid: &str) {
         self.waiting.retain(|one| one.guid != guid);
     }
 

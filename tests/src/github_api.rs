@@ -1,5 +1,5 @@
-//! A stand-in for GitHub's REST API over HTTP on loopback: a hook's attempts to deliver, and asking for
-//! another one, which is then made.
+//! A stand-in for GitHub's REST API over HTTP on loopback: a hook's attempts to deliver, one of them whole, and
+//! asking for another one, which is then made.
 //!
 //! The real one cannot be made to lose deliveries for a test. Paths, fields and headers follow GitHub's REST
 //! API documentation, "Webhooks", "Using pagination" and "Rate limits".
@@ -143,6 +143,11 @@ impl State {
         });
     }
 
+    fn find(&self, hook: &str, attempt: &str) -> Option<&Attempt> {
+        let mut attempts = self.attempts.iter();
+        attempts.find(|one| one.hook == hook && one.id.to_string() == attempt)
+    }
+
     /// A page of a hook's attempts, the newest first; the cursor is the number of attempts before it.
     fn list(&self, hook: &str, query: &str, url: &str) -> Reply {
         let parameter = |wanted: &str| {
@@ -190,6 +195,19 @@ impl Attempt {
             "throttled_at": null,
         })
     }
+
+    /// With what was sent, and what the relay answers with such a status.
+    fn whole(&self) -> Value {
+        let answered = match self.status {
+            202 => r#"{"status":"queued"}"#,
+            200 => r#"{"status":"ignored"}"#,
+            _ => "Bad gateway",
+        };
+        let mut whole = self.listed();
+        whole["request"] = json!({ "headers": {}, "payload": self.delivery.body });
+        whole["response"] = json!({ "headers": {}, "payload": answered });
+        whole
+    }
 }
 
 fn answer(state: &Mutex<State>, asked: &Asked) -> Reply {
@@ -217,6 +235,11 @@ fn answer(state: &Mutex<State>, asked: &Asked) -> Reply {
             query,
             &format!("https://api.github.com{path}"),
         ),
+        ("GET", ["repos", owner, name, "hooks", id, "deliveries", attempt]) => {
+            let state = lock(state);
+            let found = state.find(&format!("{owner}/{name}/{id}"), attempt);
+            found.map_or_else(unknown, |attempt| Reply::json(200, attempt.whole()))
+        }
         (
             "POST",
             [
@@ -230,19 +253,20 @@ fn answer(state: &Mutex<State>, asked: &Asked) -> Reply {
                 "attempts",
             ],
         ) => again(state, &format!("{owner}/{name}/{id}"), attempt),
-        _ => Reply::json(404, json!({ "message": "Not Found" })),
+        _ => unknown(),
     }
+}
+
+fn unknown() -> Reply {
+    Reply::json(404, json!({ "message": "Not Found" }))
 }
 
 fn again(state: &Mutex<State>, hook: &str, attempt: &str) -> Reply {
     let (delivery, relay, lost) = {
         let mut state = lock(state);
-        let found = state
-            .attempts
-            .iter()
-            .find(|one| one.hook == hook && one.id.to_string() == attempt);
+        let found = state.find(hook, attempt);
         let Some(delivery) = found.map(|one| one.delivery.clone()) else {
-            return Reply::json(404, json!({ "message": "Not Found" }));
+            return unknown();
         };
         state.asked_for.push(format!("{hook} {}", delivery.guid));
         (delivery, state.relay.clone(), state.unreachable)

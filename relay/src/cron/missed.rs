@@ -1,6 +1,6 @@
 //! Looks at the hooks' recent deliveries and asks GitHub for those that never arrived.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use worker::{Env, console_error, console_log};
 
@@ -9,24 +9,38 @@ use crate::{
     gate::Gate,
     github::{Api, Trouble},
     hub::ask::{self, Ask},
-    missed::{self, Hook, Look},
+    missed::{self, Hook, Look, Missed},
     now_ms, settings, var,
 };
 
-/// How many pages are read in one run: they are large, and the free plan gives a run 10 ms of CPU time
-/// (Cloudflare, "Workers limits").
+/// After how many attempts one run reads no further: a hundred are about 30 KB of JSON, and the free plan gives a run
+/// 10 ms of CPU time (Cloudflare, "Workers limits").
+const ATTEMPTS_A_RUN: usize = 300;
+
+/// How many pages are read in one run. With what is asked for and what is told to the hub, less than the 50 requests
+/// that the free plan lets a run send.
 const PAGES_A_RUN: usize = 10;
 
-/// How many deliveries are asked for in one run: with the pages and the hub, what the free plan lets a
-/// run send.
-const ASKED_A_RUN: usize = 30;
+/// How many deliveries are asked for, or read whole, in one run.
+const ASKED_A_RUN: usize = 15;
 
 /// What one run may still do.
 struct Run {
     api: Api,
     gate: Gate,
+    attempts: usize,
     pages: usize,
     asks: usize,
+    /// What attempts were found to be about, by their numbers.
+    about: BTreeMap<u64, Option<String>>,
+}
+
+/// Whether a lost delivery may be asked for.
+enum Overtaken {
+    No,
+    Yes,
+    /// There is more to compare than one run may.
+    Unknown,
 }
 
 /// One run. Without `GITHUB_TOKEN` and `HOOKS` it does nothing.
@@ -46,23 +60,38 @@ pub(super) async fn look(env: &Env) -> Result<(), Fault> {
     let mut run = Run {
         api: Api::new(&github),
         gate,
+        attempts: ATTEMPTS_A_RUN,
         pages: PAGES_A_RUN,
         asks: ASKED_A_RUN,
+        about: BTreeMap::new(),
     };
-    let mut done = BTreeMap::new();
     for hook in missed::turns(github.hooks, &looks) {
-        if run.pages == 0 {
+        if !run.may_read() {
             break;
         }
         let mut look = looks.remove(&hook.to_string()).unwrap_or_default();
-        let ended = run.hook(&hook, &mut look).await;
+        let read = run.look(&hook, &mut look).await;
+        let ended = match read {
+            Ok(()) if look.next(now_ms(), &BTreeSet::new()).is_none() => Ok(()),
+            Ok(()) => {
+                remember(env, &hook, &look).await?;
+                run.ask_again(&hook, &mut look).await
+            }
+            Err(trouble) => Err(trouble),
+        };
         let stop = tell(&hook, &mut look, ended);
-        done.insert(hook.to_string(), look);
+        remember(env, &hook, &look).await?;
         if stop {
             break;
         }
     }
-    ask::ask(env, &Ask::Looked(done)).await.map(drop)
+    Ok(())
+}
+
+/// Has the hub remember what is known of a hook: at once, because a run may be ended at any time.
+async fn remember(env: &Env, hook: &Hook, look: &Look) -> Result<(), Fault> {
+    let looked = BTreeMap::from([(hook.to_string(), look.clone())]);
+    ask::ask(env, &Ask::Looked(looked)).await.map(drop)
 }
 
 /// Says in the log what went wrong with a hook; whether GitHub wants to be left alone.
@@ -83,7 +112,11 @@ fn tell(hook: &Hook, look: &mut Look, ended: Result<(), Trouble>) -> bool {
 }
 
 impl Run {
-    async fn hook(&mut self, hook: &Hook, look: &mut Look) -> Result<(), Trouble> {
+    fn may_read(&self) -> bool {
+        self.pages > 0 && self.attempts > 0
+    }
+
+    async fn look(&mut self, hook: &Hook, look: &mut Look) -> Result<(), Trouble> {
         look.turn_ms = now_ms();
         let read = self.read(hook, look).await;
         for lost in look.expire(now_ms()) {
@@ -93,8 +126,7 @@ impl Run {
                 lost.asked
             );
         }
-        read?;
-        self.ask_again(hook, look).await
+        read
     }
 
     /// Reads what is new, as much as may be read; what breaks off is gone on with in the next run.
@@ -102,11 +134,14 @@ impl Run {
         let mut scan = std::mem::take(look).scan(now_ms());
         let mut ended = Ok(());
         while let Some(cursor) = scan.next_page()
-            && self.pages > 0
+            && self.may_read()
         {
             self.pages = self.pages.saturating_sub(1);
             match self.api.deliveries(hook, cursor).await {
-                Ok(page) => scan.read(page, &self.gate),
+                Ok(page) => {
+                    self.attempts = self.attempts.saturating_sub(page.deliveries.len());
+                    scan.read(page, &self.gate);
+                }
                 Err(Trouble::Gone(_)) if cursor.is_some() => scan.begin_anew(now_ms()),
                 Err(trouble) => {
                     ended = Err(trouble);
@@ -114,21 +149,23 @@ impl Run {
                 }
             }
         }
-        let (rest, overtaken) = scan.end();
-        *look = rest;
-        for lost in overtaken {
-            console_error!(
-                "hook {hook}: delivery {} never arrived, and is not asked for, because a later {} has arrived; if it \
-                 was for another branch, redeliver it at GitHub",
-                lost.guid,
-                lost.stream.unwrap_or_default()
-            );
-        }
+        *look = scan.end();
         ended
     }
 
     async fn ask_again(&mut self, hook: &Hook, look: &mut Look) -> Result<(), Trouble> {
-        for one in look.due(now_ms(), self.asks) {
+        let mut asked = BTreeSet::new();
+        while self.asks > 0
+            && let Some(one) = look.next(now_ms(), &asked)
+        {
+            match self.overtaken(hook, look, &one).await? {
+                Overtaken::No if self.asks > 0 => {}
+                Overtaken::Yes => {
+                    look.give_up(&one);
+                    continue;
+                }
+                Overtaken::No | Overtaken::Unknown => break,
+            }
             self.asks = self.asks.saturating_sub(1);
             let (guid, times) = (&one.guid, one.asked.saturating_add(1));
             match self.api.redeliver(hook, one.attempt).await {
@@ -137,14 +174,61 @@ impl Run {
                         "hook {hook}: delivery {guid} never arrived: asked for it, {times} times now"
                     );
                     look.asked(guid, now_ms());
+                    asked.insert(one.stream.clone());
                 }
                 Err(Trouble::Gone(what)) => {
                     console_error!("hook {hook}: delivery {guid} cannot be had any more: {what}");
-                    look.give_up(guid);
+                    look.give_up(&one);
                 }
                 Err(trouble) => return Err(trouble),
             }
         }
         Ok(())
+    }
+
+    /// Whether a later delivery about the same has arrived. What was found to be about something else is not read again.
+    async fn overtaken(
+        &mut self,
+        hook: &Hook,
+        look: &mut Look,
+        lost: &Missed,
+    ) -> Result<Overtaken, Trouble> {
+        let rivals = lost.rivals();
+        if rivals.is_empty() {
+            return Ok(Overtaken::No);
+        }
+        let Some(subject) = self.about(hook, lost.attempt).await? else {
+            return Ok(Overtaken::No);
+        };
+        for rival in rivals {
+            if self.asks == 0 {
+                return Ok(Overtaken::Unknown);
+            }
+            if self.about(hook, rival).await?.as_ref() == Some(&subject) {
+                console_error!(
+                    "hook {hook}: delivery {} never arrived, and is not asked for, because a later one of {subject} has \
+                     arrived, which it would undo; to deploy it nevertheless, redeliver it at GitHub",
+                    lost.guid
+                );
+                return Ok(Overtaken::Yes);
+            }
+            look.unlike(&lost.guid, rival);
+        }
+        Ok(Overtaken::No)
+    }
+
+    /// What an attempt is about, if it can still be had.
+    async fn about(&mut self, hook: &Hook, attempt: u64) -> Result<Option<String>, Trouble> {
+        if let Some(about) = self.about.get(&attempt) {
+            return Ok(about.clone());
+        }
+        self.asks = self.asks.saturating_sub(1);
+        let about = match self.api.delivery(hook, attempt).await {
+            Ok(body) => missed::about(&body, &self.gate),
+            Err(Trouble::Gone(_)) => None,
+            Err(trouble) => return Err(trouble),
+        };
+        self.about.insert(attempt, about.clone());
+        Ok(about)
     }
 }

@@ -25,7 +25,7 @@ impl Gate {
     ) -> Result<Candidate, Reason> {
         let deployment = &event.deployment;
         self.check_source(SourceKind::Deployment)?;
-        check_action(&event.action, &["created"])?;
+        check_action(&event.action, SourceKind::Deployment)?;
         if deployment
             .payload
             .as_ref()

@@ -31,8 +31,7 @@ impl Gate {
     ) -> Result<Candidate, Reason> {
         let package = &event.registry_package;
         self.check_source(SourceKind::RegistryPackage)?;
-        // A tag that is moved to an image that was there before is an update.
-        check_action(&event.action, &["published", "updated"])?;
+        check_action(&event.action, SourceKind::RegistryPackage)?;
         let (repository, channel) = match (&event.repository, channel) {
             (Some(repository), Some(channel)) => (repository, channel),
             _ => return Err(Reason::NoRepository),

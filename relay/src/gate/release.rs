@@ -19,7 +19,7 @@ impl Gate {
     fn judge_release(&self, event: &ReleaseEvent, channel: Channel) -> Result<Candidate, Reason> {
         let release = &event.release;
         self.check_source(SourceKind::Release)?;
-        check_action(&event.action, &["published"])?;
+        check_action(&event.action, SourceKind::Release)?;
         if release.draft == Some(true) {
             return Err(Reason::Draft);
         }

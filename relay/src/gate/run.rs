@@ -21,7 +21,7 @@ impl Gate {
     fn judge_run(&self, event: &WorkflowRunEvent, channel: Channel) -> Result<Candidate, Reason> {
         let run = &event.workflow_run;
         self.check_source(SourceKind::WorkflowRun)?;
-        check_action(&event.action, &["completed"])?;
+        check_action(&event.action, SourceKind::WorkflowRun)?;
         match run.conclusion.as_deref() {
             Some("success") => {}
             Some(other) => return Err(Reason::Conclusion(format!("{:?}", cut(other)))),

@@ -26,8 +26,14 @@ pub struct Delivery {
     /// What was answered; nothing, or 0, when nobody answered in time.
     #[serde(default)]
     pub status_code: Option<u16>,
+    /// Whether it was asked for, and is not the first one.
+    #[serde(default)]
+    pub redelivery: bool,
     /// The event.
     pub event: String,
+    /// What happened to what the event is about; a push has none.
+    #[serde(default)]
+    pub action: Option<String>,
     /// The repository that it is of.
     #[serde(default)]
     pub repository_id: Option<u64>,
@@ -74,8 +80,9 @@ impl Delivery {
         u64::try_from(self.delivered_at.as_millisecond()).unwrap_or(0)
     }
 
-    /// What it belongs to of which hosts go by the order of arrival: then a lost one that comes late would
-    /// undo what has come since. Runs of a workflow are numbered, and hosts heed that.
+    /// Among which deliveries there may be one of which hosts go by the order of arrival: then a lost one that comes
+    /// late would undo what has come since. Runs of a workflow are numbered, and hosts heed that. Whether two are about
+    /// the same is only known of the whole deliveries: see [`super::about()`].
     pub fn stream(&self) -> Option<String> {
         let repository = self.repository_id.unwrap_or(0);
         let is_numbered = self.event == SourceKind::WorkflowRun.name();
@@ -182,7 +189,9 @@ mod tests {
             guid: "a".to_owned(),
             delivered_at: Timestamp::UNIX_EPOCH,
             status_code,
+            redelivery: false,
             event: "push".to_owned(),
+            action: None,
             repository_id: None,
         };
         for refused in [400, 401, 413, 415] {

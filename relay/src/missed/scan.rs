@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{GRACE_MS, Look, MOST_WAITING, Missed, OVERLAP_MS, Page, REACH_MS, Unfinished};
+use super::{
+    GRACE_MS, Look, MOST_WAITING, Missed, OVERLAP_MS, Page, REACH_MS, Rival, Unfinished, newest,
+};
 use crate::gate::Gate;
 
 /// One look at a hook's attempts, the newest first.
@@ -12,7 +14,8 @@ pub struct Scan {
     began_ms: u64,
     since_ms: u64,
     overflown: bool,
-    arrived: BTreeMap<String, u64>,
+    arrived_of: BTreeMap<String, Vec<Rival>>,
+    ended: BTreeMap<String, Option<u64>>,
     next: Next,
     seen: BTreeMap<String, Seen>,
 }
@@ -28,7 +31,10 @@ enum Next {
 /// What a look has shown of one delivery.
 #[derive(Clone, Debug)]
 struct Seen {
-    arrived: bool,
+    /// The attempt that arrived.
+    arrived: Option<u64>,
+    /// Whether its first attempt is among those seen.
+    whole: bool,
     /// Whether its newest attempt was one that another may mend.
     worth: bool,
     attempt: u64,
@@ -46,14 +52,16 @@ impl Look {
             began_ms: now_ms,
             since_ms,
             overflown: false,
-            arrived: BTreeMap::new(),
+            arrived_of: BTreeMap::new(),
+            ended: BTreeMap::new(),
             next: Next::First,
             seen: BTreeMap::new(),
         };
         if let Some(unfinished) = scan.look.unfinished.take() {
             scan.began_ms = unfinished.began_ms;
             scan.overflown = unfinished.overflown;
-            scan.arrived = unfinished.arrived;
+            scan.arrived_of = unfinished.arrived_of;
+            scan.ended = unfinished.ended;
             scan.next = Next::At(unfinished.cursor);
         }
         scan
@@ -79,17 +87,21 @@ impl Scan {
                 self.next = Next::None;
                 break;
             }
-            if !gate.takes(&delivery.event) {
+            if !gate.takes(&delivery.event, delivery.action.as_deref()) {
                 continue;
             }
             let seen = self.seen.entry(delivery.guid.clone()).or_insert(Seen {
-                arrived: false,
+                arrived: None,
+                whole: false,
                 worth: delivery.is_worth_another(),
                 attempt: delivery.id,
                 oldest_ms: at_ms,
                 stream: delivery.stream(),
             });
-            seen.arrived |= delivery.has_arrived();
+            if delivery.has_arrived() {
+                seen.arrived.get_or_insert(delivery.id);
+            }
+            seen.whole |= !delivery.redelivery;
             seen.oldest_ms = seen.oldest_ms.min(at_ms);
         }
     }
@@ -99,54 +111,87 @@ impl Scan {
         self.next = Next::First;
         self.began_ms = now_ms;
         self.overflown = false;
-        self.arrived.clear();
+        self.arrived_of.clear();
+        self.ended.clear();
     }
 
-    /// What is to be remembered, and the lost deliveries that later ones have overtaken.
-    pub fn end(mut self) -> (Look, Vec<Missed>) {
+    /// What is to be remembered.
+    pub fn end(mut self) -> Look {
         for (guid, seen) in std::mem::take(&mut self.seen) {
             self.settle(guid, seen);
         }
-        let overtaken = self.overtaken();
+        for one in &mut self.look.waiting {
+            let arrived = one.stream.as_ref();
+            let arrived = arrived.and_then(|stream| self.arrived_of.get(stream));
+            one.take_rivals(arrived.map_or(&[], Vec::as_slice));
+        }
         match self.next {
             Next::At(cursor) => {
                 self.look.unfinished = Some(Unfinished {
                     cursor,
                     began_ms: self.began_ms,
                     overflown: self.overflown,
-                    arrived: self.arrived,
+                    arrived_of: self.arrived_of,
+                    ended: self.ended,
                 });
             }
-            Next::None if !self.overflown => self.look.seen_ms = self.began_ms,
+            Next::None if !self.overflown => {
+                self.look.seen_ms = self.began_ms;
+                let next_since = self.began_ms.saturating_sub(OVERLAP_MS);
+                self.look.given_up.retain(|_, at_ms| *at_ms >= next_since);
+            }
             Next::None | Next::First => {}
         }
-        (self.look, overtaken)
+        self.look
     }
 
-    fn overtaken(&mut self) -> Vec<Missed> {
-        let is_overtaken = |one: &Missed| {
-            let stream = one.stream.as_ref();
-            let arrived = stream.and_then(|stream| self.arrived.get(stream));
-            arrived.is_some_and(|arrived| *arrived > one.delivered_ms)
+    fn settle(&mut self, guid: String, mut seen: Seen) {
+        let ended = if seen.whole {
+            self.ended.remove(&guid)
+        } else {
+            None
         };
-        let waiting = std::mem::take(&mut self.look.waiting);
-        let (gone, waiting) = waiting.into_iter().partition(is_overtaken);
-        self.look.waiting = waiting;
-        gone
+        if let Some(ended) = ended {
+            (seen.arrived, seen.worth) = (ended.or(seen.arrived), false);
+        }
+        self.note_arrival(&guid, &seen);
+        if seen.arrived.is_some() || !seen.worth {
+            self.look.forget(&guid);
+            if !seen.whole {
+                self.ended.insert(guid, seen.arrived);
+            }
+        } else if !self.look.given_up.contains_key(&guid) {
+            self.wait_for(guid, seen);
+        }
     }
 
-    fn settle(&mut self, guid: String, seen: Seen) {
-        let waiting = &mut self.look.waiting;
-        if seen.arrived
-            && let Some(stream) = &seen.stream
+    /// A delivery is as old as its first attempt, however late it arrived; one whose first attempt is not known comes
+    /// before all others.
+    fn note_arrival(&mut self, guid: &str, seen: &Seen) {
+        let known = self.look.waiting.iter().find(|one| one.guid == guid);
+        let delivered_ms = match known {
+            Some(known) => Some(known.delivered_ms.min(seen.oldest_ms)),
+            None => seen.whole.then_some(seen.oldest_ms),
+        };
+        if let (Some(stream), Some(attempt), Some(delivered_ms)) =
+            (&seen.stream, seen.arrived, delivered_ms)
         {
-            let newest = self.arrived.entry(stream.clone()).or_default();
-            *newest = seen.oldest_ms.max(*newest);
+            let arrived = self.arrived_of.entry(stream.clone()).or_default();
+            arrived.push(Rival {
+                attempt,
+                delivered_ms,
+                unlike: false,
+            });
+            newest(arrived);
         }
-        if seen.arrived || !seen.worth {
-            self.look.give_up(&guid);
-        } else if let Some(known) = waiting.iter_mut().find(|one| one.guid == guid) {
-            known.attempt = seen.attempt;
+    }
+
+    fn wait_for(&mut self, guid: String, seen: Seen) {
+        let waiting = &mut self.look.waiting;
+        if let Some(known) = waiting.iter_mut().find(|one| one.guid == guid) {
+            // In a look of several runs the older attempts come later.
+            known.attempt = known.attempt.max(seen.attempt);
+            known.delivered_ms = known.delivered_ms.min(seen.oldest_ms);
         } else if waiting.len() < MOST_WAITING {
             waiting.push(Missed {
                 guid,
@@ -155,6 +200,7 @@ impl Scan {
                 stream: seen.stream,
                 asked: 0,
                 next_ms: seen.oldest_ms.saturating_add(GRACE_MS),
+                rivals: Vec::new(),
             });
         } else {
             self.overflown = true;

@@ -28,7 +28,9 @@ fn attempt(guid: &str, ago_ms: u64, status: u16) -> Delivery {
         guid: guid.to_owned(),
         delivered_at: Timestamp::from_millisecond(at).unwrap(),
         status_code: Some(status),
+        redelivery: false,
         event: "workflow_run".to_owned(),
+        action: None,
         repository_id: Some(1),
     }
 }
@@ -42,6 +44,20 @@ fn push(guid: &str, repository: u64, ago_ms: u64, status: u16) -> Delivery {
     }
 }
 
+fn again(delivery: Delivery) -> Delivery {
+    Delivery {
+        redelivery: true,
+        ..delivery
+    }
+}
+
+/// The later deliveries that a waiting one is compared with, by when they were.
+fn rivals(look: &Look, guid: &str) -> Vec<u64> {
+    let one = look.waiting.iter().find(|one| one.guid == guid);
+    let rivals = one.unwrap().rivals.iter();
+    rivals.map(|rival| NOW - rival.delivered_ms).collect()
+}
+
 fn page(deliveries: Vec<Delivery>, next: Option<&str>) -> Page {
     let next = next.map(str::to_owned);
     Page { deliveries, next }
@@ -53,7 +69,7 @@ fn looked(look: Look, now_ms: u64, deliveries: Vec<Delivery>) -> Look {
     assert_eq!(scan.next_page(), Some(None));
     scan.read(page(deliveries, None), &gate());
     assert_eq!(scan.next_page(), None);
-    scan.end().0
+    scan.end()
 }
 
 fn guids(missed: &[Missed]) -> Vec<&str> {
@@ -87,15 +103,14 @@ fn what_never_arrived_is_asked_for_oldest_first() {
             attempt("refused", 3 * HOUR, 401),
         ],
     );
-    assert_eq!(guids(&look.due(NOW, 10)), ["no route", "down", "timeout"]);
-    assert_eq!(guids(&look.due(NOW, 1)), ["no route"]);
+    assert_eq!(guids(&look.due(NOW)), ["no route", "down", "timeout"]);
 }
 
 #[test]
 fn a_delivery_that_may_be_under_way_is_given_a_minute() {
     let look = looked(Look::default(), NOW, vec![attempt("new", 1000, 0)]);
-    assert!(look.due(NOW, 10).is_empty());
-    assert_eq!(look.due(NOW + MINUTE, 10).len(), 1);
+    assert!(look.due(NOW).is_empty());
+    assert_eq!(look.due(NOW + MINUTE).len(), 1);
 }
 
 #[test]
@@ -114,7 +129,7 @@ fn pauses_grow_and_three_days_end_it() {
     let mut look = looked(Look::default(), NOW, vec![attempt("down", HOUR, 502)]);
     let (mut now, mut asked) = (NOW, Vec::new());
     while look.expire(now).is_empty() {
-        if !look.due(now, 10).is_empty() {
+        if !look.due(now).is_empty() {
             look.asked("down", now);
             asked.push((now - NOW) / MINUTE);
         }
@@ -134,8 +149,8 @@ fn what_was_asked_for_and_arrived_is_forgotten_and_what_failed_again_keeps_its_p
     let look = looked(look, NOW + 5 * MINUTE, later);
     assert_eq!(guids(&look.waiting), ["b"]);
     assert_eq!(look.waiting[0].attempt, NOW, "the newest attempt");
-    assert!(look.due(NOW + 5 * MINUTE, 10).is_empty());
-    assert_eq!(guids(&look.due(NOW + 10 * MINUTE, 10)), ["b"]);
+    assert!(look.due(NOW + 5 * MINUTE).is_empty());
+    assert_eq!(guids(&look.due(NOW + 10 * MINUTE)), ["b"]);
 }
 
 #[test]
@@ -160,7 +175,7 @@ fn a_look_goes_back_to_the_last_one_and_a_little_beyond() {
     let old = attempt("settled", HOUR + 11 * MINUTE, 502);
     scan.read(page(vec![late, old], Some("older")), &gate());
     assert_eq!(scan.next_page(), None, "what is older is settled");
-    assert_eq!(guids(&scan.end().0.waiting), ["listed late"]);
+    assert_eq!(guids(&scan.end().waiting), ["listed late"]);
 }
 
 #[test]
@@ -169,19 +184,19 @@ fn nothing_is_looked_for_beyond_githubs_three_days() {
     let old = attempt("too old", 73 * HOUR, 502);
     scan.read(page(vec![old], Some("older")), &gate());
     assert_eq!(scan.next_page(), None);
-    assert!(scan.end().0.waiting.is_empty());
+    assert!(scan.end().waiting.is_empty());
 }
 
 #[test]
 fn a_look_that_breaks_off_goes_on_where_it_was_and_has_seen_nothing_before_its_end() {
     let mut scan = Look::default().scan(NOW);
     scan.read(page(vec![attempt("a", HOUR, 502)], Some("page 2")), &gate());
-    let (look, _) = scan.end();
+    let look = scan.end();
     assert_eq!((look.seen_ms, guids(&look.waiting)), (0, vec!["a"]));
     let mut scan = look.scan(NOW + 5 * MINUTE);
     assert_eq!(scan.next_page(), Some(Some("page 2")));
     scan.read(page(vec![attempt("b", 2 * HOUR, 502)], None), &gate());
-    let (look, _) = scan.end();
+    let look = scan.end();
     assert_eq!(guids(&look.waiting), ["a", "b"]);
     assert_eq!(
         (look.seen_ms, look.unfinished),
@@ -197,7 +212,8 @@ fn a_cursor_that_github_does_not_know_any_more_begins_the_look_anew() {
             cursor: "lost".to_owned(),
             began_ms: NOW - HOUR,
             overflown: true,
-            arrived: BTreeMap::new(),
+            arrived_of: BTreeMap::new(),
+            ended: BTreeMap::new(),
         }),
         ..Look::default()
     };
@@ -205,7 +221,7 @@ fn a_cursor_that_github_does_not_know_any_more_begins_the_look_anew() {
     scan.begin_anew(NOW);
     assert_eq!(scan.next_page(), Some(None));
     scan.read(page(vec![], None), &gate());
-    assert_eq!(scan.end().0.seen_ms, NOW);
+    assert_eq!(scan.end().seen_ms, NOW);
 }
 
 #[test]
@@ -220,21 +236,83 @@ fn more_than_can_wait_is_found_again_when_some_have_gone() {
 }
 
 #[test]
-fn a_lost_push_is_given_up_once_a_later_one_of_its_repository_has_arrived() {
-    let mut scan = Look::default().scan(NOW);
+fn a_lost_push_is_compared_with_the_later_ones_of_its_repository_that_arrived() {
     let listed = vec![
-        push("later", 1, HOUR, 202),
+        push("lost later", 1, MINUTE, 502),
+        push("latest", 1, HOUR, 202),
+        push("later", 1, HOUR + MINUTE, 200),
         push("of another", 2, 2 * HOUR, 502),
         push("lost", 1, 2 * HOUR, 502),
         attempt("a run", 2 * HOUR, 502),
-        push("earlier", 2, 3 * HOUR, 202),
+        push("earlier", 1, 3 * HOUR, 202),
     ];
-    scan.read(page(listed, None), &gate());
-    let (look, overtaken) = scan.end();
-    assert_eq!(guids(&overtaken), ["lost"]);
-    assert_eq!(guids(&look.waiting), ["a run", "of another"]);
-    let look = looked(look, NOW + MINUTE, vec![push("latest", 2, 0, 202)]);
-    assert_eq!(guids(&look.waiting), ["a run"], "also what waited already");
+    let mut look = looked(Look::default(), NOW, listed);
+    assert_eq!(rivals(&look, "lost"), [HOUR, HOUR + MINUTE]);
+    for alone in ["lost later", "of another", "a run"] {
+        assert!(rivals(&look, alone).is_empty(), "{alone}");
+    }
+    look.unlike("lost", NOW - HOUR);
+    let look = looked(look, NOW + MINUTE, vec![push("latest", 1, HOUR, 202)]);
+    let lost = look.waiting.iter().find(|one| one.guid == "lost").unwrap();
+    assert_eq!(lost.rivals(), [NOW - HOUR - MINUTE], "read once");
+}
+
+#[test]
+fn what_was_given_up_makes_room_and_does_not_wait_again_when_it_is_seen_once_more() {
+    let listed = || {
+        vec![
+            push("other branch", 1, 2 * MINUTE, 502),
+            push("lost", 1, 3 * MINUTE, 502),
+        ]
+    };
+    let mut look = looked(Look::default(), NOW, listed());
+    let mut asked = BTreeSet::new();
+    let lost = look.next(NOW, &asked).unwrap();
+    look.give_up(&lost);
+    let other = look.next(NOW, &asked).unwrap();
+    assert_eq!([lost.guid, other.guid.clone()], ["lost", "other branch"]);
+    asked.insert(other.stream);
+    assert_eq!(look.next(NOW, &asked), None, "one of a stream");
+    let look = looked(look, NOW + 5 * MINUTE, listed());
+    assert_eq!(guids(&look.waiting), ["other branch"]);
+    let look = looked(look, NOW + 15 * MINUTE, vec![]);
+    assert!(look.given_up.is_empty(), "it cannot be seen again");
+}
+
+#[test]
+fn what_arrives_late_is_as_old_as_its_first_attempt_and_overtakes_nothing_newer() {
+    let lost = vec![
+        push("b", 1, 11 * MINUTE, 502),
+        push("a", 1, 31 * MINUTE, 502),
+    ];
+    let mut look = looked(Look::default(), NOW, lost);
+    look.asked("a", NOW);
+    let now = NOW + 5 * MINUTE;
+    // The first attempt of a is longer ago than this look goes back.
+    let came = vec![again(push("a", 1, 0, 202)), push("b", 1, 11 * MINUTE, 502)];
+    let look = looked(look, now, came);
+    assert_eq!(guids(&look.due(now)), ["b"]);
+    assert!(rivals(&look, "b").is_empty());
+}
+
+#[test]
+fn a_newer_one_that_arrives_late_counts_for_an_older_one() {
+    let lost = vec![push("b", 1, HOUR, 502), push("a", 1, 2 * HOUR, 502)];
+    let mut look = looked(Look::default(), NOW, lost);
+    look.asked("b", NOW);
+    let came = vec![again(push("b", 1, 0, 202))];
+    let look = looked(look, NOW + 5 * MINUTE, came);
+    assert_eq!(rivals(&look, "a"), [HOUR]);
+}
+
+#[test]
+fn a_repetition_whose_first_attempt_is_out_of_sight_overtakes_nothing() {
+    let listed = vec![
+        again(push("by hand", 1, MINUTE, 202)),
+        push("lost", 1, HOUR, 502),
+    ];
+    let look = looked(Look::default(), NOW, listed);
+    assert!(rivals(&look, "lost").is_empty());
 }
 
 #[test]
@@ -242,9 +320,67 @@ fn a_later_push_counts_in_a_look_of_several_runs() {
     let mut scan = Look::default().scan(NOW);
     let later = vec![push("later", 1, HOUR, 202)];
     scan.read(page(later, Some("page 2")), &gate());
-    let mut scan = scan.end().0.scan(NOW + 5 * MINUTE);
+    let mut scan = scan.end().scan(NOW + 5 * MINUTE);
     scan.read(page(vec![push("lost", 1, 2 * HOUR, 502)], None), &gate());
-    assert_eq!(guids(&scan.end().1), ["lost"]);
+    assert_eq!(rivals(&scan.end(), "lost"), [HOUR]);
+}
+
+#[test]
+fn what_came_again_is_not_taken_for_lost_in_a_later_run_of_the_same_look() {
+    let mut scan = Look::default().scan(NOW);
+    let repeated = vec![
+        again(push("came", 1, MINUTE, 202)),
+        again(push("refused", 1, MINUTE, 401)),
+        again(push("lost", 1, MINUTE, 502)),
+    ];
+    scan.read(page(repeated, Some("page 2")), &gate());
+    let kept = serde_json::to_string(&scan.end()).unwrap();
+    let look: Look = serde_json::from_str(&kept).unwrap();
+    let mut scan = look.scan(NOW + 5 * MINUTE);
+    let first = ["came", "refused", "lost", "older"];
+    let first = (1..).zip(first);
+    let first = first
+        .map(|(n, guid)| push(guid, 1, n * HOUR, 502))
+        .collect();
+    scan.read(page(first, None), &gate());
+    let look = scan.end();
+    assert_eq!(guids(&look.waiting), ["lost", "older"]);
+    assert_eq!(look.waiting[0].attempt, NOW - MINUTE, "the newest attempt");
+    assert_eq!(look.waiting[0].delivered_ms, NOW - 3 * HOUR);
+    assert_eq!(rivals(&look, "older"), [HOUR]);
+}
+
+#[test]
+fn the_newest_twenty_are_compared_with() {
+    let later = (1..=50).map(|n| push(&format!("{n}"), 1, n * MINUTE, 202));
+    let listed = later.chain([push("lost", 1, HOUR, 502)]).collect();
+    let look = looked(Look::default(), NOW, listed);
+    let newest: Vec<_> = (1..=20).map(|n| n * MINUTE).collect();
+    assert_eq!(rivals(&look, "lost"), newest);
+}
+
+#[test]
+fn an_action_that_makes_no_intents_neither_waits_nor_arrives() {
+    let gate = settings::gate(&|name: &str| match name {
+        "gate" => Var::Json(r#"{"sources": ["workflow_run", "release"]}"#.to_owned()),
+        _ => Var::Absent,
+    });
+    let of = |event: &str, action: &str, ago, status| Delivery {
+        event: event.to_owned(),
+        action: Some(action.to_owned()),
+        ..attempt(&format!("{event} {action}"), ago, status)
+    };
+    let listed = vec![
+        of("release", "edited", MINUTE, 202),
+        of("release", "released", HOUR, 502),
+        of("workflow_run", "requested", HOUR, 502),
+        of("release", "published", HOUR, 502),
+    ];
+    let mut scan = Look::default().scan(NOW);
+    scan.read(page(listed, None), &gate.unwrap());
+    let look = scan.end();
+    assert_eq!(guids(&look.waiting), ["release published"]);
+    assert!(rivals(&look, "release published").is_empty());
 }
 
 #[test]
@@ -255,10 +391,10 @@ fn lost_pushes_of_a_repository_are_asked_for_one_after_another() {
         push("of another", 2, HOUR, 502),
     ];
     let mut look = looked(Look::default(), NOW, lost);
-    assert_eq!(guids(&look.due(NOW, 10)), ["first", "of another"]);
+    assert_eq!(guids(&look.due(NOW)), ["first", "of another"]);
     look.asked("first", NOW);
     look.asked("of another", NOW);
-    assert_eq!(guids(&look.due(NOW + 5 * MINUTE, 10)), ["second"]);
+    assert_eq!(guids(&look.due(NOW + 5 * MINUTE)), ["second"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::missed::Hook;
 /// The API of github.com.
 const DEFAULT_API: &str = "https://api.github.com";
 
-/// As many as get their turn within the hour on the free plan.
+/// As many as get their turn within half an hour, or an hour and a half where all are busy.
 const MOST_HOOKS: usize = 50;
 
 /// How GitHub is asked, and for what.

@@ -33,7 +33,8 @@ impl World {
         let secrets = json!({
             "WEBHOOK_SECRET": WEBHOOK_SECRET, "TOKEN_KEY": towline_tests::relay::token_key(), "GITHUB_TOKEN": TOKEN,
         });
-        let vars = json!({ "HOOKS": hooks, "GITHUB_API_URL": api.url });
+        let gate = json!({ "sources": ["workflow_run", "push"], "branches": ["main", "next"] });
+        let vars = json!({ "HOOKS": hooks, "GITHUB_API_URL": api.url, "gate": gate });
         let relay = Relay::with(Face::Counted, &secrets, &vars)?;
         api.deliver_to(&relay.url);
         Ok(Self { api, relay })
@@ -63,7 +64,7 @@ impl World {
 
 fn world() -> Result<MutexGuard<'static, World>> {
     static WORLD: LazyLock<Result<Mutex<World>>> = LazyLock::new(|| {
-        let hooks = "octo-org/lost/1, octo-org/again/2, octo-org/pages/3, octo-org/down/4, octo-org/ping/5, orgs/octo-org/6";
+        let hooks = "octo-org/lost/1, octo-org/again/2, octo-org/pages/3, octo-org/down/4, octo-org/ping/5, orgs/octo-org/6, octo-org/pushes/7";
         Ok(Mutex::new(World::start(hooks)?))
     });
     let world = WORLD.as_ref().map_err(|error| anyhow!("{error:#}"))?;
@@ -92,6 +93,60 @@ fn a_delivery_that_never_arrived_is_asked_for_once_and_arrives() -> Result<()> {
     assert_eq!(world.intents("octo-org/lost")?, 1);
     world.look()?;
     assert_eq!(world.api.asked_for(hook).len(), 1, "it has arrived");
+    Ok(())
+}
+
+/// A push to a branch.
+fn push(channel: &str, branch: &str, number: u64) -> Result<Delivery> {
+    let mut push = Delivery::fixture("push")?.of(channel, 7);
+    push.body["ref"] = json!(format!("refs/heads/{branch}"));
+    push.body["after"] = json!(format!("{number:040x}"));
+    push.guid = format!("{branch} {number}");
+    Ok(push)
+}
+
+#[test]
+fn a_push_that_never_arrived_is_asked_for_unless_a_later_one_of_its_branch_has_arrived()
+-> Result<()> {
+    let world = world()?;
+    let (hook, channel) = ("octo-org/pushes/7", "octo-org/pushes");
+    let listed = [
+        ("main", 1, 502),
+        ("next", 2, 502),
+        ("main", 3, 202),
+        ("next", 4, 200),
+        ("unlisted", 5, 202),
+    ];
+    for (branch, number, status) in listed {
+        let ago = AGO + Duration::from_secs(60 - number);
+        let push = push(channel, branch, number)?;
+        world.api.attempt(hook, &push, ago, status);
+    }
+    world.look()?;
+    world.logs("hook octo-org/pushes/7: delivery main 1 never arrived, and is not asked for")?;
+    assert_eq!(world.api.asked_for(hook), ["next 2"]);
+    assert_eq!(world.intents(channel)?, 1);
+    world.look()?;
+    assert_eq!(world.api.asked_for(hook).len(), 1, "it has arrived");
+    Ok(())
+}
+
+#[test]
+fn two_lost_pushes_of_a_branch_both_arrive_in_their_order() -> Result<()> {
+    let (hook, channel) = ("octo-org/later/8", "octo-org/later");
+    let world = World::start(hook)?;
+    for (number, ago) in [(1, 31 * 60), (2, 11 * 60)] {
+        let push = push(channel, "main", number)?;
+        world
+            .api
+            .attempt(hook, &push, Duration::from_secs(ago), 502);
+    }
+    world.look()?;
+    assert_eq!(world.api.asked_for(hook), ["main 1"]);
+    // The first attempts are longer ago than this look goes back.
+    world.look()?;
+    assert_eq!(world.api.asked_for(hook), ["main 1", "main 2"]);
+    assert_eq!(world.intents(channel)?, 2);
     Ok(())
 }
 
@@ -155,7 +210,7 @@ fn an_api_that_is_down_or_refuses_the_token_is_told_and_asked_again_in_the_next_
 #[test]
 fn an_event_that_makes_no_intents_is_not_asked_for() -> Result<()> {
     let world = world()?;
-    for fixture in ["ping", "push"] {
+    for fixture in ["ping", "release.published"] {
         world
             .api
             .attempt("octo-org/ping/5", &Delivery::fixture(fixture)?, AGO, 502);
@@ -166,16 +221,14 @@ fn an_event_that_makes_no_intents_is_not_asked_for() -> Result<()> {
 }
 
 #[test]
-fn a_run_costs_two_hub_requests_and_no_kv() -> Result<()> {
-    let world = world()?;
-    world.look()?;
-    world.relay.reset_counts()?;
+fn a_run_costs_a_hub_request_and_one_for_each_hook_and_no_kv() -> Result<()> {
+    let world = World::start("octo-org/web/1 octo-org/web/2")?;
     world.look()?;
     let counts = world.relay.counts()?;
     let of = |name: &str| -> &Value { &counts[name] };
     assert_eq!(
         (of("hub_requests"), of("kv_reads"), of("kv_writes")),
-        (&json!(2), &json!(0), &json!(0))
+        (&json!(3), &json!(0), &json!(0))
     );
     Ok(())
 }
