@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use towline_protocol::{Channel, Glob, Hello, HostName, MAX_REQUEST_BODY, ToHub};
+use towline_protocol::{
+    Channel, Glob, Hello, HostName, MAX_CHANNELS, MAX_REQUEST_BODY, MAX_SERVICES, ToHub,
+};
 
 use crate::{api::report, error::Refusal, json};
 
@@ -120,8 +122,8 @@ pub fn hello(body: &[u8]) -> Result<Hello, Refusal> {
         .map_err(|error| Refusal::BadRequest(format!("the body is not a hello: {error}")))
 }
 
-/// What a hello comes to under a token: the hello without what the token does not allow, and the channels
-/// that were left out.
+/// What a hello comes to under a token: the hello without what the token does not allow and what is over a
+/// cap, and the channels that the token does not allow.
 pub fn admitted(mut hello: Hello, globs: &[Glob]) -> (Hello, BTreeSet<Channel>) {
     let mut left_out = BTreeSet::new();
     hello.marks.retain(|channel, _| {
@@ -138,6 +140,10 @@ pub fn admitted(mut hello: Hello, globs: &[Glob]) -> (Hello, BTreeSet<Channel>) 
         }
         allowed
     });
+    if let Some(beyond) = hello.marks.keys().nth(MAX_CHANNELS).cloned() {
+        hello.marks.split_off(&beyond);
+    }
+    hello.services.truncate(MAX_SERVICES);
     report::cut(&mut hello.version, MAX_VERSION);
     for service in &mut hello.services {
         report::cut(&mut service.kind, MAX_KIND);
@@ -273,6 +279,26 @@ mod tests {
         assert_eq!(hello.services[0].kind.len(), MAX_KIND);
         let left_out: Vec<_> = left_out.iter().map(Channel::as_str).collect();
         assert_eq!(left_out, ["elsewhere/api", "elsewhere/web"]);
+    }
+
+    #[test]
+    fn a_hello_subscribes_to_no_more_than_one_poll_asks_for() {
+        let many = |count: usize| -> Hello {
+            let channel = |n: usize| format!("octo-org/c{n:04}");
+            let marks: serde_json::Map<_, _> =
+                (0..count).map(|n| (channel(n), json!("7.1"))).collect();
+            let service =
+                |n| json!({ "name": format!("s{n}"), "channel": channel(n), "kind": "docker" });
+            let services: Vec<_> = (0..count).map(service).collect();
+            let hello = json!({ "version": "1", "marks": marks, "services": services });
+            serde_json::from_value(hello).unwrap()
+        };
+        let (most, left_out) = admitted(many(2500), &caller(true).channels);
+        assert_eq!((most.marks.len(), most.services.len()), (99, 100));
+        assert!(left_out.is_empty());
+        let first = many(99);
+        assert_eq!(admitted(first.clone(), &caller(true).channels).0, first);
+        assert_eq!(most.marks, first.marks);
     }
 
     proptest! {

@@ -65,6 +65,9 @@ pub const MAX_ANSWER: usize = 1024 * 1024;
 /// The most channels that one `GET /v1/intents` may ask for.
 pub const MAX_CHANNELS: usize = 99;
 
+/// The most services that one host tells of.
+pub const MAX_SERVICES: usize = 100;
+
 /// The most reports that one `POST /v1/reports` may carry.
 pub const MAX_REPORTS: usize = 100;
 

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod column;
+mod corner;
 mod fleet;
 mod looks;
 mod orders;

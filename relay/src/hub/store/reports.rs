@@ -51,7 +51,7 @@ impl Store {
         Ok(Some(status::fit(status)))
     }
 
-    /// Keeps a host's reports. Of those about unknown intents the newest are kept too; one about a known intent on a
+    /// Keeps a host's reports, of each intent the newest. Of those about unknown intents the newest are kept too; one about a known intent on a
     /// channel that the host may not see is left out.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl Store {
             accepted: 0,
             left_out: Vec::new(),
         };
-        let mut has_strays = false;
+        let (mut has_strays, mut known) = (false, BTreeSet::new());
         for report in reports {
             let about = self.about(&report.intent, channels)?;
             if about == About::OtherChannel {
@@ -78,6 +78,7 @@ impl Store {
             }
             has_strays |= about == About::Unknown;
             if about == About::Known {
+                known.insert(&report.intent);
                 self.strike_stray(host, &report.intent)?;
             }
             self.keep_one(host, report, about, now_ms)?;
@@ -85,6 +86,9 @@ impl Store {
         }
         if has_strays {
             self.drop_oldest_strays(host)?;
+        }
+        if !known.is_empty() {
+            self.drop_excess(host, &known)?;
         }
         Ok(kept)
     }
