@@ -27,10 +27,8 @@ use worker::{
 
 use crate::{
     error::Fault,
-    gate::Candidate,
-    kv::{self, Mailboxes},
-    mailbox::{self, Room},
-    manual::{self, Ordered},
+    kv::Mailboxes,
+    mailbox::Room,
     now_ms,
     pace::{self, Pace},
     tally::{Event, Tally},
@@ -40,12 +38,13 @@ pub mod ask;
 mod counts;
 mod hosts;
 mod puts;
+mod queue;
 mod sockets;
 pub mod sql;
 pub mod store;
 mod upkeep;
 
-use ask::{Ask, Committed};
+use ask::Ask;
 use store::Store;
 
 /// The hub's class, as `wrangler.toml` names it.
@@ -179,55 +178,8 @@ impl Hub {
                 host,
                 channels,
                 hello,
-            } => json(&self.register(&host, &channels, hello)?.marks.len()),
+            } => json(&self.register(&host, &channels, hello).map(drop)?),
         }
-    }
-
-    async fn queue(&self, parts: &Parts, candidate: Candidate) -> Result<Committed, Fault> {
-        if let Some(known) = parts.store.find(&candidate.dedupe_key)? {
-            return Ok(known);
-        }
-        let channel = candidate.channel.clone();
-        let epoch = parts.epoch(&channel).await?;
-        let committed = self.commit(parts, candidate, epoch).await?;
-        if !committed.duplicate {
-            parts.count(Event::Intent);
-            self.ring(parts, &committed.id);
-            let parts = parts.clone();
-            self.state
-                .wait_until(async move { parts.flush(&channel).await });
-        }
-        Ok(committed)
-    }
-
-    async fn order(&self, parts: &Parts, candidate: Candidate) -> Result<Ordered, Fault> {
-        let committed = self.queue(parts, candidate.clone()).await?;
-        let intent = parts.store.intent(&committed.id)?;
-        let intent = intent.ok_or_else(|| failed("the intent's row is gone"))?;
-        Ok(manual::ordered(&candidate, committed.duplicate, intent))
-    }
-
-    /// One transaction: the number, the row, the alarm. Nothing else runs in the hub meanwhile.
-    async fn commit(
-        &self,
-        parts: &Parts,
-        candidate: Candidate,
-        epoch: u64,
-    ) -> Result<Committed, Fault> {
-        let result = Rc::new(RefCell::new(None));
-        let (slot, store, storage) = (result.clone(), parts.store.clone(), self.state.storage());
-        let now = now()?;
-        let transaction = async move |_| {
-            let committed = store.commit(candidate, epoch, now);
-            let committed = committed.map_err(|fault| worker::Error::from(fault.to_string()))?;
-            arm(&storage, pace::FIRST_ALARM).await?;
-            slot.replace(Some(committed));
-            Ok(())
-        };
-        let storage = self.state.storage();
-        storage.transaction(transaction).await.map_err(failed)?;
-        let committed = result.take();
-        committed.ok_or_else(|| failed("the transaction ended without a result"))
     }
 
     fn parts(&self) -> Result<&Parts, Fault> {
@@ -270,22 +222,6 @@ impl Parts {
             mailboxes: Mailboxes::open(env)?,
             pace,
         })
-    }
-
-    /// The channel's epoch. On its first use KV is asked what another hub may have left there; when
-    /// that cannot be told, nothing is numbered.
-    async fn epoch(&self, channel: &Channel) -> Result<u64, Fault> {
-        if let Some(numbers) = self.store.numbers(channel)? {
-            return Ok(numbers.epoch);
-        }
-        let left_behind = self.mailboxes.get(channel).await?;
-        let left_behind = left_behind.map(|value| serde_json::from_str(&value));
-        let left_behind = left_behind.transpose().map_err(|error| {
-            let key = kv::key(channel);
-            let what = format!("the value of {key} is no mailbox: {error}; see docs/protocol.md");
-            Fault::storage("KV", what)
-        })?;
-        Ok(mailbox::first_epoch(self.store.created_ms(), left_behind))
     }
 }
 

@@ -3,7 +3,11 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use thiserror::Error;
 use towline_protocol::{Intent, MAILBOX_WINDOW, MAX_ANSWER, Mailbox, Mark, Polled};
+
+/// How far an epoch may be ahead of the clock for a host to believe in it, in milliseconds: as in the poller.
+pub const CREDIBLE_MS: u64 = 7 * 86_400_000;
 
 /// The numbers of one channel, as the hub keeps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +38,34 @@ pub fn compose(numbers: Numbers, newest_first: Vec<Intent>, now: Timestamp) -> M
 ///
 /// It is the hub's creation time, unless the mailbox was left by another hub with as high an epoch:
 /// then it is one more, so that pollers do not take the new numbers for stale ones.
-pub fn first_epoch(hub_created_ms: u64, left_behind: Option<LeftBehind>) -> u64 {
-    let above = left_behind.map_or(0, |mailbox| mailbox.epoch.saturating_add(1));
-    hub_created_ms.max(above)
+///
+/// # Errors
+/// When what was left is so far in the future that no host believes in it: nor would it in what is above.
+pub fn first_epoch(
+    hub_created_ms: u64,
+    left_behind: Option<LeftBehind>,
+    now_ms: u64,
+) -> Result<u64, Incredible> {
+    let Some(LeftBehind { epoch }) = left_behind else {
+        return Ok(hub_created_ms);
+    };
+    if !is_credible(epoch, now_ms) {
+        return Err(Incredible { epoch });
+    }
+    Ok(hub_created_ms.max(epoch.saturating_add(1)))
+}
+
+/// Whether a host believes that a hub has numbered in this epoch.
+pub fn is_credible(epoch: u64, now_ms: u64) -> bool {
+    epoch <= now_ms.saturating_add(CREDIBLE_MS)
+}
+
+/// A mailbox that no hub with a right clock has left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a mailbox of epoch {epoch}, which is more than 7 days ahead of the clock")]
+pub struct Incredible {
+    /// Its epoch.
+    pub epoch: u64,
 }
 
 /// A mailbox of another hub, maybe of another version's: only its epoch is of interest.
@@ -134,11 +163,28 @@ mod tests {
 
     #[test]
     fn a_first_epoch_is_above_what_another_hub_left_behind() {
-        assert_eq!(first_epoch(100, None), 100);
-        let left = |epoch| Some(LeftBehind { epoch });
-        assert_eq!(first_epoch(100, left(7)), 100);
-        assert_eq!(first_epoch(100, left(100)), 101);
-        assert_eq!(first_epoch(100, left(5000)), 5001);
+        let after = |left: Option<u64>| {
+            let left = left.map(|epoch| LeftBehind { epoch });
+            first_epoch(100, left, 4000).unwrap()
+        };
+        assert_eq!(after(None), 100);
+        assert_eq!(after(Some(7)), 100);
+        assert_eq!(after(Some(100)), 101);
+        assert_eq!(after(Some(5000)), 5001);
+    }
+
+    #[test]
+    fn what_no_host_believes_in_is_not_followed_on_a_channels_first_use() {
+        let after = |epoch| first_epoch(100, Some(LeftBehind { epoch }), 4000);
+        assert_eq!(after(4000 + CREDIBLE_MS), Ok(4001 + CREDIBLE_MS));
+        for epoch in [4001 + CREDIBLE_MS, 1 << 53, u64::MAX] {
+            assert_eq!(after(epoch), Err(Incredible { epoch }));
+        }
+        let told = Incredible { epoch: 9 }.to_string();
+        assert!(
+            told.contains("epoch 9") && told.contains("7 days"),
+            "{told}"
+        );
     }
 
     #[test]

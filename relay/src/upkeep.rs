@@ -1,7 +1,7 @@
 //! The hourly upkeep's decisions: how much is done in one run, what may go for its age, and whether a
 //! mailbox in KV is what the hub has put there. What is read and written is the hub's business.
 //!
-//! Everything has a bound, because the free plan has one a day (Cloudflare, "Workers KV pricing" and
+//! Everything that is written has a bound, because the free plan has one a day (Cloudflare, "Workers KV pricing" and
 //! "Durable Objects pricing"): 99 reads and 20 puts of mailboxes an hour are 2.4% and half of what it
 //! gives, 2,000 rows an hour half of its rows. What a run leaves, the next one goes on with.
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, MAILBOX_WINDOW};
 
-use crate::mailbox::Numbers;
+use crate::mailbox::{self, Numbers};
 
 /// How many mailboxes are compared in one run: one call of KV takes 100 keys.
 pub const MAILBOXES_A_RUN: u64 = 99;
@@ -18,7 +18,7 @@ pub const MAILBOXES_A_RUN: u64 = 99;
 /// How many mailboxes are put again in one run.
 pub const PUTS_A_RUN: usize = 20;
 
-/// How many rows are deleted in one run, counted as they are billed.
+/// How many rows are deleted in one run, counted as they are billed; those of the last host may come on top.
 pub const ROWS_A_RUN: u64 = 2000;
 
 /// What deleting an intent is billed as: its row and one in each of its two indexes.
@@ -32,9 +32,6 @@ pub const HOST_KEPT_MS: u64 = 90 * 86_400_000;
 
 /// How long after an intent what KV shows proves nothing, because it may be an older copy.
 const SETTLED: Duration = Duration::from_secs(600);
-
-/// How far an epoch may be ahead of the clock for a host to believe in it, in milliseconds: as in the poller.
-const CREDIBLE_MS: u64 = 7 * 86_400_000;
 
 /// What the hub knows of a channel's mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +53,8 @@ pub enum Finding {
     Lost,
     /// Pollers may have seen marks that this hub's numbers are below: the channel needs this epoch.
     Overtaken(u64),
+    /// The hub's own epoch is so far in the future that no host believes in it: whatever KV has is no worse.
+    Incredible,
 }
 
 /// What of a mailbox matters here.
@@ -87,9 +86,11 @@ pub struct Done {
 /// Compares what KV has with what the hub has put there.
 pub fn compare(known: Known, in_kv: Option<&str>, now_ms: u64) -> Finding {
     let ours = known.numbers;
+    if !mailbox::is_credible(ours.epoch, now_ms) {
+        return Finding::Incredible;
+    }
     let in_kv = in_kv.and_then(|json| serde_json::from_str::<InKv>(json).ok());
-    let latest = now_ms.saturating_add(CREDIBLE_MS);
-    let in_kv = in_kv.filter(|there| there.epoch <= latest);
+    let in_kv = in_kv.filter(|there| mailbox::is_credible(there.epoch, now_ms));
     if let Some(there) = &in_kv
         && (there.epoch, there.head) > (ours.epoch, ours.head)
     {
@@ -172,10 +173,20 @@ mod tests {
 
     #[test]
     fn an_epoch_that_no_host_believes_in_is_not_followed_into_the_future() {
-        let (now, week) = (HOUR, CREDIBLE_MS);
+        let (now, week) = (HOUR, mailbox::CREDIBLE_MS);
         assert_eq!(found(now + week, 1), Finding::Overtaken(now + week + 1));
         assert_eq!(found(now + week + 1, 1), Finding::Lost);
         assert_eq!(found(u64::MAX, 1), Finding::Lost);
+    }
+
+    #[test]
+    fn an_epoch_of_ours_that_no_host_believes_in_is_put_over_nothing() {
+        let mut ours = known();
+        ours.numbers.epoch = HOUR + mailbox::CREDIBLE_MS + 1;
+        for in_kv in [None, Some("{"), Some(r#"{"epoch": 7, "head": 20}"#)] {
+            assert_eq!(compare(ours, in_kv, HOUR), Finding::Incredible);
+            assert_ne!(compare(ours, in_kv, HOUR + 1), Finding::Incredible);
+        }
     }
 
     #[test]

@@ -196,7 +196,8 @@ impl Store {
         let newest = "SELECT body FROM intent WHERE channel = ? ORDER BY seq DESC LIMIT ?";
         let window = number(MAILBOX_WINDOW as u64)?;
         let rows = self.rows(newest, vec![text(channel), window])?;
-        let intents: Result<_, _> = rows.iter().map(|row| body(row, 0)).collect();
+        let in_epoch = |row| in_epoch(row, numbers.epoch);
+        let intents: Result<_, _> = rows.iter().map(in_epoch).collect();
         Ok(Some(mailbox::compose(numbers, intents?, now)))
     }
 
@@ -232,7 +233,7 @@ impl Store {
                 news.head = numbers.head;
                 news.pruned_before = numbers.pruned_before;
                 if let Some(above) = mailbox::news_above(*mark, numbers.epoch) {
-                    news.intents = self.above(channel, above, &mut room)?;
+                    news.intents = self.above(channel, above, numbers.epoch, &mut room)?;
                 }
             }
             polled.channels.insert(channel.clone(), news);
@@ -240,7 +241,13 @@ impl Store {
         Ok(polled)
     }
 
-    fn above(&self, channel: &Channel, seq: u64, room: &mut Room) -> Result<Vec<Intent>, Fault> {
+    fn above(
+        &self,
+        channel: &Channel,
+        seq: u64,
+        epoch: u64,
+        room: &mut Room,
+    ) -> Result<Vec<Intent>, Fault> {
         let query = "SELECT body FROM intent WHERE channel = ? AND seq > ? ORDER BY seq";
         let mut intents = Vec::new();
         // Row by row: rows that no longer fit are not read, and not billed.
@@ -249,7 +256,7 @@ impl Store {
             if !room.take(string(&row, 0)?.len()) {
                 break;
             }
-            intents.push(body(&row, 0)?);
+            intents.push(in_epoch(&row, epoch)?);
         }
         Ok(intents)
     }
@@ -265,6 +272,12 @@ impl Store {
     fn cursor(&self, query: &str, values: Row) -> Result<Rows, Fault> {
         self.sql.run(query, values)
     }
+}
+
+/// The intent whose row begins with its body, in its channel's epoch, which may have been raised since.
+fn in_epoch(row: &Row, epoch: u64) -> Result<Intent, Fault> {
+    let intent = body(row, 0)?;
+    Ok(Intent { epoch, ..intent })
 }
 
 /// The intent that a candidate becomes with its number.

@@ -99,7 +99,9 @@ impl World {
         if self.makes(Mutant::EpochFromClockOnly) {
             left_behind = None;
         }
-        let mut epoch = first_epoch(self.hub.store.created_ms(), left_behind);
+        let Ok(mut epoch) = first_epoch(self.hub.store.created_ms(), left_behind, self.now) else {
+            return;
+        };
         if self.makes(Mutant::KeepsTheEpoch) {
             epoch = left_behind.map_or(epoch, |there| there.epoch);
         }

@@ -92,39 +92,52 @@ impl Store {
         self.rows(insert, vec![json.into()]).map(drop)
     }
 
-    /// Forgets hosts that were last heard of before `cut_ms`, and returns how many. `heard_at` tells of those with
-    /// an open doorbell when they were heard there.
+    /// Forgets hosts that were last heard of before `cut_ms`, until at least `rows` are spent, and returns how many. One
+    /// host is a few hundred rows at most. `heard_at` tells of those with an open doorbell when they were heard there.
     ///
     /// # Errors
     /// When SQLite fails. A host's own row goes last, so that the next run finds what is left of it.
     pub fn prune_hosts(
         &self,
         cut_ms: u64,
+        rows: u64,
         heard_at: impl Fn(&HostName) -> Option<Timestamp>,
     ) -> Result<u64, Fault> {
+        let (mut left, mut gone) = (rows, 0);
         let old = "SELECT name, seen_ms, version, channels, services FROM host WHERE seen_ms < ?";
-        let mut gone: u64 = 0;
         for host in self.rows(old, vec![number(cut_ms)?])?.iter().map(known) {
+            if left == 0 {
+                break;
+            }
             let host = host?;
             let heard_ms = heard_at(&host.name).map_or(0, millis);
             if heard_ms >= cut_ms {
                 self.saw(&host.name, heard_ms)?;
-                continue;
+                left = left.saturating_sub(1);
+            } else {
+                left = left.saturating_sub(self.forget_host(&host)?);
+                gone += 1;
             }
-            for channel in &host.channels {
-                let delete = "DELETE FROM listener WHERE channel = ? AND host = ?";
-                self.rows(delete, vec![text(channel), text(&host.name)])?;
-            }
-            for delete in [
-                "DELETE FROM said WHERE host = ?",
-                "DELETE FROM stray WHERE host = ?",
-                "DELETE FROM host WHERE name = ?",
-            ] {
-                self.rows(delete, vec![text(&host.name)])?;
-            }
-            gone = gone.saturating_add(1);
         }
         Ok(gone)
+    }
+
+    /// How many rows that was.
+    fn forget_host(&self, host: &Known) -> Result<u64, Fault> {
+        let name = || text(&host.name);
+        for channel in &host.channels {
+            let delete = "DELETE FROM listener WHERE channel = ? AND host = ?";
+            self.rows(delete, vec![text(channel), name()])?;
+        }
+        let mut rows = host.channels.len();
+        for delete in [
+            "DELETE FROM said WHERE host = ? RETURNING 1",
+            "DELETE FROM stray WHERE host = ? RETURNING 1",
+            "DELETE FROM host WHERE name = ? RETURNING 1",
+        ] {
+            rows = rows.saturating_add(self.rows(delete, vec![name()])?.len());
+        }
+        Ok(rows as u64)
     }
 }
 
@@ -259,7 +272,7 @@ mod tests {
         for (host, seen_ms) in [("gone", 100), ("quiet", 100), ("fresh", 900)] {
             register(&store, host, seen_ms);
         }
-        let gone = store.prune_hosts(500, |host| {
+        let gone = store.prune_hosts(500, 2000, |host| {
             let heard_at = Timestamp::from_millisecond(700).unwrap();
             (host.as_str() == "quiet").then_some(heard_at)
         });
@@ -270,5 +283,19 @@ mod tests {
         let mut listeners = store.listeners(&WEB.parse().unwrap()).unwrap();
         listeners.sort();
         assert_eq!(listeners, [name("fresh"), name("quiet")]);
+    }
+
+    #[test]
+    fn a_run_forgets_hosts_until_its_rows_are_spent_and_the_next_one_goes_on() {
+        let store = store();
+        for number in 0..5 {
+            register(&store, &format!("gone-{number}"), 100);
+        }
+        // Two rows each: itself and its one channel.
+        let gone: Vec<_> = (0..3)
+            .map(|_| store.prune_hosts(500, 4, |_| None).unwrap())
+            .collect();
+        assert_eq!(gone, [2, 2, 1]);
+        assert_eq!(store.prune_hosts(500, 0, |_| None).unwrap(), 0);
     }
 }

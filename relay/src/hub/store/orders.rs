@@ -4,7 +4,8 @@ use towline_protocol::{Intent, IntentId};
 
 use super::{
     Store,
-    column::{body, text},
+    column::{int, text},
+    in_epoch,
 };
 use crate::error::Fault;
 
@@ -14,7 +15,8 @@ impl Store {
     /// # Errors
     /// When SQLite fails.
     pub fn intent(&self, id: &IntentId) -> Result<Option<Intent>, Fault> {
-        let row = self.row("SELECT body FROM intent WHERE id = ?", vec![text(id)])?;
-        row.map(|row| body(&row, 0)).transpose()
+        let query = "SELECT body, epoch FROM intent JOIN channel ON name = channel WHERE id = ?";
+        let row = self.row(query, vec![text(id)])?;
+        row.map(|row| in_epoch(&row, int(&row, 1)?)).transpose()
     }
 }

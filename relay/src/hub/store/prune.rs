@@ -119,8 +119,7 @@ impl Store {
         Ok(gone)
     }
 
-    /// The next channels in the round, and what their mailboxes should be. After the last ones the
-    /// round begins anew.
+    /// The next channels in the round, and what their mailboxes should be. Until [`Self::compared`] they stay the next.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -130,10 +129,6 @@ impl Store {
                      FROM channel WHERE name > ? ORDER BY name LIMIT ?";
         let after = self.progress(Round::Mailboxes)?;
         let rows = self.rows(query, vec![text(&after), number(most)?])?;
-        let full = rows.len() as u64 >= most;
-        let last = rows.last().filter(|_| full);
-        let last = last.map(|row| string(row, 0)).transpose()?;
-        self.set_progress(Round::Mailboxes, last.unwrap_or_default())?;
         let known = rows.iter().map(|row| {
             let numbers = Numbers {
                 epoch: int(row, 1)?,
@@ -150,16 +145,20 @@ impl Store {
         known.collect()
     }
 
-    /// Gives a channel another epoch, its intents included: pollers then fetch them all and know those
-    /// that they have by their ids.
+    /// Goes on in the round behind this channel; with `None` the round begins anew.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn compared(&self, upto: Option<&Channel>) -> Result<(), Fault> {
+        self.set_progress(Round::Mailboxes, upto.map_or("", Channel::as_str))
+    }
+
+    /// Gives a channel another epoch, and so its intents, which take it from the channel when they are read: pollers
+    /// then fetch them all and know those that they have by their ids.
     ///
     /// # Errors
     /// When SQLite fails; then the next comparison finds the same.
     pub fn raise_epoch(&self, channel: &Channel, epoch: u64) -> Result<(), Fault> {
-        // Cast, because a number from JavaScript is a REAL, which JSON writes with a decimal point.
-        let intents = "UPDATE intent SET body = json_set(body, '$.epoch', CAST(? AS INTEGER)) \
-                       WHERE channel = ?";
-        self.rows(intents, vec![number(epoch)?, text(channel)])?;
         let numbers = "UPDATE channel SET epoch = ?, written = 0 WHERE name = ?";
         self.rows(numbers, vec![number(epoch)?, text(channel)])
             .map(drop)

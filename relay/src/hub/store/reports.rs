@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use towline_protocol::{Glob, HostName, IntentId, IntentStatus, Report};
+use towline_protocol::{Glob, HostName, IntentId, IntentStatus, MAX_ANSWER, Report};
 
 use super::{
     Store,
-    column::{Value, body, failed, number, parsed, string, text, time},
+    column::{Value, body, failed, int, number, parsed, string, text, time},
 };
 use crate::{
     api::{
@@ -33,10 +33,13 @@ impl Store {
             return Ok(None);
         };
         // With max(), SQLite takes the other columns from the row that has it ("SELECT", section 2.5).
-        let query = "SELECT host, (SELECT max(received_ms) FROM report AS said \
-                     WHERE said.intent = report.intent AND said.host = report.host), \
-                     body, max(attempt) FROM report WHERE intent = ? GROUP BY host, service";
-        let rows = self.rows(query, vec![text(id)])?;
+        let query = format!(
+            "SELECT host, (SELECT max(received_ms) FROM report AS said \
+             WHERE said.intent = report.intent AND said.host = report.host), \
+             {}, max(attempt) FROM report WHERE intent = ? GROUP BY host, service",
+            self.told(id)?
+        );
+        let rows = self.rows(&query, vec![text(id)])?;
         let listeners = self.last_seen(&intent.channel)?;
         let listening: BTreeSet<_> = listeners.iter().map(|one| &one.host).collect();
         let mut said = Vec::new();
@@ -49,6 +52,23 @@ impl Store {
         let mut status = status::status(intent, said);
         status::add_silent(&mut status, listeners, now, heard_at);
         Ok(Some(status::fit(status)))
+    }
+
+    /// As much of each report as all of them together can be told with, as SQL: the answer is cut to its cap in the
+    /// end, but the hub's memory is small, and a thousand log tails are many times the cap.
+    fn told(&self, id: &IntentId) -> Result<&'static str, Fault> {
+        for told in ["body", WITHOUT_LOG, WITHOUT_STEPS] {
+            let query = format!(
+                "SELECT coalesce(sum(size), 0) FROM (SELECT length({told}) AS size, max(attempt) \
+                 FROM report WHERE intent = ? GROUP BY host, service)"
+            );
+            let row = self.row(&query, vec![text(id)])?;
+            let size = row.map_or(Ok(0), |row| int(&row, 0))?;
+            if size <= MAX_ANSWER as u64 {
+                return Ok(told);
+            }
+        }
+        Ok(WITHOUT_MESSAGE)
     }
 
     /// Keeps a host's reports, of each intent the newest. Of those about unknown intents the newest are kept too; one about a known intent on a
@@ -145,6 +165,11 @@ impl Store {
     }
 }
 
+/// The order in which an answer loses what is in its reports, see [`status::fit`].
+const WITHOUT_LOG: &str = "json_remove(body, '$.log_tail')";
+const WITHOUT_STEPS: &str = "json_remove(body, '$.log_tail', '$.steps')";
+const WITHOUT_MESSAGE: &str = "json_remove(body, '$.log_tail', '$.steps', '$.message')";
+
 /// What a report is about, as the hub sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
@@ -162,4 +187,101 @@ fn heard(row: &[Value]) -> Result<Heard, Fault> {
         at: time(row, 1)?,
         report: body(row, 2)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, rc::Rc};
+
+    use serde_json::json;
+    use towline_protocol::{Revision, Source};
+
+    use super::*;
+    use crate::{
+        gate::Candidate,
+        hub::sql::{Database, Row, Rows, memory::Memory},
+    };
+
+    /// A database that counts the bytes of text that are read from it at once, and keeps the most.
+    #[derive(Clone, Debug)]
+    struct Weighed {
+        memory: Memory,
+        most: Rc<Cell<usize>>,
+    }
+
+    impl Database for Weighed {
+        fn run(&self, statement: &str, values: Row) -> Result<Rows, Fault> {
+            let rows: Vec<_> = self.memory.run(statement, values)?.collect();
+            let cells = rows.iter().flatten().flatten();
+            let bytes = cells.map(|value| match value {
+                Value::Text(text) => text.len(),
+                Value::Null | Value::Integer(_) => 0,
+            });
+            self.most.set(self.most.get().max(bytes.sum()));
+            Ok(Box::new(rows.into_iter()))
+        }
+    }
+
+    fn with_an_intent(db: &Weighed) -> (Store, IntentId) {
+        let store = Store::open(Rc::new(db.clone()), 1000).unwrap();
+        let candidate = Candidate {
+            dedupe_key: "one".to_owned(),
+            channel: "octo-org/web".parse().unwrap(),
+            expires_in: None,
+            source: Source::Unknown,
+            revision: Revision::default(),
+            image: None,
+            service: None,
+            hosts: Vec::new(),
+        };
+        let committed = store.commit(candidate, 1, Timestamp::UNIX_EPOCH).unwrap();
+        (store, committed.id)
+    }
+
+    fn fail(store: &Store, id: &IntentId, hosts: usize, message: usize) {
+        let report: Report = serde_json::from_value(json!({
+            "intent": id, "service": "web", "attempt": 1, "outcome": "rolled_back",
+            "started_at": "2026-11-20T15:00:00Z", "message": "m".repeat(message),
+            "log_tail": "x".repeat(8000), "steps": [{ "step": "pull", "ms": 7 }],
+        }))
+        .unwrap();
+        for number in 0..hosts {
+            let host = format!("h{number}").parse().unwrap();
+            let kept = store.keep(&host, &[Glob::new("*")], &[report.clone()], 5);
+            assert_eq!(kept.unwrap().accepted, 1);
+        }
+    }
+
+    /// What is told of so many hosts that failed: the length of log tail, steps and message of each.
+    fn told(hosts: usize, message: usize) -> (Vec<(usize, usize, usize)>, usize) {
+        let most = Rc::default();
+        let memory = Memory::new().unwrap();
+        let db = Weighed { memory, most };
+        let (store, id) = with_an_intent(&db);
+        fail(&store, &id, hosts, message);
+        db.most.set(0);
+        let status = store.status(&id, Timestamp::UNIX_EPOCH, |_| None);
+        let status = status.unwrap().unwrap();
+        let reports = status
+            .hosts
+            .values()
+            .flat_map(|host| host.services.values());
+        let told = reports.map(|one| (one.log_tail.len(), one.steps.len(), one.message.len()));
+        (told.collect(), db.most.get())
+    }
+
+    #[test]
+    fn what_a_few_hosts_said_is_told_whole() {
+        assert_eq!(told(100, 10).0, [(8000, 1, 10); 100]);
+    }
+
+    #[test]
+    fn of_a_thousand_hosts_that_failed_no_more_is_read_than_can_be_told() {
+        let (all, bytes) = told(1000, 10);
+        assert_eq!(all, [(0, 1, 10); 1000]);
+        assert!(bytes < 2 * MAX_ANSWER, "{bytes}");
+        let (all, bytes) = told(1000, 1000);
+        assert_eq!(all, [(0, 0, 0); 1000]);
+        assert!(bytes < 2 * MAX_ANSWER, "{bytes}");
+    }
 }

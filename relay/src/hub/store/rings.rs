@@ -6,7 +6,8 @@ use towline_protocol::{Channel, Intent, Mark};
 
 use super::{
     Store,
-    column::{body, number, text},
+    column::{number, text},
+    in_epoch,
 };
 use crate::{doorbell::MAX_RINGS, error::Fault, mailbox};
 
@@ -22,16 +23,16 @@ impl Store {
                 continue;
             };
             if let Some(above) = mailbox::news_above(*mark, numbers.epoch) {
-                unheard.extend(self.newest_above(channel, above)?);
+                unheard.extend(self.newest_above(channel, above, numbers.epoch)?);
             }
         }
         Ok(unheard)
     }
 
-    fn newest_above(&self, channel: &Channel, seq: u64) -> Result<Vec<Intent>, Fault> {
+    fn newest_above(&self, channel: &Channel, seq: u64, epoch: u64) -> Result<Vec<Intent>, Fault> {
         let query =
             "SELECT body FROM intent WHERE channel = ? AND seq > ? ORDER BY seq DESC LIMIT ?";
         let rows = self.rows(query, vec![text(channel), number(seq)?, number(MAX_RINGS)?])?;
-        rows.iter().rev().map(|row| body(row, 0)).collect()
+        rows.iter().rev().map(|row| in_epoch(row, epoch)).collect()
     }
 }

@@ -156,6 +156,22 @@ fn a_channel_is_not_begun_over_a_value_that_is_no_mailbox_and_the_log_names_its_
 }
 
 #[test]
+fn a_channel_is_not_begun_above_an_epoch_that_no_host_believes_in() -> Result<()> {
+    let relay = relay()?;
+    for (number, epoch) in [(1, 4_000_000_000_000_u64), (2, 1 << 60)] {
+        let channel = format!("octo-org/far-future-{number}");
+        relay.put_mailbox(&channel, &json!({ "epoch": epoch }))?;
+        let send = || run(&channel, 1)?.send(&relay.url, WEBHOOK_SECRET);
+        assert_eq!(send()?.status, 503);
+        let why = format!("KV: the value of c/{channel} is a mailbox of epoch {epoch}, which is");
+        logged(&relay, &why)?;
+        relay.put_mailbox(&channel, &json!({ "epoch": 7 }))?;
+        assert_eq!(send()?.status, 202);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_failed_put_is_repeated_until_the_intent_is_in_kv() -> Result<()> {
     let relay = relay()?;
     relay.fail("put", 2)?;

@@ -54,13 +54,54 @@ fn a_mailbox_that_kv_lost_is_put_again_and_one_that_is_there_is_not() -> Result<
     relay.scheduled(UPKEEP)?;
     let again = mailbox(&relay, lost, 2)?;
     assert_eq!((&again["epoch"], seqs(&again)), (&epoch, vec![1, 2]));
-    let puts = relay.counts()?["puts"].clone();
-    let of = |channel: &str| {
-        let key = json!(format!("c/{channel}"));
-        let puts = puts.as_array().into_iter().flatten();
-        puts.filter(|put| put["key"] == key).count()
-    };
-    assert_eq!((of(lost), of(kept)), (1, 0), "{puts}");
+    let counts = relay.counts()?;
+    assert_eq!(
+        (puts(&counts, lost), puts(&counts, kept)),
+        (1, 0),
+        "{counts}"
+    );
+    Ok(())
+}
+
+/// How often a channel's mailbox was put.
+fn puts(counts: &Value, channel: &str) -> usize {
+    let key = json!(format!("c/{channel}"));
+    let puts = counts["puts"].as_array().into_iter().flatten();
+    puts.filter(|put| put["key"] == key).count()
+}
+
+#[test]
+fn many_mailboxes_that_are_wrong_at_once_are_put_once_each() -> Result<()> {
+    let relay = relay()?;
+    let channels: Vec<_> = (0..8).map(|n| format!("octo-org/wrong-{n}")).collect();
+    for channel in &channels {
+        deliver(&relay, channel, 1..=1)?;
+    }
+    for channel in &channels {
+        mailbox(&relay, channel, 1)?;
+    }
+    settled(&relay)?;
+    for (number, channel) in channels.iter().enumerate() {
+        let epoch = relay.mailbox(channel)?["epoch"].as_u64();
+        let beyond = if number < 4 { 0 } else { 1000 };
+        let epoch = epoch.context("no epoch")? + beyond;
+        relay.put_mailbox(
+            channel,
+            &json!({ "epoch": epoch, "head": 0, "intents": [] }),
+        )?;
+    }
+    relay.reset_counts()?;
+    relay.ahead(LATER)?;
+    relay.scheduled(UPKEEP)?;
+    for channel in &channels {
+        mailbox(&relay, channel, 1)?;
+    }
+    let counts = settled(&relay)?;
+    let of_each: Vec<_> = channels
+        .iter()
+        .map(|channel| puts(&counts, channel))
+        .collect();
+    assert_eq!(of_each, [1; 8], "{counts}");
     Ok(())
 }
 

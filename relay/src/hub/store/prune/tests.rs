@@ -167,6 +167,8 @@ fn the_round_through_the_mailboxes_comes_to_each_channel() {
             next.iter()
                 .all(|(_, known)| known.newest_ms == 700 && known.written == 0)
         );
+        let last = next.last().filter(|_| next.len() == 2);
+        store.compared(last.map(|(channel, _)| channel)).unwrap();
         next.iter()
             .map(|(channel, _)| channel.to_string())
             .collect()
@@ -174,6 +176,23 @@ fn the_round_through_the_mailboxes_comes_to_each_channel() {
     assert_eq!(names(), ["octo-org/a", "octo-org/b"]);
     assert_eq!(names(), ["octo-org/c"]);
     assert_eq!(names(), ["octo-org/a", "octo-org/b"]);
+}
+
+#[test]
+fn mailboxes_that_were_not_compared_stay_the_next_ones() {
+    let store = store();
+    for channel in ["octo-org/a", "octo-org/b", "octo-org/c"] {
+        commit(&store, channel, 1, 700);
+    }
+    let next = || store.next_mailboxes(2).unwrap();
+    assert_eq!(next(), next());
+    let (first, _) = next().remove(0);
+    store.compared(Some(&first)).unwrap();
+    let names: Vec<_> = next()
+        .into_iter()
+        .map(|(name, _)| name.to_string())
+        .collect();
+    assert_eq!(names, ["octo-org/b", "octo-org/c"]);
 }
 
 #[test]
@@ -191,6 +210,18 @@ fn a_raised_epoch_is_that_of_the_channel_and_of_all_its_intents() {
     assert!(
         mailbox
             .intents
+            .iter()
+            .all(|intent| intent.epoch == mailbox.epoch)
+    );
+    let marks = BTreeMap::from([(channel.clone(), Mark::default())]);
+    let polled = store.since(&marks, Room::new(1)).unwrap();
+    let rung = store.unheard(&marks).unwrap();
+    let alone = store.intent(&rung[0].id).unwrap();
+    let everywhere = polled.channels[&channel].intents.iter();
+    let everywhere: Vec<_> = everywhere.chain(&rung).chain(&alone).collect();
+    assert_eq!(everywhere.len(), 3 + 3 + 1);
+    assert!(
+        everywhere
             .iter()
             .all(|intent| intent.epoch == mailbox.epoch)
     );
