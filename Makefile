@@ -65,7 +65,7 @@ FUZZ_TIME ?= 120
 
 fuzz:  ## Feeds the readers of poller and relay with broken input: needs cargo-fuzz and a nightly compiler, which you install
 	@command -v cargo-fuzz >/dev/null || { echo "install them: rustup toolchain install nightly && cargo install cargo-fuzz"; exit 1; }
-	@cd fuzz && for target in inspect reference pull journal header payload token jwt order; do \
+	@cd fuzz && for target in inspect reference pull journal header payload token jwt order told; do \
 	seeds=seeds/$$target; if [ $$target = payload ]; then seeds=../tests/fixtures/github; fi; \
 	mkdir -p corpus/$$target && \
 	nice cargo +nightly fuzz run --fuzz-dir . $$target corpus/$$target $$seeds -- \

@@ -38,8 +38,10 @@ use crate::{
     webhook::{self, Head, Verdict},
 };
 
+mod hosts;
 mod orders;
 
+pub use hosts::told;
 pub use orders::order;
 
 const SECRET: &str = "It's a Secret to Everybody";
@@ -347,5 +349,6 @@ mod tests {
         play("tests/fixtures/github", super::payload);
         play("fuzz/seeds/jwt", super::jwt);
         play("fuzz/seeds/order", super::order);
+        play("fuzz/seeds/told", super::told);
     }
 }

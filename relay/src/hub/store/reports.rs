@@ -247,7 +247,7 @@ mod tests {
         .unwrap();
         for number in 0..hosts {
             let host = format!("h{number}").parse().unwrap();
-            let kept = store.keep(&host, &[Glob::new("*")], &[report.clone()], 5);
+            let kept = store.keep(&host, &[Glob::new("*")], std::slice::from_ref(&report), 5);
             assert_eq!(kept.unwrap().accepted, 1);
         }
     }
