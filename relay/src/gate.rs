@@ -22,8 +22,22 @@ pub(crate) use run::workflow_path;
 /// The run events that a stranger can cause, or that hide who did. A glob never admits them.
 ///
 /// See "Security hardening for GitHub Actions" for the first two; a run that was started by
-/// `workflow_run` looks like the default branch's whatever began the chain.
-const ONLY_BY_NAME: [&str; 3] = ["pull_request", "pull_request_target", "workflow_run"];
+/// `workflow_run` looks like the default branch's whatever began the chain. Whoever may write a comment, open an
+/// issue, fork, star, or edit an open wiki causes the others, and their runs are the default branch's.
+pub(crate) const ONLY_BY_NAME: [&str; 12] = [
+    "pull_request",
+    "pull_request_target",
+    "workflow_run",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "issue_comment",
+    "issues",
+    "discussion",
+    "discussion_comment",
+    "fork",
+    "watch",
+    "gollum",
+];
 
 /// The longest branch, workflow path or other name that becomes part of an intent, in bytes. Git itself allows
 /// about 250.

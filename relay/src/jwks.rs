@@ -5,12 +5,13 @@
 use std::{cell::RefCell, time::Duration};
 
 use futures_util::{
-    StreamExt,
+    FutureExt, StreamExt,
     future::{Either, select},
     pin_mut,
 };
 use worker::{
-    AbortController, Delay, Fetch, Method, Request, RequestInit, RequestRedirect, console_error,
+    AbortController, Context, Delay, Fetch, Method, Request, RequestInit, RequestRedirect,
+    console_error,
 };
 
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
 
 /// How long to wait for somebody else's fetch before another look, in milliseconds. A fetch belongs to the
 /// request that began it, so that it cannot be waited for itself.
-const LOOK_MS: u64 = 20;
+const LOOK_MS: u64 = 100;
 
 thread_local! {
     static CACHE: RefCell<Cache> = const { RefCell::new(Cache::new()) };
@@ -34,13 +35,13 @@ thread_local! {
 ///
 /// # Errors
 /// When the keys cannot be had.
-pub async fn key(url: &str, kid: &str) -> Result<Option<RsaKey>, Fault> {
+pub async fn key(url: &str, kid: &str, context: &Context) -> Result<Option<RsaKey>, Fault> {
     loop {
         match CACHE.with_borrow(|cache| cache.next(kid, now_ms())) {
             Next::Use(key) => return Ok(Some(key)),
             Next::Unknown => return Ok(None),
             Next::Wait => Delay::from(Duration::from_millis(LOOK_MS)).await,
-            Next::Fetch => renew(url).await,
+            Next::Fetch => renew(url, context).await,
             Next::Unavailable => {
                 let what = "a moment ago they could not be fetched; see the log before this line";
                 return Err(Fault::storage(url, what));
@@ -49,9 +50,16 @@ pub async fn key(url: &str, kid: &str) -> Result<Option<RsaKey>, Fault> {
     }
 }
 
-async fn renew(url: &str) {
+/// Fetches the keys, also when whoever asked hangs up meanwhile: else a stranger could keep a new key from being found.
+async fn renew(url: &str, context: &Context) {
     CACHE.with_borrow_mut(|cache| cache.begin(now_ms()));
-    let fetched = fetch_in_time(url).await;
+    let fetching = fetch_and_keep(url.to_owned()).boxed_local().shared();
+    context.wait_until(fetching.clone());
+    fetching.await;
+}
+
+async fn fetch_and_keep(url: String) {
+    let fetched = fetch_in_time(&url).await;
     if let Err(fault) = &fetched {
         console_error!("the keys of GitHub Actions' tokens: {fault}");
     }

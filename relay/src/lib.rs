@@ -53,6 +53,7 @@ use worker::{Context, Date, Env, Request, Response, console_error, console_log, 
 use api::{Answer, Route, auth};
 use error::Refusal;
 use hub::ask::{self, Ask, Committed};
+use limit::At;
 use settings::Var;
 use webhook::Verdict;
 
@@ -61,13 +62,16 @@ use webhook::Verdict;
 /// # Errors
 /// When the runtime refuses an answer's header.
 #[event(fetch)]
-pub async fn fetch(mut request: Request, env: Env, _context: Context) -> worker::Result<Response> {
+pub async fn fetch(mut request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let route = api::route(request.method().as_ref(), &request.path());
     let answer = match route {
         Ok(Route::Health) => Ok(Answer::health()),
         Ok(Route::Webhook) => return http::send(deliver(&mut request, &env).await),
         Ok(Route::Poll) => v1::poll(&request, &env).await,
-        Ok(Route::Order) => ordering::order(&mut request, &env).await,
+        Ok(Route::Order) => match ordering::order(&mut request, &env, &context).await {
+            Ok(answer) => Ok(answer),
+            Err(refusal) => return http::send(refused(&refusal, &request)),
+        },
         Ok(Route::Intent(id)) => v1::intent(&request, &env, &id).await,
         Ok(Route::Reports) => v1::reports(&mut request, &env).await,
         Ok(Route::Fleet) => v1::fleet(&request, &env).await,
@@ -80,13 +84,18 @@ pub async fn fetch(mut request: Request, env: Env, _context: Context) -> worker:
     };
     let refusal = match answer {
         Ok(answer) => return http::send(answer),
-        Err(refusal) => limit::instead_of(refusal, &request, &env).await,
+        Err(refusal) => limit::instead_of(refusal, At::Api, &request, &env).await,
     };
+    http::send(refused(&refusal, &request))
+}
+
+/// The answer to what was refused; a fault goes to the log.
+fn refused(refusal: &Refusal, request: &Request) -> Answer {
     if refusal.status() >= 500 {
         let path = request.path();
         console_error!("{} {path}: {}", request.method(), refusal.for_the_log());
     }
-    http::send(Answer::from(&refusal))
+    Answer::from(refusal)
 }
 
 /// `POST /webhook/github`, with one line in the log whatever becomes of it, but for a flood.
@@ -103,7 +112,7 @@ async fn deliver(request: &mut Request, env: &Env) -> Answer {
             answer
         }
         Err(refusal) => {
-            let refusal = limit::instead_of(refusal, request, env).await;
+            let refusal = limit::instead_of(refusal, At::Webhook, request, env).await;
             let (status, why) = (refusal.status(), refusal.for_the_log());
             let line = format!("delivery {delivery:?} {event:?}: {status}: {why}");
             if status >= 500 {

@@ -13,9 +13,20 @@ use crate::{error::Refusal, http};
 /// The name of the rate limit's binding.
 const BINDING: &str = "FAILURES";
 
+/// Where a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// At the webhook.
+    Webhook,
+    /// On the way to knowing whose job it is that orders.
+    Job,
+    /// Anywhere else in the API.
+    Api,
+}
+
 /// What is to be answered: the refusal itself, or that there have been too many from this address.
-pub async fn instead_of(refusal: Refusal, request: &Request, env: &Env) -> Refusal {
-    let Some(kind) = counted(&refusal) else {
+pub async fn instead_of(refusal: Refusal, at: At, request: &Request, env: &Env) -> Refusal {
+    let Some(kind) = counted(&refusal, at) else {
         return refusal;
     };
     let Ok(limiter) = env.rate_limiter(BINDING) else {
@@ -31,26 +42,28 @@ pub async fn instead_of(refusal: Refusal, request: &Request, env: &Env) -> Refus
     }
 }
 
-/// As what a refusal is counted: what somebody may try who should not be here.
-fn counted(refusal: &Refusal) -> Option<&'static str> {
+/// As what a refusal is counted: all that comes before it is known who asks, and writes a line into the log or asks
+/// for more than a look at the request's head.
+fn counted(refusal: &Refusal, at: At) -> Option<&'static str> {
     match refusal {
-        Refusal::BadSignature => Some("signature"),
+        Refusal::BadSignature | Refusal::HookContentType => Some("signature"),
         Refusal::BadToken => Some("token"),
+        // Elsewhere a body is read only of who has a good token.
+        Refusal::TooLarge { .. } => (at == At::Webhook).then_some("signature"),
+        // Anybody can invent a token for whose key the relay has to ask.
+        Refusal::Unavailable(_) => (at == At::Job).then_some("token"),
         // A good token's: nobody behind the same address shall keep its bearer from the reason.
         Refusal::Forbidden(_)
         | Refusal::NoSuchPath
         | Refusal::WrongMethod { .. }
-        | Refusal::HookContentType
         | Refusal::ContentType
-        | Refusal::TooLarge { .. }
         | Refusal::BadDelivery(_)
         | Refusal::BadRequest(_)
         | Refusal::NoSuchIntent
         | Refusal::Conflict
         | Refusal::Protocol
         | Refusal::NotAnUpgrade
-        | Refusal::TooManyFailures
-        | Refusal::Unavailable(_) => None,
+        | Refusal::TooManyFailures => None,
     }
 }
 
@@ -69,6 +82,40 @@ fn network(address: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Fault;
+
+    #[test]
+    fn all_that_a_stranger_can_cause_is_counted_and_nothing_of_who_is_known() {
+        let down = Refusal::Unavailable(Fault::Storage("down".to_owned()));
+        let large = Refusal::TooLarge { limit: 1 };
+        for at in [At::Webhook, At::Job, At::Api] {
+            assert_eq!(counted(&Refusal::BadSignature, at), Some("signature"));
+            assert_eq!(counted(&Refusal::HookContentType, at), Some("signature"));
+            assert_eq!(counted(&Refusal::BadToken, at), Some("token"));
+            for known in [
+                Refusal::Forbidden("not this channel".to_owned()),
+                Refusal::BadDelivery("no event".to_owned()),
+                Refusal::BadRequest("no channel".to_owned()),
+                Refusal::ContentType,
+                Refusal::Conflict,
+                Refusal::NoSuchIntent,
+                Refusal::TooManyFailures,
+            ] {
+                assert_eq!(counted(&known, at), None, "{known:?}");
+            }
+        }
+        assert_eq!(counted(&large, At::Webhook), Some("signature"));
+        assert_eq!(
+            (counted(&large, At::Api), counted(&large, At::Job)),
+            (None, None)
+        );
+        assert_eq!(counted(&down, At::Job), Some("token"));
+        // GitHub's deliveries and good tokens hear 503 for as long as it lasts.
+        assert_eq!(
+            (counted(&down, At::Webhook), counted(&down, At::Api)),
+            (None, None)
+        );
+    }
 
     #[test]
     fn addresses_of_one_customer_are_counted_together() {

@@ -48,6 +48,9 @@ pub enum Denied {
     /// The claims are not what GitHub writes.
     #[error("its claims are wrong: {0}")]
     Claims(String),
+    /// The token is good, and of a repository that has nothing to do with this relay: anybody on GitHub can have one.
+    #[error("{0}")]
+    Stranger(String),
     /// The token is good, and its bearer may not do this.
     #[error("{0}")]
     Policy(String),
@@ -62,7 +65,8 @@ impl Denied {
             | Self::Header(_)
             | Self::UnknownKey(_)
             | Self::Signature
-            | Self::Claims(_) => Refusal::BadToken,
+            | Self::Claims(_)
+            | Self::Stranger(_) => Refusal::BadToken,
             Self::Policy(_) => Refusal::Forbidden(
                 "the relay's [vars.oidc] does not let this job in; the relay's log says why"
                     .to_owned(),

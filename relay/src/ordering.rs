@@ -1,7 +1,7 @@
 //! `POST /v1/intents`, acted out: who orders is asked first, the hub last.
 
 use towline_protocol::{PROTOCOL_HEADER, Role};
-use worker::{Env, Request, console_log};
+use worker::{Context, Env, Request, console_log};
 
 use crate::{
     api::{self, Answer, auth},
@@ -11,6 +11,7 @@ use crate::{
     http,
     hub::ask::{self, Ask},
     json_body, jwks,
+    limit::{self, At},
     manual::{self, Key, Ordered},
     now_s,
     oidc::{
@@ -22,17 +23,29 @@ use crate::{
     settings, var, webcrypto,
 };
 
-/// Answers `POST /v1/intents`.
+/// Answers `POST /v1/intents`. Failures are counted here: whose they are is not known elsewhere.
 ///
 /// # Errors
 /// As docs/protocol.md says.
-pub async fn order(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
+pub async fn order(request: &mut Request, env: &Env, context: &Context) -> Result<Answer, Refusal> {
     api::check_protocol(http::header(request, PROTOCOL_HEADER).as_deref())?;
     let authorization = http::header(request, "authorization");
-    match auth::actions_token(authorization.as_deref()) {
-        Some(token) => of_a_job(request, env, token).await,
-        None => of_an_operator(request, env).await,
+    let Some(token) = auth::actions_token(authorization.as_deref()) else {
+        return match of_an_operator(request, env).await {
+            Ok(answer) => Ok(answer),
+            Err(refusal) => Err(limit::instead_of(refusal, At::Api, request, env).await),
+        };
+    };
+    let denied = match job(env, context, token).await {
+        Ok(Ok(job)) => return of_a_job(request, env, job).await,
+        Ok(Err(denied)) => denied,
+        Err(refusal) => return Err(limit::instead_of(refusal, At::Job, request, env).await),
+    };
+    let refusal = limit::instead_of(denied.refusal(), At::Job, request, env).await;
+    if refusal != Refusal::TooManyFailures {
+        console_log!("POST /v1/intents: a token of GitHub Actions was not taken: {denied}");
     }
+    Err(refusal)
 }
 
 async fn of_an_operator(request: &mut Request, env: &Env) -> Result<Answer, Refusal> {
@@ -49,39 +62,36 @@ async fn of_an_operator(request: &mut Request, env: &Env) -> Result<Answer, Refu
     manual::answer(place(env, candidate).await?, |_| None)
 }
 
-async fn of_a_job(request: &mut Request, env: &Env, token: &str) -> Result<Answer, Refusal> {
-    let job = match job(env, token).await? {
-        Ok(job) => job,
-        Err(denied) => {
-            console_log!("POST /v1/intents: a token of GitHub Actions was not taken: {denied}");
-            return Err(denied.refusal());
-        }
-    };
+async fn of_a_job(request: &mut Request, env: &Env, job: Job) -> Result<Answer, Refusal> {
     // Before anything is queued: without a key there is no ticket.
     let tokens = settings::token_settings(&|name: &str| var(env, name))?;
     let order = manual::read(&json_body(request).await?)?;
     job.demand_channel(&order.channel)?;
     manual::answer(place(env, job.candidate(order)).await?, |intent| {
-        let ticket = auth::ticket(&intent.id, &tokens, now_s());
+        let ticket = auth::ticket(intent, &tokens);
         ticket.expose_str().map(str::to_owned)
     })
 }
 
 /// The job that a token is of, if it may order at all.
-async fn job(env: &Env, token: &str) -> Result<Result<Job, Denied>, Refusal> {
+async fn job(env: &Env, context: &Context, token: &str) -> Result<Result<Job, Denied>, Refusal> {
     let policy = settings::oidc(&|name: &str| var(env, name))?;
     let Some(policy) = policy else {
         return Ok(Err(Denied::NoPolicy));
     };
-    admitted(&policy, token).await
+    admitted(&policy, context, token).await
 }
 
-async fn admitted(policy: &Policy, token: &str) -> Result<Result<Job, Denied>, Refusal> {
+async fn admitted(
+    policy: &Policy,
+    context: &Context,
+    token: &str,
+) -> Result<Result<Job, Denied>, Refusal> {
     let jwt = match Jwt::read(token) {
         Ok(jwt) => jwt,
         Err(denied) => return Ok(Err(denied)),
     };
-    let Some(key) = jwks::key(&policy.jwks_url, jwt.kid()).await? else {
+    let Some(key) = jwks::key(&policy.jwks_url, jwt.kid(), context).await? else {
         return Ok(Err(Denied::UnknownKey(jwt.kid().to_owned())));
     };
     let verified = jwt.verify(&webcrypto::Subtle, &key).await?;

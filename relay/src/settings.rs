@@ -10,6 +10,7 @@ use towline_protocol::{Glob, Revocations, Secret, TokenKey};
 
 use crate::gate::{Gate, SourceKind};
 
+mod address;
 pub mod github;
 mod oidc;
 

@@ -1,7 +1,7 @@
 //! Who asks: the bearer token of a request, and what it allows.
 
 use towline_protocol::{
-    Channel, Claims, IntentId, IntentStatus, Role, Secret, TICKET_LIFE, Ticket,
+    Channel, Claims, Intent, IntentId, IntentStatus, Role, Secret, TICKET_LIFE, Ticket,
 };
 
 use crate::{error::Refusal, settings::TokenSettings};
@@ -56,11 +56,11 @@ pub fn reader(
         .ok_or(Refusal::BadToken)
 }
 
-/// The ticket for an intent that was ordered at `now_s`, in seconds since 1970.
-pub fn ticket(intent: &IntentId, settings: &TokenSettings, now_s: i64) -> Secret {
+/// The ticket for an intent. It ends an hour after the intent's creation, however often its order is repeated.
+pub fn ticket(intent: &Intent, settings: &TokenSettings) -> Secret {
     settings.current.mint_ticket(&Ticket {
-        intent: intent.clone(),
-        expires: now_s.saturating_add(TICKET_LIFE),
+        intent: intent.id.clone(),
+        expires: intent.created_at.as_second().saturating_add(TICKET_LIFE),
     })
 }
 
@@ -150,6 +150,19 @@ mod tests {
         }
     }
 
+    /// An intent of that key that was created at `created_s`, in seconds since 1970.
+    fn intent(key: &str, created_s: i64) -> Intent {
+        let created_at = jiff::Timestamp::from_second(created_s).unwrap();
+        serde_json::from_value(serde_json::json!({
+            "id": IntentId::of_key(key), "channel": "kiosk", "epoch": 1, "seq": 1,
+            "created_at": created_at, "expires_at": null,
+            "source": { "kind": "manual", "by": "desk", "reason": "" },
+            "revision": { "sha": null, "branch": null, "tag": null },
+            "image": null, "service": null, "hosts": [],
+        }))
+        .unwrap()
+    }
+
     fn header(key: &TokenKey, claims: &Claims) -> String {
         let token = key.mint(claims);
         format!("Bearer {}", token.expose_str().unwrap())
@@ -170,9 +183,10 @@ mod tests {
     #[test]
     fn a_ticket_is_good_for_its_intent_and_its_hour() {
         let settings = settings();
-        let [mine, other] = ["actions:1", "actions:2"].map(IntentId::of_key);
+        let ordered = intent("actions:1", 1000);
+        let (mine, other) = (ordered.id.clone(), IntentId::of_key("actions:2"));
         let header = |settings: &TokenSettings| {
-            let ticket = ticket(&mine, settings, 1000);
+            let ticket = ticket(&ordered, settings);
             format!("Bearer {}", ticket.expose_str().unwrap())
         };
         let header_now = header(&settings);
@@ -196,7 +210,7 @@ mod tests {
     #[test]
     fn a_ticket_is_nothing_where_a_token_is_wanted() {
         let settings = settings();
-        let ticket = ticket(&IntentId::of_key("actions:1"), &settings, 1000);
+        let ticket = ticket(&intent("actions:1", 1000), &settings);
         let ticket = format!("Bearer {}", ticket.expose_str().unwrap());
         assert_eq!(claims(Some(&ticket), &settings), Err(Refusal::BadToken));
         assert_eq!(actions_token(Some(&ticket)), None);

@@ -46,6 +46,8 @@ pub struct Deployment {
     pub task: Option<String>,
     /// What the caller has added: an object, or text.
     pub payload: Option<Payload>,
+    /// Who has created it.
+    pub creator: Option<Actor>,
     /// Its address at GitHub's API.
     pub url: Option<String>,
 }

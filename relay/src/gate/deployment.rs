@@ -8,6 +8,9 @@ use super::{
 };
 use crate::event::{DeploymentEvent, DeploymentRun};
 
+/// Whom GitHub calls the sender of what a job does with the token that it gives to it.
+const JOBS: &str = "github-actions[bot]";
+
 impl Gate {
     /// Decides on a `deployment` event.
     ///
@@ -34,8 +37,10 @@ impl Gate {
             return Err(Reason::Ours);
         }
         self.check_repository(&channel)?;
-        if let Some(run) = &event.workflow_run {
-            self.check_run_behind(run, event.repository.id)?;
+        match &event.workflow_run {
+            Some(run) => self.check_run_behind(run, event.repository.id)?,
+            None if is_a_jobs(event) => return Err(Reason::NoRun),
+            None => {}
         }
         let revision = self.asked_for(event)?;
         let source = Source::Deployment(DeploymentSource {
@@ -87,4 +92,11 @@ impl Gate {
             tag: None,
         })
     }
+}
+
+/// Whether it was asked for with the token that GitHub gives to each job, also to a fork's.
+fn is_a_jobs(event: &DeploymentEvent) -> bool {
+    let actors = [&event.sender, &event.deployment.creator];
+    let logins = actors.into_iter().flatten().map(|actor| &actor.login);
+    logins.flatten().any(|login| login == JOBS)
 }

@@ -46,6 +46,16 @@ pub enum Reason {
     /// GitHub did not say which workflow it was.
     #[error("the run has no workflow path")]
     NoWorkflow,
+    /// The workflow's file and its ref cannot be told apart.
+    #[error(
+        "workflow {0:?} can be read as several files, because of its @; use names of files and branches without"
+    )]
+    WorkflowName(String),
+    /// Somebody's job has asked for the deployment, and GitHub did not say which run it was of.
+    #[error(
+        "a job has created the deployment, and GitHub does not say of which run, so that a fork's cannot be told"
+    )]
+    NoRun,
     /// The gate's workflows do not have it.
     #[error("workflow {0:?} is not among the gate's workflows")]
     Workflow(String),

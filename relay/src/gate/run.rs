@@ -47,16 +47,8 @@ impl Gate {
         Ok(self.candidate(key, channel, source(event, run, workflow), revision))
     }
 
-    /// The run's own path, else that of the workflow object: older GitHub servers send only this.
     fn check_workflow(&self, event: &WorkflowRunEvent) -> Result<String, Reason> {
-        let of_workflow = event
-            .workflow
-            .as_ref()
-            .and_then(|flow| flow.path.as_deref());
-        let path = event.workflow_run.path.as_deref().or(of_workflow);
-        let path = path.map(|path| workflow_path(path, &event.repository.full_name));
-        let path = path.filter(|path| !path.is_empty());
-        let path = path.ok_or(Reason::NoWorkflow)?;
+        let path = path_of(event)?;
         let file = path.strip_prefix(".github/workflows/");
         let admitted = any_or_empty(&self.workflows, path)
             || file.is_some_and(|file| any_or_empty(&self.workflows, file));
@@ -66,6 +58,24 @@ impl Gate {
             Err(Reason::Workflow(cut(path)))
         }
     }
+}
+
+/// The run's own path, else that of the workflow object: older GitHub servers send only this. Where both name the
+/// same file, the workflow's says where the name ends, because it has no ref behind it.
+fn path_of(event: &WorkflowRunEvent) -> Result<&str, Reason> {
+    let of_run = event.workflow_run.path.as_deref();
+    let of_run = of_run.filter(|path| !path.is_empty());
+    let flow = event.workflow.as_ref();
+    let of_flow = flow.and_then(|flow| flow.path.as_deref());
+    let of_flow = of_flow.filter(|path| !path.is_empty());
+    let path = of_run.or(of_flow).ok_or(Reason::NoWorkflow)?;
+    let own = without_repository(path, &event.repository.full_name);
+    let same = of_flow.filter(|flow| {
+        let rest = own.strip_prefix(*flow);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+    });
+    let path = same.or_else(|| without_ref(own));
+    path.ok_or_else(|| Reason::WorkflowName(cut(own)))
 }
 
 fn source(event: &WorkflowRunEvent, run: &WorkflowRun, workflow: String) -> Source {
@@ -84,23 +94,38 @@ fn source(event: &WorkflowRunEvent, run: &WorkflowRun, workflow: String) -> Sour
 }
 
 /// The path of a workflow's file within its own repository: without `owner/repo/` before it or `@ref`
-/// behind it. Another repository's prefix stays, so that its file is not taken for ours.
-pub(crate) fn workflow_path<'a>(path: &'a str, full_name: &str) -> &'a str {
+/// behind it. Another repository's prefix stays, so that its file is not taken for ours. `None` where it cannot be told
+/// which `@` ends the file's name.
+pub(crate) fn workflow_path<'a>(path: &'a str, full_name: &str) -> Option<&'a str> {
+    without_ref(without_repository(path, full_name))
+}
+
+fn without_repository<'a>(path: &'a str, full_name: &str) -> &'a str {
     let own = path
         .split_at_checked(full_name.len())
         .filter(|(prefix, _)| prefix.eq_ignore_ascii_case(full_name))
         .and_then(|(_, rest)| rest.strip_prefix('/'));
-    let path = own.unwrap_or(path);
-    // A ref may hold any of `@`, `/` and `.`, a file's name ends with its extension.
-    let end = [".yml@", ".yaml@"]
-        .iter()
-        .filter_map(|mark| {
-            Some(
-                path.find(mark)?
-                    .saturating_add(mark.len())
-                    .saturating_sub(1),
-            )
-        })
-        .min();
-    end.and_then(|end| path.get(..end)).unwrap_or(path)
+    own.unwrap_or(path)
+}
+
+/// A file's name ends with `.yml` or `.yaml`, has no `/`, and may have an `@` like the ref behind it: `a.yml@b.yml` is a
+/// file, or `a.yml` at the branch `b.yml`, and whoever may name a branch or a file must not choose which.
+fn without_ref(path: &str) -> Option<&str> {
+    let ends = |mark: &str| -> Vec<usize> {
+        let ends = [".yml", ".yaml"].into_iter().flat_map(|extension| {
+            let found = path.match_indices(extension);
+            found.map(|(at, extension)| at.saturating_add(extension.len()))
+        });
+        let behind = |end: &usize| path.get(*end..).is_some_and(|rest| rest.starts_with(mark));
+        ends.filter(behind).collect()
+    };
+    if let Some(end) = ends("@refs/").into_iter().min() {
+        return path.get(..end);
+    }
+    let whole = path.ends_with(".yml") || path.ends_with(".yaml");
+    match (ends("@").as_slice(), whole) {
+        ([], _) => Some(path),
+        ([end], false) => path.get(..*end),
+        (_, _) => None,
+    }
 }

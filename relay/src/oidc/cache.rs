@@ -60,12 +60,13 @@ impl Cache {
         let keys = keys.filter(|(_, fetched)| since(*fetched) < STALE_MS);
         let found = keys.and_then(|(keys, _)| keys.find(kid));
         let fresh = keys.is_some_and(|(_, fetched)| since(*fetched) < FRESH_MS);
-        // Whoever was fetching may have been cancelled, and then never says so.
+        // Whoever was fetching may have been ended by the platform, and then never says so: that was no try.
         let fetching = self
             .fetching_since_ms
             .is_some_and(|then| since(then) <= TIMEOUT_MS);
+        let lost = self.fetching_since_ms.is_some() && !fetching;
         let pause = if keys.is_some() { PAUSE_MS } else { RETRY_MS };
-        let rested = self.tried_ms.is_none_or(|then| since(then) >= pause);
+        let rested = lost || self.tried_ms.is_none_or(|then| since(then) >= pause);
         match found {
             Some(key) if fresh || fetching || !rested => Next::Use(key.clone()),
             None if fetching => Next::Wait,

@@ -12,9 +12,8 @@ use super::{
 /// How far the issuer's clock may be off, in seconds.
 pub const LEEWAY: i64 = 60;
 
-/// The longest that a token may live, in seconds: long after, the keys that were used are forgotten. GitHub's
-/// live for minutes.
-pub const MAX_LIFE: i64 = 24 * 3600;
+/// The longest that a token may live, in seconds. GitHub's live for minutes.
+pub const MAX_LIFE: i64 = 3600;
 
 /// The longest `jti`, in bytes. GitHub's is a UUID.
 const MAX_JTI: usize = 255;
@@ -111,7 +110,7 @@ impl Claims {
         } else if self.nbf.is_some_and(|nbf| nbf > fast) {
             "nbf is not yet"
         } else if self.exp.saturating_sub(self.iat) > MAX_LIFE {
-            "exp is more than a day after iat"
+            "exp is more than an hour after iat"
         } else {
             return Ok(());
         };

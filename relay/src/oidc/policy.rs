@@ -5,15 +5,12 @@ use towline_protocol::{ActionsSource, Channel, Glob, Source};
 use super::{Denied, claims::Claims, shown};
 use crate::{
     error::Refusal,
-    gate::{Candidate, workflow_path},
+    gate::{Candidate, ONLY_BY_NAME, workflow_path},
     manual::{self, Order},
 };
 
 /// The events that a stranger can cause with a fork. Nothing admits them.
 pub const NEVER: [&str; 2] = ["pull_request", "pull_request_target"];
-
-/// The event that hides what began the chain. A glob does not admit it.
-const ONLY_BY_NAME: &str = "workflow_run";
 
 /// Where GitHub looks for workflows.
 const FOLDER: &str = ".github/workflows/";
@@ -55,18 +52,21 @@ impl Policy {
     /// Decides on a job.
     ///
     /// # Errors
-    /// [`Denied::Policy`], naming the claim that does not match.
+    /// [`Denied::Stranger`] for another repository's job, [`Denied::Policy`] for another one of these; both name the
+    /// claim that does not match.
     pub fn admit(&self, claims: Claims) -> Result<Job, Denied> {
-        let denied = |claim: &str, value: &str| {
+        let what = |claim: &str, value: &str| {
             let (repository, value) = (shown(&claims.repository), shown(value));
-            let what =
-                format!("a job of {repository}: its {claim} is {value}, which oidc does not have");
-            Err(Denied::Policy(what))
+            format!("a job of {repository}: its {claim} is {value}, which oidc does not have")
         };
+        let denied = |claim: &str, value: &str| Err(Denied::Policy(what(claim, value)));
         if !self.repository_ids.contains(&claims.repository_id) {
-            return denied("repository_id", &claims.repository_id.to_string());
+            let id = claims.repository_id.to_string();
+            return Err(Denied::Stranger(what("repository_id", &id)));
         }
-        let path = workflow_path(&claims.workflow_ref, &claims.repository);
+        let Some(path) = workflow_path(&claims.workflow_ref, &claims.repository) else {
+            return denied("workflow_ref", &claims.workflow_ref);
+        };
         let job_in = claims
             .job_workflow_ref
             .as_deref()
@@ -97,9 +97,11 @@ impl Policy {
         if file.is_none() && !path.contains(&format!("/{FOLDER}")) {
             return false;
         }
+        // An entry's `@` is where the ref begins: a file with one in its name is not what it means.
+        let plain = workflow_path(job_in, "").is_some_and(|file| !file.contains('@'));
         self.workflows.iter().any(|glob| {
             if glob.as_str().contains('@') {
-                glob.matches(job_in)
+                plain && glob.matches(job_in)
             } else {
                 glob.matches(path) || file.is_some_and(|file| glob.matches(file))
             }
@@ -111,7 +113,7 @@ impl Policy {
         let matched = self.events.iter().any(|glob| glob.matches(event));
         !NEVER.contains(&event)
             && event.len() <= MAX_TEXT
-            && (named || (matched && event != ONLY_BY_NAME))
+            && (named || (matched && !ONLY_BY_NAME.contains(&event)))
     }
 }
 

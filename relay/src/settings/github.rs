@@ -2,7 +2,7 @@
 
 use towline_protocol::Secret;
 
-use super::{SettingsError, Vars, secret, text};
+use super::{SettingsError, Vars, address, secret, text};
 use crate::missed::Hook;
 
 /// The API of github.com.
@@ -64,19 +64,11 @@ fn api(url: &str) -> Result<String, SettingsError> {
     if url.is_empty() {
         return Ok(DEFAULT_API.to_owned());
     }
-    let plain = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-    let here = plain.iter().filter_map(|start| url.strip_prefix(start));
-    let here = here
-        .into_iter()
-        .any(|rest| matches!(rest.as_bytes().first(), None | Some(b':' | b'/')));
-    let secure = url
-        .strip_prefix("https://")
-        .is_some_and(|rest| !rest.is_empty());
-    if (here || secure) && !url.contains(['?', '#', '@', ' ']) {
-        return Ok(url.to_owned());
-    }
-    let problem = format!("is {url:?}; use https://HOST/api/v3, or nothing for github.com");
-    Err(SettingsError::new("GITHUB_API_URL", problem))
+    address::check(url).map_err(|problem| {
+        let problem = format!("{problem}; use https://HOST/api/v3, or nothing for github.com");
+        SettingsError::new("GITHUB_API_URL", problem)
+    })?;
+    Ok(url.to_owned())
 }
 
 #[cfg(test)]

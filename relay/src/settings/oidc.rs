@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use towline_protocol::Glob;
 
-use super::{SettingsError, Var, Vars, text};
+use super::{SettingsError, Var, Vars, address, text};
 use crate::oidc::policy::{NEVER, Policy};
 
 /// Who signs the tokens of GitHub Actions on github.com.
@@ -52,28 +52,8 @@ fn public_url(vars: &Vars<'_>) -> Result<String, SettingsError> {
             "is not set, and oidc needs it: this relay's address, which tokens must be made for";
         return Err(wrong(what));
     }
-    check_url(url).map_err(|problem| wrong(&problem))?;
+    address::check(url).map_err(|problem| wrong(&problem))?;
     Ok(url.to_owned())
-}
-
-/// Tokens and keys travel in the clear over `http`, which only this machine may see.
-fn check_url(url: &str) -> Result<(), String> {
-    let plain = url
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b'@');
-    let rest = url.strip_prefix("http://").unwrap_or_default();
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let local = ["127.0.0.1", "localhost", "[::1]"].contains(&name);
-    let secure = url.strip_prefix("https://");
-    if plain && (local || secure.is_some_and(|rest| !rest.is_empty())) {
-        Ok(())
-    } else {
-        Err(format!("is {url:?}, which is no https:// address"))
-    }
 }
 
 impl RawOidc {
@@ -120,7 +100,7 @@ impl RawOidc {
             format!("{}/.well-known/jwks", issuer.trim_end_matches('/')),
         );
         for (key, url) in [("issuer", &issuer), ("jwks_url", &jwks_url)] {
-            check_url(url).map_err(|problem| format!("{key} {problem}"))?;
+            address::check(url).map_err(|problem| format!("{key} {problem}"))?;
         }
         let lower = |glob: &Glob| Glob::new(glob.as_str().to_ascii_lowercase());
         Ok(Policy {

@@ -7,7 +7,7 @@ use serde_json::json;
 use towline_protocol::{Claims, Glob, Role, Secret, TokenKey};
 use towline_tests::{
     github::Delivery,
-    http::{Answer, get},
+    http::{Answer, get, post},
     relay::{Face, Relay, WEBHOOK_SECRET},
 };
 
@@ -59,15 +59,14 @@ fn a_key_is_changed_without_locking_a_host_out_and_then_the_old_one_is_worth_not
     Ok(())
 }
 
-/// How many of so many wrong signatures are answered by each status: 401, 429.
-fn wrong_signatures(relay: &Relay, times: usize) -> Result<(usize, usize)> {
-    let wrong = Delivery::run(1, &"c".repeat(40))?;
+/// How many of more requests than may fail are answered by each status: 401, 429.
+fn flood(send: impl Fn() -> Result<Answer> + Sync) -> Result<(usize, usize)> {
+    let each = (2 * LIMIT + 100) / 4;
     let statuses: Result<Vec<u16>> = thread::scope(|scope| {
         let senders: Vec<_> = (0..4)
             .map(|_| {
                 scope.spawn(|| -> Result<Vec<u16>> {
-                    let sent = (0..times / 4).map(|_| wrong.send(&relay.url, "not the secret"));
-                    sent.map(|answer| Ok(answer?.status)).collect()
+                    (0..each).map(|_| Ok(send()?.status)).collect()
                 })
             })
             .collect();
@@ -79,20 +78,23 @@ fn wrong_signatures(relay: &Relay, times: usize) -> Result<(usize, usize)> {
     });
     let statuses = statuses?;
     let of = |status| statuses.iter().filter(|one| **one == status).count();
-    assert_eq!(of(401) + of(429), times / 4 * 4, "{statuses:?}");
+    assert_eq!(of(401) + of(429), 4 * each, "{statuses:?}");
     Ok((of(401), of(429)))
+}
+
+/// The minute that the limit counts in may end in the middle: then it begins to count anew.
+fn is_limited((refused_at_once, limited): (usize, usize)) {
+    assert!(
+        refused_at_once >= LIMIT && limited > 0,
+        "{limited} were limited after {refused_at_once}"
+    );
 }
 
 #[test]
 fn failures_are_limited_and_what_is_signed_or_has_a_good_token_never_is() -> Result<()> {
     let relay = after()?;
-    // The minute that the limit counts in may end in the middle: then it begins to count anew.
-    let (refused_at_once, limited) = wrong_signatures(relay, 2 * LIMIT + 100)?;
-    assert!(
-        refused_at_once >= LIMIT && limited > 0,
-        "{limited} were limited"
-    );
     let wrong = Delivery::run(1, &"c".repeat(40))?;
+    is_limited(flood(|| wrong.send(&relay.url, "not the secret"))?);
     let answer = wrong.send(&relay.url, "not the secret")?;
     if answer.status != 401 {
         refused(&answer, 429, "too_many_failures");
@@ -101,14 +103,60 @@ fn failures_are_limited_and_what_is_signed_or_has_a_good_token_never_is() -> Res
     for number in 1..=20 {
         let signed = Delivery::run(number, &format!("{number:040x}"))?;
         assert_eq!(signed.send(&relay.url, WEBHOOK_SECRET)?.status, 202);
-        assert_eq!(polled(relay, NEW)?.status, 200);
     }
-    refused(&polled(relay, OLD)?, 401, "bad_token");
     assert_eq!(get(&format!("{}/health", relay.url), &[])?.status, 200);
-    let logged = relay.output().matches(": 401: ").count();
+    few_lines(relay, ": 401: ");
+    Ok(())
+}
+
+#[test]
+fn bad_tokens_of_both_kinds_are_limited_and_a_good_one_from_the_same_address_never_is() -> Result<()>
+{
+    // A relay of its own, because its count is used up.
+    let relay = relay(NEW, "")?;
+    let order = json!({ "channel": "octo-org/web" });
+    is_limited(flood(|| relay.post("/v1/intents", "a.b.c", &order))?);
+    is_limited_at_once(&|| polled(&relay, OLD))?;
+    for _ in 0..20 {
+        assert_eq!(polled(&relay, NEW)?.status, 200);
+    }
+    few_lines(&relay, "a token of GitHub Actions was not taken");
+    Ok(())
+}
+
+/// Of what shares its count with a flood a moment ago, some is limited before as many have failed.
+fn is_limited_at_once(send: &dyn Fn() -> Result<Answer>) -> Result<()> {
+    for _ in 0..=LIMIT {
+        if send()?.status == 429 {
+            return Ok(());
+        }
+    }
+    Err(anyhow!("nothing was limited"))
+}
+
+/// Two minutes' worth at most, and some at all.
+fn few_lines(relay: &Relay, words: &str) {
+    let logged = relay.output().matches(words).count();
     assert!(
-        logged <= 2 * LIMIT,
+        (1..=2 * LIMIT).contains(&logged),
         "a flood is not logged line by line: {logged}"
     );
+}
+
+#[test]
+fn what_is_wrong_before_the_signature_is_limited_too() -> Result<()> {
+    let relay = relay(NEW, "")?;
+    let hook = format!("{}/webhook/github", relay.url);
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let statuses: Result<Vec<u16>> = (0..2 * LIMIT + 2)
+        .map(|_| Ok(post(&hook, &form, b"payload=")?.status))
+        .collect();
+    let statuses = statuses?;
+    let of = |status| statuses.iter().filter(|one| **one == status).count();
+    assert!(of(415) >= LIMIT && of(429) > 0, "{statuses:?}");
+    assert_eq!(of(415) + of(429), statuses.len());
+    few_lines(&relay, ": 415: ");
+    let signed = Delivery::run(1, &"d".repeat(40))?;
+    assert_eq!(signed.send(&relay.url, WEBHOOK_SECRET)?.status, 202);
     Ok(())
 }

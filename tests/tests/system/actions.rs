@@ -1,6 +1,6 @@
 //! Intents that a job of GitHub Actions asks for, by a token of its issuer's and with no secret of ours.
 
-use std::{sync::LazyLock, thread, time::Duration};
+use std::{io::Write, net::TcpStream, sync::LazyLock, thread, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
@@ -146,10 +146,13 @@ fn a_token_is_spent_by_one_order_and_a_repetition_is_the_same_intent() -> Result
 fn the_wrong_job_is_forbidden_and_only_the_log_says_why() -> Result<()> {
     let world = world()?;
     for (claim, value) in [
-        ("repository_id", "5"),
         (
             "workflow_ref",
             "octo-org/web/.github/workflows/ci.yml@refs/heads/main",
+        ),
+        (
+            "workflow_ref",
+            "octo-org/web/.github/workflows/redeploy.yml@evil.yml@refs/heads/main",
         ),
         ("ref", "refs/heads/feature"),
         ("event_name", "pull_request_target"),
@@ -192,6 +195,8 @@ fn a_bad_token_is_one_and_the_same_401_and_costs_neither_hub_nor_kv() -> Result<
         changed("iss", json!("https://token.actions.githubusercontent.com"))?,
         changed("aud", json!(world.relay.url))?,
         changed("exp", json!(1_700_000_000))?,
+        // Anybody on GitHub can have one of these.
+        changed("repository_id", json!("5"))?,
         "a.b.c".to_owned(),
         "nothing".to_owned(),
         token(Role::Host, "pi", &["*"])?.replace("tl1.", "tl2."),
@@ -252,6 +257,16 @@ fn keys_may_change(world: &World) -> Result<()> {
     world.issuer.slow(Duration::ZERO);
     refused(&order(&old, 2)?, 401, "bad_token");
     assert_eq!(world.issuer.key_fetches(), 2);
+    // Whoever hangs up while the keys are fetched for it keeps nobody else's key from being found.
+    ahead(4)?;
+    world.issuer.rotate()?;
+    let newest = world.issuer.key()?;
+    world.issuer.slow(Duration::from_millis(1000));
+    hang_up(world, &newest)?;
+    assert_eq!(order(&newest, 4)?.status, 201);
+    world.issuer.slow(Duration::ZERO);
+    assert_eq!(world.issuer.key_fetches(), 3);
+    let new = newest;
     // An issuer that is down keeps nobody out whose key is known, for an hour.
     world.issuer.fail(true);
     ahead(30)?;
@@ -262,6 +277,21 @@ fn keys_may_change(world: &World) -> Result<()> {
     world.issuer.fail(false);
     ahead(91)?;
     assert_eq!(order(&new, 91)?.status, 201);
+    Ok(())
+}
+
+/// Sends a token of that key, and does not wait for the answer.
+fn hang_up(world: &World, key: &Key) -> Result<()> {
+    let token = key.sign(&world.issuer.claims(PUBLIC_URL))?;
+    let address = world.relay.url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address)?;
+    write!(
+        stream,
+        "POST /v1/intents HTTP/1.1\r\nHost: relay\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+    )?;
+    // Long enough for the fetch to begin; if it was not, the next order begins it.
+    thread::sleep(Duration::from_millis(300));
     Ok(())
 }
 

@@ -104,6 +104,26 @@ fn a_job_with_an_environment_is_judged_as_its_run_would_be() {
 }
 
 #[test]
+fn a_jobs_deployment_without_its_run_is_ignored_since_it_may_be_a_forks() {
+    let jobs = || {
+        serde_json::from_value::<event::Actor>(serde_json::json!({"login": "github-actions[bot]"}))
+            .unwrap()
+    };
+    queued(after("", |event| event.workflow_run = None));
+    let sent = after("", |event| {
+        (event.workflow_run, event.sender) = (None, Some(jobs()));
+    });
+    assert_eq!(ignored(sent), Reason::NoRun);
+    let created = after("", |event| {
+        (event.workflow_run, event.deployment.creator) = (None, Some(jobs()));
+    });
+    assert_eq!(ignored(created), Reason::NoRun);
+    let mut known = fixture!("of-a-job");
+    known.sender = Some(jobs());
+    queued(decide("", &known));
+}
+
+#[test]
 fn a_branch_passes_by_the_gates_branches_with_or_without_refs_heads() {
     let set = |name: &str| {
         let name = name.to_owned();

@@ -249,9 +249,12 @@ fn another_repositorys_workflow_of_the_same_name_is_another_workflow() {
 
 #[test]
 fn a_path_loses_its_own_repository_and_its_ref_and_nothing_else() {
-    let path = |path| workflow_path(path, "octo-org/web");
+    let path = |path| workflow_path(path, "octo-org/web").unwrap();
     for (given, expected) in [
         ("octo-org/web/a.yaml@refs/heads/x@y.yml@z", "a.yaml"),
+        ("octo-org/web/a.yml@refs/heads/x.yml@refs/y", "a.yml"),
+        ("a.yml@b.yml@refs/heads/main", "a.yml@b.yml"),
+        ("a.yml@b.yaml@refs/tags/v1", "a.yml@b.yaml"),
         (
             "Octo-Org/Web/.github/workflows/ci.yml@v1",
             ".github/workflows/ci.yml",
@@ -267,6 +270,62 @@ fn a_path_loses_its_own_repository_and_its_ref_and_nothing_else() {
     ] {
         assert_eq!(path(given), expected);
     }
+}
+
+#[test]
+fn a_file_whose_name_has_an_at_is_not_taken_for_the_one_before_it() {
+    let redeploy = gate(r#"{"workflows": ["redeploy.yml"]}"#);
+    let decide = |run: &str, flow: Option<&str>| {
+        let mut event = fixture!("completed");
+        event.workflow_run.path = Some(run.to_owned());
+        event.workflow.as_mut().unwrap().path = flow.map(str::to_owned);
+        redeploy.run(&event).unwrap()
+    };
+    let named = |name: &str| format!(".github/workflows/{name}");
+    let evil = named("redeploy.yml@evil.yml");
+    for run in ["", "@main", "@refs/heads/main", "@x.yml"].map(|at| format!("{evil}{at}")) {
+        let reason = ignored(decide(&run, Some(&evil)));
+        assert_eq!(reason, Reason::Workflow(evil.clone()), "{run}");
+        ignored(decide(&run, None));
+    }
+    for unclear in ["redeploy.yml@evil.yml", "redeploy.yml@evil.yaml@main"] {
+        let reason = ignored(decide(&named(unclear), None));
+        assert_eq!(reason, Reason::WorkflowName(named(unclear)));
+    }
+    // The workflow's own path says that this is a branch.
+    let good = named("redeploy.yml");
+    queued(decide(&named("redeploy.yml@evil.yml"), Some(&good)));
+    queued(decide(&named("redeploy.yml@main"), None));
+}
+
+#[test]
+fn what_strangers_can_cause_on_the_default_branch_passes_by_name_alone() {
+    for name in [
+        "issue_comment",
+        "issues",
+        "discussion",
+        "discussion_comment",
+        "fork",
+        "watch",
+        "gollum",
+        "pull_request_review",
+        "pull_request_review_comment",
+    ] {
+        let mut event = fixture!("completed");
+        event.workflow_run.event = name.to_owned();
+        let globbed = gate(r#"{"run_events": ["*"]}"#).run(&event).unwrap();
+        assert_eq!(ignored(globbed), Reason::RunEventByName(name.to_owned()));
+        let named = gate(&format!(r#"{{"run_events": ["{name}"]}}"#));
+        queued(named.run(&event).unwrap());
+    }
+}
+
+#[test]
+fn a_tag_named_like_the_default_branch_passes_as_the_branch_because_github_tells_no_difference() {
+    let event = fixture!("tag-named-like-the-branch");
+    let candidate = queued(decide(&event));
+    assert_eq!(candidate.revision.branch.as_deref(), Some("main"));
+    assert_eq!(candidate.revision.tag, None);
 }
 
 #[test]
@@ -414,6 +473,6 @@ proptest! {
         let full_name = format!("{owner}/{name}");
         prop_assume!(full_name != "octo-org/web");
         let path = format!("{full_name}/.github/workflows/ci.yml@{at}");
-        prop_assert_ne!(workflow_path(&path, "octo-org/web"), ".github/workflows/ci.yml");
+        prop_assert_ne!(workflow_path(&path, "octo-org/web"), Some(".github/workflows/ci.yml"));
     }
 }

@@ -45,12 +45,26 @@ fn whoever_comes_during_a_fetch_waits_for_it_unless_its_key_is_there() {
     cache.begin(later);
     assert_eq!(cache.next("one", later + 1), known());
     assert_eq!(cache.next("new", later + 1), Next::Wait);
-    // The one that fetched was cancelled.
-    assert_eq!(cache.next("new", later + TIMEOUT_MS + 1), Next::Unknown);
     let mut empty = Cache::new();
     empty.begin(START);
     assert_eq!(empty.next("one", START), Next::Wait);
     assert_eq!(empty.next("one", START + TIMEOUT_MS + 1), Next::Fetch);
+}
+
+#[test]
+fn a_fetch_that_began_and_never_ended_is_no_try_and_is_made_again_by_one() {
+    let mut cache = filled();
+    let later = START + PAUSE_MS;
+    assert_eq!(cache.next("new", later), Next::Fetch);
+    cache.begin(later);
+    assert_eq!(cache.next("new", later + TIMEOUT_MS), Next::Wait);
+    let lost = later + TIMEOUT_MS + 1;
+    assert_eq!(cache.next("one", lost), known());
+    assert_eq!(cache.next("new", lost), Next::Fetch);
+    cache.begin(lost);
+    assert_eq!(cache.next("new", lost), Next::Wait);
+    cache.end(Some(key_set()), lost);
+    assert_eq!(cache.next("new", lost + PAUSE_MS - 1), Next::Unknown);
 }
 
 #[test]
