@@ -29,7 +29,12 @@ struct World {
 
 impl World {
     fn start(hooks: &str) -> Result<Self> {
-        let api = GitHubApi::start(PAGE)?;
+        Self::of_pages(hooks, PAGE)
+    }
+
+    /// One whose API has at most `page` attempts in a page.
+    fn of_pages(hooks: &str, page: usize) -> Result<Self> {
+        let api = GitHubApi::start(page)?;
         let secrets = json!({
             "WEBHOOK_SECRET": WEBHOOK_SECRET, "TOKEN_KEY": towline_tests::relay::token_key(), "GITHUB_TOKEN": TOKEN,
         });
@@ -182,6 +187,28 @@ fn every_page_is_looked_at_and_each_lost_delivery_found() -> Result<()> {
     let found = [1, 25, 50].map(|number| format!("octo-org/pages {number}"));
     assert_eq!(world.api.asked_for(hook), found, "the oldest first");
     assert_eq!(world.intents("octo-org/pages")?, 3);
+    Ok(())
+}
+
+#[test]
+fn a_run_reads_three_hundred_attempts_and_the_next_one_goes_on_there() -> Result<()> {
+    let hook = "octo-org/busy/1";
+    let world = World::of_pages(hook, 100)?;
+    for number in 1..=450 {
+        let status = if number == 1 { 503 } else { 200 };
+        let ago = AGO + Duration::from_secs(450 - number);
+        let run = run("octo-org/busy", number)?;
+        world.api.attempt(hook, &run, ago, status);
+    }
+    world.look()?;
+    assert_eq!(world.api.requests().len(), 3, "pages of a hundred");
+    world.look()?;
+    assert_eq!(world.api.asked_for(hook), ["octo-org/busy 1"]);
+    assert_eq!(
+        world.api.requests().len(),
+        6,
+        "two pages more, and a request"
+    );
     Ok(())
 }
 
