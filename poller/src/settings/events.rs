@@ -160,40 +160,40 @@ impl Keys {
         let on = self.on?.map_or(vec![On::Workflow], |found| found.value);
         let has = |word| on.contains(&word);
         let tag_is_there = !matches!(self.tag, Ok(None));
-        let mut place = Place {
+        let mut heeded = Heeded {
             table,
             reader,
             on: &on,
         };
-        let workflow = place.value(
+        let workflow = heeded.value(
             "workflow",
             self.workflow,
             &[On::Workflow],
             "the file name of the workflow that must succeed, such as \"ci.yml\"",
             has(On::Workflow),
         );
-        let branches = place.value(
+        let branches = heeded.value(
             "branch",
             self.branch,
             &[On::Workflow, On::Push, On::Deployment],
             "the branch that is deployed, such as \"main\"",
             has(On::Workflow) || (has(On::Push) && !tag_is_there),
         );
-        let tags = place.value(
+        let tags = heeded.value(
             "tag",
             self.tag,
             &[On::Push, On::Package, On::Release],
             "the image's tag that is deployed, such as \"v*\"",
             has(On::Package),
         );
-        let environments = place.value(
+        let environments = heeded.value(
             "environment",
             self.environment,
             &[On::Deployment],
             "the environment that the deployment must be for, such as \"production\"",
             has(On::Deployment),
         );
-        let prerelease = place.value("prerelease", self.prerelease, &[On::Release], "", false);
+        let prerelease = heeded.value("prerelease", self.prerelease, &[On::Release], "", false);
         let workflow = workflow?;
         let (branches, tags) = (branches?.unwrap_or_default(), tags?.unwrap_or_default());
         let (environments, prerelease) = (environments?.unwrap_or_default(), prerelease?);
@@ -245,13 +245,13 @@ impl Keys {
 }
 
 /// Where the keys stand, and what they are held against.
-struct Place<'p, 'a, 'i, 't> {
+struct Heeded<'p, 'a, 'i, 't> {
     table: &'p Table<'a, 'i>,
     reader: &'p mut Reader<'t>,
     on: &'p [On],
 }
 
-impl Place<'_, '_, '_, '_> {
+impl Heeded<'_, '_, '_, '_> {
     /// The value of a key that counts for the words `by`; a mistake where none of them is in `on`, and where the key is
     /// needed and missing.
     fn value<T>(
