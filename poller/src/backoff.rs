@@ -1,4 +1,4 @@
-//! When to ask again. Pure: the jitter is an argument.
+//! When to ask again. Pure: the jitter is an argument, and [`jitter`] is where callers have it from.
 
 use std::time::Duration;
 
@@ -33,6 +33,16 @@ pub(crate) const IMAGE_RETRY: Duration = Duration::from_secs(10);
 /// doubled by each, at most five minutes. `jitter` is from 0 to 1.
 pub(crate) fn image_pause(tries: u32, jitter: f64) -> Duration {
     pause(IMAGE_RETRY, tries.max(1), None, jitter)
+}
+
+/// A number from 0 to 1. Without randomness hosts are apart by their clocks.
+pub(crate) fn jitter() -> f64 {
+    f64::from(random()) / f64::from(u32::MAX)
+}
+
+/// Any number, from the clock where the system has no randomness.
+pub(crate) fn random() -> u32 {
+    getrandom::u32().unwrap_or_else(|_| jiff::Timestamp::now().subsec_nanosecond().unsigned_abs())
 }
 
 #[cfg(test)]

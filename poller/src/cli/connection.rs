@@ -38,7 +38,7 @@ impl Connection {
             complain(&format!("warning: {warning}"));
         }
         let route = Route::of(&relay, |name| std::env::var_os(name))?;
-        let client = RelayClient::new(&route, &token.secret, Deadlines::default());
+        let client = RelayClient::new(&route, &token.secret, Deadlines::default())?;
         Ok((client, token))
     }
 }

@@ -1,7 +1,8 @@
 //! Saying now and then who is there and what runs, where no doorbell does.
 //!
-//! Only who looks at the fleet needs it: nothing waits for it, and what fails is tried with the next one. A relay that
-//! does not know the request is an older one, and is not asked again by this process.
+//! Only who looks at the fleet needs it: nothing waits for it. What fails is tried again after a pause that grows up to
+//! the usual one. A relay that does not know the request is an older one, or has lost a setting: it is left alone for an
+//! hour.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +10,21 @@ use tokio::sync::oneshot;
 use towline_protocol::ServiceState;
 use tracing::debug;
 
-use super::{Poller, jitter, relay_thread::Greeting};
-use crate::{backoff::pause, hello::hello, store::StoreError};
+use super::{Poller, relay_thread::Greeting};
+use crate::{
+    backoff::{jitter, pause},
+    hello::hello,
+    store::StoreError,
+};
 
 /// How often it is said when nothing changes.
 const EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// How soon after a failure, less up to half; each further one in a row doubles it.
+const AGAIN: Duration = Duration::from_secs(20);
+
+/// How soon to ask a relay again that does not know the request.
+const UNKNOWN: Duration = Duration::from_secs(60 * 60);
 
 /// When to say it, and what was said.
 #[derive(Debug)]
@@ -25,7 +36,10 @@ pub(super) struct Heartbeat {
     /// [`crate::store::Store::changes`] when that was last looked at.
     looked_at: Option<u64>,
     saying: Option<oneshot::Receiver<Greeting>>,
-    is_unknown: bool,
+    /// How often it failed in a row.
+    failures: u32,
+    /// Until when a relay is left alone that does not know it.
+    absent_until: Option<Instant>,
 }
 
 impl Heartbeat {
@@ -36,7 +50,8 @@ impl Heartbeat {
             told: None,
             looked_at: None,
             saying: None,
-            is_unknown: false,
+            failures: 0,
+            absent_until: None,
         }
     }
 
@@ -47,10 +62,11 @@ impl Heartbeat {
         self.looked_at = None;
     }
 
-    /// How long until it is due, if it is ever to be.
+    /// How long until it is due, unless it is being said.
     pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
-        let waits = self.saying.is_none() && !self.is_unknown;
-        waits.then(|| self.next.saturating_duration_since(now))
+        let next = self.absent_until.map_or(self.next, |at| at.max(self.next));
+        let waits = self.saying.is_none();
+        waits.then(|| next.saturating_duration_since(now))
     }
 
     /// The relay's answer; never, when it was not asked.
@@ -67,7 +83,8 @@ impl Heartbeat {
     /// Whether there may be something to say: it is time, or the state has changed.
     fn is_worth_a_look(&self, now: Instant, changes: u64) -> bool {
         let is_time = now >= self.next || self.looked_at != Some(changes);
-        is_time && self.saying.is_none() && !self.is_unknown
+        let is_absent = self.absent_until.is_some_and(|until| now < until);
+        is_time && self.saying.is_none() && !is_absent
     }
 
     /// Whether it is to be said that these are the services; it counts as said then.
@@ -87,11 +104,22 @@ impl Heartbeat {
         debug!("not said who is there: {error}");
     }
 
-    fn note(&mut self, answer: Greeting) {
-        let Err(error) = answer else { return };
+    /// `jitter` is from 0 to 1.
+    fn note(&mut self, answer: Greeting, now: Instant, jitter: f64) {
+        let Err(error) = answer else {
+            self.failures = 0;
+            return;
+        };
         debug!("the relay does not know that this host is there: {error}");
-        self.is_unknown |= error.is_unknown();
         self.told = None;
+        if error.is_unknown() {
+            self.absent_until = Some(now + UNKNOWN);
+            return;
+        }
+        let doubled = AGAIN.saturating_mul(2u32.saturating_pow(self.failures));
+        let pause = doubled.min(EVERY).mul_f64(1.0 - 0.5 * jitter);
+        self.failures = self.failures.saturating_add(1);
+        self.next = now + pause.max(error.retry_after().unwrap_or_default());
     }
 }
 
@@ -118,7 +146,7 @@ impl Poller {
 
     /// Notes what came of it.
     pub(super) fn note_said(&mut self, answer: Greeting) {
-        self.heartbeat.note(answer);
+        self.heartbeat.note(answer, Instant::now(), jitter());
     }
 
     /// Says it once, and waits for that. Nothing depends on it.
@@ -126,7 +154,7 @@ impl Poller {
         match hello(&self.store, &self.settings, &self.left_out) {
             Ok(hello) => {
                 if let Ok(answer) = self.relay.greet(hello).await {
-                    self.heartbeat.note(answer);
+                    self.note_said(answer);
                 }
             }
             Err(error) => self.heartbeat.fail(Instant::now(), &error),
@@ -174,20 +202,45 @@ mod tests {
         assert!(heartbeat.wants(&web("other"), now + MINUTE));
     }
 
-    #[test]
-    fn a_relay_that_does_not_know_it_is_not_asked_again_and_one_that_is_busy_is() {
-        let (now, message) = (Instant::now(), String::new());
-        let mut heartbeat = Heartbeat::new(now);
-        let busy = RelayError::Busy {
+    fn busy(retry_after: Option<Duration>) -> Greeting {
+        Err(RelayError::Busy {
             status: 503,
-            message: message.clone(),
-            retry_after: None,
+            message: String::new(),
+            retry_after,
+        })
+    }
+
+    #[test]
+    fn a_relay_that_does_not_know_it_is_asked_again_after_an_hour() {
+        let now = Instant::now();
+        let mut heartbeat = Heartbeat::new(now);
+        assert!(heartbeat.wants(&web("docker"), now));
+        let absent = RelayError::Refused {
+            status: 404,
+            message: String::new(),
         };
-        heartbeat.note(Err(busy));
-        assert!(heartbeat.is_worth_a_look(now, 1) && heartbeat.pause(now).is_some());
-        let status = 404;
-        heartbeat.note(Err(RelayError::Refused { status, message }));
-        assert!(!heartbeat.is_worth_a_look(now, 1));
-        assert_eq!(heartbeat.pause(now), None);
+        heartbeat.note(Err(absent), now, 0.0);
+        assert!(!heartbeat.is_worth_a_look(now + 59 * MINUTE, 1));
+        assert_eq!(heartbeat.pause(now), Some(UNKNOWN));
+        assert!(heartbeat.is_worth_a_look(now + UNKNOWN, 1));
+        assert!(heartbeat.wants(&web("docker"), now + UNKNOWN));
+    }
+
+    #[test]
+    fn what_has_failed_is_said_again_soon_and_less_and_less_often_until_it_succeeds() {
+        let now = Instant::now();
+        let mut heartbeat = Heartbeat::new(now);
+        assert!(heartbeat.wants(&web("docker"), now));
+        let mut failing = |retry_after| {
+            heartbeat.note(busy(retry_after), now, 0.0);
+            heartbeat.pause(now).unwrap().as_secs()
+        };
+        assert_eq!([(); 3].map(|()| failing(None)), [20, 40, 80]);
+        assert_eq!((0..40).map(|_| failing(None)).last(), Some(900));
+        assert_eq!(failing(Some(UNKNOWN)), 3600);
+        heartbeat.note(Ok(()), now, 0.0);
+        heartbeat.note(busy(None), now, 1.0);
+        assert_eq!(heartbeat.pause(now).unwrap().as_secs(), 10);
+        assert!(heartbeat.wants(&web("docker"), now + MINUTE));
     }
 }

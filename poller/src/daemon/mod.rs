@@ -16,6 +16,7 @@ use tracing::{error, warn};
 
 use crate::{
     apply::Applied,
+    backoff::{jitter, random},
     credentials::Keyring,
     exit::Ending,
     redact::Secrets,
@@ -124,7 +125,7 @@ impl Poller {
         if let Some(token) = token.expose_str() {
             secrets.add(token);
         }
-        let client = RelayClient::new(&route, token, Deadlines::default());
+        let client = RelayClient::new(&route, token, Deadlines::default())?;
         Ok(Self {
             relay: RelayThread::start(client)?,
             bell: Bell::new(route, token.clone()),
@@ -277,15 +278,6 @@ impl Poller {
         }
         Ok(())
     }
-}
-
-fn random() -> u32 {
-    // Without randomness deploys still get names of their own from the clock.
-    getrandom::u32().unwrap_or_else(|_| jiff::Timestamp::now().subsec_nanosecond().unsigned_abs())
-}
-
-fn jitter() -> f64 {
-    f64::from(random()) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One HTTP request without a body and the head of its answer: what a proxy's CONNECT and the way into a WebSocket share.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 
 use super::link::Link;
 use crate::route;
@@ -12,7 +12,10 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
 /// The most that is read of a body.
-const MAX_BODY: usize = 64 * 1024;
+const MAX_BODY: u64 = 64 * 1024;
+
+/// The longest line before a chunk of a body.
+const MAX_CHUNK: u64 = 256;
 
 /// The head of an answer.
 #[derive(Debug)]
@@ -31,18 +34,49 @@ impl Head {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The answer's body, as far as its length is told and it comes.
+    /// The answer's body, as far as it comes in time; a redirect's does not matter.
     pub(super) fn body(&self, link: &mut Link) -> Vec<u8> {
+        if (300..400).contains(&self.status) {
+            return Vec::new();
+        }
+        let source = self.rest.chain(link);
+        let coding = self.header("transfer-encoding").unwrap_or_default();
+        if coding.trim().eq_ignore_ascii_case("chunked") {
+            return unchunked(BufReader::new(source));
+        }
         let length = self.header("content-length");
-        let length: Option<usize> = length.and_then(|text| text.trim().parse().ok());
-        let length = length.unwrap_or_default().min(MAX_BODY);
-        let mut body = self.rest.clone();
-        let missing = length.saturating_sub(body.len());
+        let length: Option<u64> = length.and_then(|text| text.trim().parse().ok());
+        // Without a length it ends with the connection.
+        let length = length.unwrap_or(u64::MAX).min(MAX_BODY);
+        let mut body = Vec::new();
         // What is cut is not understood, and that is told.
-        let _ = link.take(missing as u64).read_to_end(&mut body);
-        body.truncate(length);
+        let _ = source.take(length).read_to_end(&mut body);
         body
     }
+}
+
+/// What the chunks hold that come in time (RFC 9112, section 7.1).
+fn unchunked(mut source: impl BufRead) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(size)) = chunk(&mut source) {
+        let room = MAX_BODY.saturating_sub(body.len() as u64);
+        let took = source.by_ref().take(size.min(room)).read_to_end(&mut body);
+        if size == 0 || size > room || took.is_err() {
+            break;
+        }
+        let _ = source.by_ref().take(2).read_until(b'\n', &mut Vec::new());
+    }
+    body
+}
+
+/// The size that opens a chunk; `None` where none does.
+fn chunk(source: &mut impl BufRead) -> std::io::Result<Option<u64>> {
+    let mut line = Vec::new();
+    source.take(MAX_CHUNK).read_until(b'\n', &mut line)?;
+    Ok(match httparse::parse_chunk_size(&line) {
+        Ok(httparse::Status::Complete((_, size))) => Some(size),
+        Ok(httparse::Status::Partial) | Err(_) => None,
+    })
 }
 
 /// Sends `request` and reads the head of the answer, or says what came instead.

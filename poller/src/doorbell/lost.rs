@@ -9,6 +9,9 @@ use crate::{backoff::pause, relay_client::RelayError};
 /// The first pause is twice this, less up to half.
 const FIRST: Duration = Duration::from_secs(1);
 
+/// The longest pause after a connection that stood has ended, at first: a deploy of the relay ends those of all hosts.
+const APART: Duration = Duration::from_secs(10);
+
 /// How long to rest when another try will hardly end otherwise, less up to half.
 const RARELY: Duration = Duration::from_secs(30 * 60);
 
@@ -64,6 +67,9 @@ impl Lost {
                 | RelayError::Refused { .. },
             ) => return rarely,
             Self::Relay(error) => error.retry_after(),
+            Self::Closed { .. } | Self::Broken { .. } if failures <= 1 => {
+                return FIRST + (APART - FIRST).mul_f64(jitter.clamp(0.0, 1.0));
+            }
             Self::Closed { .. } | Self::Silent | Self::Broken { .. } => None,
         };
         pause(FIRST, failures.max(1), asked, jitter)
@@ -80,6 +86,20 @@ mod tests {
         let rest = |failures, jitter| broken.rest(failures, jitter).as_secs();
         assert_eq!((rest(0, 1.0), rest(1, 0.0)), (1, 2));
         assert_eq!((rest(20, 1.0), rest(20, 0.0)), (150, 300));
+    }
+
+    #[test]
+    fn hosts_that_one_deploy_has_cut_off_come_back_one_by_one() {
+        let problem = "the relay hung up".to_owned();
+        let closed = Lost::Closed {
+            code: 1012,
+            reason: String::new(),
+        };
+        for cut_off in [Lost::Broken { problem }, closed] {
+            let rest = |failures, jitter| cut_off.rest(failures, jitter).as_millis();
+            assert_eq!([0.0, 0.5, 1.0].map(|at| rest(1, at)), [1000, 5500, 10_000]);
+            assert_eq!((rest(2, 1.0), rest(5, 0.0)), (2000, 32_000));
+        }
     }
 
     #[test]

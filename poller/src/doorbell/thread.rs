@@ -1,6 +1,9 @@
 //! The thread: connects, listens, and connects again.
 
-use std::{sync::mpsc::RecvTimeoutError, time::Instant};
+use std::{
+    sync::mpsc::RecvTimeoutError,
+    time::{Duration, Instant},
+};
 
 use towline_protocol::{Hello, Secret};
 
@@ -10,7 +13,7 @@ use super::{
     session::{Ear, End, Mouth, Session, undelivered},
     socket::Socket,
 };
-use crate::{relay_client::RelayError, route::Route};
+use crate::{backoff::jitter, relay_client::RelayError, route::Route};
 
 /// Everything that the thread has.
 pub(super) struct Bell {
@@ -33,13 +36,13 @@ impl Bell {
                     return;
                 }
             }
-            let begun = Instant::now();
-            let why = match self.listen() {
+            let (end, stood) = self.listen();
+            let why = match end {
                 End::Stopped => return,
                 End::Lost(why) => why,
             };
-            // A connection that is lost as soon as it stands is no success.
-            if begun.elapsed() >= self.timing.rhythm.every {
+            // A connection that is lost as soon as it stands is no success, however long it took to make it.
+            if stood >= self.timing.rhythm.every {
                 failures = 0;
             }
             failures += 1;
@@ -54,20 +57,23 @@ impl Bell {
         }
     }
 
-    /// Connects and listens until the connection is lost.
-    fn listen(&mut self) -> End {
-        let trust = match self.route.trust() {
-            Ok(trust) => trust,
-            Err(error) => return End::Lost(self.impossible(error.to_string()).into()),
-        };
-        let deadlines = self.timing.deadlines;
-        match Socket::open(&self.route, &trust, &self.token, deadlines) {
+    /// Connects and listens until the connection is lost; how long it stood.
+    fn listen(&mut self) -> (End, Duration) {
+        match self.connect() {
             Ok(socket) => {
+                let begun = Instant::now();
                 let hello = self.hello.get_or_insert_default();
-                Session::new(socket, hello, &self.ear, &self.mouth, self.timing).run()
+                let session = Session::new(socket, hello, &self.ear, &self.mouth, self.timing);
+                (session.run(), begun.elapsed())
             }
-            Err(error) => End::Lost(Lost::Relay(error)),
+            Err(error) => (End::Lost(Lost::Relay(error)), Duration::ZERO),
         }
+    }
+
+    fn connect(&self) -> Result<Socket, RelayError> {
+        let trust = self.route.trust();
+        let trust = trust.map_err(|error| self.impossible(error.to_string()))?;
+        Socket::open(&self.route, &trust, &self.token, self.timing.deadlines)
     }
 
     fn impossible(&self, problem: String) -> RelayError {
@@ -93,11 +99,4 @@ impl Bell {
         }
         Some(())
     }
-}
-
-/// From 0 to 1. Without randomness hosts are apart by their clocks.
-fn jitter() -> f64 {
-    let random = getrandom::u32()
-        .unwrap_or_else(|_| jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
-    f64::from(random) / f64::from(u32::MAX)
 }

@@ -21,7 +21,8 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Connects to the first address of `host` that answers; reading then waits until `deadline`.
+    /// Connects to the first address of `host` that answers; reading then waits until `deadline`. To resolve the name
+    /// takes as long as the system lets it (`resolv.conf`), whatever the deadline; it is looked at after that.
     pub(super) fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<Self> {
         let host = host.trim_matches(['[', ']']);
         let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();

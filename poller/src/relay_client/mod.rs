@@ -56,10 +56,18 @@ pub struct RelayClient {
 
 impl RelayClient {
     /// Prepares a connection; nothing is sent yet.
-    pub fn new(route: &Route, token: &Secret, deadlines: Deadlines) -> Self {
+    ///
+    /// # Errors
+    /// When `route` cannot be gone as it is: going past its proxy or its certificates is no way out.
+    pub fn new(route: &Route, token: &Secret, deadlines: Deadlines) -> Result<Self, RelayError> {
         let url = &route.url;
+        let impossible = |problem| RelayError::Unreachable {
+            origin: url.to_string(),
+            problem,
+        };
+        let proxy = route.proxy.as_ref().map(proxy).transpose();
         let config = Agent::config_builder()
-            .proxy(route.proxy.as_ref().and_then(proxy))
+            .proxy(proxy.map_err(impossible)?)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -71,18 +79,22 @@ impl RelayClient {
             .accept("application/json")
             .user_agent(concat!("towline/", env!("CARGO_PKG_VERSION")));
         let config = config.build();
-        let trust = route.trust().ok().filter(|_| !route.roots.is_empty());
-        let agent = match trust {
-            Some(trust) => tls::agent(config, trust),
-            None => config.new_agent(),
+        let agent = if route.roots.is_empty() {
+            config.new_agent()
+        } else {
+            let trust = route.trust();
+            tls::agent(
+                config,
+                trust.map_err(|error| impossible(error.to_string()))?,
+            )
         };
         let authorization = Secret::new([b"Bearer ", token.expose()].concat());
-        Self {
+        Ok(Self {
             agent,
             origin: url.to_string(),
             proxy: route.proxy.as_ref().map(Proxy::to_string),
             authorization,
-        }
+        })
     }
 
     /// `GET /v1/intents`: what is newer than the marks; `None` when nothing has changed since the answer
@@ -262,8 +274,8 @@ impl RelayClient {
     }
 }
 
-/// The same proxy as `ureq` has it; what `route` has read it takes.
-fn proxy(proxy: &Proxy) -> Option<ureq::Proxy> {
+/// The same proxy as `ureq` has it, or what is wrong with it.
+fn proxy(proxy: &Proxy) -> Result<ureq::Proxy, String> {
     let scheme = match proxy.scheme {
         Scheme::Http => ureq::ProxyProtocol::Http,
         Scheme::Https => ureq::ProxyProtocol::Https,
@@ -272,11 +284,15 @@ fn proxy(proxy: &Proxy) -> Option<ureq::Proxy> {
         .host(&proxy.host)
         .port(proxy.port);
     if let Some((user, password)) = &proxy.login {
-        builder = builder
-            .username(user.expose_str()?)
-            .password(password.expose_str()?);
+        let (Some(user), Some(password)) = (user.expose_str(), password.expose_str()) else {
+            return Err(format!(
+                "the user name or the password for the proxy {proxy} is no text"
+            ));
+        };
+        builder = builder.username(user).password(password);
     }
-    builder.build().ok()
+    let built = builder.build();
+    built.map_err(|error| format!("the proxy {proxy} cannot be used: {error}"))
 }
 
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {

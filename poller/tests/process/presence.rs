@@ -48,7 +48,7 @@ fn run_without_a_doorbell_says_who_is_there_at_its_start() {
     let mut run = host.command(&["run", "--interval", "1s"]);
     let mut run = run.stderr(Stdio::null()).spawn().unwrap();
     until("it is said", || {
-        relay.change(|state| state.greeted.len() == 1 && state.polls > 2)
+        relay.change(|state| state.greeted.len() == 1 && state.polls > 2 && state.bells > 0)
     });
     run.kill().unwrap();
     run.wait().unwrap();
@@ -56,5 +56,10 @@ fn run_without_a_doorbell_says_who_is_there_at_its_start() {
         relay.change(|state| state.greeted.len()),
         1,
         "and then not again for a while"
+    );
+    assert_eq!(
+        relay.change(|state| state.bells),
+        1,
+        "nor is a doorbell asked for again soon"
     );
 }

@@ -86,6 +86,51 @@ async fn a_wrong_token_an_old_version_and_a_busy_relay_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_read_whole_though_its_length_is_not_told_before() {
+    let until_the_end =
+        "HTTP/1.1 403 Forbidden\r\n\r\n{\"error\":{\"code\":\"c\",\"message\":\"because\"}}";
+    let chunked = "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: Chunked\r\n\r\n\
+         0F;a=b\r\n{\"error\":{\"code\r\n1B\r\n\":\"c\",\"message\":\"because\"}}\r\n0\r\n\r\n";
+    for answer in [until_the_end, chunked] {
+        let message = "because".to_owned();
+        assert_eq!(refused(answer).await, RelayError::Forbidden { message });
+    }
+    for cut in [
+        "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
+        "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n{",
+    ] {
+        let error = refused(cut).await;
+        assert!(matches!(error, RelayError::NotARelay { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn tries_that_take_long_and_fail_are_no_connections_that_stood() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hurried = Timing {
+        deadlines: Deadlines {
+            connect: Duration::from_secs(5),
+            total: Duration::from_millis(100),
+        },
+        rhythm: Rhythm {
+            every: Duration::from_millis(50),
+            ..timing().rhythm
+        },
+        ..timing()
+    };
+    let mut bell = start(direct(silent.local_addr().unwrap().port()), hurried);
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        let Event::Lost { again_in, .. } = next(&mut bell).await else {
+            panic!("it is connected");
+        };
+        pauses.push(again_in);
+    }
+    // At least 8 s at the fourth, at most 2 s at the first; times 0.001.
+    assert!(pauses[3] > 2 * pauses[0], "{pauses:?}");
+}
+
+#[tokio::test]
 async fn what_is_no_relay_is_told_and_a_redirect_is_not_followed() {
     for (answer, told) in [
         (

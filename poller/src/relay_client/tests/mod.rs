@@ -92,6 +92,7 @@ fn client(url: &RelayUrl) -> RelayClient {
         &Secret::new("tl1.e30.hunter2"),
         deadlines,
     )
+    .unwrap()
 }
 
 fn ask(url: &RelayUrl) -> Result<Option<Answer>, RelayError> {

@@ -40,7 +40,7 @@ fn serve_tls(host: &str) -> (Route, Authority, std::net::SocketAddr) {
 }
 
 fn ask(route: &Route) -> Result<Option<Answer>, RelayError> {
-    let client = RelayClient::new(route, &Secret::new("tl1.e30.hunter2"), Deadlines::default());
+    let client = RelayClient::new(route, &Secret::new("tl1.e30.hunter2"), Deadlines::default())?;
     client.intents(&["octo-org/web@7.3".parse().unwrap()], false, None)
 }
 
@@ -50,6 +50,32 @@ fn proxy(port: u16) -> Proxy {
         host: "127.0.0.1".to_owned(),
         port,
         login: Some((Secret::new("octo cat"), Secret::new("hunter:2"))),
+    }
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_told_and_never_gone_past() {
+    let (straight, ..) = serve_tls("localhost");
+    ask(&straight).unwrap();
+    let login = Some((Secret::new("octo cat"), Secret::new([0xff, 0xfe])));
+    let told = [
+        (Proxy { login, ..proxy(1) }, "is no text"),
+        (
+            Proxy {
+                host: "not a host".to_owned(),
+                ..proxy(1)
+            },
+            "cannot be used",
+        ),
+    ];
+    for (proxy, wanted) in told {
+        let route = Route {
+            proxy: Some(proxy),
+            ..straight.clone()
+        };
+        let error = ask(&route).unwrap_err();
+        assert!(error.to_string().contains(wanted), "{error}");
+        assert!(!error.to_string().contains("octo cat"), "{error}");
     }
 }
 
