@@ -1,10 +1,13 @@
 //! Whether a service's rule lets an intent in. The host's file is final, whatever the relay says.
 
-use towline_protocol::{Channel, Glob, HostName, Intent, PackageSource, RunSource, Source};
+use towline_protocol::{
+    Channel, DeploymentSource, Glob, HostName, Intent, PackageSource, ReleaseSource, RunSource,
+    Source,
+};
 
 use crate::{
     reference::Reference,
-    settings::{PackageRule, RunRule, Service},
+    settings::{DeploymentRule, PackageRule, PushRule, ReleaseRule, Rule, RunRule, Service},
 };
 
 /// What a service's rule says to an intent.
@@ -56,76 +59,88 @@ pub fn objection(service: &Service, intent: &Intent) -> Option<String> {
 }
 
 fn check(service: &Service, intent: &Intent) -> Result<(), String> {
-    let (channel, events) = (&service.rule.channel, &service.rule.events);
-    let counts = |is_there: bool, what: &str| match (is_there, events.is_empty()) {
-        (true, _) => Ok(()),
-        (false, true) => Err("it has manual intents only".to_owned()),
-        (false, false) => Err(format!("the rule is not for {what}")),
-    };
+    let events = &service.rule.events;
     let revision = &intent.revision;
     let tag = revision.tag.as_ref().map(|tag| tag.as_str());
     // A tag may be called like a branch, and a branch rule is not about tags.
     let branch = revision.branch.as_deref().filter(|_| tag.is_none());
+    let rule = &service.rule;
     match &intent.source {
         Source::WorkflowRun(run) => {
-            counts(events.runs.is_some(), "workflow runs")?;
-            of_repository(channel, "run", &run.repository)?;
-            events
-                .runs
-                .iter()
-                .try_for_each(|rule| check_run(rule, run, branch))
+            let its = counting(rule, &events.runs, "workflow runs")?;
+            of_repository(&rule.channel, "run", &run.repository)?;
+            check_run(its, run, branch)
         }
         Source::Push(push) => {
-            counts(events.pushes.is_some(), "pushes")?;
-            of_repository(channel, "push", &push.repository)?;
-            events
-                .pushes
-                .iter()
-                .try_for_each(|rule| match (branch, tag) {
-                    (Some(branch), _) => among(&rule.branches, "branch", branch),
-                    (None, Some(tag)) => among(&rule.tags, "tag", tag),
-                    (None, None) => Err("the push was of neither a branch nor a tag".to_owned()),
-                })
+            let its = counting(rule, &events.pushes, "pushes")?;
+            of_repository(&rule.channel, "push", &push.repository)?;
+            check_push(its, branch, tag)
         }
         Source::RegistryPackage(package) => {
-            counts(events.packages.is_some(), "published images")?;
-            of_repository(channel, "image", &package.repository)?;
-            events
-                .packages
-                .iter()
-                .try_for_each(|rule| check_package(rule, package, service, intent))
+            let its = counting(rule, &events.packages, "published images")?;
+            of_repository(&rule.channel, "image", &package.repository)?;
+            check_package(its, package, service, intent)
         }
         Source::Release(release) => {
-            counts(events.releases.is_some(), "releases")?;
-            of_repository(channel, "release", &release.repository)?;
-            events.releases.iter().try_for_each(|rule| {
-                if release.prerelease && !rule.prerelease {
-                    return Err(
-                        "it is a pre-release, and the rule has no `prerelease = true`".to_owned(),
-                    );
-                }
-                let tag = tag.ok_or("the release has no tag")?;
-                if rule.tags.is_empty() {
-                    Ok(())
-                } else {
-                    among(&rule.tags, "tag", tag)
-                }
-            })
+            let its = counting(rule, &events.releases, "releases")?;
+            of_repository(&rule.channel, "release", &release.repository)?;
+            check_release(its, release, tag)
         }
         Source::Deployment(asked) => {
-            counts(events.deployments.is_some(), "deployments")?;
-            of_repository(channel, "deployment", &asked.repository)?;
-            events.deployments.iter().try_for_each(|rule| {
-                among(&rule.environments, "environment", &asked.environment)?;
-                match branch {
-                    _ if rule.branches.is_empty() => Ok(()),
-                    Some(branch) => among(&rule.branches, "branch", branch),
-                    None => Err("the deployment is of no branch".to_owned()),
-                }
-            })
+            let its = counting(rule, &events.deployments, "deployments")?;
+            of_repository(&rule.channel, "deployment", &asked.repository)?;
+            check_deployment(its, asked, branch)
         }
         Source::Manual { .. } | Source::Actions(_) => Ok(()),
         Source::Unknown => Err("its kind is not known to this version".to_owned()),
+    }
+}
+
+/// What the rule says of a kind of event, if it is for it.
+fn counting<'r, T>(rule: &Rule, its: &'r Option<T>, what: &str) -> Result<&'r T, String> {
+    its.as_ref().ok_or_else(|| {
+        if rule.events.is_empty() {
+            "it has manual intents only".to_owned()
+        } else {
+            format!("the rule is not for {what}")
+        }
+    })
+}
+
+fn check_push(rule: &PushRule, branch: Option<&str>, tag: Option<&str>) -> Result<(), String> {
+    match (branch, tag) {
+        (Some(branch), _) => among(&rule.branches, "branch", branch),
+        (None, Some(tag)) => among(&rule.tags, "tag", tag),
+        (None, None) => Err("the push was of neither a branch nor a tag".to_owned()),
+    }
+}
+
+fn check_release(
+    rule: &ReleaseRule,
+    release: &ReleaseSource,
+    tag: Option<&str>,
+) -> Result<(), String> {
+    if release.prerelease && !rule.prerelease {
+        return Err("it is a pre-release, and the rule has no `prerelease = true`".to_owned());
+    }
+    let tag = tag.ok_or("the release has no tag")?;
+    if rule.tags.is_empty() {
+        Ok(())
+    } else {
+        among(&rule.tags, "tag", tag)
+    }
+}
+
+fn check_deployment(
+    rule: &DeploymentRule,
+    asked: &DeploymentSource,
+    branch: Option<&str>,
+) -> Result<(), String> {
+    among(&rule.environments, "environment", &asked.environment)?;
+    match branch {
+        _ if rule.branches.is_empty() => Ok(()),
+        Some(branch) => among(&rule.branches, "branch", branch),
+        None => Err("the deployment is of no branch".to_owned()),
     }
 }
 
