@@ -1,13 +1,16 @@
 //! The loop's end of the doorbell: what this host says of itself, what it is rung for, and how often the relay is polled
 //! beside it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use towline_protocol::{Channel, ChannelNews, Hello, Intent, Secret};
 use tracing::{debug, info, warn};
 
-use super::Poller;
+use super::{LOCAL_RETRY, Poller};
 use crate::{
     doorbell::{Doorbell, Event, Lost},
     hello::hello,
@@ -19,6 +22,12 @@ use crate::{
 
 /// How often the relay is polled beside a doorbell, unless it is polled less often anyway.
 const BESIDE: Duration = Duration::from_secs(30 * 60);
+
+/// What a connection has to last to be relied on: longer than its first ping and pong take.
+const LASTING: Duration = Duration::from_secs(2 * 60);
+
+/// After so many connections in a row that did not last, the next ones are on trial.
+const BRIEF: u32 = 2;
 
 /// The doorbell, if it is to be used, and how it stands.
 #[derive(Debug)]
@@ -34,6 +43,10 @@ pub(super) struct Bell {
     said_at: Option<u64>,
     /// Whether something was rung that could not be kept.
     missed: bool,
+    /// When to say it again, after the state could not be read.
+    retry: Option<Instant>,
+    /// How many connections in a row did not last.
+    brief: u32,
 }
 
 #[derive(Debug)]
@@ -43,6 +56,10 @@ enum Standing {
     New,
     Connected {
         since: Timestamp,
+        begun: Instant,
+        /// On trial: since when there was no connection that lasted. Something on the way, or the hub, may end each one at
+        /// once, and that is one loss for people, for the polls and for the heartbeat.
+        trial: Option<Timestamp>,
     },
     Lost {
         since: Timestamp,
@@ -61,12 +78,40 @@ impl Bell {
             said: None,
             said_at: None,
             missed: false,
+            retry: None,
+            brief: 0,
         }
     }
 
     /// Whether there is a connection.
     pub(super) fn is_connected(&self) -> bool {
         matches!(self.standing, Standing::Connected { .. })
+    }
+
+    /// Whether there is a connection that may be relied on.
+    pub(super) fn is_steady(&self) -> bool {
+        matches!(self.standing, Standing::Connected { trial: None, .. })
+    }
+
+    /// Ends a trial that is over, and tells of it.
+    pub(super) fn end_trial(&mut self, now: Instant) {
+        if let Standing::Connected { begun, trial, .. } = &mut self.standing
+            && trial.is_some()
+            && *begun + LASTING <= now
+        {
+            *trial = None;
+            info!("the doorbell is connected again, intents come at once");
+        }
+    }
+
+    /// How long until there is something to do here, if it is known.
+    pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
+        let trial = match &self.standing {
+            Standing::Connected { begun, trial, .. } => trial.map(|_| *begun + LASTING),
+            Standing::Off | Standing::New | Standing::Lost { .. } => None,
+        };
+        let soonest = [trial, self.retry].into_iter().flatten().min();
+        soonest.map(|at| at.saturating_duration_since(now))
     }
 
     /// Whether the first connection has neither come about nor failed.
@@ -92,7 +137,7 @@ impl Bell {
         let (state, since, trouble) = match &self.standing {
             Standing::Off => (DoorbellState::Off, None, None),
             Standing::New => (DoorbellState::Connecting, None, None),
-            Standing::Connected { since } => (DoorbellState::Connected, Some(*since), None),
+            Standing::Connected { since, .. } => (DoorbellState::Connected, Some(*since), None),
             Standing::Lost { since, why } => {
                 (DoorbellState::Lost, Some(*since), Some(why.to_string()))
             }
@@ -122,7 +167,7 @@ impl Bell {
 
     /// How often the relay is polled, where `interval` is the usual pause.
     fn interval(&self, interval: Duration) -> Duration {
-        if self.is_connected() {
+        if self.is_steady() {
             interval.max(BESIDE)
         } else {
             interval
@@ -151,18 +196,29 @@ impl Poller {
     }
 
     /// Has the relay know how far this host has read and what it runs, when that has changed. A state that cannot be read
-    /// is told in the log: without a doorbell all else goes on.
-    pub(super) fn say_hello(&mut self) {
+    /// is told in the log and tried again soon: without a doorbell all else goes on.
+    pub(super) fn say_hello(&mut self, now: Instant) {
         let changes = Some(self.store.changes());
-        if self.bell.doorbell.is_none() || (self.bell.said_at == changes && !self.bell.missed) {
+        let is_new = self.bell.said_at != changes || self.bell.missed;
+        let waits = self.bell.retry.is_some_and(|at| at > now);
+        if self.bell.doorbell.is_none() || !is_new || waits {
             return;
         }
         match self.own_hello() {
-            Ok(hello) => self.bell.say(hello),
-            Err(error) => warn!("the doorbell does not hear how this host stands: {error}"),
+            Ok(hello) => {
+                self.bell.say(hello);
+                self.bell.said_at = changes;
+                self.bell.missed = false;
+                self.bell.retry = None;
+            }
+            Err(error) => {
+                let seconds = LOCAL_RETRY.as_secs();
+                warn!(
+                    "the doorbell does not hear how this host stands, trying again in {seconds} s: {error}"
+                );
+                self.bell.retry = Some(now + LOCAL_RETRY);
+            }
         }
-        self.bell.said_at = changes;
-        self.bell.missed = false;
     }
 
     /// What to say of this host. Channels that no answer has come for yet are left to the polls: what is rung for a new
@@ -213,31 +269,44 @@ impl Poller {
         Ok(())
     }
 
+    /// Told at once, unless those before did not last.
     fn note_connected(&mut self) {
-        let again = match self.bell.standing {
-            Standing::Lost { .. } => " again",
-            Standing::Off | Standing::New | Standing::Connected { .. } => "",
+        let lost = match self.bell.standing {
+            Standing::Lost { since, .. } => Some(since),
+            Standing::Off | Standing::New | Standing::Connected { .. } => None,
         };
-        info!("the doorbell is connected{again}, intents come at once");
-        let since = Timestamp::now();
-        self.bell.standing = Standing::Connected { since };
+        let trial = lost.filter(|_| self.bell.brief >= BRIEF);
+        if trial.is_none() {
+            let again = lost.map_or("", |_| " again");
+            info!("the doorbell is connected{again}, intents come at once");
+        }
+        self.bell.standing = Standing::Connected {
+            since: Timestamp::now(),
+            begun: Instant::now(),
+            trial,
+        };
     }
 
-    /// Told once as long as there is none; what changes meanwhile is in `towline status`.
+    /// Told once as long as there is none to rely on; what changes meanwhile is in `towline status`.
     fn note_lost(&mut self, why: Lost, again_in: Duration) {
-        let seconds = again_in.as_secs();
-        let since = match self.bell.standing {
-            Standing::Lost { since, .. } => {
-                debug!("no doorbell: {why}; connecting again in {seconds} s");
-                since
+        let lost = match &self.bell.standing {
+            Standing::Lost { since, .. } => Some(*since),
+            Standing::Connected { begun, trial, .. } => {
+                let has_lasted = begun.elapsed() >= LASTING;
+                self.bell.brief = if has_lasted { 0 } else { self.bell.brief + 1 };
+                *trial
             }
-            Standing::Off | Standing::New | Standing::Connected { .. } => {
-                warn!(
-                    "no doorbell, so that the relay is polled as often as without: {why}; connecting again in {seconds} s, and told when that has succeeded"
-                );
-                Timestamp::now()
-            }
+            Standing::Off | Standing::New => None,
         };
+        let seconds = again_in.as_secs();
+        if lost.is_some() {
+            debug!("no doorbell: {why}; connecting again in {seconds} s");
+        } else {
+            warn!(
+                "no doorbell, so that the relay is polled as often as without: {why}; connecting again in {seconds} s, and told when that has succeeded"
+            );
+        }
+        let since = lost.unwrap_or_else(Timestamp::now);
         self.bell.standing = Standing::Lost { since, why };
     }
 

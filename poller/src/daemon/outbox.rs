@@ -12,9 +12,10 @@ use tokio::sync::oneshot;
 use towline_protocol::MAX_REPORTS;
 use tracing::{debug, info, warn};
 
-use super::{Poller, jitter};
+use super::{Poller, bell::Bell, jitter};
 use crate::{
     backoff::pause,
+    doorbell::Doorbell,
     relay_client::RelayError,
     report::{Delivery, batch},
     store::{Spooled, StoreError},
@@ -55,6 +56,11 @@ impl Outbox {
         at.map(|at| at.saturating_duration_since(now))
     }
 
+    /// The doorbell, if the next batch goes by it.
+    pub(super) fn way<'a>(&self, bell: &'a Bell) -> Option<&'a Doorbell> {
+        bell.open().filter(|_| !self.by_post)
+    }
+
     /// Sends nothing more before `until`.
     pub(super) fn hold(&mut self, until: Instant) {
         self.next = Some(self.next.map_or(until, |at| at.max(until)));
@@ -86,11 +92,13 @@ impl Poller {
         let mut spooled = self.store.spooled(limit)?;
         spooled.retain(|one| !self.outbox.holds(one.id));
         if spooled.is_empty() {
+            // What was to be sent after the pause may have been sent meanwhile, and one that is over makes the loop spin.
+            self.outbox.next = None;
             return Ok(false);
         }
         let batch = batch(&spooled).to_vec();
         let ids = batch.iter().map(|one| one.id).collect();
-        let delivery = match self.bell.open().filter(|_| !self.outbox.by_post) {
+        let delivery = match self.outbox.way(&self.bell) {
             Some(doorbell) => doorbell.deliver(batch),
             None => self.relay.deliver(batch),
         };

@@ -79,13 +79,14 @@ impl Poller {
         orders: &mut Orders,
     ) -> Result<(), StoreError> {
         self.publish();
+        self.bell.end_trial(Instant::now());
         if rounds.polled {
-            self.say_hello();
+            self.say_hello(Instant::now());
         }
         if self.is_due() && rounds.polled {
             self.work(stop).await?;
             self.publish();
-            self.say_hello();
+            self.say_hello(Instant::now());
         }
         let now = Instant::now();
         if rounds.polling.is_none() && rounds.next_poll.is_none_or(|at| at <= now) {
@@ -101,13 +102,14 @@ impl Poller {
         }
         // As long as the first connection may come, the doorbell says it.
         if !self.bell.is_new() {
-            self.beat(self.bell.is_connected());
+            self.beat(self.bell.is_steady());
         }
         let names = || self.settings.services.iter().map(|service| &service.name);
         let work = self.todo.pause(names(), now).filter(|_| rounds.polled);
         let gap = self.gap_pause(now).filter(|_| rounds.polling.is_none());
         let beat = self.heartbeat.pause(now).filter(|_| !self.bell.is_new());
-        let wake = rounds.wake(now, [work, gap, beat, self.outbox.pause(now)]);
+        let (bell, sending) = (self.bell.pause(now), self.outbox.pause(now));
+        let wake = rounds.wake(now, [work, gap, beat, bell, sending]);
         tokio::select! {
             () = stop.wanted() => {}
             () = tokio::time::sleep(wake) => {}
@@ -156,21 +158,22 @@ impl Poller {
         pause(self.poll_interval(interval), 0, None, jitter())
     }
 
-    fn note_event(
+    pub(super) fn note_event(
         &mut self,
         rounds: &mut Rounds,
         event: Event,
         interval: Duration,
     ) -> Result<(), StoreError> {
-        let was_connected = self.bell.is_connected();
+        let was_steady = self.bell.is_steady();
         self.note_bell(event)?;
         let usual = self.usual_pause(interval);
-        match (was_connected, self.bell.is_connected()) {
+        match (was_steady, self.bell.is_steady()) {
             // Counted from the last answer, so that a connection that comes and goes puts no poll off for ever.
             (false, true) if rounds.poll_failures == 0 => {
                 rounds.next_poll = rounds.answered.map(|at| at + usual);
             }
-            (true, false) => {
+            // What a relay in trouble asked for still counts.
+            (true, false) if rounds.poll_failures == 0 => {
                 let soon = Instant::now() + usual;
                 rounds.next_poll = rounds.next_poll.map(|at| at.min(soon));
             }
@@ -222,24 +225,24 @@ impl Poller {
 
 /// What is under way with the relay, and when to ask again.
 #[derive(Debug, Default)]
-struct Rounds {
+pub(super) struct Rounds {
     /// Whether the first poll is over, so that a host which comes back applies the newest intent, not the last one
     /// that it heard of.
     polled: bool,
     polling: Option<oneshot::Receiver<Polling>>,
     /// Whether the poll under way asks the hub.
     fresh: bool,
-    next_poll: Option<Instant>,
+    pub(super) next_poll: Option<Instant>,
     /// When the relay last answered a poll that was not for the hub.
-    answered: Option<Instant>,
-    poll_failures: u32,
+    pub(super) answered: Option<Instant>,
+    pub(super) poll_failures: u32,
     looking: Option<oneshot::Receiver<Seen>>,
     next_look: Option<Instant>,
 }
 
 impl Rounds {
     /// How long nothing is due; `others` are the pauses of what is not kept here.
-    fn wake(&self, now: Instant, others: [Option<Duration>; 4]) -> Duration {
+    fn wake(&self, now: Instant, others: [Option<Duration>; 5]) -> Duration {
         let until = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(now));
         let poll = until(self.next_poll).filter(|_| self.polling.is_none());
         let look = until(self.next_look).filter(|_| self.looking.is_none());
