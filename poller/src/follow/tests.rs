@@ -339,8 +339,8 @@ proptest! {
     #[test]
     fn the_news_bring_the_lines_before_up_to_date(before in statuses(), after in statuses()) {
         let (before, after) = (View::of(&before), View::of(&after));
-        let (news, old) = (after.news(Some(&before)), before.lines(9));
-        for line in after.lines(9) {
+        let (news, old) = (after.news(Some(&before)), before.lines(99));
+        for line in after.lines(99) {
             prop_assert!(news.contains(&line) || old.contains(&line));
         }
         prop_assert!(news.iter().all(|line| !old.contains(line)));
