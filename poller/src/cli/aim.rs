@@ -75,10 +75,12 @@ pub(super) fn relay(
     variable: Option<&str>,
     file: File<'_>,
 ) -> anyhow::Result<Relay> {
+    // Which authorities count is a matter of the machine, whoever names the relay. A file that cannot be read names none.
+    let ca_file = || file().ok().flatten()?.relay.ca_file;
     let at = |url| Relay {
         url,
         token_file: None,
-        ca_file: None,
+        ca_file: ca_file(),
         doorbell: false,
     };
     if let Some(url) = said {
@@ -169,6 +171,11 @@ mod tests {
         };
         let told = url(Some(&said), Some("https://variable.example"), &unreadable);
         assert_eq!(told.unwrap(), "https://said.example");
+        let own = relay(Some(&said), None, &a_file).unwrap().ca_file;
+        assert_eq!(
+            own.is_some(),
+            a_file().unwrap().unwrap().relay.ca_file.is_some()
+        );
         let told = url(None, Some("https://variable.example/\n"), &unreadable);
         assert_eq!(told.unwrap(), "https://variable.example");
         assert_eq!(

@@ -100,11 +100,13 @@ pub(super) fn conclusion(view: &View, why: Enough) -> Vec<String> {
             "what is under way goes on; follow it with: towline follow {}",
             view.intent.id
         ));
-    } else if view.rows.iter().all(|row| row.state == State::Unknown) {
+    } else if view.rows.is_empty() {
         let channel = &view.intent.channel;
         words.push(format!(
             "no host was seen on channel {channel} in the last 7 days; is its name right, does a host's file name it, does towline run there?"
         ));
+    } else if view.rows.iter().all(|row| row.state == State::Unknown) {
+        words.push("nobody is there to do it; it waits for them until it expires".to_owned());
     } else if view.is_for_nobody() {
         words.push(
             "it is for no service of any host: their files decide, see `towline check` there"
