@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -26,7 +26,11 @@ pub struct Process {
     name: String,
     child: Child,
     lines: Arc<Mutex<Vec<Line>>>,
+    readers: Vec<JoinHandle<()>>,
 }
+
+/// How long what an ended process printed may take to be read. What it has started may hold its outputs open for longer.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Process {
     /// Starts `command`, keeping both of its outputs. Its input is what the caller made it.
@@ -40,12 +44,15 @@ impl Process {
             .spawn();
         let mut child = spawned.with_context(|| format!("starting {name}"))?;
         let lines = Arc::new(Mutex::new(Vec::new()));
-        keep(child.stdout.take(), &lines);
-        keep(child.stderr.take(), &lines);
+        let readers = [
+            keep(child.stdout.take(), &lines),
+            keep(child.stderr.take(), &lines),
+        ];
         Ok(Self {
             name: name.to_owned(),
             child,
             lines,
+            readers: readers.into_iter().flatten().collect(),
         })
     }
 
@@ -134,13 +141,21 @@ impl Process {
         Ok(())
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for what it has printed.
     ///
     /// # Errors
     /// When it does not end `within` that time.
     pub fn ended(&mut self, within: Duration) -> Result<ExitStatus> {
         let what = format!("the end of {}", self.name);
-        until(&what, within, || Ok(self.child.try_wait()?)).with_context(|| self.output())
+        let status = until(&what, within, || Ok(self.child.try_wait()?));
+        let deadline = Instant::now() + LAST_WORDS;
+        while status.is_ok()
+            && Instant::now() < deadline
+            && !self.readers.iter().all(JoinHandle::is_finished)
+        {
+            thread::sleep(Duration::from_millis(5));
+        }
+        status.with_context(|| self.output())
     }
 }
 
@@ -151,10 +166,13 @@ impl Drop for Process {
     }
 }
 
-fn keep(output: Option<impl Read + Send + 'static>, lines: &Arc<Mutex<Vec<Line>>>) {
-    let Some(output) = output else { return };
+fn keep(
+    output: Option<impl Read + Send + 'static>,
+    lines: &Arc<Mutex<Vec<Line>>>,
+) -> Option<JoinHandle<()>> {
+    let output = output?;
     let lines = Arc::clone(lines);
-    thread::spawn(move || {
+    Some(thread::spawn(move || {
         for text in BufReader::new(output).lines().map_while(Result::ok) {
             let line = Line {
                 at: Instant::now(),
@@ -165,5 +183,5 @@ fn keep(output: Option<impl Read + Send + 'static>, lines: &Arc<Mutex<Vec<Line>>
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(line);
         }
-    });
+    }))
 }

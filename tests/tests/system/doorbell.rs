@@ -153,7 +153,7 @@ fn a_narrower_token_is_not_rung_for_what_an_earlier_one_subscribed_to() -> Resul
 
 #[test]
 fn a_second_doorbell_of_a_host_takes_the_place_of_the_first() -> Result<()> {
-    let marks = json!({ "octo-org/twice": "0.0" });
+    let marks = json!({ "octo-org/rung-twice": "0.0" });
     let mut first = Doorbell::greet(relay()?, &host("twice")?, &marks)?;
     first.is_quiet()?;
     let mut second = Doorbell::greet(relay()?, &host("twice")?, &marks)?;
@@ -161,7 +161,7 @@ fn a_second_doorbell_of_a_host_takes_the_place_of_the_first() -> Result<()> {
     assert_eq!(code, 4001);
     assert!(reason.starts_with("replaced"), "{reason}");
     second.is_quiet()?;
-    queue("octo-org/twice", 1)?;
+    queue("octo-org/rung-twice", 1)?;
     assert_eq!(second.ring()?.1, 1);
     second.is_quiet()
 }
