@@ -61,7 +61,7 @@ fn a_token_is_the_only_thing_on_standard_output_and_its_key_is_nowhere() {
         "--role",
         "operator",
         "--name",
-        "olga",
+        "night",
         "--channel",
         "*",
         "--gen",
@@ -75,7 +75,7 @@ fn a_token_is_the_only_thing_on_standard_output_and_its_key_is_nowhere() {
         .unwrap()
         .verify(token.strip_suffix('\n').unwrap())
         .unwrap();
-    assert_eq!((claims.name.as_str(), claims.generation), ("olga", 3));
+    assert_eq!((claims.name.as_str(), claims.generation), ("night", 3));
     assert_eq!(output.stderr, b"");
     fs::write(dir.path().join("key"), "too short").unwrap();
     let (status, log) = ended(towline(&call).current_dir(&dir).output().unwrap());

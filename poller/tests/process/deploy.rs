@@ -101,7 +101,7 @@ fn token(role: &str, channels: &str) -> String {
         "--role",
         role,
         "--name",
-        "olga",
+        "night",
         "--channel",
         channels,
     ];
@@ -116,7 +116,7 @@ fn operator(channels: &str) -> String {
 fn intent() -> Value {
     json!({
         "id": ID, "channel": "octo-org/web", "epoch": 7, "seq": 3, "created_at": "2026-11-20T15:00:00Z",
-        "source": { "kind": "manual", "by": "olga" }, "revision": {}, "service": "web"
+        "source": { "kind": "manual", "by": "night" }, "revision": {}, "service": "web"
     })
 }
 

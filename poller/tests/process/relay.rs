@@ -175,7 +175,7 @@ pub(crate) fn manual(seq: u64) -> Value {
         .repeat(26);
     json!({
         "id": format!("in_{id}"), "channel": "octo-org/web", "epoch": 7, "seq": seq,
-        "created_at": "2026-11-20T15:00:00Z", "source": { "kind": "manual", "by": "olga" },
+        "created_at": "2026-11-20T15:00:00Z", "source": { "kind": "manual", "by": "night" },
         "revision": {}, "image": { "reference": "registry.example/web:v2" }, "service": "web"
     })
 }

@@ -110,7 +110,7 @@ mod tests {
     fn a_ticket_is_no_token_and_a_token_no_ticket() {
         let claims = Claims {
             role: Role::Operator,
-            name: "ada".parse().unwrap(),
+            name: "ops".parse().unwrap(),
             channels: vec![Glob::new("*")],
             generation: 1,
             iat: 0,

@@ -14,7 +14,7 @@ pub fn order(input: &[u8]) {
     };
     assert!(order.hosts.len() <= MAX_HOSTS && order.hosts.is_sorted());
     assert!(order.reason.len() <= MAX_REASON && !order.reason.contains('\n'));
-    let operator = "ada".parse().expect("a name");
+    let operator = "ops".parse().expect("a name");
     let candidate = manual::by_operator(order, &operator, &Key::Given("1".to_owned()));
     let again = small_and_whole(candidate.clone());
     let again = manual::ordered(&candidate, true, again);

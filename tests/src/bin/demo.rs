@@ -125,7 +125,7 @@ fn follow(towline: &mut Process, pushed: &str, story: &Story) -> Result<()> {
 
 /// Waits for what the relay knows of the outcome.
 fn reported(relay: &Relay, intent: &str, story: &Story) -> Result<()> {
-    let operator = token(Role::Operator, "ada", &["*"])?;
+    let operator = token(Role::Operator, "ops", &["*"])?;
     let report = until("the report at the relay", PATIENCE, || {
         let status = relay
             .get(&format!("/v1/intents/{intent}"), &operator)?

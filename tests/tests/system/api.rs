@@ -128,7 +128,7 @@ fn a_report_on_an_intent_that_the_token_does_not_allow_is_left_out() -> Result<(
     )?;
     assert_eq!(answer.status, 202, "{}", answer.body);
     assert_eq!(answer.json()?["accepted"], 0, "{}", answer.body);
-    let operator = token(Role::Operator, "ada", &["*"])?;
+    let operator = token(Role::Operator, "ops", &["*"])?;
     let status = relay()?
         .get(&format!("/v1/intents/{intent}"), &operator)?
         .json()?;
@@ -214,7 +214,7 @@ fn no_token_a_wrong_one_and_a_revoked_one_are_one_and_the_same_401() -> Result<(
 
 #[test]
 fn a_good_token_of_the_wrong_role_or_channel_is_403() -> Result<()> {
-    let operator = token(Role::Operator, "ada", &["*"])?;
+    let operator = token(Role::Operator, "ops", &["*"])?;
     refused(
         &relay()?.get("/v1/intents?channel=octo-org/web@0.0", &operator)?,
         403,
@@ -241,7 +241,7 @@ fn an_intent_of_another_channel_looks_as_if_there_were_none() -> Result<()> {
     refused(&hidden, 404, "not_found");
     let none = relay()?.get("/v1/intents/in_aaaaaaaaaaaaaaaaaaaaaaaaaa", &pi()?)?;
     assert_eq!(hidden.body, none.body);
-    let operator = token(Role::Operator, "ada", &["*"])?;
+    let operator = token(Role::Operator, "ops", &["*"])?;
     assert_eq!(
         relay()?.get(&path, &operator)?.json()?["intent"]["id"],
         intent

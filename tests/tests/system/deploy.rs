@@ -25,7 +25,7 @@ fn operator(arguments: &[&str]) -> Result<Command> {
         .env("TOWLINE_RELAY", &relay()?.url)
         .env(
             "TOWLINE_TOKEN",
-            token(Role::Operator, "ada", &["octo-org/*"])?,
+            token(Role::Operator, "ops", &["octo-org/*"])?,
         );
     Ok(command)
 }

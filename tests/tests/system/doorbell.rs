@@ -215,7 +215,7 @@ fn who_may_not_open_a_doorbell_is_told_before_it_is_one() -> Result<()> {
     let upgrade = ("Upgrade", "websocket");
     refused(&get(&url, &[upgrade])?, 401, "bad_token");
     let bearer = |token: String| format!("Bearer {token}");
-    let operator = bearer(token(Role::Operator, "ada", &["*"])?);
+    let operator = bearer(token(Role::Operator, "ops", &["*"])?);
     let operator = ("Authorization", operator.as_str());
     refused(&get(&url, &[upgrade, operator])?, 403, "forbidden");
     let lost = bearer(token(Role::Host, "lost", &["*"])?);

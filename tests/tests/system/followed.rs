@@ -50,7 +50,7 @@ fn who_follows_an_intent_sees_the_acknowledgement_and_the_work_before_the_end() 
 fn a_host_without_a_doorbell_is_seen_at_work_and_in_the_fleet_with_what_it_runs() -> Result<()> {
     let scene = scene("followed-by-polls", 722, false)?;
     follow(&scene)?;
-    let operator = token(Role::Operator, "ada", &["*"])?;
+    let operator = token(Role::Operator, "ops", &["*"])?;
     let host = || -> Result<Value> {
         let fleet = relay()?.get("/v1/fleet", &operator)?.json()?;
         Ok(fleet["hosts"]["followed-by-polls"].clone())

@@ -10,8 +10,8 @@ use towline_tests::{
 
 use crate::{refused, relay};
 
-fn ada() -> Result<String> {
-    token(Role::Operator, "ada", &["octo-org/*", "kiosk"])
+fn ops() -> Result<String> {
+    token(Role::Operator, "ops", &["octo-org/*", "kiosk"])
 }
 
 fn order(token: &str, key: Option<&str>, body: &Value) -> Result<Answer> {
@@ -40,12 +40,12 @@ fn an_order_becomes_an_intent_that_hosts_get_and_operators_can_follow() -> Resul
         "image": { "reference": "ghcr.io/octo-org/web:v2", "digest": digest },
         "reason": "the fix", "expires_in": "10m",
     });
-    let answer = order(&ada()?, None, &body)?;
+    let answer = order(&ops()?, None, &body)?;
     assert_eq!(answer.status, 201, "{}", answer.body);
     let intent = answer.json()?;
     assert_eq!(
         intent["source"],
-        json!({ "kind": "manual", "by": "ada", "reason": "the fix" })
+        json!({ "kind": "manual", "by": "ops", "reason": "the fix" })
     );
     for member in ["channel", "service", "hosts", "image"] {
         assert_eq!(intent[member], body[member], "{member}");
@@ -56,7 +56,7 @@ fn an_order_becomes_an_intent_that_hosts_get_and_operators_can_follow() -> Resul
         "{intent}"
     );
     let id = intent["id"].as_str().unwrap_or_default();
-    let status = relay()?.get(&format!("/v1/intents/{id}"), &ada()?)?;
+    let status = relay()?.get(&format!("/v1/intents/{id}"), &ops()?)?;
     assert_eq!(status.json()?["intent"], intent);
     assert_eq!(head("octo-org/ordered")?, 1);
     Ok(())
@@ -65,17 +65,17 @@ fn an_order_becomes_an_intent_that_hosts_get_and_operators_can_follow() -> Resul
 #[test]
 fn a_repeated_order_is_the_same_intent_and_another_one_with_its_key_is_refused() -> Result<()> {
     let body = json!({ "channel": "octo-org/again", "reason": "once" });
-    let first = order(&ada()?, Some("order-1"), &body)?;
-    let again = order(&ada()?, Some("order-1"), &body)?;
+    let first = order(&ops()?, Some("order-1"), &body)?;
+    let again = order(&ops()?, Some("order-1"), &body)?;
     assert_eq!((first.status, again.status), (201, 200), "{}", again.body);
     assert_eq!(first.body, again.body);
     let other = json!({ "channel": "octo-org/again", "reason": "twice" });
-    refused(&order(&ada()?, Some("order-1"), &other)?, 409, "conflict");
+    refused(&order(&ops()?, Some("order-1"), &other)?, 409, "conflict");
     assert_eq!(head("octo-org/again")?, 1);
-    let olga = token(Role::Operator, "olga", &["*"])?;
-    assert_eq!(order(&olga, Some("order-1"), &body)?.status, 201);
+    let night = token(Role::Operator, "night", &["*"])?;
+    assert_eq!(order(&night, Some("order-1"), &body)?.status, 201);
     for _ in 0..2 {
-        assert_eq!(order(&ada()?, None, &body)?.status, 201);
+        assert_eq!(order(&ops()?, None, &body)?.status, 201);
     }
     assert_eq!(head("octo-org/again")?, 4);
     Ok(())
@@ -86,19 +86,19 @@ fn who_may_not_order_is_told_so_and_nothing_is_numbered() -> Result<()> {
     let body = json!({ "channel": "not-theirs" });
     let host = token(Role::Host, "pi", &["*"])?;
     refused(&order(&host, None, &body)?, 403, "forbidden");
-    refused(&order(&ada()?, None, &body)?, 403, "forbidden");
+    refused(&order(&ops()?, None, &body)?, 403, "forbidden");
     refused(&order("tl1.e30.AAAA", None, &body)?, 401, "bad_token");
     let url = format!("{}/v1/intents", relay()?.url);
     refused(&post(&url, &[], b"")?, 401, "bad_token");
     let wrong = json!({ "channel": "kiosk", "sha": "main" });
-    refused(&order(&ada()?, None, &wrong)?, 400, "bad_request");
+    refused(&order(&ops()?, None, &wrong)?, 400, "bad_request");
     refused(
-        &order(&ada()?, Some("two words"), &json!({ "channel": "kiosk" }))?,
+        &order(&ops()?, Some("two words"), &json!({ "channel": "kiosk" }))?,
         400,
         "bad_request",
     );
     let large = json!({ "channel": "kiosk", "more": "x".repeat(64 * 1024) });
-    refused(&order(&ada()?, None, &large)?, 413, "too_large");
+    refused(&order(&ops()?, None, &large)?, 413, "too_large");
     assert_eq!((head("not-theirs")?, head("kiosk")?), (json!(0), json!(0)));
     Ok(())
 }

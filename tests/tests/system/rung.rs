@@ -70,7 +70,7 @@ fn received(process: &mut Process, intent: &str) -> Result<()> {
 
 /// How the relay knows the intent to stand with the service of the host `name`.
 fn outcome(name: &str, intent: &str) -> Result<Value> {
-    let operator = token(Role::Operator, "ada", &["octo-org/*"])?;
+    let operator = token(Role::Operator, "ops", &["octo-org/*"])?;
     let answer = relay()?.get(&format!("/v1/intents/{intent}"), &operator)?;
     Ok(answer.json()?["hosts"][name]["services"]["web"]["outcome"].clone())
 }
@@ -163,7 +163,7 @@ fn a_host_that_wants_no_doorbell_has_none() -> Result<()> {
     let host = host("rung-not", &relay()?.url, "doorbell = false")?;
     let mut process = run(&host)?;
     let fleet = || {
-        let operator = token(Role::Operator, "ada", &["octo-org/*"])?;
+        let operator = token(Role::Operator, "ops", &["octo-org/*"])?;
         let fleet = relay()?.get("/v1/fleet", &operator)?.json()?;
         Ok(fleet["hosts"]["rung-not"]["connection"]
             .as_str()

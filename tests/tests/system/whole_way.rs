@@ -84,7 +84,7 @@ impl Scene {
 
     /// What the relay knows of an intent and this host.
     pub(crate) fn told(&self, intent: &str) -> Result<Value> {
-        let operator = token(Role::Operator, "ada", &["*"])?;
+        let operator = token(Role::Operator, "ops", &["*"])?;
         let status = relay()?
             .get(&format!("/v1/intents/{intent}"), &operator)?
             .json()?;

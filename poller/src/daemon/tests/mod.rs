@@ -105,7 +105,7 @@ impl Host {
 fn manual(seq: u64) -> Intent {
     Intent {
         source: Source::Manual {
-            by: "olga".to_owned(),
+            by: "night".to_owned(),
             reason: String::new(),
         },
         ..testing::intent(7, seq)

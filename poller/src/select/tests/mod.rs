@@ -104,7 +104,7 @@ fn of_run(seq: u64, number: u64, attempt: u64) -> Intent {
 fn manual(seq: u64) -> Intent {
     Intent {
         source: Source::Manual {
-            by: "olga".to_owned(),
+            by: "night".to_owned(),
             reason: String::new(),
         },
         ..intent(7, seq)

@@ -15,7 +15,7 @@ use super::{host, queue};
 use crate::{refused, relay};
 
 fn fleet(channels: &[&str]) -> Result<Value> {
-    let operator = token(Role::Operator, "ada", channels)?;
+    let operator = token(Role::Operator, "ops", channels)?;
     let answer = relay()?.get("/v1/fleet", &operator)?;
     assert_eq!(answer.status, 200, "{}", answer.body);
     answer.json()

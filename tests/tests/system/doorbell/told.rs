@@ -24,7 +24,7 @@ fn report(intent: &Value, service: Option<&str>, outcome: Option<&str>) -> Value
 
 /// What an operator is told of the hosts of an intent.
 fn hosts(intent: &Value) -> Result<Value> {
-    let operator = token(Role::Operator, "ada", &["*"])?;
+    let operator = token(Role::Operator, "ops", &["*"])?;
     let id = intent.as_str().unwrap_or_default();
     let answer = relay()?.get(&format!("/v1/intents/{id}"), &operator)?;
     Ok(answer.json()?["hosts"].clone())
@@ -105,7 +105,7 @@ fn who_follows_an_intent_is_told_of_hosts_that_listen_and_have_said_nothing() ->
 
 #[test]
 fn a_hello_by_post_is_a_hosts_alone_and_is_read_strictly() -> Result<()> {
-    let operator = token(Role::Operator, "ada", &["*"])?;
+    let operator = token(Role::Operator, "ops", &["*"])?;
     let body = hello(&json!({ "octo-org/heard": "0.0" }));
     refused(
         &relay()?.post("/v1/hello", &operator, &body)?,

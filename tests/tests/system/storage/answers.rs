@@ -79,7 +79,7 @@ fn an_intents_status_keeps_under_its_cap_and_every_last_attempt() -> Result<()> 
             assert_eq!(answer.status, 202, "{}", answer.body);
         }
     }
-    let operator = token(Role::Operator, "ada", &["*"])?;
+    let operator = token(Role::Operator, "ops", &["*"])?;
     let path = format!("/v1/intents/{}", intent.as_str().unwrap_or_default());
     let answer = relay.get(&path, &operator)?;
     assert!(answer.body.len() <= MAX_ANSWER, "{}", answer.body.len());

@@ -54,7 +54,7 @@ fn a_connection_costs_one_hub_request_and_pings_and_rings_none() -> Result<()> {
 #[test]
 fn the_days_counts_outlive_the_hubs_memory() -> Result<()> {
     let relay = relay()?;
-    let operator = token(Role::Operator, "ada", &["*"])?;
+    let operator = token(Role::Operator, "ops", &["*"])?;
     let today =
         || -> Result<Value> { Ok(relay.get("/v1/fleet", &operator)?.json()?["today"].clone()) };
     let before = today()?;
@@ -81,7 +81,7 @@ fn the_days_counts_outlive_the_hubs_memory() -> Result<()> {
 fn a_host_whose_pings_have_ceased_is_not_told_as_connected() -> Result<()> {
     let relay = relay()?;
     let pi = token(Role::Host, "lost-power", &["octo-org/*"])?;
-    let operator = token(Role::Operator, "ada", &["octo-org/*"])?;
+    let operator = token(Role::Operator, "ops", &["octo-org/*"])?;
     let told = || -> Result<Value> {
         let fleet = relay.get("/v1/fleet", &operator)?.json()?;
         Ok(fleet["hosts"]["lost-power"].clone())

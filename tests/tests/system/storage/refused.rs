@@ -155,7 +155,7 @@ fn a_renewed_generation_is_good_where_the_one_before_is_revoked() -> Result<()> 
 fn a_request_that_makes_no_sense_costs_nothing_on_any_route() -> Result<()> {
     let relay = relay()?;
     let host = token(Role::Host, "pi", &["octo-org/*"])?;
-    let operator = token(Role::Operator, "ada", &["octo-org/*"])?;
+    let operator = token(Role::Operator, "ops", &["octo-org/*"])?;
     let large = json!("x".repeat(65 * 1024));
     let elsewhere = json!({ "channel": "elsewhere/web" });
     let answers = [

@@ -206,7 +206,7 @@ fn what_is_older_than_the_retention_is_gone_but_for_the_window() -> Result<()> {
         "/v1/intents/{}",
         before["intents"][0]["id"].as_str().unwrap_or_default()
     );
-    let operator = token(Role::Operator, "ada", &["*"])?;
+    let operator = token(Role::Operator, "ops", &["*"])?;
     assert_eq!(relay.get(&forgotten, &operator)?.status, 404);
     let known = run(channel, 3)?.send(&relay.url, WEBHOOK_SECRET)?;
     assert_eq!(known.json()?["status"], "duplicate", "{}", known.body);
