@@ -180,9 +180,9 @@ mod tests {
         let mut tally = Tally::new(None, at(NOON));
         assert_eq!(tally.due(0), None, "nothing was counted");
         let mut saves = 0;
-        for now_ms in 0..10_000 {
+        for at_ms in 0..10_000 {
             tally.count(Event::Frame, at(NOON));
-            saves += u32::from(tally.due(now_ms).is_some());
+            saves += u32::from(tally.due(at_ms).is_some());
         }
         assert_eq!(saves, SAVED_AT_ONCE);
         let last = u64::from(SAVED_AT_ONCE) - 1;
@@ -195,10 +195,10 @@ mod tests {
     fn a_hub_that_is_dropped_again_and_again_writes_no_more_often() {
         let mut kept = None;
         let mut saves = 0;
-        for now_ms in (0..100_000_u64).map(|woken| woken * 11) {
+        for at_ms in (0..100_000_u64).map(|woken| woken * 11) {
             let mut tally = Tally::new(kept.clone(), at(NOON));
             tally.count(Event::Request, at(NOON));
-            if let Some(saved) = tally.due(now_ms) {
+            if let Some(saved) = tally.due(at_ms) {
                 saves += 1;
                 kept = Some(saved);
             }

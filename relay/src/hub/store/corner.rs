@@ -109,10 +109,10 @@ mod tests {
         keep(&store, "pi", &[report("one", None, 1)], 1);
         keep(&store, "pi", &[report("two", Some("web"), 1)], 1);
         keep(&store, "nas", &[report("one", Some("web"), 1)], 1);
-        for now in 2..=6 {
-            let batch = now * 100..now * 100 + 100;
+        for second in 2..=6 {
+            let batch = second * 100..second * 100 + 100;
             let batch: Vec<_> = batch.map(|n| report("one", Some("web"), n)).collect();
-            keep(&store, "pi", &batch, now.into());
+            keep(&store, "pi", &batch, second.into());
         }
         assert_eq!(
             count(&store, "report", "pi"),
@@ -128,12 +128,12 @@ mod tests {
     fn of_what_one_host_said_last_the_newest_hundred_services_stay() {
         let store = store();
         keep(&store, "nas", &[report("one", Some("web"), 1)], 1);
-        for now in 1..=5 {
-            let batch = now * 100..now * 100 + 100;
+        for second in 1..=5 {
+            let batch = second * 100..second * 100 + 100;
             let batch: Vec<_> = batch
                 .map(|n| report("one", Some(&format!("made-up-{n}")), 1))
                 .collect();
-            keep(&store, "pi", &batch, now);
+            keep(&store, "pi", &batch, second);
         }
         assert_eq!(
             (count(&store, "said", "pi"), count(&store, "said", "nas")),

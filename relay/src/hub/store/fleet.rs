@@ -258,9 +258,9 @@ mod tests {
         let store = store();
         assert_eq!(store.tally().unwrap(), None);
         let mut tally = Tally::new(None, Timestamp::UNIX_EPOCH);
-        for now_ms in 0..2 {
+        for at_ms in 0..2 {
             tally.count(Event::Intent, Timestamp::UNIX_EPOCH);
-            let kept = tally.due(now_ms).unwrap();
+            let kept = tally.due(at_ms).unwrap();
             store.save_tally(&kept).unwrap();
             assert_eq!(store.tally().unwrap(), Some(kept));
         }

@@ -122,8 +122,8 @@ mod tests {
     fn the_newest_hundred_about_unknown_intents_stay_of_each_host() {
         let store = store();
         keep(&store, "nas", &["made up".to_owned()], 1);
-        for now in 1..=250 {
-            keep(&store, "pi", &[format!("made up {now}")], now);
+        for second in 1..=250 {
+            keep(&store, "pi", &[format!("made up {second}")], second);
         }
         assert_eq!((count(&store, "pi"), count(&store, "nas")), (100, 1));
         assert!(has(&store, "made up 250") && has(&store, "made up 151"));
@@ -168,8 +168,8 @@ mod tests {
         commit(&store, "known later");
         commit(&store, "known");
         keep(&store, "pi", &["known".to_owned()], 1);
-        for now in 2..=200 {
-            keep(&store, "pi", &[format!("made up {now}")], now);
+        for second in 2..=200 {
+            keep(&store, "pi", &[format!("made up {second}")], second);
         }
         assert!(has(&store, "known") && has(&store, "known later"));
         assert_eq!(count(&store, "pi"), 102);
