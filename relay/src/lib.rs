@@ -42,6 +42,8 @@ pub mod ordering;
 pub mod pace;
 pub mod settings;
 pub mod tally;
+#[cfg(test)]
+mod testing;
 pub mod upkeep;
 pub mod v1;
 pub mod webcrypto;

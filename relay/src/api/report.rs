@@ -60,32 +60,10 @@ pub fn replaces(there: Option<Outcome>, new: Option<Outcome>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-    use towline_protocol::{IntentId, MAX_LOG_TAIL, Side, StepTime};
+    use towline_protocol::{MAX_LOG_TAIL, StepTime};
 
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn report(service: Option<&str>, attempt: u32, outcome: Option<Outcome>) -> Report {
-        Report {
-            intent: IntentId::of_key("run:1:2:3"),
-            service: service.map(|name| name.parse().unwrap()),
-            attempt,
-            outcome,
-            started_at: at(0),
-            finished_at: None,
-            gate: None,
-            from: Side::default(),
-            to: Side::default(),
-            message: String::new(),
-            log_tail: String::new(),
-            steps: Vec::new(),
-            matched: Vec::new(),
-        }
-    }
+    use crate::testing::report;
 
     #[test]
     fn reports_are_read_and_a_long_log_keeps_its_end() {

@@ -111,33 +111,12 @@ fn fits(status: &IntentStatus) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use towline_protocol::{IntentId, Outcome, Revision, Side, Source};
+    use towline_protocol::{IntentId, Outcome, Revision, Source};
 
     use super::*;
+    use crate::testing::{at, report};
 
     const DAY: i64 = 24 * 60 * 60;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn report(service: Option<&str>, attempt: u32, outcome: Option<Outcome>) -> Report {
-        Report {
-            intent: IntentId::of_key("run:1:2:3"),
-            service: service.map(|name| name.parse().unwrap()),
-            attempt,
-            outcome,
-            started_at: at(0),
-            finished_at: None,
-            gate: None,
-            from: Side::default(),
-            to: Side::default(),
-            message: String::new(),
-            log_tail: String::new(),
-            steps: Vec::new(),
-            matched: Vec::new(),
-        }
-    }
 
     fn listener(host: &str, seen_at: Timestamp) -> Listener {
         Listener {

@@ -47,31 +47,17 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
-
     use jiff::Timestamp;
     use serde_json::json;
-    use towline_protocol::{Glob, Report, Revision, Source};
+    use towline_protocol::{Glob, Report};
 
     use super::*;
-    use crate::{
-        gate::Candidate,
-        hub::{sql::memory::Memory, store::column::int},
-    };
+    use crate::{hub::store::column::int, testing};
 
     fn store() -> Store {
-        let store = Store::open(Rc::new(Memory::new().unwrap()), 1000).unwrap();
+        let store = testing::store();
         for cause in ["one", "two"] {
-            let candidate = Candidate {
-                dedupe_key: cause.to_owned(),
-                channel: "octo-org/web".parse().unwrap(),
-                expires_in: None,
-                source: Source::Unknown,
-                revision: Revision::default(),
-                image: None,
-                service: None,
-                hosts: Vec::new(),
-            };
+            let candidate = testing::candidate("octo-org/web", cause);
             store.commit(candidate, 1, Timestamp::UNIX_EPOCH).unwrap();
         }
         store

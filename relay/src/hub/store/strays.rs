@@ -61,33 +61,18 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
-
     use jiff::Timestamp;
     use serde_json::json;
-    use towline_protocol::{Glob, Hello, Report, Revision, Source};
+    use towline_protocol::{Glob, Hello, Report};
 
     use super::*;
     use crate::{
-        gate::Candidate,
-        hub::{sql::memory::Memory, store::column::int},
+        hub::store::column::int,
+        testing::{candidate, store},
     };
 
-    fn store() -> Store {
-        Store::open(Rc::new(Memory::new().unwrap()), 1000).unwrap()
-    }
-
     fn commit(store: &Store, cause: &str) {
-        let candidate = Candidate {
-            dedupe_key: cause.to_owned(),
-            channel: "octo-org/web".parse().unwrap(),
-            expires_in: None,
-            source: Source::Unknown,
-            revision: Revision::default(),
-            image: None,
-            service: None,
-            hosts: Vec::new(),
-        };
+        let candidate = candidate("octo-org/web", cause);
         store.commit(candidate, 1, Timestamp::UNIX_EPOCH).unwrap();
     }
 

@@ -3,26 +3,9 @@
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use towline_protocol::{Revision, Source};
 
 use super::*;
-use crate::hub::sql::memory::Memory;
-
-fn candidate(cause: &str) -> Candidate {
-    Candidate {
-        dedupe_key: cause.to_owned(),
-        channel: "octo-org/web".parse().unwrap(),
-        expires_in: None,
-        source: Source::Manual {
-            by: "ops".to_owned(),
-            reason: String::new(),
-        },
-        revision: Revision::default(),
-        image: None,
-        service: None,
-        hosts: Vec::new(),
-    }
-}
+use crate::{hub::sql::memory::Memory, testing::candidate};
 
 fn store(db: &Memory) -> Store {
     Store::open(Rc::new(db.clone()), 1000).unwrap()
@@ -30,7 +13,11 @@ fn store(db: &Memory) -> Store {
 
 fn commit(store: &Store, cause: &str) -> Committed {
     store
-        .commit(candidate(cause), 1000, Timestamp::UNIX_EPOCH)
+        .commit(
+            candidate("octo-org/web", cause),
+            1000,
+            Timestamp::UNIX_EPOCH,
+        )
         .unwrap()
 }
 

@@ -1,37 +1,21 @@
 //! What goes for its age and what stays, on SQLite itself.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use towline_protocol::{HostName, IntentId, Mark, Polled, Revision, Source};
+use towline_protocol::{HostName, IntentId, Mark, Polled};
 
 use super::*;
 use crate::{
-    gate::Candidate,
-    hub::{ask::Committed, sql::memory::Memory},
+    hub::ask::Committed,
     mailbox::Room,
+    testing::{candidate, store},
 };
 
 const WEB: &str = "octo-org/web";
 
-fn store() -> Store {
-    Store::open(Rc::new(Memory::new().unwrap()), 1000).unwrap()
-}
-
 fn commit(store: &Store, channel: &str, number: u64, at_ms: u64) -> Committed {
-    let candidate = Candidate {
-        dedupe_key: format!("{channel} run {number}"),
-        channel: channel.parse().unwrap(),
-        expires_in: None,
-        source: Source::Manual {
-            by: "ops".to_owned(),
-            reason: String::new(),
-        },
-        revision: Revision::default(),
-        image: None,
-        service: None,
-        hosts: Vec::new(),
-    };
+    let candidate = candidate(channel, &format!("{channel} run {number}"));
     let at = Timestamp::from_millisecond(i64::try_from(at_ms).unwrap()).unwrap();
     store.commit(candidate, 1000, at).unwrap()
 }
