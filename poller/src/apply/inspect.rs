@@ -27,7 +27,9 @@ pub enum InspectError {
 /// # Errors
 /// See [`InspectError`].
 pub async fn inspect_service(engine: &Docker, service: &Service) -> Result<Observed, InspectError> {
-    let Work::Docker { container } = &service.work;
+    let Work::Docker { container } = &service.work else {
+        return Err(Refusal::NotAContainer(service.work.kind()).into());
+    };
     let container = find(engine, container).await?;
     let image_id = container
         .get("Image")
@@ -70,12 +72,11 @@ pub(super) fn loses_label(
     create: &CreateRequest,
     image: &Value,
 ) -> Option<Refusal> {
-    let Work::Docker { container } = &service.work;
-    match container {
-        Choice::Label(label) if !will_have(&create.body, image, label) => {
-            Some(Refusal::LosesLabel(label.to_string()))
-        }
-        Choice::Label(_) | Choice::Name(_) => None,
+    match &service.work {
+        Work::Docker {
+            container: Choice::Label(label),
+        } if !will_have(&create.body, image, label) => Some(Refusal::LosesLabel(label.to_string())),
+        Work::Docker { .. } | Work::Parts(_) => None,
     }
 }
 

@@ -136,7 +136,10 @@ fn about_container(observed: &Observed) -> String {
 
 /// What `service` accepts and would do, each on a line.
 fn about_service(service: &Service) -> String {
-    let Work::Docker { container } = &service.work;
+    let replaces = match &service.work {
+        Work::Docker { container } => container.to_string(),
+        Work::Parts(parts) => parts.kind().to_owned(),
+    };
     let rule = &service.rule;
     let mut accepts = accepts::about_events(&rule.events, &rule.channel);
     if rule.manual {
@@ -153,7 +156,7 @@ fn about_service(service: &Service) -> String {
         ),
     };
     format!(
-        "{}:\n  accepts: {}\n  image: {image}\n  replaces: {container}\n  keeps: {}\n  passes when: {}\n",
+        "{}:\n  accepts: {}\n  image: {image}\n  replaces: {replaces}\n  keeps: {}\n  passes when: {}\n",
         service.name,
         accepts.join("; "),
         about_keep(service.keep),

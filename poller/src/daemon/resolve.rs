@@ -28,7 +28,7 @@ pub async fn resolve(
     let was_needed = store.resolve(service)?;
     let left = match known.map(|service| &service.work) {
         Some(Work::Docker { container }) => leftovers(docker_host, container).await,
-        None => Ok(Vec::new()),
+        Some(Work::Parts(_)) | None => Ok(Vec::new()),
     };
     Ok(said(service, was_needed, left))
 }

@@ -10,6 +10,9 @@ use super::Observed;
 /// Why an intent is not applied to a container. Nothing was touched.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
+    /// The service is not one container.
+    #[error("a {0} service is not one container")]
+    NotAContainer(&'static str),
     /// There is no such container.
     #[error("there is no container {0}: create it once, Towline then replaces it")]
     Absent(String),

@@ -15,6 +15,7 @@ mod choice;
 mod events;
 mod health;
 mod mistake;
+mod parts;
 mod placeholder;
 mod read;
 mod rule;
@@ -25,6 +26,7 @@ pub use address::{CONTAINER, HttpUrl, TcpAddress};
 pub use choice::{Choice, Label};
 pub use events::{DeploymentRule, Events, PackageRule, PushRule, ReleaseRule, RunRule};
 pub use mistake::Mistake;
+pub use parts::{Backup, Command, Compose, Git, OnInterrupt, Parts};
 pub use values::RelayUrl;
 
 /// Everything that the host's file says.
@@ -91,6 +93,8 @@ pub enum Work {
         /// Which one.
         container: Choice,
     },
+    /// Something else, of several parts.
+    Parts(Box<Parts>),
 }
 
 impl Work {
@@ -98,6 +102,15 @@ impl Work {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Docker { .. } => "docker",
+            Self::Parts(parts) => parts.kind(),
+        }
+    }
+
+    /// Whether an engine is needed for it.
+    pub fn needs_engine(&self) -> bool {
+        match self {
+            Self::Docker { .. } => true,
+            Self::Parts(parts) => parts.needs_engine(),
         }
     }
 }

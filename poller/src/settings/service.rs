@@ -122,7 +122,9 @@ pub(super) fn refuse_shared_containers(
     reader: &mut Reader<'_>,
 ) {
     for (at, (service, span)) in services.iter().zip(spans).enumerate() {
-        let Work::Docker { container } = &service.work;
+        let Work::Docker { container } = &service.work else {
+            continue;
+        };
         let other = services
             .iter()
             .take(at)

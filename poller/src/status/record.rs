@@ -60,7 +60,10 @@ fn recorded(
     now: Timestamp,
 ) -> Result<ServiceStatus, StoreError> {
     let name = &service.name;
-    let Work::Docker { container } = &service.work;
+    let container = match &service.work {
+        Work::Docker { container } => Some(container),
+        Work::Parts(_) => None,
+    };
     let quarantine = store.quarantine(name)?;
     let deployed = store.running(name)?.map(|running| Deployed {
         sha: running.side.sha,
@@ -71,12 +74,12 @@ fn recorded(
     Ok(ServiceStatus {
         name: name.clone(),
         container: match container {
-            Choice::Name(name) => Some(name.clone()),
-            Choice::Label(_) => None,
+            Some(Choice::Name(name)) => Some(name.clone()),
+            Some(Choice::Label(_)) | None => None,
         },
         label: match container {
-            Choice::Name(_) => None,
-            Choice::Label(label) => Some(label.to_string()),
+            Some(Choice::Label(label)) => Some(label.to_string()),
+            Some(Choice::Name(_)) | None => None,
         },
         deployed,
         observed: None,
