@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Applied, ApplyError, Progress, StepClock, act::act};
+use super::{Applied, ApplyError, Progress, StepClock, act::act, journal::Journal};
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     machine::{Deploy, Ending, Event, State, Step, Undo},
     settings::Service,
     spec::CreateRequest,
-    store::{JournalEntry, Store, StoreError},
+    store::{JournalEntry, Store},
 };
 
 /// How long an engine that is lost in the middle is waited for: a restart takes some seconds.
@@ -67,10 +67,7 @@ pub(super) async fn drive<'a>(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<End<'a>, ApplyError> {
     let mut log_tail = String::new();
-    let mut journal = Journal {
-        recorded: with.recorded.take(),
-        lost: false,
-    };
+    let mut journal = Journal::after(with.recorded.take());
     let mut loss = Loss::default();
     while deploy.next().is_some() {
         deploy = journal.keep(store, &mut entry, deploy)?;
@@ -126,40 +123,6 @@ fn may_be_left(state: &State) -> bool {
             ..
         }
     )
-}
-
-/// The journal of one deploy, which may become unwritable in the middle.
-struct Journal {
-    /// The deploy as it was recorded last; `None` before the first record.
-    recorded: Option<Deploy>,
-    lost: bool,
-}
-
-impl Journal {
-    /// Records the deploy; returns how it goes on.
-    fn keep(
-        &mut self,
-        store: &mut Store,
-        entry: &mut JournalEntry,
-        deploy: Deploy,
-    ) -> Result<Deploy, StoreError> {
-        if self.lost || self.recorded.as_ref() == Some(&deploy) {
-            return Ok(deploy);
-        }
-        entry.body = deploy.to_journal().unwrap_or_default();
-        match (store.write_journal(entry), &self.recorded) {
-            (Ok(()), _) => {
-                self.recorded = Some(deploy.clone());
-                Ok(deploy)
-            }
-            (Err(error), None) => Err(error),
-            (Err(error), Some(recorded)) => {
-                self.lost = true;
-                let why = format!("the journal could not be written: {error}");
-                Ok(deploy.unrecorded(recorded, why))
-            }
-        }
-    }
 }
 
 /// An engine that does not answer, for a short time perhaps.

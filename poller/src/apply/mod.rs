@@ -32,6 +32,7 @@ mod drive;
 mod hide;
 mod image;
 mod inspect;
+mod journal;
 mod keep;
 mod prepare;
 mod progress;
