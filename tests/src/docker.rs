@@ -5,7 +5,7 @@ use std::{process::Command, time::Duration};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::{http::get, place, wait::until};
+use crate::{http::page, place};
 
 /// What marks the containers that the tests made, so that nothing else is touched.
 const LABEL: &str = "towline.test";
@@ -158,12 +158,7 @@ health = [{{ http = "{}/", contains = "toy", within = "30s" }}]
     /// # Errors
     /// When it does not `within` that time.
     pub fn page(&self, within: Duration) -> Result<String> {
-        until(&format!("an answer of {}", self.url), within, || {
-            let answer = get(&self.url, &[])
-                .ok()
-                .filter(|answer| answer.status == 200);
-            Ok(answer.map(|answer| answer.body.trim().to_owned()))
-        })
+        page(&self.url, within)
     }
 
     /// The names of this service's containers: itself and what was made from it.

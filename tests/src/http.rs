@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use ureq::{Agent, http::HeaderMap};
 
+use crate::wait::until;
+
 /// An answer, whatever its status.
 #[derive(Debug)]
 pub struct Answer {
@@ -56,6 +58,17 @@ pub fn get(url: &str, headers: Headers) -> Result<Answer> {
         request = request.header(*name, *value);
     }
     answer(request.call().with_context(|| format!("GET {url}"))?)
+}
+
+/// What the page at `url` says, once it answers 200.
+///
+/// # Errors
+/// When it does not `within` that time.
+pub fn page(url: &str, within: Duration) -> Result<String> {
+    until(&format!("an answer of {url}"), within, || {
+        let answer = get(url, &[]).ok().filter(|answer| answer.status == 200);
+        Ok(answer.map(|answer| answer.body.trim().to_owned()))
+    })
 }
 
 /// `POST url` with `body`.

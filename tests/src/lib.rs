@@ -20,5 +20,6 @@ pub mod proc;
 pub mod relay;
 pub mod server;
 pub mod simulated;
+pub mod site;
 pub mod wait;
 pub mod workflow;

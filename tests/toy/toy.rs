@@ -4,7 +4,11 @@
 //! `toy` serves on 0.0.0.0:8080; `toy health` exits 0 when the server in the same container answers 200. `toy env` prints
 //! its environment and exits 1, `toy wait` does not end for a minute. Once `/sicken` was asked for, every further answer is
 //! 500. The files
-//! `/VERSION` and `/MODE` come from the image, so that nothing carried over from an old container can mask them. Modes:
+//! `/VERSION` and `/MODE` come from the image, so that nothing carried over from an old container can mask them.
+//!
+//! As a plain process it serves where `TOY_ADDRESS` says, or on the socket that it is passed as its third file
+//! (`LISTEN_FDS`, see sd_listen_fds(3)); its files lie in the folder `TOY_ROOT`. With `TOY_DATA` it shows that file's text
+//! in each answer, and asked for `/visit` it adds a line to it. Modes:
 //!
 //! | mode | behaviour |
 //! |---|---|
@@ -23,6 +27,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::FromRawFd;
 use std::process::exit;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -50,8 +55,8 @@ fn main() {
         Some("wait") => return thread::sleep(Duration::from_secs(60)),
         _ => {}
     }
-    let version = file("/VERSION");
-    let mode = file("/MODE");
+    let version = file("VERSION");
+    let mode = file("MODE");
     println!("toy {version} starts in mode {mode}");
     if mode != "deaf" {
         // The first process of a container ignores every signal that it does not handle.
@@ -87,19 +92,53 @@ fn print_environment() {
     }
 }
 
-fn file(path: &str) -> String {
-    fs::read_to_string(path).map_or_else(|_| "none".into(), |text| text.trim().into())
+fn file(name: &str) -> String {
+    let root = env::var("TOY_ROOT").unwrap_or_default();
+    fs::read_to_string(format!("{root}/{name}"))
+        .map_or_else(|_| "none".into(), |text| text.trim().into())
+}
+
+/// What the data file holds, in one line.
+fn data() -> String {
+    let text = env::var("TOY_DATA").map(fs::read_to_string);
+    text.map_or_else(
+        |_| String::new(),
+        |text| {
+            text.map_or_else(
+                |error| error.to_string(),
+                |text| text.trim().replace('\n', ","),
+            )
+        },
+    )
+}
+
+/// Adds a line to the data file.
+fn visit() {
+    let path = env::var("TOY_DATA").expect("a visit is noted in TOY_DATA");
+    let file = fs::OpenOptions::new().append(true).create(true).open(path);
+    file.and_then(|mut file| file.write_all(b"visit\n"))
+        .expect("the data file takes a line");
+}
+
+/// The socket that was passed, or one of its own.
+fn listener() -> TcpListener {
+    if env::var("LISTEN_FDS").as_deref() == Ok("1") {
+        // SAFETY: the third file is the listening socket by the protocol of sd_listen_fds(3), and nothing else here has it.
+        return unsafe { TcpListener::from_raw_fd(3) };
+    }
+    let address = env::var("TOY_ADDRESS").unwrap_or_else(|_| ADDRESS.into());
+    TcpListener::bind(address).expect("the address is free")
 }
 
 fn serve(version: &str, mode: &str) {
-    let listener = TcpListener::bind(ADDRESS).expect("the port of a container of its own is free");
+    let listener = listener();
     let greeting = env::var("GREETING").unwrap_or_default();
-    let body = if mode == "json" {
-        format!("{{\"version\": \"{version}\"}}\n")
-    } else {
-        format!("toy {version} {greeting}\n")
-    };
     let answer = |status: &str| {
+        let body = if mode == "json" {
+            format!("{{\"version\": \"{version}\"}}\n")
+        } else {
+            format!("toy {version} {greeting}{}\n", data())
+        };
         format!(
             "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
@@ -123,7 +162,11 @@ fn serve(version: &str, mode: &str) {
             } else {
                 "200 OK"
             };
-            sickened |= respond(stream, &answer(status)).starts_with(b"GET /sicken ");
+            let request = respond(stream, &answer(status));
+            sickened |= request.starts_with(b"GET /sicken ");
+            if request.starts_with(b"GET /visit ") {
+                visit();
+            }
         }
     }
 }
