@@ -1,6 +1,9 @@
 //! Choosing for each service, one at a time.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use towline_protocol::{Intent, Outcome};
@@ -21,22 +24,24 @@ impl Poller {
     /// Takes every service with something to do as far as it goes now. Ends early, between services, on `stop`.
     ///
     /// Nothing is begun with a service while the journal of an earlier deploy to it is open, whatever left it so, and
-    /// nothing at all while the engine cannot be reached to take that to its end.
+    /// nothing with any service that needs an engine while that cannot be reached to take it to its end.
     ///
     /// # Errors
     /// When the store fails; the service in question keeps its turn.
     pub(super) async fn work(&mut self, stop: &Stop) -> Result<(), StoreError> {
         let now = Instant::now();
         let left = self.recover(stop).await?;
-        if !left.is_empty() && !self.reaches_engine().await {
-            self.todo.hold(now + ENGINE_RETRY);
-            return Ok(());
-        }
+        let is_lost = !left.is_empty() && !self.reaches_engine().await;
+        let waits = |service: &&Service| {
+            left.contains(&service.name) || (is_lost && service.work.needs_engine())
+        };
+        let waiting = self.settings.services.iter().filter(waits);
+        let held: BTreeSet<_> = waiting.map(|service| service.name.clone()).collect();
         for service in self.settings.services.clone() {
             if stop.is_wanted() {
                 return Ok(());
             }
-            if !left.contains(&service.name) && self.todo.take(&service.name, now) {
+            if !held.contains(&service.name) && self.todo.take(&service.name, now) {
                 let served = self.serve(&service, stop).await;
                 if served.is_err() {
                     self.todo.again(&service.name, now + LOCAL_RETRY);
@@ -45,7 +50,7 @@ impl Poller {
             }
         }
         if !left.is_empty() {
-            self.todo.hold(Instant::now() + ENGINE_RETRY);
+            self.todo.hold(held, Instant::now() + ENGINE_RETRY);
         }
         self.prune()
     }

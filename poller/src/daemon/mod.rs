@@ -225,9 +225,14 @@ impl Poller {
             return Ok(());
         }
         if !left.is_empty() && !self.reaches_engine().await {
-            anyhow::bail!(
-                "a deploy was interrupted and the engine cannot be reached to take it to its end"
-            );
+            const LOST: &str =
+                "a deploy was interrupted and the engine cannot be reached to take it to its end";
+            let mut services = self.settings.services.iter();
+            if services.all(|service| service.work.needs_engine()) {
+                anyhow::bail!(LOST);
+            }
+            error!("{LOST}");
+            self.failed = true;
         }
         self.clear_leftovers(stop).await?;
         if let Err(error) = self.fetch_all().await {

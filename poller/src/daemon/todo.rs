@@ -1,7 +1,7 @@
 //! Which services have something to do, and when.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,14 @@ pub(super) struct Todo {
     /// The number of the news that each service has dealt with.
     dealt: BTreeMap<ServiceName, u64>,
     again: BTreeMap<ServiceName, Instant>,
-    hold: Option<Instant>,
+    hold: Option<Hold>,
+}
+
+/// Services that wait for the same thing, and until when.
+#[derive(Debug)]
+struct Hold {
+    services: BTreeSet<ServiceName>,
+    until: Instant,
 }
 
 impl Todo {
@@ -28,22 +35,22 @@ impl Todo {
         self.again.insert(service.clone(), at);
     }
 
-    /// Nothing is to be done before `until`, and something then.
-    pub(super) fn hold(&mut self, until: Instant) {
-        self.hold = Some(until);
+    /// Nothing is to be done with `services` before `until`, and something is to be done then, also if they are none.
+    pub(super) fn hold(&mut self, services: BTreeSet<ServiceName>, until: Instant) {
+        self.hold = Some(Hold { services, until });
     }
 
-    fn held(&self, now: Instant) -> Duration {
-        self.hold
-            .map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    fn is_held(&self, service: &ServiceName, now: Instant) -> bool {
+        let hold = self.hold.as_ref().filter(|hold| hold.until > now);
+        hold.is_some_and(|hold| hold.services.contains(service))
     }
 
     /// Whether `service` has something to do at `now`; if so it counts as dealt with.
     pub(super) fn take(&mut self, service: &ServiceName, now: Instant) -> bool {
-        if !self.held(now).is_zero() {
+        if self.is_held(service, now) {
             return false;
         }
-        self.hold = None;
+        self.hold.take_if(|hold| hold.until <= now);
         let news = self.dealt.get(service) != Some(&self.news);
         let due = self.again.get(service).is_some_and(|at| *at <= now);
         if news || due {
@@ -59,17 +66,17 @@ impl Todo {
         services: impl Iterator<Item = &'a ServiceName>,
         now: Instant,
     ) -> Option<Duration> {
-        if self.hold.is_some() {
-            return Some(self.held(now));
-        }
-        let pause = |service| {
+        let hold = self.hold.as_ref();
+        let held = hold.map(|hold| hold.until.saturating_duration_since(now));
+        let pause = |service: &'a ServiceName| {
             if self.dealt.get(service) != Some(&self.news) {
                 return Some(Duration::ZERO);
             }
             let again = self.again.get(service)?;
             Some(again.saturating_duration_since(now))
         };
-        services.filter_map(pause).min()
+        let free = services.filter(|service| !self.is_held(service, now));
+        free.filter_map(pause).chain(held).min()
     }
 }
 
@@ -107,7 +114,7 @@ mod tests {
         let (web, mut todo, now) = ("web".parse().unwrap(), Todo::default(), Instant::now());
         assert!(todo.take(&web, now));
         let until = now + Duration::from_secs(9);
-        todo.hold(until);
+        todo.hold(BTreeSet::new(), until);
         assert_eq!(
             todo.pause([&web].into_iter(), now),
             Some(Duration::from_secs(9))
@@ -117,15 +124,15 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_stops_everything_for_its_time() {
-        let (web, mut todo, now) = ("web".parse().unwrap(), Todo::default(), Instant::now());
+    fn a_hold_stops_its_services_for_its_time_and_no_other() {
+        let (web, pi) = ("web".parse().unwrap(), "pi".parse().unwrap());
+        let (mut todo, now) = (Todo::default(), Instant::now());
         let until = now + Duration::from_secs(9);
-        todo.hold(until);
-        assert!(!todo.take(&web, now));
-        assert_eq!(
-            todo.pause([&web].into_iter(), now),
-            Some(Duration::from_secs(9))
-        );
+        todo.hold(BTreeSet::from([ServiceName::clone(&web)]), until);
+        let pause = |todo: &Todo| todo.pause([&web, &pi].into_iter(), now);
+        assert_eq!(pause(&todo), Some(Duration::ZERO), "the other has news");
+        assert!(!todo.take(&web, now) && todo.take(&pi, now));
+        assert_eq!(pause(&todo), Some(Duration::from_secs(9)));
         assert!(todo.take(&web, until));
     }
 }

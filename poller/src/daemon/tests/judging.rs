@@ -77,7 +77,8 @@ async fn what_a_service_could_not_judge_yet_is_not_forgotten() {
     let mut host = Host::new();
     host.receive(&(1..=100).map(manual).collect::<Vec<_>>());
     let later = Instant::now() + LOCAL_RETRY;
-    host.poller.todo.hold(later);
+    let web = host.poller.settings.services[0].name.clone();
+    host.poller.todo.hold([web].into(), later);
     host.work().await.unwrap();
     let channel = "octo-org/web".parse().unwrap();
     assert_eq!(host.poller.store.intents(&channel).unwrap().len(), 100);
