@@ -25,6 +25,7 @@ pub mod logging;
 pub mod machine;
 pub mod mailbox;
 pub mod plan;
+pub mod process;
 pub mod redact;
 pub mod reference;
 pub mod relay_client;

@@ -1,0 +1,138 @@
+//! Why a program was not started, in words.
+
+use std::{io, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Why a run gave no ending.
+#[derive(Debug, Error)]
+pub enum ProcessError {
+    /// The system cannot start another process.
+    #[error("cannot start a process: {0}")]
+    Launch(#[source] io::Error),
+    /// The process that was to become the program has ended, or gone silent, before that.
+    #[error("the process that was to become {program} {what}; it has not run")]
+    Lost {
+        /// The program.
+        program: String,
+        /// What became of it.
+        what: &'static str,
+    },
+    /// `begun` did not want it to go.
+    #[error("{0}")]
+    NotBegun(String),
+    /// The program cannot be run.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It said more on its standard output than is taken in. It has run, and was ended.
+    #[error("{program} wrote more than {} MiB to its standard output; it was ended", max >> 20)]
+    TooMuch {
+        /// The program.
+        program: String,
+        /// Bytes.
+        max: usize,
+    },
+}
+
+impl ProcessError {
+    /// Whether the program may have done something.
+    pub fn has_run(&self) -> bool {
+        match self {
+            Self::TooMuch { .. } => true,
+            Self::Launch(_) | Self::Lost { .. } | Self::NotBegun(_) | Self::Refused(_) => false,
+        }
+    }
+}
+
+/// Why a program cannot be run. It has not.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum Refusal {
+    /// No program at all, or something that no program can be given.
+    #[error("{0}")]
+    Senseless(String),
+    /// Nobody knows the user.
+    #[error("there is no user {user:?} on this host")]
+    UnknownUser {
+        /// The name.
+        user: String,
+    },
+    /// Towline is not root.
+    #[error("towline runs as {own} and may not become {user}: run it as root, or leave `user` out")]
+    NotRoot {
+        /// Who towline is.
+        own: String,
+        /// Whom it should become.
+        user: String,
+    },
+    /// The system does not say who a user is, or does not let us become it.
+    #[error("cannot become the user {user}: {why}")]
+    User {
+        /// The name.
+        user: String,
+        /// Why.
+        why: String,
+    },
+    /// The folder cannot be gone into, as that user.
+    #[error("cannot go into the folder {}, as the user {user}: {why}", dir.display())]
+    Dir {
+        /// The folder.
+        dir: PathBuf,
+        /// Who tried.
+        user: String,
+        /// Why.
+        why: String,
+    },
+    /// A bare name that is nowhere in PATH.
+    #[error("there is no program {program:?} in {path}")]
+    NotInPath {
+        /// The name.
+        program: String,
+        /// PATH.
+        path: String,
+    },
+    /// A path where nothing is.
+    #[error("there is no {program:?} in {}", dir.display())]
+    Missing {
+        /// The path.
+        program: String,
+        /// Where it was looked for.
+        dir: PathBuf,
+    },
+    /// A folder.
+    #[error("{program:?} is a folder, not a program")]
+    Folder {
+        /// The path.
+        program: String,
+    },
+    /// A file that this user may not execute.
+    #[error("{program:?} may not be executed by the user {user} (chmod +x?)")]
+    NotExecutable {
+        /// The path.
+        program: String,
+        /// Who tried.
+        user: String,
+    },
+    /// Neither a binary for this machine nor a script.
+    #[error(
+        "{program:?} is neither a program for this machine nor a script whose first line begins with #! (no shell is asked to guess)"
+    )]
+    NoFormat {
+        /// The path.
+        program: String,
+    },
+    /// The file is there, what its first line (or its header) names is not.
+    #[error("the interpreter that {program:?} names in its first line is not there")]
+    Interpreter {
+        /// The path.
+        program: String,
+    },
+    /// Anything else.
+    #[error("cannot run {program:?}: {why}")]
+    Other {
+        /// The program.
+        program: String,
+        /// Why.
+        why: String,
+    },
+}
