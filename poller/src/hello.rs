@@ -85,6 +85,7 @@ mod tests {
         let end = End {
             running: Some(Running {
                 side: side.clone(),
+                version: None,
                 intent: Some(intent.id.clone()),
                 since: now,
                 unwell: None,

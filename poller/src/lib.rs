@@ -39,6 +39,7 @@ pub mod store;
 pub mod terminal;
 pub mod token;
 pub mod uptime;
+pub mod version;
 
 #[cfg(test)]
 mod testing;

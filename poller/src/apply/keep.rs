@@ -350,6 +350,7 @@ mod tests {
                 sha: Some(crate::testing::SHA.parse().unwrap()),
                 digest: observed(number).digest(),
             },
+            version: None,
             intent: Some(crate::testing::intent(7, 1).id),
             since: at(1),
             unwell: None,

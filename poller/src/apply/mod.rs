@@ -24,6 +24,7 @@ use crate::{
     settings::Service,
     store::{JournalEntry, Store, StoreError},
     uptime::Moment,
+    version::VersionId,
 };
 
 mod act;
@@ -69,6 +70,10 @@ pub struct Applied {
     pub from: Side,
     /// What the intent asks for.
     pub to: Side,
+    /// What the version that ran before is known by, if that is known.
+    pub version_before: Option<VersionId>,
+    /// What the version that the intent asks for is known by, if that is known.
+    pub version: Option<VersionId>,
     /// For people.
     pub message: String,
     /// The end of the failed version's output.
@@ -260,10 +265,14 @@ fn unreadable(entry: &JournalEntry, error: &JournalError) -> Applied {
 }
 
 impl Applied {
-    fn new(outcome: Outcome, from: Side, to: Side, message: String) -> Self {
+    /// An end of a service that is one container.
+    pub(crate) fn new(outcome: Outcome, from: Side, to: Side, message: String) -> Self {
+        let of_image = |side: &Side| side.digest.clone().map(VersionId::Digest);
         Self {
             outcome,
             gate: None,
+            version_before: of_image(&from),
+            version: of_image(&to),
             from,
             to,
             message,

@@ -17,6 +17,7 @@ use crate::{
     plan::{ImageMistake, Naming, Observed, Plan, Refusal, Target, plan, target},
     select::{Admission, admission},
     store::Quarantined,
+    version::VersionId,
 };
 
 /// How often the preparations begin: again when somebody has put another container in the place of the one before, or
@@ -205,7 +206,7 @@ fn replaced_again_and_again(observed: &Observed) -> String {
 
 /// Whether the intent may try `digest`, if that has failed here before.
 fn admit(job: &Job<'_>, quarantine: &[Quarantined], digest: &Digest) -> Result<(), Halt> {
-    match admission(quarantine, job.intent, digest) {
+    match admission(quarantine, job.intent, &VersionId::Digest(digest.clone())) {
         Admission::Free => Ok(()),
         Admission::Later(failed) => Err(Halt::Held(format!(
             "another commit is asked for, and the image's name still leads to {}",
@@ -223,7 +224,7 @@ fn told(failed: &Quarantined, job: &Job<'_>) -> String {
     };
     format!(
         "{}, which {did} here at {:.0} (`towline retry {}` tries it again): {}",
-        failed.digest.short(),
+        failed.version.short(),
         failed.since,
         job.service.name,
         failed.why

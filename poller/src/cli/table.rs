@@ -4,13 +4,14 @@
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use jiff::Timestamp;
-use towline_protocol::{Digest, Outcome, Side};
+use towline_protocol::{Outcome, Side};
 
 use crate::{
     history::Entry,
     status::{DoorbellState, DoorbellStatus, Observed, PendingState, ServiceStatus, Status},
     store::{Cause, CauseKind},
     terminal::printable,
+    version::VersionId,
 };
 
 /// How wide the terminal is, in columns; `None` when standard output is none, so that lines stay whole for `grep`.
@@ -169,8 +170,8 @@ fn notes(service: &ServiceStatus) -> Vec<String> {
         ));
     }
     if !service.quarantined.is_empty() {
-        let digests: Vec<_> = service.quarantined.iter().map(Digest::short).collect();
-        notes.push(format!("{name}: in quarantine: {}\n", digests.join(", ")));
+        let versions: Vec<_> = service.quarantined.iter().map(VersionId::short).collect();
+        notes.push(format!("{name}: in quarantine: {}\n", versions.join(", ")));
     }
     notes
 }

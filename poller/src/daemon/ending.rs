@@ -17,6 +17,7 @@ use crate::{
     settings::Service,
     store::{End, HoldChange, JournalEntry, Quarantined, Running, Standing, StoreError, Tries},
     uptime::{Uptime, Waited},
+    version::VersionId,
 };
 
 /// How often an intent is tried when nothing but interruptions ends the tries.
@@ -49,7 +50,8 @@ impl Poller {
         self.wait(&mut applied, entry, service, &waited);
         let before = self.store.running(&entry.service)?;
         let before = before.filter(|running| {
-            running.side.digest.is_some() && running.side.digest == applied.from.digest
+            let version = running.version();
+            version.is_some() && version == applied.version_before
         });
         if let Some(running) = &before {
             applied.from.sha = running.side.sha.clone();
@@ -74,10 +76,11 @@ impl Poller {
         let mut after = self.after(entry, &mut applied, interruptions, now)?;
         after.tries.waited = waited;
         after.left = std::mem::take(&mut applied.left);
+        let version = applied.version.clone();
         let report = report::fitted(finished(entry, applied, since, now));
         let end = End {
             report: Some(report.clone()),
-            running: running(&report, before.as_ref(), now),
+            running: running(&report, version, before.as_ref(), now),
             hold: hold(&report),
             ..after
         };
@@ -148,7 +151,7 @@ impl Poller {
         }
         if applied.outcome == Outcome::Succeeded {
             // Without a gate it did not run, which proves nothing.
-            let proved = applied.gate.and(applied.to.digest.clone());
+            let proved = applied.gate.and(applied.version.clone());
             return Ok(End { proved, ..nothing });
         }
         match applied.fault {
@@ -192,10 +195,10 @@ pub(super) fn since(standing: Option<&Standing>, attempt: u32) -> Timestamp {
     of_try(standing, attempt).map_or_else(Timestamp::now, |standing| standing.since)
 }
 
-/// The version that failed with `intent`, if its digest is known.
+/// The version that failed with `intent`, if it is known by anything.
 fn quarantined(intent: &Intent, applied: &Applied, since: Timestamp) -> Option<Quarantined> {
     Some(Quarantined {
-        digest: applied.to.digest.clone()?,
+        version: applied.version.clone()?,
         sha: applied.to.sha.clone(),
         intent: Some(intent.id.clone()),
         channel: intent.channel.clone(),
@@ -235,7 +238,12 @@ pub(super) fn finished(
 
 /// What runs after a deploy that took effect; `before` is what the last one had brought, if that still ran. What runs
 /// on unchanged does so since it was brought.
-fn running(report: &Report, before: Option<&Running>, now: Timestamp) -> Option<Running> {
+fn running(
+    report: &Report,
+    version: Option<VersionId>,
+    before: Option<&Running>,
+    now: Timestamp,
+) -> Option<Running> {
     let before = if report.outcome == Some(Outcome::Succeeded) {
         None
     } else if report.outcome == Some(Outcome::Unchanged) {
@@ -245,6 +253,7 @@ fn running(report: &Report, before: Option<&Running>, now: Timestamp) -> Option<
     };
     Some(Running {
         side: report.to.clone(),
+        version,
         intent: Some(report.intent.clone()),
         since: before.map_or(now, |before| before.since),
         unwell: before.and_then(|before| before.unwell.clone()),

@@ -17,6 +17,7 @@ use crate::{
         Running, StoreError, Version,
     },
     uptime::Moment,
+    version::VersionId,
 };
 
 impl Poller {
@@ -136,6 +137,7 @@ impl Poller {
             known: self.known(service)?,
             brought: version.intent.clone(),
             is_reported,
+            left: digest.clone().map(VersionId::Digest),
         };
         let entry = JournalEntry {
             deploy: deploy::random_deploy(),
@@ -174,11 +176,12 @@ impl Poller {
         }
         let now = Timestamp::now();
         let left = std::mem::take(&mut applied.left);
+        let version = applied.version.clone();
         let own = report::fitted(ending::finished(entry, applied, since, now));
         let end = End {
             left,
             also: self.in_effect_again(&own, on_purpose)?,
-            ..end(&own, on_purpose, now)
+            ..end(&own, on_purpose, version, now)
         };
         self.store
             .close_journal(&entry.deploy, &entry.service, &end)?;
@@ -221,7 +224,7 @@ pub(super) fn in_effect(own: &Report, intent: IntentId, attempt: u32) -> Report 
 
 /// What changes with the end of a rollback on purpose, which `own` tells of as this host saw it. When the current version
 /// has stayed, only the history hears of it.
-fn end(own: &Report, on_purpose: &OnPurpose, now: Timestamp) -> End {
+fn end(own: &Report, on_purpose: &OnPurpose, version: Option<VersionId>, now: Timestamp) -> End {
     let cause = Cause {
         kind: CauseKind::Rollback,
         ..Cause::default()
@@ -239,12 +242,13 @@ fn end(own: &Report, on_purpose: &OnPurpose, now: Timestamp) -> End {
             report: on_purpose.is_reported.then(|| told(own)),
             running: Some(Running {
                 side: own.to.clone(),
+                version: version.clone(),
                 intent: on_purpose.brought.clone(),
                 since: now,
                 unwell: None,
             }),
-            failed: own.from.digest.clone().map(|digest| Quarantined {
-                digest,
+            failed: left(own, on_purpose).map(|version| Quarantined {
+                version,
                 sha: own.from.sha.clone(),
                 intent: on_purpose.is_reported.then(|| own.intent.clone()),
                 channel: on_purpose.channel.clone(),
@@ -254,7 +258,7 @@ fn end(own: &Report, on_purpose: &OnPurpose, now: Timestamp) -> End {
                 on_purpose: true,
             }),
             // Without a gate it does not run, which proves nothing.
-            proved: own.gate.and(own.to.digest.clone()),
+            proved: own.gate.and(version),
             hold: HoldChange::Begin(Hold {
                 channel: on_purpose.channel.clone(),
                 place: on_purpose.known,
@@ -281,6 +285,12 @@ fn end(own: &Report, on_purpose: &OnPurpose, now: Timestamp) -> End {
         )
         | None => end,
     }
+}
+
+/// What the version is known by that was left. What an older version of towline has begun does not say.
+fn left(own: &Report, on_purpose: &OnPurpose) -> Option<VersionId> {
+    let of_image = || own.from.digest.clone().map(VersionId::Digest);
+    on_purpose.left.clone().or_else(of_image)
 }
 
 /// What the relay is told of a rollback on purpose: as of any that was rolled back, `from` is what runs and `to` what was

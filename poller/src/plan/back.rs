@@ -14,6 +14,7 @@ use crate::{
     reference::Reference,
     spec::{self, Recreate, SpecError},
     store::{Quarantined, Version},
+    version::VersionId,
 };
 
 /// Why there is no version to go back to.
@@ -100,8 +101,10 @@ pub fn choose_version<'a>(
             return Err(NoWayBack::NothingKept);
         }
         let is_left = |version: &Version| {
-            let digest = version.digest.as_ref();
-            quarantine.iter().any(|one| Some(&one.digest) == digest)
+            let digest = version.digest.clone().map(VersionId::Digest);
+            quarantine
+                .iter()
+                .any(|one| Some(&one.version) == digest.as_ref())
         };
         return others()
             .find(|version| !is_left(version))
@@ -218,7 +221,7 @@ mod tests {
 
     fn left(digit: char) -> Quarantined {
         Quarantined {
-            digest: digest(digit),
+            version: digest(digit).into(),
             sha: None,
             intent: None,
             channel: "octo-org/web".parse().unwrap(),

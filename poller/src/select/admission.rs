@@ -1,41 +1,39 @@
 //! Whether a version that failed here may be tried by an intent.
 
-use towline_protocol::{Digest, Intent};
+use towline_protocol::Intent;
 
 use super::place;
-use crate::store::Quarantined;
+use crate::{store::Quarantined, version::VersionId};
 
-/// Whether an intent may try a digest.
+/// Whether an intent may try a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission<'a> {
     /// Nothing is against it.
     Free,
     /// Its image's name leads to what failed, which was another commit: perhaps its own image has not been pushed yet.
     Later(&'a Quarantined),
-    /// It came before the digest failed, or is the intent that it failed with.
+    /// It came before the version failed, or is the intent that it failed with.
     Never(&'a Quarantined),
 }
 
-/// Whether `intent`, whose image has turned out to be `digest`, may try it.
+/// Whether `intent`, which has turned out to mean `version`, may try it.
 ///
-/// A newer intent may if it names the digest itself or is for the commit that failed: somebody wants just this one.
+/// A newer intent may if it names the image's digest itself or is for the commit that failed: somebody wants just this one.
 pub fn admission<'a>(
     quarantine: &'a [Quarantined],
     intent: &Intent,
-    digest: &Digest,
+    version: &VersionId,
 ) -> Admission<'a> {
-    let Some(failed) = quarantine.iter().find(|one| one.digest == *digest) else {
+    let Some(failed) = quarantine.iter().find(|one| one.version == *version) else {
         return Admission::Free;
     };
     // Another channel's numbers say nothing: the service has moved since.
     if failed.channel == intent.channel && place(intent) <= failed.place {
         return Admission::Never(failed);
     }
-    let named = intent
-        .image
-        .as_ref()
-        .and_then(|image| image.digest.as_ref());
-    let is_wanted = named == Some(digest);
+    let named = intent.image.as_ref();
+    let named = named.and_then(|image| image.digest.clone());
+    let is_wanted = named.map(VersionId::Digest).as_ref() == Some(version);
     match (&failed.sha, &intent.revision.sha) {
         (Some(before), Some(now)) if before != now && !is_wanted => Admission::Later(failed),
         _ => Admission::Free,
@@ -52,7 +50,7 @@ mod tests {
     /// The first digest's failure with intent 5, as the commit of all the tests' intents.
     fn failed() -> Vec<Quarantined> {
         let one = Quarantined {
-            digest: digest('1'),
+            version: digest('1').into(),
             sha: Some(SHA.parse().unwrap()),
             intent: Some(intent(7, 5).id),
             channel: "octo-org/web".parse().unwrap(),
@@ -75,11 +73,11 @@ mod tests {
         let quarantine = failed();
         for asked in [intent(7, 5), intent(7, 4), of_another_commit(3)] {
             assert_eq!(
-                admission(&quarantine, &asked, &digest('1')),
+                admission(&quarantine, &asked, &digest('1').into()),
                 Admission::Never(&quarantine[0])
             );
             assert_eq!(
-                admission(&quarantine, &asked, &digest('2')),
+                admission(&quarantine, &asked, &digest('2').into()),
                 Admission::Free
             );
         }
@@ -88,11 +86,11 @@ mod tests {
     #[test]
     fn a_newer_intent_for_the_same_commit_tries_it_again() {
         assert_eq!(
-            admission(&failed(), &intent(7, 6), &digest('1')),
+            admission(&failed(), &intent(7, 6), &digest('1').into()),
             Admission::Free
         );
         assert_eq!(
-            admission(&failed(), &intent(8, 1), &digest('1')),
+            admission(&failed(), &intent(8, 1), &digest('1').into()),
             Admission::Free
         );
     }
@@ -102,7 +100,7 @@ mod tests {
         let quarantine = failed();
         let mut asked = of_another_commit(6);
         assert_eq!(
-            admission(&quarantine, &asked, &digest('1')),
+            admission(&quarantine, &asked, &digest('1').into()),
             Admission::Later(&quarantine[0])
         );
         asked.image = Some(Image {
@@ -110,7 +108,7 @@ mod tests {
             digest: Some(digest('1')),
         });
         assert_eq!(
-            admission(&quarantine, &asked, &digest('1')),
+            admission(&quarantine, &asked, &digest('1').into()),
             Admission::Free
         );
     }
@@ -120,14 +118,20 @@ mod tests {
         let mut without = failed();
         without[0].sha = None;
         assert_eq!(
-            admission(&without, &of_another_commit(6), &digest('1')),
+            admission(&without, &of_another_commit(6), &digest('1').into()),
             Admission::Free
         );
         let mut asked = of_another_commit(6);
         asked.revision.sha = None;
-        assert_eq!(admission(&failed(), &asked, &digest('1')), Admission::Free);
+        assert_eq!(
+            admission(&failed(), &asked, &digest('1').into()),
+            Admission::Free
+        );
         let mut moved = intent(7, 1);
         moved.channel = "octo-org/site".parse::<Channel>().unwrap();
-        assert_eq!(admission(&failed(), &moved, &digest('1')), Admission::Free);
+        assert_eq!(
+            admission(&failed(), &moved, &digest('1').into()),
+            Admission::Free
+        );
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Digest, HostName, IntentId, Outcome, ServiceName, Sha};
 
-use crate::settings::Choice;
+use crate::{settings::Choice, version::VersionId};
 
 mod look;
 mod record;
@@ -127,7 +127,7 @@ pub struct ServiceStatus {
     pub last: Option<Last>,
     /// The versions that failed here and are not tried again by themselves.
     #[serde(default)]
-    pub quarantined: Vec<Digest>,
+    pub quarantined: Vec<VersionId>,
     /// Why it stays as it is until a newer intent comes, if an operator took it back.
     #[serde(default)]
     pub held: Option<Held>,

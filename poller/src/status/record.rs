@@ -85,7 +85,7 @@ fn recorded(
         observed: None,
         pending: pending(store, service, host, journal, now)?,
         last: last(store, service)?,
-        quarantined: quarantine.into_iter().map(|one| one.digest).collect(),
+        quarantined: quarantine.into_iter().map(|one| one.version).collect(),
         held: store.hold(name)?.map(|hold| Held {
             since: hold.since,
             why: hold.why,

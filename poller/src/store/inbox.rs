@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, Intent, IntentId, Mark, Outcome, Report, ServiceName, Side};
 
 use super::{Store, StoreError, history, row, spool};
-use crate::{select::Seen, uptime::Waited};
+use crate::{select::Seen, uptime::Waited, version::VersionId};
 
 const MARK: &str = "mark";
 const INTENT: &str = "intent";
@@ -62,6 +62,9 @@ pub struct Tries {
 pub struct Running {
     /// Commit and digest.
     pub side: Side,
+    /// What it is known by, if it is known by more than its digest.
+    #[serde(default)]
+    pub version: Option<VersionId>,
     /// The intent that brought it; `None` when an operator went back to what no deploy of ours had brought.
     pub intent: Option<IntentId>,
     /// Since when.
@@ -78,6 +81,14 @@ pub struct Unwell {
     pub what: String,
     /// When it was first seen.
     pub since: Timestamp,
+}
+
+impl Running {
+    /// What it is known by, if that is known.
+    pub fn version(&self) -> Option<VersionId> {
+        let of_image = || self.side.digest.clone().map(VersionId::Digest);
+        self.version.clone().or_else(of_image)
+    }
 }
 
 impl Store {

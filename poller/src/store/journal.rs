@@ -1,13 +1,13 @@
 //! The journal: deploys under way, so that a crash in the middle is taken to its end; and all that changes with an end.
 
 use serde::{Deserialize, Serialize};
-use towline_protocol::{Channel, Digest, IntentId, Mark, Report, ServiceName};
+use towline_protocol::{Channel, IntentId, Mark, Report, ServiceName};
 
 use super::{
     Hold, Past, Quarantined, Running, Store, StoreError, Tries, history, inbox, leftover,
     quarantine, row, spool,
 };
-use crate::{machine::Leftover, uptime::Moment};
+use crate::{machine::Leftover, uptime::Moment, version::VersionId};
 
 const JOURNAL: &str = "journal";
 
@@ -43,6 +43,9 @@ pub struct OnPurpose {
     pub brought: Option<IntentId>,
     /// Whether the entry's intent had brought the version that is left, so that the relay is to hear of it.
     pub is_reported: bool,
+    /// The version that is left, if it is known; before layout 4 of the state it was the digest that is left.
+    #[serde(default)]
+    pub left: Option<VersionId>,
 }
 
 /// All that changes when a try has come to an end.
@@ -60,10 +63,10 @@ pub struct End {
     pub left: Vec<Leftover>,
     /// What the tries of the intent have come to.
     pub tries: Tries,
-    /// A digest that is not to be tried again.
+    /// A version that is not to be tried again.
     pub failed: Option<Quarantined>,
-    /// A digest that has proved itself.
-    pub proved: Option<Digest>,
+    /// A version that has proved itself.
+    pub proved: Option<VersionId>,
     /// Whether the service is held from now on, or no longer.
     pub hold: HoldChange,
 }
@@ -139,8 +142,8 @@ impl Store {
         if let Some(running) = &end.running {
             inbox::note_running(&tx, service, running)?;
         }
-        if let Some(digest) = &end.proved {
-            quarantine::clear(&tx, service, digest)?;
+        if let Some(version) = &end.proved {
+            quarantine::clear(&tx, service, version)?;
         }
         if let Some(failed) = &end.failed {
             quarantine::add(&tx, service, failed)?;

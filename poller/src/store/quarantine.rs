@@ -5,21 +5,23 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use towline_protocol::{Channel, Digest, IntentId, Mark, ServiceName, Sha};
+use towline_protocol::{Channel, IntentId, Mark, ServiceName, Sha};
 
 use super::{Store, StoreError, inbox, row};
+use crate::version::VersionId;
 
-/// How many digests of a service are held, those of the newest intents.
+/// How many versions of a service are held, those of the newest intents.
 const HELD: usize = 100;
 
 const QUARANTINE: &str = "quarantine";
 const HOLD: &str = "hold";
 
-/// A digest that failed with a service, or that an operator has left on purpose.
+/// A version that failed with a service, or that an operator has left on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {
-    /// The digest.
-    pub digest: Digest,
+    /// The version; until layout 3 of the state it was always a digest, and called so.
+    #[serde(alias = "digest")]
+    pub version: VersionId,
     /// The commit that it was to be, if one was known.
     #[serde(default)]
     pub sha: Option<Sha>,
@@ -28,7 +30,7 @@ pub struct Quarantined {
     pub intent: Option<IntentId>,
     /// The channel of `place`.
     pub channel: Channel,
-    /// Intents of `channel` up to this one never try the digest again.
+    /// Intents of `channel` up to this one never try the version again.
     pub place: Mark,
     /// Since when.
     pub since: Timestamp,
@@ -53,7 +55,7 @@ pub struct Hold {
 }
 
 impl Store {
-    /// The digests that are not tried again with `service`, in the order of the digests.
+    /// The versions that are not tried again with `service`, in the order of their names.
     ///
     /// # Errors
     /// When the database refuses or a row is damaged.
@@ -62,7 +64,7 @@ impl Store {
         Ok(rows.into_iter().map(|(_, one)| one).collect())
     }
 
-    /// The digests that `intent` has to be judged by: none, if an operator has asked for its next try.
+    /// The versions that `intent` has to be judged by: none, if an operator has asked for its next try.
     ///
     /// # Errors
     /// When the database refuses or a row is damaged.
@@ -102,13 +104,13 @@ impl Store {
     }
 }
 
-/// Adds a digest, and lets the ones go that only intents of long ago could ask for.
+/// Adds a version, and lets the ones go that only intents of long ago could ask for.
 pub(super) fn add(
     db: &Connection,
     service: &ServiceName,
     failed: &Quarantined,
 ) -> Result<(), StoreError> {
-    let own = key(service, &failed.digest);
+    let own = key(service, &failed.version);
     row::put(db, QUARANTINE, &own, failed)?;
     let mut others: Vec<(String, Quarantined)> = row::all(db, QUARANTINE, &prefix(service))?;
     others.retain(|(key, _)| *key != own);
@@ -119,13 +121,13 @@ pub(super) fn add(
     Ok(())
 }
 
-/// The digest has proved itself.
+/// The version has proved itself.
 pub(super) fn clear(
     db: &Connection,
     service: &ServiceName,
-    digest: &Digest,
+    version: &VersionId,
 ) -> Result<(), StoreError> {
-    row::delete(db, QUARANTINE, &key(service, digest))
+    row::delete(db, QUARANTINE, &key(service, version))
 }
 
 pub(super) fn set_hold(
@@ -144,6 +146,6 @@ fn prefix(service: &ServiceName) -> String {
     format!("{service}/")
 }
 
-fn key(service: &ServiceName, digest: &Digest) -> String {
-    format!("{service}/{digest}")
+fn key(service: &ServiceName, version: &VersionId) -> String {
+    format!("{service}/{version}")
 }

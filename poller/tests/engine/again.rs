@@ -127,7 +127,7 @@ async fn a_bad_version_is_quarantined_and_left_alone_until_an_operator_wants_it_
     let (host, digest) = with_a_failed_v2("quarantined", "").await;
     let held = host.quarantine();
     assert_eq!(held.len(), 1);
-    assert_eq!(held[0].digest.to_string(), digest);
+    assert_eq!(held[0].version.to_string(), digest);
     assert!(
         host.last().message.contains("`towline retry quarantined`"),
         "{}",

@@ -211,7 +211,7 @@ async fn a_rollback_that_is_killed_in_its_gate_is_taken_to_its_end_and_holds() {
     );
     assert!(store.hold(&name).unwrap().is_some());
     assert_eq!(
-        store.quarantine(&name).unwrap()[0].digest.to_string(),
+        store.quarantine(&name).unwrap()[0].version.to_string(),
         second
     );
     assert_eq!(host.scene.get().unwrap(), "toy v1 \n");

@@ -36,7 +36,7 @@ async fn a_digest_that_its_registry_does_not_keep_to_is_tried_again_only_on_purp
     );
     let held = host.quarantine();
     assert_eq!(held.len(), 1);
-    assert_eq!(held[0].digest, registry.digest());
+    assert_eq!(held[0].version, registry.digest().into());
     registry.heal();
     host.once().await;
     host.receive(&host.intent(2, "2"));
@@ -68,7 +68,7 @@ async fn a_version_for_other_platforms_is_quarantined_whether_the_registry_or_th
         assert!(message.contains(said), "{message}");
         let held = host.quarantine();
         assert_eq!(held.len(), 1);
-        assert_eq!(held[0].digest, registry.digest());
+        assert_eq!(held[0].version, registry.digest().into());
         let repository = format!("{}/{name}", registry.address);
         let left = docker(&["image", "ls", "--quiet", &repository]);
         assert_eq!(left, "", "what was pulled is gone");

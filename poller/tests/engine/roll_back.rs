@@ -147,6 +147,7 @@ impl Host {
         let report = report::blank(entry.intent.clone(), &name, 1, applied.outcome, now);
         let running = Running {
             side: applied.to,
+            version: None,
             intent: Some(entry.intent),
             since: now,
             unwell: None,
@@ -292,7 +293,7 @@ async fn the_version_before_comes_back_offline_with_its_settings_volumes_and_net
 
     let (store, name) = (&host.scene.store, host.name());
     assert_eq!(
-        store.quarantine(&name).unwrap()[0].digest.to_string(),
+        store.quarantine(&name).unwrap()[0].version.to_string(),
         second
     );
     assert!(store.hold(&name).unwrap().is_some());

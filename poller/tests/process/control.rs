@@ -114,7 +114,7 @@ fn blocked(port: u16) -> Host {
         )
     };
     let quarantined = Quarantined {
-        digest: format!("sha256:{}", "b".repeat(64)).parse().unwrap(),
+        version: format!("sha256:{}", "b".repeat(64)).parse().unwrap(),
         sha: None,
         intent: None,
         channel: "octo-org/web".parse().unwrap(),

@@ -8,13 +8,13 @@ use crate::control::{
 
 /// What a try of intent 1 that ended in this way says of the digest of ones.
 fn failed(fault: Fault, outcome: Outcome) -> Applied {
+    let to = Side {
+        sha: None,
+        digest: Some(testing::digest('1')),
+    };
     Applied {
         fault,
-        to: Side {
-            sha: None,
-            digest: Some(testing::digest('1')),
-        },
-        ..applied(outcome)
+        ..moved(outcome, Side::default(), to)
     }
 }
 

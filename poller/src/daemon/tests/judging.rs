@@ -116,6 +116,7 @@ async fn the_commit_that_ran_before_is_not_guessed_without_a_digest() {
     );
     let running = Running {
         side,
+        version: None,
         intent: Some(manual(1).id),
         since: jiff::Timestamp::now(),
         unwell: None,
@@ -163,11 +164,7 @@ async fn what_runs_on_unchanged_does_so_since_it_was_brought() {
     };
     let now = jiff::Timestamp::now();
     for outcome in [Outcome::Succeeded, Outcome::Unchanged] {
-        let ended = Applied {
-            from: side.clone(),
-            to: side.clone(),
-            ..applied(outcome)
-        };
+        let ended = moved(outcome, side.clone(), side.clone());
         host.poller.end(&entry(), None, None, now, ended).unwrap();
         if outcome == Outcome::Succeeded {
             let running = host.poller.store.running(&web).unwrap().unwrap();
@@ -184,11 +181,7 @@ async fn what_runs_on_unchanged_does_so_since_it_was_brought() {
     }
     let running = host.poller.store.running(&web).unwrap().unwrap();
     assert_eq!(running.since, jiff::Timestamp::UNIX_EPOCH);
-    let later = Applied {
-        from: Side::default(),
-        to: side,
-        ..applied(Outcome::Unchanged)
-    };
+    let later = moved(Outcome::Unchanged, Side::default(), side);
     host.poller.end(&entry(), None, None, now, later).unwrap();
     let running = host.poller.store.running(&web).unwrap().unwrap();
     assert!(

@@ -125,19 +125,12 @@ fn entry() -> JournalEntry {
 }
 
 fn applied(outcome: Outcome) -> Applied {
-    Applied {
-        outcome,
-        gate: None,
-        from: Side::default(),
-        to: Side::default(),
-        message: String::new(),
-        log_tail: String::new(),
-        steps: Vec::new(),
-        fault: Fault::Host,
-        after_wait: Outcome::FailedUntouched,
-        trouble: None,
-        left: Vec::new(),
-    }
+    moved(outcome, Side::default(), Side::default())
+}
+
+/// An end of a deploy of one container from one version to another.
+fn moved(outcome: Outcome, from: Side, to: Side) -> Applied {
+    Applied::new(outcome, from, to, String::new())
 }
 
 /// Makes writes to `table` fail, as a full disk does.

@@ -202,7 +202,7 @@ impl World {
         let quarantine = self.store().quarantine(&service.name).unwrap();
         let is_free = is_asked || self.mutant == Some(Mutant::IgnoresQuarantine);
         let quarantine = if is_free { Vec::new() } else { quarantine };
-        let mut ended = match admission(&quarantine, &intent, &digest(image)) {
+        let mut ended = match admission(&quarantine, &intent, &digest(image).into()) {
             Admission::Free => self.attempt(&intent, image, is_asked, how),
             Admission::Later(_) => Applied {
                 after_wait: Outcome::Quarantined,
@@ -211,6 +211,7 @@ impl World {
             Admission::Never(_) => applied(Outcome::Quarantined),
         };
         ended.to.digest = Some(digest(image));
+        ended.version = Some(digest(image).into());
         ended.to.sha = intent.revision.sha.clone();
         let entry = JournalEntry {
             intent: intent.id.clone(),

@@ -12,6 +12,7 @@ fn on_purpose(is_reported: bool) -> JournalEntry {
             known: Mark { epoch: 7, seq: 3 },
             brought: Some(manual(9).id),
             is_reported,
+            left: Some(testing::digest('2').into()),
         }),
         ..entry()
     }
@@ -24,11 +25,7 @@ fn taken_back(outcome: Outcome, is_reported: bool) -> Host {
         sha: None,
         digest: Some(testing::digest(digit)),
     };
-    let applied = Applied {
-        from: side('2'),
-        to: side('1'),
-        ..applied(outcome)
-    };
+    let applied = moved(outcome, side('2'), side('1'));
     let entry = on_purpose(is_reported);
     host.poller.store.write_journal(&entry).unwrap();
     let now = jiff::Timestamp::now();
@@ -52,8 +49,8 @@ async fn a_rollback_on_purpose_is_reported_as_rolled_back_and_the_service_is_hel
     assert_eq!(past.cause.kind, CauseKind::Rollback);
     let left = &store.quarantine(&web).unwrap()[0];
     assert_eq!(
-        (&left.digest, left.on_purpose),
-        (&testing::digest('2'), true)
+        (&left.version, left.on_purpose),
+        (&testing::digest('2').into(), true)
     );
     assert_eq!(
         store.hold(&web).unwrap().unwrap().place,
@@ -170,13 +167,11 @@ async fn going_back_needs_a_service_of_the_file_and_the_engine() {
 async fn the_intent_whose_version_is_gone_back_to_is_in_effect_again() {
     let mut host = Host::new();
     host.receive(&[manual(1), manual(9)]);
-    let applied = Applied {
-        to: Side {
-            sha: None,
-            digest: Some(testing::digest('1')),
-        },
-        ..applied(Outcome::Succeeded)
+    let to = Side {
+        sha: None,
+        digest: Some(testing::digest('1')),
     };
+    let applied = moved(Outcome::Succeeded, Side::default(), to);
     let now = jiff::Timestamp::now();
     for (is_reported, last) in [(true, 1), (true, 2), (false, 3)] {
         let entry = on_purpose(is_reported);

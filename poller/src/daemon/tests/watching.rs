@@ -39,6 +39,7 @@ fn brought(attempt: u32, outcome: Outcome) -> Report {
 fn running(intent: &Intent, unwell: Option<Unwell>) -> Running {
     Running {
         side: side('1'),
+        version: None,
         intent: Some(intent.id.clone()),
         since: Timestamp::UNIX_EPOCH,
         unwell,
@@ -185,11 +186,7 @@ async fn what_runs_on_unchanged_is_as_unwell_as_before_and_what_is_new_is_not() 
             running: Some(running(&manual(1), trouble.clone())),
             ..End::default()
         });
-        let applied = Applied {
-            from: side('1'),
-            to: side('1'),
-            ..applied(outcome)
-        };
+        let applied = moved(outcome, side('1'), side('1'));
         let now = Timestamp::now();
         host.poller.end(&entry(), None, None, now, applied).unwrap();
         assert_eq!(host.unwell(), after);

@@ -34,7 +34,7 @@ fn arrivals() -> impl Strategy<Value = Vec<Vec<Arrival>>> {
 /// What failed with an intent whose image was the digest of this number.
 fn failed_with(intent: &Intent, image: char) -> Quarantined {
     Quarantined {
-        digest: digest(image),
+        version: digest(image).into(),
         sha: intent.revision.sha.clone(),
         intent: Some(intent.id.clone()),
         channel: intent.channel.clone(),
@@ -61,15 +61,15 @@ proptest! {
             let mut tries = 0;
             for _ in 0..looks {
                 let Some(chosen) = host.choose().apply else { break };
-                let known = quarantine.iter().find(|one| one.digest == digest(image));
+                let known = quarantine.iter().find(|one| one.version == digest(image).into());
                 let failed_as = known.map(|one| one.sha.clone());
-                let ended = match admission(&quarantine, &chosen, &digest(image)) {
+                let ended = match admission(&quarantine, &chosen, &digest(image).into()) {
                     Admission::Free => {
                         tries += 1;
                         let same = failed_as.as_ref().is_none_or(|sha| *sha == chosen.revision.sha);
                         prop_assert!(same, "tried again for another commit");
                         let failed = failed_with(&chosen, image);
-                        quarantine.retain(|one| one.digest != failed.digest);
+                        quarantine.retain(|one| one.version != failed.version);
                         quarantine.push(failed);
                         Outcome::RolledBack
                     }

@@ -18,6 +18,7 @@ fn everything_is_there_again_after_opening_again() {
     let done = report(2, Outcome::Succeeded);
     let running = Running {
         side: Side::default(),
+        version: None,
         intent: Some(done.intent.clone()),
         since: Timestamp::UNIX_EPOCH,
         unwell: None,
@@ -245,7 +246,7 @@ fn an_end_with_all_that_it_changes_is_kept_together_or_not_at_all() {
     let standing = &store.standings(&web()).unwrap()[&intent(7, 1).id];
     assert_eq!((standing.again, standing.interruptions), (true, 2));
     let good = End {
-        proved: Some(testing::digest('a')),
+        proved: Some(testing::digest('a').into()),
         failed: Some(failed('b')),
         hold: HoldChange::End,
         ..End::of(report(2, Outcome::Succeeded))
@@ -320,11 +321,11 @@ fn of_many_failed_digests_and_refused_reports_the_newest_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     for seq in 1..=150_u32 {
-        let digest = format!("sha256:{seq:064x}").parse().unwrap();
+        let version = format!("sha256:{seq:064x}").parse().unwrap();
         let place = at(if seq == 150 { 1 } else { seq.into() });
         let end = End {
             failed: Some(Quarantined {
-                digest,
+                version,
                 place,
                 ..failed('a')
             }),

@@ -60,6 +60,23 @@ fn a_state_of_version_1_is_taken_over_with_all_that_is_in_it() {
 }
 
 #[test]
+fn what_was_in_quarantine_by_its_digest_is_so_still_and_is_let_go_when_it_proves_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let digest = testing::digest('a');
+    let before = json!({ "digest": digest, "intent": intent(7, 1).id, "channel": channel(), "place": at(1),
+        "since": "1970-01-01T00:00:00Z", "why": "gate" });
+    row::put(&store.db, "quarantine", &format!("web/{digest}"), &before).unwrap();
+    assert_eq!(store.quarantine(&web()).unwrap(), [failed('a')]);
+    let proved = End {
+        proved: Some(digest.into()),
+        ..End::default()
+    };
+    store.close_journal("0", &web(), &proved).unwrap();
+    assert_eq!(store.quarantine(&web()).unwrap(), []);
+}
+
+#[test]
 fn a_state_that_could_not_be_taken_over_is_left_as_it_was() {
     let dir = of_version_1();
     change(&dir, "CREATE TABLE history (key TEXT)");

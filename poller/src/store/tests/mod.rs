@@ -98,7 +98,7 @@ fn change(dir: &TempDir, sql: &str) {
 
 fn failed(digest: char) -> Quarantined {
     Quarantined {
-        digest: testing::digest(digest),
+        version: testing::digest(digest).into(),
         sha: None,
         intent: Some(intent(7, 1).id),
         channel: channel(),
