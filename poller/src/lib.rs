@@ -18,6 +18,7 @@ mod failpoint;
 pub mod follow;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod git;
 pub mod health;
 pub mod hello;
 pub mod history;

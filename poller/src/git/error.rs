@@ -1,0 +1,298 @@
+//! Why a checkout is not put at a commit, in words, and what follows from it.
+
+use std::{path::PathBuf, time::Duration};
+
+use thiserror::Error;
+use towline_protocol::Sha;
+
+/// Why git did not do what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum GitError {
+    /// There is no git, or it is too old.
+    #[error("{why}")]
+    Unusable {
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// The path of the host's file is not the top of a checkout.
+    #[error("{}: {why}", path.display())]
+    NoCheckout {
+        /// The path.
+        path: PathBuf,
+        /// What it is instead.
+        why: String,
+    },
+    /// The checkout is somebody else's, and git does not trust it.
+    #[error(
+        "{}: it belongs to {owner}, and git does not work in other people's checkouts; set user = {owner:?} at the service",
+        path.display()
+    )]
+    Foreign {
+        /// The checkout.
+        path: PathBuf,
+        /// Its owner, by name or number.
+        owner: String,
+    },
+    /// The checkout has no such remote.
+    #[error("{}: there is no remote {remote:?}; it has: {known}", path.display())]
+    NoRemote {
+        /// The checkout.
+        path: PathBuf,
+        /// The remote of the host's file.
+        remote: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// The file with the login is of no use here.
+    #[error("{}: {why}", path.display())]
+    Login {
+        /// The file.
+        path: PathBuf,
+        /// Why; nothing of its content.
+        why: String,
+    },
+    /// The remote did not give what it was asked for.
+    #[error("{remote}: {trouble}: {said}")]
+    Remote {
+        /// The remote's address, without a login.
+        remote: String,
+        /// What kind of trouble it is.
+        trouble: RemoteTrouble,
+        /// What git said.
+        said: String,
+    },
+    /// The remote has no such commit.
+    #[error("{remote} has no commit {}; there {has}", sha.short())]
+    NoCommit {
+        /// The remote's address, without a login.
+        remote: String,
+        /// The commit.
+        sha: Sha,
+        /// What it has instead.
+        has: String,
+    },
+    /// The remote has no branch that the service's rule names.
+    #[error("{remote} has no branch {branches}")]
+    NoBranch {
+        /// The remote's address, without a login.
+        remote: String,
+        /// The rule's.
+        branches: String,
+    },
+    /// The commit is there, and on none of the service's branches.
+    #[error("commit {} is not on {branches} of {remote}", sha.short())]
+    NotOnBranch {
+        /// The remote's address, without a login.
+        remote: String,
+        /// The commit.
+        sha: Sha,
+        /// The rule's.
+        branches: String,
+    },
+    /// The checkout has only a part of the history, in which the commit cannot be found.
+    #[error(
+        "{}: its history is cut off, and what there is does not show that commit {} is on {branches}; \
+         run: git fetch --unshallow",
+        path.display(), sha.short()
+    )]
+    Shallow {
+        /// The checkout.
+        path: PathBuf,
+        /// The commit.
+        sha: Sha,
+        /// The rule's.
+        branches: String,
+    },
+    /// The remote has no such tag.
+    #[error("{remote} has no tag {tag}")]
+    NoTag {
+        /// The remote's address, without a login.
+        remote: String,
+        /// The tag.
+        tag: String,
+    },
+    /// The tag is of another commit by now.
+    #[error("tag {tag} of {remote} is {is}, not {}", sha.short())]
+    TagElsewhere {
+        /// The remote's address, without a login.
+        remote: String,
+        /// The tag.
+        tag: String,
+        /// What it stands for.
+        is: String,
+        /// The intent's commit.
+        sha: Sha,
+    },
+    /// Somebody changed files that git tracks.
+    #[error(
+        "{}: tracked files were changed here: {}; commit, stash or undo that, or set discard_changes = true",
+        path.display(), few(changes)
+    )]
+    Changed {
+        /// The checkout.
+        path: PathBuf,
+        /// The first of them.
+        changes: Vec<String>,
+    },
+    /// Somebody is in the middle of something.
+    #[error("{}: a {what} has begun there; finish or abort it first", path.display())]
+    InProgress {
+        /// The checkout.
+        path: PathBuf,
+        /// What, in git's words.
+        what: &'static str,
+    },
+    /// Files that git does not track are where the commit has files of its own.
+    #[error(
+        "{}: {} {} in the way: commit {} has {} as well, and nothing of it is kept; move {} away",
+        path.display(),
+        few(files),
+        if files.len() == 1 { "is" } else { "are" },
+        sha.short(),
+        if files.len() == 1 { "it" } else { "them" },
+        if files.len() == 1 { "it" } else { "them" },
+    )]
+    Obstructed {
+        /// The checkout.
+        path: PathBuf,
+        /// The first of them.
+        files: Vec<String>,
+        /// The commit.
+        sha: Sha,
+    },
+    /// The commit has files in Git LFS, and they cannot be had.
+    #[error("commit {} has files in Git LFS, and {why}", sha.short())]
+    Lfs {
+        /// The commit.
+        sha: Sha,
+        /// Why not.
+        why: String,
+    },
+    /// A submodule cannot be had.
+    #[error("submodule {name}: {why}")]
+    Submodule {
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: String,
+    },
+    /// A git ran for too long and was ended.
+    #[error("git {what} did not end within {} s and was ended", limit.as_secs())]
+    TimedOut {
+        /// What it was to do.
+        what: String,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// A git said that it could not.
+    #[error("git {what} failed: {said}")]
+    Failed {
+        /// What it was to do.
+        what: String,
+        /// What it said.
+        said: String,
+    },
+    /// A git said that all is well, and what is there is something else.
+    #[error("{}: git says that it is at commit {}, and it is not: {found}", path.display(), wanted.short())]
+    Elsewhere {
+        /// The checkout.
+        path: PathBuf,
+        /// Where it should be.
+        wanted: Sha,
+        /// What is there.
+        found: String,
+    },
+    /// No git could be started.
+    #[error("git could not be started: {0}")]
+    NotStarted(String),
+}
+
+/// The kinds of trouble with a remote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoteTrouble {
+    /// Nothing answers there, or it broke off in the middle.
+    Unreachable,
+    /// The login is not let in, or there is none.
+    Denied,
+    /// There is no such repository, or it is hidden from this login.
+    NoRepository,
+    /// Something else.
+    Other,
+}
+
+impl std::fmt::Display for RemoteTrouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "not reachable",
+            Self::Denied => {
+                "access denied; set `credential_file` under git, or give the service's user a key"
+            }
+            Self::NoRepository => "no such repository, or hidden from this login",
+            Self::Other => "fetching failed",
+        })
+    }
+}
+
+/// What follows for the intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It may work later by itself.
+    Waits,
+    /// The host's file does not allow it, or the checkout is not as the file says.
+    Refused,
+    /// It failed, with nothing touched if it was before the checkout.
+    Failed,
+}
+
+impl GitError {
+    /// What follows for the intent.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::Remote { trouble, .. } => match trouble {
+                RemoteTrouble::Unreachable => Fate::Waits,
+                RemoteTrouble::Denied | RemoteTrouble::NoRepository | RemoteTrouble::Other => {
+                    Fate::Failed
+                }
+            },
+            Self::NoCommit { .. } | Self::NoTag { .. } | Self::TimedOut { .. } => Fate::Waits,
+            Self::NoCheckout { .. }
+            | Self::Foreign { .. }
+            | Self::NoRemote { .. }
+            | Self::Login { .. }
+            | Self::NoBranch { .. }
+            | Self::NotOnBranch { .. }
+            | Self::TagElsewhere { .. }
+            | Self::Changed { .. }
+            | Self::InProgress { .. }
+            | Self::Obstructed { .. } => Fate::Refused,
+            Self::Unusable { .. }
+            | Self::Shallow { .. }
+            | Self::Lfs { .. }
+            | Self::Submodule { .. }
+            | Self::Failed { .. }
+            | Self::Elsewhere { .. }
+            | Self::NotStarted(_) => Fate::Failed,
+        }
+    }
+}
+
+/// The first few, and how many there are.
+fn few(list: &[String]) -> String {
+    let shown: Vec<&str> = list.iter().take(3).map(String::as_str).collect();
+    match list.len().saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_up_to_three() {
+        let names = |count: usize| -> Vec<String> { (0..count).map(|n| n.to_string()).collect() };
+        assert_eq!(few(&names(2)), "0, 1");
+        assert_eq!(few(&names(5)), "0, 1, 2 and 2 more");
+    }
+}
