@@ -84,6 +84,8 @@ pub struct Applied {
     pub fault: Fault,
     /// How it ends if it waits and nothing comes of that.
     pub after_wait: Outcome,
+    /// How soon it is tried again if it waits, for as long as it takes; `None` when it waits for its image, and not for ever.
+    pub pause: Option<Duration>,
     /// What kind of trouble there was with the image, if that is why.
     pub trouble: Option<RegistryTrouble>,
     /// Old containers that the engine did not let go.
@@ -280,6 +282,7 @@ impl Applied {
             steps: Vec::new(),
             fault: Fault::Host,
             after_wait: Outcome::FailedUntouched,
+            pause: None,
             trouble: None,
             left: Vec::new(),
         }

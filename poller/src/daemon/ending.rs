@@ -71,7 +71,9 @@ impl Poller {
                 let report = report::fitted(finished(entry, applied, since, now));
                 self.store.spool(&report)?;
             }
-            return Ok(());
+            // A deploy that was put off had begun.
+            let (deploy, nothing) = (&entry.deploy, End::default());
+            return self.store.close_journal(deploy, service, &nothing);
         }
         let mut after = self.after(entry, &mut applied, interruptions, now)?;
         after.tries.waited = waited;
@@ -107,6 +109,9 @@ impl Poller {
         let retry = self.image_retry(&entry.service, applied.trouble);
         if applied.outcome != Outcome::Waiting {
             return;
+        }
+        if let Some(pause) = applied.pause {
+            return self.todo.again(&entry.service, Instant::now() + pause);
         }
         let wait = service
             .map(|service| service.image_wait)

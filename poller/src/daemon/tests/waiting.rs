@@ -96,6 +96,30 @@ async fn a_long_rest_does_not_outlast_the_wait_for_the_image() {
 }
 
 #[tokio::test]
+async fn a_deploy_that_was_put_off_is_at_its_end_each_time_and_tried_again_after_its_pause_for_ever()
+ {
+    let mut host = Host::new();
+    host.work().await.unwrap();
+    let service = host.poller.settings.services[0].clone();
+    let long_ago = waiting(jiff::Timestamp::UNIX_EPOCH, 99 * 3_600_000);
+    for standing in [None, Some(&long_ago)] {
+        host.poller.store.write_journal(&entry()).unwrap();
+        let put_off = Applied {
+            pause: Some(Duration::from_secs(300)),
+            ..applied(Outcome::Waiting)
+        };
+        let now = jiff::Timestamp::now();
+        host.poller
+            .end(&entry(), Some(&service), standing, now, put_off)
+            .unwrap();
+        assert_eq!(host.poller.store.open_journals().unwrap(), []);
+        assert_eq!(host.standing().outcome, Outcome::Waiting);
+        let pause = host.pause().unwrap().as_secs();
+        assert!((200..=300).contains(&pause), "{pause}");
+    }
+}
+
+#[tokio::test]
 async fn a_wait_is_told_with_its_newest_reason() {
     let mut host = Host::new();
     let service = host.poller.settings.services[0].clone();
