@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::{
     HealthCheck, HttpProbe, JsonProbe, Probe,
     read::{Found, Reader, Table, Told, described},
-    values,
+    values, work,
 };
 
 /// How long the new version has to answer unless the file says otherwise.
@@ -16,6 +16,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// Reads the checks of a service.
 pub(super) fn health(
     table: &mut Table<'_, '_>,
+    kind: work::Kind,
     reader: &mut Reader<'_>,
 ) -> Result<Vec<HealthCheck>, Told> {
     let Some(raw) = table.raw("health") else {
@@ -32,7 +33,7 @@ pub(super) fn health(
     };
     let checks: Vec<_> = entries
         .iter()
-        .map(|entry| check(Table::at(path.clone(), entry, reader)?, reader))
+        .map(|entry| check(Table::at(path.clone(), entry, reader)?, kind, reader))
         .collect();
     checks.into_iter().collect()
 }
@@ -46,7 +47,11 @@ enum Kind {
 /// One of these keys with its value, if it is there.
 type Asked = Result<Option<Found<Kind>>, Told>;
 
-fn check(mut table: Table<'_, '_>, reader: &mut Reader<'_>) -> Result<HealthCheck, Told> {
+fn check(
+    mut table: Table<'_, '_>,
+    service: work::Kind,
+    reader: &mut Reader<'_>,
+) -> Result<HealthCheck, Told> {
     let http = http(&mut table, reader);
     let tcp = table.get(reader, "tcp", values::tcp_address);
     let exec = table.get(reader, "exec", values::command);
@@ -68,7 +73,9 @@ fn check(mut table: Table<'_, '_>, reader: &mut Reader<'_>) -> Result<HealthChec
     let stable_for = table.get(reader, "stable_for", |_| {
         Err::<(), _>("is for all checks together: write it under [service.NAME]".to_owned())
     });
+    let possible = refuse_impossible(service, kind.as_ref().ok(), &table, reader);
     table.finish(reader, &[]);
+    possible?;
     let within = within?.map(|found| found.value);
     stable_for?;
     Ok(match kind? {
@@ -78,6 +85,35 @@ fn check(mut table: Table<'_, '_>, reader: &mut Reader<'_>) -> Result<HealthChec
         },
         Kind::Docker => HealthCheck::Docker { within },
     })
+}
+
+/// Refuses a check that a service of this kind can never pass.
+fn refuse_impossible(
+    service: work::Kind,
+    kind: Option<&Kind>,
+    table: &Table<'_, '_>,
+    reader: &mut Reader<'_>,
+) -> Result<(), Told> {
+    let (key, message) = match (service, kind) {
+        (work::Kind::Host, Some(Kind::Docker)) => {
+            ("docker", "a checkout and a command have no container")
+        }
+        (work::Kind::Project, Some(Kind::Tried(Probe::Exec(_)))) => (
+            "exec",
+            "a project has several containers: write a `healthcheck` in its file, and docker = true here",
+        ),
+        (work::Kind::Project | work::Kind::Host, Some(Kind::Tried(probe)))
+            if probe.needs_address() =>
+        {
+            let key = if table.has("http") { "http" } else { "tcp" };
+            (
+                key,
+                "{container} is for `docker`: ask a port of this host, such as 127.0.0.1:8080",
+            )
+        }
+        _ => return Ok(()),
+    };
+    Err(reader.tell(&table.span_of(key), table.path_of(key), message))
 }
 
 /// The one kind that an entry has.

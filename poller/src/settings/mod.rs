@@ -2,7 +2,9 @@
 //!
 //! Here: the types and the one way in, [`Settings::parse`], which tells all mistakes at once. Not here: where the
 //! file lies and who reads it (`cli`), what an intent is held against (`select`).
-//! `read` walks the document and collects mistakes; `service`, `health`, `rule`, `events`, `address` and `values` know the keys.
+//! `read` walks the document and collects mistakes; `service`, `rule`, `events`, `work`, the parts of a service by their
+//! names, and `health` know the keys; `values`, `names` and `address` what may stand there; `shared` what two services
+//! cannot both have.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -11,16 +13,24 @@ use towline_protocol::{Channel, ServiceName};
 use crate::reference::Template;
 
 mod address;
+mod backup;
 mod choice;
+mod command;
+mod compose;
+mod docker;
 mod events;
+mod git;
 mod health;
 mod mistake;
+mod names;
 mod parts;
 mod placeholder;
 mod read;
 mod rule;
 mod service;
+mod shared;
 mod values;
+mod work;
 
 pub use address::{CONTAINER, HttpUrl, TcpAddress};
 pub use choice::{Choice, Label};

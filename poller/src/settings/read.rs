@@ -9,9 +9,8 @@ use std::{
 };
 
 use toml::{Spanned, de::DeTable, de::DeValue};
-use towline_protocol::MAX_CHANNELS;
 
-use super::{CaFile, Mistake, Place, Relay, Service, Settings, service, values};
+use super::{CaFile, Mistake, Place, Relay, Service, Settings, service, shared, values};
 
 /// A mistake was recorded; there is no value.
 pub(super) struct Told;
@@ -165,8 +164,21 @@ impl<'a, 'i> Table<'a, 'i> {
             .ok_or_else(|| self.missing(reader, key, expected))
     }
 
-    /// The tables under this one, by name.
-    fn tables(&self) -> impl Iterator<Item = (&'a str, Range<usize>, &'a Spanned<DeValue<'i>>)> {
+    /// Whether `key` is there, right or wrong.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Where the value of `key` stands; without the key, where the table begins.
+    pub(super) fn span_of(&self, key: &str) -> Range<usize> {
+        let value = self.table.get(key);
+        value.map_or(self.span.clone(), Spanned::span)
+    }
+
+    /// What is in this table, by name.
+    pub(super) fn entries(
+        &self,
+    ) -> impl Iterator<Item = (&'a str, Range<usize>, &'a Spanned<DeValue<'i>>)> {
         self.table
             .iter()
             .map(|(key, value)| (&**key.get_ref(), key.span(), value))
@@ -174,7 +186,7 @@ impl<'a, 'i> Table<'a, 'i> {
 
     /// Refuses every key that nobody asked for; `later` are keys that this version does not support yet.
     pub(super) fn finish(self, reader: &mut Reader<'_>, later: &[&str]) {
-        for (key, span, _) in self.tables() {
+        for (key, span, _) in self.entries() {
             if self.asked.contains(&key) {
                 continue;
             }
@@ -300,30 +312,13 @@ fn services(root: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Vec<Ser
     let table = Table::at("service".to_owned(), raw, reader)?;
     let mut services = Vec::new();
     let mut spans = Vec::new();
-    for (name, span, value) in table.tables() {
+    for (name, span, value) in table.entries() {
         if let Ok(service) = service::service(name, &span, value, reader) {
             services.push(service);
             spans.push(span);
         }
     }
-    service::refuse_shared_containers(&services, &spans, reader);
-    refuse_too_many_channels(&services, table.span(), reader);
+    shared::refuse_shared(&services, &spans, reader);
+    shared::refuse_too_many_channels(&services, table.span(), reader);
     Ok(services)
-}
-
-fn refuse_too_many_channels(services: &[Service], span: &Range<usize>, reader: &mut Reader<'_>) {
-    let channels: std::collections::BTreeSet<_> = services
-        .iter()
-        .map(|service| &service.rule.channel)
-        .collect();
-    if channels.len() > MAX_CHANNELS {
-        let found = channels.len();
-        reader.tell(
-            span,
-            "service",
-            format!(
-                "the services listen to {found} channels; one host may listen to {MAX_CHANNELS}"
-            ),
-        );
-    }
 }

@@ -1,4 +1,4 @@
-//! The keys of `[service.X]`, except those of its rule (`rule`) and its checks (`health`).
+//! The keys of `[service.X]`, except those of its rule (`rule`), of what it is (`work`) and its checks (`health`).
 
 use std::{ops::Range, time::Duration};
 
@@ -6,9 +6,10 @@ use toml::{Spanned, de::DeValue};
 use towline_protocol::ServiceName;
 
 use super::{
-    Choice, Rule, Service, Work, health, placeholder,
+    Rule, Service, health, placeholder,
     read::{Found, Reader, Table, Told, described},
     rule, values,
+    work::{self, Kind},
 };
 use crate::reference::Template;
 
@@ -19,9 +20,7 @@ const IMAGE_WAIT: Duration = Duration::from_secs(5 * 60);
 const KEEP: u32 = 2;
 
 /// Keys of `[service.X]` that the design has and this version has not.
-const LATER: [&str; 7] = [
-    "compose", "git", "command", "backup", "user", "keep_env", "hooks",
-];
+const LATER: [&str; 2] = ["keep_env", "hooks"];
 
 /// Reads `[service.NAME]`; `header` is where the name stands.
 pub(super) fn service(
@@ -46,9 +45,14 @@ pub(super) fn service(
     let image_wait = table.get(reader, "image_wait", values::duration);
     let stop_timeout = table.get(reader, "stop_timeout", values::duration);
     let keep = table.get(reader, "keep", values::keep);
-    let work = docker(&mut table, reader);
+    let kind = Kind::of(&table);
+    let work = work::work(&mut table, reader);
     let stable_for = table.get(reader, "stable_for", values::duration);
-    let health = health::health(&mut table, reader);
+    let health = health::health(&mut table, kind, reader);
+    work::refuse_misplaced(kind, &table, reader);
+    if let Ok(rule) = &rule {
+        work::refuse_events(kind, rule, &table, reader);
+    }
     table.finish(reader, &LATER);
     Ok(Service {
         name: name?,
@@ -82,61 +86,5 @@ fn check_image(
             table.missing(reader, "image", expected);
         }
         None => {}
-    }
-}
-
-fn docker(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Work, Told> {
-    let Some(raw) = table.raw("docker") else {
-        return Err(table.missing(
-            reader,
-            "docker",
-            "say which container is replaced: docker = { container = \"NAME\" }",
-        ));
-    };
-    let mut docker = Table::at(table.path_of("docker"), raw, reader)?;
-    let container = docker.get(reader, "container", values::container);
-    let label = docker.get(reader, "label", values::label);
-    let container = match (container?, label?) {
-        (Some(container), None) => Ok(Choice::Name(container.value)),
-        (None, Some(label)) => Ok(Choice::Label(label.value)),
-        (Some(_), Some(label)) => {
-            let message = "a service has either `container` or `label`";
-            Err(reader.tell(&label.span, docker.path_of("label"), message))
-        }
-        (None, None) => Err(docker.missing(
-            reader,
-            "container",
-            "the name of the container that is replaced, or `label` for the only one that has it",
-        )),
-    };
-    docker.finish(reader, &[]);
-    Ok(Work::Docker {
-        container: container?,
-    })
-}
-
-/// Two services must not fight over one container.
-pub(super) fn refuse_shared_containers(
-    services: &[Service],
-    spans: &[Range<usize>],
-    reader: &mut Reader<'_>,
-) {
-    for (at, (service, span)) in services.iter().zip(spans).enumerate() {
-        let Work::Docker { container } = &service.work else {
-            continue;
-        };
-        let other = services
-            .iter()
-            .take(at)
-            .find(|other| other.work == service.work);
-        if let Some(other) = other {
-            let (key, what) = match container {
-                Choice::Name(name) => ("container", format!("container {name:?}")),
-                Choice::Label(label) => ("label", format!("label {label}")),
-            };
-            let key = format!("service.{}.docker.{key}", service.name);
-            let message = format!("service {} has the {what} already", other.name);
-            reader.tell(span, key, message);
-        }
     }
 }

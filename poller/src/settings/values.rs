@@ -123,7 +123,7 @@ pub(super) fn some_text(value: &DeValue<'_>) -> Result<String, String> {
 }
 
 /// One of something, or a list of them that is not empty.
-fn one_or_many<T>(
+pub(super) fn one_or_many<T>(
     value: &DeValue<'_>,
     expected: &str,
     read: impl Fn(&DeValue<'_>) -> Result<T, String>,
@@ -225,11 +225,15 @@ pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
         .ok_or_else(|| format!("{expected}, found {}", described(value)))
 }
 
+/// A whole number, if it is one.
+pub(super) fn number(value: &DeValue<'_>) -> Option<u32> {
+    let number = value.as_integer()?;
+    u32::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
 /// How many versions of a service are kept, the current one included.
 pub(super) fn keep(value: &DeValue<'_>) -> Result<u32, String> {
-    value
-        .as_integer()
-        .and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok())
+    number(value)
         .filter(|keep| (1..=MAX_KEEP).contains(keep))
         .ok_or_else(|| {
             format!(

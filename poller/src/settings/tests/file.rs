@@ -180,14 +180,10 @@ fn the_relay_is_https_or_on_this_machine() {
 
 #[test]
 fn what_a_later_version_will_have_is_told_as_that() {
-    let told = after(
-        "[service.web.docker]\ncontainer = \"web\"",
-        "compose = { file = \"compose.yml\" }",
-    );
-    assert!(
-        told.iter().any(|line| line
-            == "towline.toml:14: service.web.compose: is not supported by this version of towline"),
-        "{told:?}"
+    let told = after("keep = 3", "hooks = {}");
+    assert_eq!(
+        told,
+        ["towline.toml:12: service.web.hooks: is not supported by this version of towline"]
     );
 }
 

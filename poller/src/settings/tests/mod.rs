@@ -3,7 +3,10 @@
 mod events;
 mod file;
 mod health;
+mod kinds;
+mod parts;
 mod service;
+mod shared;
 
 use std::time::Duration;
 
@@ -47,4 +50,35 @@ fn mistakes(text: &str) -> Vec<String> {
 fn after(from: &str, to: &str) -> Vec<String> {
     assert!(GOOD.contains(from), "{from}");
     mistakes(&GOOD.replacen(from, to, 1))
+}
+
+/// The good file with a service `app` at its end, which has these lines.
+fn with_app(lines: &str) -> String {
+    format!("{GOOD}\n[service.app]\nchannel = \"apps\"\n{lines}\n")
+}
+
+/// The only mistake that these lines of a service make, after the service's name.
+#[track_caller]
+fn told_of(lines: &str) -> String {
+    let mut told = mistakes(&with_app(lines));
+    assert_eq!(told.len(), 1, "{lines}: {told:?}");
+    let told = told.remove(0);
+    let (place, told) = told.split_once(": service.app.").unwrap_or(("", &told));
+    let line: usize = place.trim_start_matches("towline.toml:").parse().unwrap();
+    assert!(with_app(lines).lines().count() >= line, "{told}");
+    told.to_owned()
+}
+
+/// The parts of a service that has these lines.
+#[track_caller]
+fn parts_of(lines: &str) -> Parts {
+    let settings = Settings::parse(&with_app(lines), "towline.toml");
+    let services = settings.unwrap_or_else(|told| panic!("{told:?}")).services;
+    let app = services
+        .into_iter()
+        .find(|service| service.name.as_str() == "app");
+    match app.unwrap().work {
+        Work::Parts(parts) => *parts,
+        Work::Docker { .. } => panic!("{lines}"),
+    }
 }

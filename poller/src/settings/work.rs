@@ -1,0 +1,140 @@
+//! What a service is: one container, or a checkout, a Compose project or commands; and which keys belong to which.
+//!
+//! A key that means nothing for a service of its kind is a mistake: whoever wrote it expects something of it.
+
+use super::{
+    Parts, Rule, Work, backup, command, compose, docker, git, names,
+    read::{Reader, Table, Told},
+};
+
+/// What a service is, by the keys that are there, whether they are right or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One container.
+    Container,
+    /// A Compose project, with a checkout or without.
+    Project,
+    /// A checkout, commands or both: things of the host itself.
+    Host,
+}
+
+impl Kind {
+    pub(super) fn of(table: &Table<'_, '_>) -> Self {
+        if table.has("docker") {
+            Self::Container
+        } else if table.has("compose") {
+            Self::Project
+        } else if table.has("git") || table.has("command") {
+            Self::Host
+        } else {
+            Self::Container
+        }
+    }
+}
+
+const NOTHING: &str = "say what is replaced: docker = { container = \"NAME\" }, compose = { file = \"/PATH\" }, \
+    git = { path = \"/PATH\" } or command = { run = [\"PROGRAM\"] }";
+
+/// Reads what a service is.
+pub(super) fn work(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Work, Told> {
+    let container = table.raw("docker");
+    let container = container.map(|raw| docker::docker(table.path_of("docker"), raw, reader));
+    let parts = parts(table, reader);
+    let Some(container) = container else {
+        let parts = parts?;
+        if parts.git.is_none() && parts.compose.is_none() && parts.command.is_none() {
+            return Err(table.missing(reader, "docker", NOTHING));
+        }
+        return Ok(Work::Parts(Box::new(parts)));
+    };
+    let others = [
+        ("git", "a container is not made from a checkout"),
+        ("compose", "it replaces its containers by itself"),
+        ("command", "a container is replaced without one"),
+        ("backup", "it is for `git`, `compose` and `command`"),
+        ("user", "it is for `git`, `compose` and `command`"),
+    ];
+    let mut told = None;
+    for (key, why) in others.into_iter().filter(|(key, _)| table.has(key)) {
+        let message = format!("does not go with `docker`: {why}");
+        told = Some(reader.tell(&table.span_of(key), table.path_of(key), message));
+    }
+    match told {
+        Some(told) => Err(told),
+        None => Ok(Work::Docker {
+            container: container?,
+        }),
+    }
+}
+
+fn parts(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Parts, Told> {
+    let has_git = table.has("git");
+    let git = table.raw("git");
+    let git = git.map(|raw| git::git(table.path_of("git"), raw, reader));
+    let compose = table.raw("compose");
+    let compose =
+        compose.map(|raw| compose::compose(table.path_of("compose"), raw, has_git, reader));
+    let command = table.raw("command");
+    let command =
+        command.map(|raw| command::command(table.path_of("command"), raw, has_git, reader));
+    let backup = table.raw("backup");
+    let backup = backup.map(|raw| backup::backup(table.path_of("backup"), raw, reader));
+    let user = table.get(reader, "user", names::user);
+    if compose.is_some() && command.is_some() {
+        let message = "a service has either `compose` or `command`";
+        let span = table.span_of("command");
+        return Err(reader.tell(&span, table.path_of("command"), message));
+    }
+    Ok(Parts {
+        git: git.transpose()?,
+        compose: compose.transpose()?,
+        command: command.transpose()?,
+        backup: backup.transpose()?,
+        user: user?.map(|found| found.value),
+    })
+}
+
+/// Refuses keys that mean nothing for a service of this kind.
+pub(super) fn refuse_misplaced(kind: Kind, table: &Table<'_, '_>, reader: &mut Reader<'_>) {
+    let no_image = "is for images; a checkout and a command have none";
+    let misplaced: &[_] = match kind {
+        Kind::Container => &[],
+        Kind::Project => &[(
+            "stop_timeout",
+            "is for `docker`; Compose has `stop_grace_period` in its file",
+        )],
+        Kind::Host => &[
+            ("image", no_image),
+            ("image_wait", no_image),
+            ("stop_timeout", "is for `docker`; commands have `timeout`"),
+        ],
+    };
+    for (key, message) in misplaced.iter().filter(|(key, _)| table.has(key)) {
+        reader.tell(&table.span_of(key), table.path_of(key), *message);
+    }
+    if kind == Kind::Host && table.has("stable_for") && !table.has("health") {
+        let message = "there is nothing to watch: write a health check too";
+        let key = "stable_for";
+        reader.tell(&table.span_of(key), table.path_of(key), message);
+    }
+}
+
+/// Refuses events that have nothing to deploy for a service of this kind: a published image is no commit.
+pub(super) fn refuse_events(
+    kind: Kind,
+    rule: &Rule,
+    table: &Table<'_, '_>,
+    reader: &mut Reader<'_>,
+) {
+    let by_images = rule.events.packages.is_some();
+    let needs_commit = kind == Kind::Host || (kind == Kind::Project && table.has("git"));
+    if by_images && needs_commit {
+        let message = "a published image says no commit, which `git` and `command` go by";
+        reader.tell(&table.span_of("on"), table.path_of("on"), message);
+    }
+    if kind == Kind::Project && table.has("image") && !by_images {
+        let message = "counts only with `on` = \"package\": Compose takes its images from its file, in which \
+            ${TOWLINE_SHA} and ${TOWLINE_TAG} are the intent's";
+        reader.tell(&table.span_of("image"), table.path_of("image"), message);
+    }
+}
