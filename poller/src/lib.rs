@@ -1,6 +1,6 @@
 //! Towline on the host: fetches deploy intents from the relay and applies them to this host's services.
 //!
-//! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`, `redact`, `status`,
+//! Pure files decide (`settings`, `select`, `mailbox`, `reference`, `spec`, `plan`, `machine`, `sequence`, `redact`, `status`,
 //! `history`, `hello`); one file for each outside system acts (`relay_client`, `doorbell`, `docker`, `credentials`, `health`, `store`, `control`,
 //! `terminal`); `daemon` and `cli` tie them together.
 
@@ -33,6 +33,7 @@ pub mod relay_client;
 pub mod report;
 pub mod route;
 pub mod select;
+pub mod sequence;
 pub mod settings;
 pub mod spec;
 pub mod status;

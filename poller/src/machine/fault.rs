@@ -27,8 +27,7 @@ const OF_THE_HOST: [&str; 3] = [
 impl Fault {
     /// Whose fault a failure of `step` is, for which the engine or the gate says `why`.
     pub(super) fn of(step: Step, why: &str) -> Self {
-        let words = why.to_lowercase();
-        let of_the_host = OF_THE_HOST.iter().any(|known| words.contains(known));
+        let of_the_host = Self::is_of_the_host(why);
         match step {
             // A gate's words may be the version's own.
             Step::Look | Step::Gate => Self::Version,
@@ -41,6 +40,12 @@ impl Fault {
             | Step::Park
             | Step::Promote => Self::Host,
         }
+    }
+
+    /// Whether what an engine says of a refused start has nothing to do with the version.
+    pub fn is_of_the_host(why: &str) -> bool {
+        let words = why.to_lowercase();
+        OF_THE_HOST.iter().any(|known| words.contains(known))
     }
 }
 
