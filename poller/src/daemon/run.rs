@@ -38,10 +38,10 @@ impl Poller {
         orders: &mut Orders,
     ) -> anyhow::Result<Ending> {
         info!(host = %self.host, relay = %self.settings.relay.url, services = self.settings.services.len(), "running");
-        while !self.recover_or_tell(stop).await? {
-            if self.rest(stop, orders, LOCAL_RETRY).await? {
-                return Ok(Ending::Done);
-            }
+        self.publish();
+        // What is left, since an engine is not there for instance, is tried again by `work`: it holds up its services only.
+        if let Err(error) = self.recover(stop).await {
+            survivable(&error).map_err(|()| error)?;
         }
         if let Err(error) = self.clear_leftovers(stop).await {
             survivable(&error).map_err(|()| error)?;
@@ -60,14 +60,6 @@ impl Poller {
         }
         info!("stopped");
         Ok(Ending::Done)
-    }
-
-    async fn recover_or_tell(&mut self, stop: &Stop) -> Result<bool, StoreError> {
-        self.publish();
-        match self.recover(stop).await {
-            Ok(left) => Ok(left.is_empty() || self.reaches_engine().await),
-            Err(error) => survivable(&error).map_err(|()| error).map(|()| false),
-        }
     }
 
     /// Does what is due and waits for what comes next.

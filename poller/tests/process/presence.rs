@@ -1,6 +1,11 @@
 //! What a host says of itself without a doorbell.
 
 use serde_json::json;
+use towline::{
+    machine::{Deploy, Member},
+    store::JournalEntry,
+};
+use towline_protocol::Side;
 
 use super::*;
 
@@ -62,4 +67,47 @@ fn run_without_a_doorbell_says_who_is_there_at_its_start() {
         1,
         "nor is a doorbell asked for again soon"
     );
+}
+
+#[test]
+fn a_host_that_cannot_take_a_deploy_to_its_end_polls_acknowledges_and_says_that_it_is_there() {
+    let relay = Relay::start();
+    relay.change(|state| state.intents = news(&[manual(1)]));
+    let host = Host::new(relay.port, "");
+    interrupted(&host);
+    let mut run = host.command(&["run", "--interval", "1s"]);
+    let mut run = run.stderr(Stdio::null()).spawn().unwrap();
+    until("it is there", || {
+        relay.change(|state| state.greeted.len() == 1 && state.polls > 1)
+            && relay.acknowledged().len() == 1
+    });
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert_eq!(relay.outcomes(), [], "nothing new is begun before");
+}
+
+/// Leaves a deploy of `web` in the middle, as a power cut does; the engine is not there to take it to its end.
+fn interrupted(host: &Host) {
+    let member = Member {
+        name: "web".to_owned(),
+        old: "abc".to_owned(),
+        policy: json!({ "Name": "no" }),
+        runs: true,
+        was_healthy: true,
+        was_restarting: false,
+        tag: None,
+    };
+    let side = Side::default();
+    let deploy = Deploy::new("0a1b2c3d".to_owned(), vec![member], side.clone(), side);
+    let entry = JournalEntry {
+        deploy: "0a1b2c3d".to_owned(),
+        service: "web".parse().unwrap(),
+        intent: IntentId::of_key("an earlier one"),
+        attempt: 1,
+        body: deploy.to_journal().unwrap(),
+        on_purpose: None,
+        begun: None,
+    };
+    let mut store = Store::open(&host.path("state")).unwrap();
+    store.write_journal(&entry).unwrap();
 }
