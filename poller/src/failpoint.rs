@@ -18,9 +18,8 @@ use std::{
 };
 
 use rustix::process::{Signal, getpid, kill_process};
+use serde::Serialize;
 use serde_json::Value;
-
-use crate::machine::State;
 
 #[cfg(not(debug_assertions))]
 compile_error!("the feature failpoints is for tests: a release build is made without it");
@@ -28,13 +27,13 @@ compile_error!("the feature failpoints is for tests: a release build is made wit
 /// How often this process has come to the point that it is to be killed at.
 static HITS: AtomicU32 = AtomicU32::new(0);
 
-/// Comes to the point before the call of this state.
-pub(crate) fn before(state: &State) {
+/// Comes to the point before the call of this state of a deploy of any kind.
+pub(crate) fn before(state: &impl Serialize) {
     reach(&format!("{}.before", name(state)));
 }
 
 /// Comes to the point after the call of this state.
-pub(crate) fn after(state: &State) {
+pub(crate) fn after(state: &impl Serialize) {
     reach(&format!("{}.after", name(state)));
 }
 
@@ -77,7 +76,7 @@ fn parse(wanted: &str) -> (&str, u32) {
 }
 
 /// `PHASE.STEP`, as the journal writes them.
-fn name(state: &State) -> String {
+fn name(state: &impl Serialize) -> String {
     let written = serde_json::to_value(state).unwrap_or_default();
     let words = ["state", "step"].map(|key| written.get(key).and_then(Value::as_str));
     words.into_iter().flatten().collect::<Vec<_>>().join(".")
@@ -86,7 +85,7 @@ fn name(state: &State) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::{Ending, Step};
+    use crate::machine::{Ending, State, Step};
 
     #[test]
     fn a_point_has_the_names_that_stand_in_the_journal() {
