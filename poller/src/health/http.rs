@@ -176,7 +176,7 @@ mod tests {
     /// What comes of trying until the time is over.
     async fn until(probe: &HttpProbe, within: Duration) -> Result<(), String> {
         let engine = fake::connected(|line| panic!("it was asked: {line}")).await;
-        let subject = Subject {
+        let subject = Subject::Containers {
             engine: &engine,
             ids: &[],
         };

@@ -17,6 +17,7 @@ use crate::{
 
 mod address;
 mod halt;
+mod host;
 mod http;
 mod probe;
 mod subject;
@@ -26,6 +27,7 @@ mod tries;
 mod vitals;
 
 pub(crate) use address::obstacle;
+pub use host::{gate_host, is_well_host, returned_host};
 
 use halt::{Halt, verdict};
 use subject::{GLANCE, Subject, settled};
@@ -59,7 +61,8 @@ pub async fn gate(
     spent: Duration,
     tell: &dyn Fn(String),
 ) -> Result<Verdict, EngineError> {
-    verdict(passes(Subject { engine, ids }, checks, stable_for, spent, tell).await)
+    let subject = Subject::Containers { engine, ids };
+    verdict(passes(subject, checks, stable_for, spent, tell).await)
 }
 
 async fn passes(
@@ -94,13 +97,18 @@ pub async fn is_well(
     checks: &[HealthCheck],
 ) -> Result<bool, EngineError> {
     let ids = [id.to_owned()];
-    let subject = Subject { engine, ids: &ids };
-    let well = verdict(well_now(subject, id, checks).await)?;
+    let subject = Subject::Containers { engine, ids: &ids };
+    let well = verdict(well_now(engine, subject, id, checks).await)?;
     Ok(well.is_ok_and(|well| well))
 }
 
-async fn well_now(subject: Subject<'_>, id: &str, checks: &[HealthCheck]) -> Result<bool, Halt> {
-    let vitals = settled(subject.engine, id).await?;
+async fn well_now(
+    engine: &Docker,
+    subject: Subject<'_>,
+    id: &str,
+    checks: &[HealthCheck],
+) -> Result<bool, Halt> {
+    let vitals = settled(engine, id).await?;
     let own_is_asked = checks
         .iter()
         .any(|check| matches!(check, HealthCheck::Docker { .. }));
@@ -173,7 +181,7 @@ async fn are_back(engine: &Docker, olds: &[Old<'_>], checks: &[HealthCheck]) -> 
     } else {
         &[]
     };
-    let subject = Subject { engine, ids: &well };
+    let subject = Subject::Containers { engine, ids: &well };
     let first = subject.look().await?;
     let checks = or_own(checks, &first);
     let trials = Trials::new(subject, checks, first, Duration::ZERO);
@@ -183,11 +191,11 @@ async fn are_back(engine: &Docker, olds: &[Old<'_>], checks: &[HealthCheck]) -> 
         ids(&|old| old.was_restarting),
     );
     let (steady, restarting) = (
-        Subject {
+        Subject::Containers {
             engine,
             ids: &steady,
         },
-        Subject {
+        Subject::Containers {
             engine,
             ids: &restarting,
         },

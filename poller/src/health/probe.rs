@@ -61,6 +61,10 @@ async fn attempt(
     secrets: &Secrets,
     limit: Duration,
 ) -> Result<(), Halt> {
+    if subject.is_host() && (probe.needs_address() || matches!(probe, Probe::Exec(_))) {
+        let why = "there is no container to ask".to_owned();
+        return Err(Halt::Failed(why));
+    }
     match probe {
         Probe::Http(http) => {
             for own in addresses(subject, probe).await? {
@@ -76,8 +80,8 @@ async fn attempt(
             }
         }
         Probe::Exec(command) => {
-            for id in subject.ids {
-                match subject.engine.exec(id, command, limit).await {
+            for (engine, id) in subject.containers() {
+                match engine.exec(id, command, limit).await {
                     Ok(executed) => judged(&executed, secrets, limit).map_err(Halt::Failed)?,
                     Err(lost) if lost.is_loss() => return Err(lost.into()),
                     Err(refused) => {
@@ -96,8 +100,8 @@ async fn addresses(subject: &Subject<'_>, probe: &Probe) -> Result<Vec<Option<Ip
         return Ok(vec![None]);
     }
     let mut addresses = Vec::new();
-    for id in subject.ids {
-        let container = subject.engine.container(id).await?;
+    for (engine, id) in subject.containers() {
+        let container = engine.container(id).await?;
         let Some(own) = container.as_ref().and_then(own_address) else {
             let why = "the container has no address of its own".to_owned();
             return Err(Halt::Failed(why));

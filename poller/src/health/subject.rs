@@ -1,4 +1,4 @@
-//! The containers that are checked, looked at on the engine.
+//! What is checked: containers, looked at on the engine, or something on this host that only its checks show.
 
 use std::{
     future::pending,
@@ -11,19 +11,42 @@ use crate::{docker::Docker, redact::Secrets};
 /// How long the look at one that has no opinion of itself yet may take.
 pub(super) const GLANCE: Duration = Duration::from_secs(5);
 
-/// The containers, which are checked together.
+/// What is checked as one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Subject<'a> {
-    pub(super) engine: &'a Docker,
-    pub(super) ids: &'a [String],
+pub(super) enum Subject<'a> {
+    /// Containers.
+    Containers {
+        /// Where they are.
+        engine: &'a Docker,
+        /// Which.
+        ids: &'a [String],
+    },
+    /// No container: a service on this host.
+    Host,
 }
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
+    /// Its containers, and where they are.
+    pub(super) fn containers(&self) -> impl Iterator<Item = (&'a Docker, &'a String)> + use<'a> {
+        let (engine, ids) = match *self {
+            Self::Containers { engine, ids } => (Some(engine), ids),
+            Self::Host => (None, [].as_slice()),
+        };
+        engine
+            .into_iter()
+            .flat_map(move |engine| ids.iter().map(move |id| (engine, id)))
+    }
+
+    /// Whether it is no container.
+    pub(super) fn is_host(&self) -> bool {
+        matches!(self, Self::Host)
+    }
+
     /// What the engine shows of each; why not, when one of them has ended.
     pub(super) async fn look(&self) -> Result<Vec<Vitals>, Halt> {
         let mut all = Vec::new();
-        for id in self.ids {
-            let vitals = Vitals::read(self.engine.container(id).await?.as_ref());
+        for (engine, id) in self.containers() {
+            let vitals = Vitals::read(engine.container(id).await?.as_ref());
             if let Some(why) = vitals.ended() {
                 return Err(Halt::Failed(why));
             }
@@ -34,7 +57,7 @@ impl Subject<'_> {
 
     /// Waits until one of the containers has ended, and says how.
     pub(super) async fn ended(&self) -> Halt {
-        if self.ids.is_empty() {
+        if self.containers().next().is_none() {
             return pending().await;
         }
         let mut pause = Pause::new();

@@ -215,3 +215,34 @@ async fn the_first_check_that_fails_ends_it_without_waiting_for_the_others() {
     assert!(verdict.unwrap().unwrap_err().contains("it answered 500"));
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
+
+#[tokio::test]
+async fn what_is_no_container_passes_by_what_it_serves_and_fails_by_what_only_a_container_has() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let tried = |probe| HealthCheck::Tried {
+        probe,
+        within: Duration::from_millis(1500),
+    };
+    let open = tried(Probe::Tcp(format!("127.0.0.1:{port}").parse().unwrap()));
+    let brief = Some(Duration::from_millis(10));
+    let gated = async |check: &HealthCheck| {
+        let checks = std::slice::from_ref(check);
+        gate_host(checks, brief, Duration::ZERO, &|_| ()).await
+    };
+    assert_eq!(gated(&open).await, Ok(Gate::Healthy));
+    assert!(is_well_host(&[]).await && is_well_host(std::slice::from_ref(&open)).await);
+    let weak = gate_host(&[], None, Duration::ZERO, &|_| ()).await;
+    assert_eq!(weak, Ok(Gate::Weak));
+    drop(listener);
+    let of_containers = [
+        open,
+        tried(Probe::Tcp("{container}:5432".parse().unwrap())),
+        HealthCheck::Docker { within: None },
+    ];
+    for check in &of_containers {
+        assert!(gated(check).await.is_err(), "{check:?}");
+        let back = returned_host(std::slice::from_ref(check)).await;
+        assert!(back.is_err(), "{check:?}");
+    }
+}
