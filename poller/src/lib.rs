@@ -6,6 +6,7 @@
 
 pub mod apply;
 mod backoff;
+pub mod backup;
 pub mod cli;
 pub mod control;
 pub mod credentials;

@@ -1,0 +1,166 @@
+//! Restoring a backup: read to its end, put together beside the data, exchanged.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::ErrorKind,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use super::{
+    BackupError, BackupName, Manifest, Replaced, Restored, Shelf,
+    check::check,
+    create::has_room,
+    error::cannot,
+    exchange::{Site, Way},
+    note::Notes,
+    place::{Folder, Place, replaceable},
+    unpack::unpack,
+};
+
+/// See [`Shelf::restore`].
+pub(super) fn restore(
+    shelf: &Shelf,
+    name: &BackupName,
+    paths: &[PathBuf],
+    deploy: &str,
+    replaced: Replaced,
+    halt: &AtomicBool,
+) -> Result<Restored, BackupError> {
+    let archive = shelf.archive(name);
+    if !archive.try_exists().map_err(cannot("read", &archive))? {
+        let (name, service) = (name.to_string(), shelf.service.clone());
+        return Err(BackupError::Unknown { name, service });
+    }
+    let checked = check(&archive, halt)?;
+    let places = belonging(shelf, &archive, checked.manifest, paths)?;
+    replaceable(&places)?;
+    let sites = settled(&places, deploy)?;
+    let mut notes = Notes::default();
+    exchange(&archive, &places, &sites, &checked.needed, halt, &mut notes)?;
+    let sites: Vec<_> = sites.into_iter().map(|(site, _)| site).collect();
+    if replaced == Replaced::Removed {
+        sites.iter().try_for_each(Site::remove_aside)?;
+    }
+    Ok(Restored {
+        paths: paths_of(&places),
+        aside: sites.iter().filter_map(Site::aside).collect(),
+        notes: notes.told(),
+    })
+}
+
+fn paths_of(places: &[Place]) -> Vec<PathBuf> {
+    places.iter().map(|place| place.path().to_owned()).collect()
+}
+
+fn settled(places: &[Place], deploy: &str) -> Result<Vec<(Site, bool)>, BackupError> {
+    let settle = |place: &Place| Site::settled(place.clone(), deploy);
+    places.iter().map(settle).collect()
+}
+
+/// The places of the manifest's paths, which must be this service's and where they were.
+fn belonging(
+    shelf: &Shelf,
+    archive: &Path,
+    manifest: Manifest,
+    paths: &[PathBuf],
+) -> Result<Vec<Place>, BackupError> {
+    let foreign = |why: String| BackupError::Foreign {
+        archive: archive.to_owned(),
+        why,
+    };
+    if manifest.service != shelf.service {
+        return Err(foreign(format!("it is one of {}", manifest.service)));
+    }
+    let mut places = Vec::new();
+    for stored in manifest.paths {
+        let named = stored.named.display();
+        if !paths.contains(&stored.named) {
+            let why = format!("it holds {named}, which the service's backup.paths do not name");
+            return Err(foreign(why));
+        }
+        let is_elsewhere = match fs::canonicalize(&stored.named) {
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            found => found.map_err(cannot("read", &stored.named))? != stored.real,
+        };
+        if is_elsewhere {
+            let real = stored.real.display();
+            return Err(foreign(format!(
+                "{named} was {real} then, and is elsewhere now"
+            )));
+        }
+        places.push(Place::at(stored)?);
+    }
+    Ok(places)
+}
+
+/// Puts the data of the places that are not done yet together beside them, then exchanges one after the other.
+fn exchange(
+    archive: &Path,
+    places: &[Place],
+    sites: &[(Site, bool)],
+    needed: &[u64],
+    halt: &AtomicBool,
+    notes: &mut Notes,
+) -> Result<(), BackupError> {
+    let undone = |index: usize| sites.get(index).is_some_and(|(_, is_done)| !is_done);
+    have_room(places, needed, &undone)?;
+    let staged = stage(archive, sites, halt, notes).inspect_err(|_| {
+        sites.iter().for_each(|(site, _)| site.clear());
+    })?;
+    for ((site, _), stage) in sites.iter().zip(&staged) {
+        if let Some(stage) = stage {
+            site.exchange(stage, Way::AtOnce)?;
+        }
+    }
+    Ok(())
+}
+
+fn stage(
+    archive: &Path,
+    sites: &[(Site, bool)],
+    halt: &AtomicBool,
+    notes: &mut Notes,
+) -> Result<Vec<Option<Folder>>, BackupError> {
+    let mut tops = Vec::new();
+    let mut stages = Vec::new();
+    for (site, is_done) in sites {
+        let (stage, top) = match is_done {
+            true => (None, None),
+            false => {
+                let (stage, top) = site.stage()?;
+                (Some(stage), Some(top))
+            }
+        };
+        stages.push(stage);
+        tops.push(top);
+    }
+    if tops.iter().any(Option::is_some) {
+        unpack(archive, &tops, halt, notes)?;
+    }
+    match halt.load(Ordering::Relaxed) {
+        true => Err(BackupError::Halted),
+        false => Ok(stages),
+    }
+}
+
+/// Refuses what has no room beside the data, disk by disk.
+fn have_room(
+    places: &[Place],
+    needed: &[u64],
+    undone: &dyn Fn(usize) -> bool,
+) -> Result<(), BackupError> {
+    let mut disks: BTreeMap<u64, (&Path, u64)> = BTreeMap::new();
+    for (index, (place, bytes)) in places.iter().zip(needed).enumerate() {
+        if undone(index) {
+            let parent = place.parent.as_path();
+            let disk = fs::metadata(parent).map_err(cannot("read", parent))?.dev();
+            disks.entry(disk).or_insert((parent, 0)).1 += bytes;
+        }
+    }
+    disks
+        .values()
+        .try_for_each(|(dir, bytes)| has_room(dir, *bytes))
+}

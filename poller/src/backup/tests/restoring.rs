@@ -1,0 +1,123 @@
+//! What was backed up is there again as it was.
+
+use std::{
+    ffi::OsStr,
+    fs::{File, Permissions, hard_link, set_permissions},
+    io::{Seek, SeekFrom, Write},
+    os::unix::{ffi::OsStrExt, fs::symlink},
+    time::{Duration, SystemTime},
+};
+
+use super::*;
+
+/// One of everything that a backup keeps.
+fn fill(scene: &Scene) {
+    let deep = ["d"; 60].join("/") + "/" + &"n".repeat(200);
+    fs::create_dir_all(scene.data(&deep)).unwrap();
+    fs::write(scene.data(&deep).join("deep"), "deep").unwrap();
+    fs::create_dir(scene.data("empty")).unwrap();
+    fs::write(
+        scene.at("data").join(OsStr::from_bytes(b"not\xffutf-8")),
+        "odd",
+    )
+    .unwrap();
+    fs::write(scene.data("private"), "secret").unwrap();
+    set_permissions(scene.data("private"), Permissions::from_mode(0o4711)).unwrap();
+    hard_link(scene.data("private"), scene.data("twin")).unwrap();
+    symlink("../outside//./x", scene.data("link")).unwrap();
+    symlink("/".to_owned() + &"l".repeat(180), scene.data("long link")).unwrap();
+    let mut sparse = File::create(scene.data("sparse")).unwrap();
+    sparse.seek(SeekFrom::Start(32 << 20)).unwrap();
+    sparse.write_all(b"end").unwrap();
+    sparse.set_len(48 << 20).unwrap();
+    set_permissions(scene.data("empty"), Permissions::from_mode(0o555)).unwrap();
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let times = fs::FileTimes::new().set_modified(then);
+    for name in ["private", "empty", "d"] {
+        File::open(scene.data(name))
+            .unwrap()
+            .set_times(times)
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn everything_is_there_again_with_modes_times_and_links() {
+    let scene = Scene::new();
+    fill(&scene);
+    let before = picture(&scene.at("data"));
+    scene.create().await.unwrap();
+    fs::write(scene.data("private"), "changed").unwrap();
+    fs::write(scene.data("added"), "new").unwrap();
+    fs::remove_dir(scene.data("empty")).unwrap();
+    let restored = scene.restore(Replaced::Removed).await.unwrap();
+    assert_eq!(picture(&scene.at("data")), before);
+    assert_eq!(
+        (restored.paths, restored.aside),
+        (scene.paths(), Vec::new())
+    );
+    assert_eq!(scene.beside(), ["data", "state"]);
+    let inode = |name| fs::metadata(scene.data(name)).unwrap().ino();
+    assert_eq!(inode("private"), inode("twin"));
+    let sparse = fs::metadata(scene.data("sparse")).unwrap();
+    assert!(
+        sparse.blocks() * 512 < 1 << 20,
+        "{} blocks",
+        sparse.blocks()
+    );
+}
+
+#[tokio::test]
+async fn owners_are_restored_where_towline_is_root() {
+    let scene = Scene::with_a("one");
+    if std::os::unix::fs::chown(scene.data("a"), Some(4242), Some(2_500_000)).is_err() {
+        return;
+    }
+    scene.create().await.unwrap();
+    fs::remove_file(scene.data("a")).unwrap();
+    scene.restore(Replaced::Removed).await.unwrap();
+    let meta = fs::metadata(scene.data("a")).unwrap();
+    assert_eq!((meta.uid(), meta.gid()), (4242, 2_500_000));
+}
+
+#[tokio::test]
+async fn a_single_file_is_restored_also_when_it_is_gone() {
+    let scene = Scene::new();
+    let paths = [scene.at("app.db")];
+    fs::write(&paths[0], "rows").unwrap();
+    scene.create_of(&paths).await.unwrap();
+    fs::write(&paths[0], "broken").unwrap();
+    scene.restore_to(&paths, Replaced::Removed).await.unwrap();
+    assert_eq!(fs::read_to_string(&paths[0]).unwrap(), "rows");
+    fs::remove_file(&paths[0]).unwrap();
+    scene.restore_to(&paths, Replaced::Removed).await.unwrap();
+    assert_eq!(fs::read_to_string(&paths[0]).unwrap(), "rows");
+    assert_eq!(scene.beside(), ["app.db", "data", "state"]);
+}
+
+#[tokio::test]
+async fn what_was_there_is_kept_beside_when_that_is_asked_for() {
+    let scene = Scene::with_a("one");
+    scene.create().await.unwrap();
+    fs::write(scene.data("a"), "two").unwrap();
+    let restored = scene.restore(Replaced::Kept).await.unwrap();
+    let aside = scene.at("data.before-restore-0a1b2c3d");
+    assert_eq!(restored.aside, std::slice::from_ref(&aside));
+    assert_eq!(fs::read_to_string(aside.join("a")).unwrap(), "two");
+    assert_eq!(fs::read_to_string(scene.data("a")).unwrap(), "one");
+}
+
+#[tokio::test]
+async fn several_paths_are_restored_together() {
+    let scene = Scene::with_a("one");
+    fs::create_dir(scene.at("more")).unwrap();
+    fs::write(scene.at("more/b"), "one").unwrap();
+    let paths = [scene.at("more"), scene.at("data")];
+    scene.create_of(&paths).await.unwrap();
+    fs::write(scene.data("a"), "two").unwrap();
+    fs::remove_dir_all(scene.at("more")).unwrap();
+    scene.restore_to(&paths, Replaced::Removed).await.unwrap();
+    assert_eq!(fs::read_to_string(scene.data("a")).unwrap(), "one");
+    assert_eq!(fs::read_to_string(scene.at("more/b")).unwrap(), "one");
+    assert_eq!(scene.beside(), ["data", "more", "state"]);
+}
