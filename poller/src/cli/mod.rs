@@ -15,6 +15,7 @@ use crate::{
     daemon::{Poller, Stop},
     exit::Ending,
     logging,
+    process::step,
     settings::{Mistake, Settings},
     store::Store,
     terminal::Terminal,
@@ -162,6 +163,9 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    if let Some(ended) = step::main() {
+        return ended;
+    }
     let ending = match Arguments::try_parse() {
         Ok(arguments) => arguments.run().unwrap_or_else(|error| {
             complain(&format!("{error:#}"));

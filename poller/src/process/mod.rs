@@ -1,22 +1,33 @@
 //! Programs that a deploy runs on this host: started once it is on record, as a user, ended whole.
 //!
-//! Here: `run`, the only way in which parts of a service start programs, and `end_leftover` for what an earlier
+//! Here: [`run`], the only way in which parts of a service start programs, and [`end_leftover`] for what an earlier
 //! process of ours has left. `step` is the other side: this binary, called as `towline exec-step`, waits for its order and
 //! for the word to go, becomes the user and then the program. `session` knows who belongs to a program, `output` what is
 //! kept of what it says (pure), `environment` what it sees of variables (pure). Not here: which programs, and what
 //! an ending means.
 //!
 //! What is promised: a program has run only if `begun` was called before and said yes. It leads a session of its own, without
-//! a terminal; all of that session is ended when the program is, at the timeout, and when `run` is dropped. Whoever leaves the session
+//! a terminal; all of that session is ended when the program is, at the timeout, and when [`run`] is dropped. Whoever leaves the session
 //! (`setsid`, a daemon) is not ours any more: what shall live on belongs to a supervisor.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
 pub use identity::Identity;
+pub use leftover::{Leftover, end_leftover};
 pub use refusal::{ProcessError, Refusal};
+pub use run::run;
 
+mod environment;
 mod identity;
+mod leftover;
+mod output;
+mod program;
 mod refusal;
+mod run;
+mod session;
+pub(crate) mod step;
+mod streams;
+mod wire;
 
 /// How long a program has between TERM and KILL.
 pub const GRACE: Duration = Duration::from_secs(10);

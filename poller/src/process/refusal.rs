@@ -25,6 +25,14 @@ pub enum ProcessError {
     /// The program cannot be run.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The system does not say what becomes of it. It may have run, and was ended.
+    #[error("cannot watch {program}: {why}; it was ended")]
+    Watch {
+        /// The program.
+        program: String,
+        /// Why.
+        why: io::Error,
+    },
     /// It said more on its standard output than is taken in. It has run, and was ended.
     #[error("{program} wrote more than {} MiB to its standard output; it was ended", max >> 20)]
     TooMuch {
@@ -39,7 +47,7 @@ impl ProcessError {
     /// Whether the program may have done something.
     pub fn has_run(&self) -> bool {
         match self {
-            Self::TooMuch { .. } => true,
+            Self::TooMuch { .. } | Self::Watch { .. } => true,
             Self::Launch(_) | Self::Lost { .. } | Self::NotBegun(_) | Self::Refused(_) => false,
         }
     }

@@ -1,0 +1,48 @@
+//! Running a program, from the order to its end.
+
+use tokio::time::Instant;
+
+use super::{
+    Ended, Identity, Launcher, MAX_STDOUT, Order, ProcessError, program::Program, streams::Streams,
+};
+
+/// Runs a program to its end. `begun` is told which process it will be before it may go, and can stop it; `line` gets
+/// what it says, line by line and within bounds, for the log.
+///
+/// What it has left running in its session is ended after it. When this is dropped, all of it is killed.
+///
+/// # Errors
+/// See [`ProcessError::has_run`]: but for two rare cases the program has not run then. An exit status is no error.
+pub async fn run(
+    launcher: &Launcher,
+    order: &Order,
+    begun: &mut dyn FnMut(&Identity) -> Result<(), String>,
+    line: &mut dyn FnMut(&str),
+) -> Result<Ended, ProcessError> {
+    let (mut streams, stdout, stderr) =
+        Streams::new(order.capture).map_err(ProcessError::Launch)?;
+    let mut program = Program::launch(launcher, order, stdout, stderr)?;
+    begun(&program.ready(order).await?).map_err(ProcessError::NotBegun)?;
+    let since = Instant::now();
+    let ended = tokio::select! {
+        ended = program.play(order) => Some(ended?),
+        _overflow = streams.pump(line) => None,
+    };
+    let ended = ended.filter(|_| streams.drain(line).is_ok());
+    let Some((how, left)) = ended else {
+        program.end(order.grace).await;
+        return Err(ProcessError::TooMuch {
+            program: program.name().to_owned(),
+            max: MAX_STDOUT,
+        });
+    };
+    if let Some(note) = left.note(how) {
+        streams.output.note(note, line);
+    }
+    Ok(Ended {
+        how,
+        tail: streams.output.tail(),
+        stdout: streams.stdout,
+        took: since.elapsed(),
+    })
+}
