@@ -86,6 +86,7 @@ mod tests {
             running: Some(Running {
                 side: side.clone(),
                 version: None,
+                revision: None,
                 intent: Some(intent.id.clone()),
                 since: now,
                 unwell: None,

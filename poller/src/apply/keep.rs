@@ -4,7 +4,7 @@
 //! An image is kept by a local tag `towline/SERVICE:DIGEST12`, made before a deploy and taken away after it, with what
 //! nothing else names; the settings are in the store.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use towline_protocol::{Digest, ServiceName};
 
 use crate::{
@@ -95,14 +95,6 @@ fn keep_tag(service: &Service, short_digest: &str) -> Option<Reference> {
 /// A tag as the engine lists it.
 fn listed(tag: &Reference) -> String {
     format!("{}:{}", tag.familiar_name(), tag.tag().unwrap_or_default())
-}
-
-/// When the version that is replaced now is said to have ended: after every other one, also where the clock has been set
-/// back, since the order of the versions is the order of these times.
-pub(super) fn ended(now: Timestamp, before: &[Version]) -> Timestamp {
-    let last = before.iter().map(|version| version.until).max();
-    let next = last.and_then(|last| last.checked_add(SignedDuration::from_millis(1)).ok());
-    next.or(last).map_or(now, |next| next.max(now))
 }
 
 /// The version that runs, to be gone back to when its image is there: the image is what nobody can make again.
@@ -351,6 +343,7 @@ mod tests {
                 digest: observed(number).digest(),
             },
             version: None,
+            revision: None,
             intent: Some(crate::testing::intent(7, 1).id),
             since: at(1),
             unwell: None,
@@ -367,18 +360,6 @@ mod tests {
         let mut gone = observed(1);
         gone.image = None;
         assert_eq!(version(&gone, None, "t", at(9)), None);
-    }
-
-    #[test]
-    fn a_version_that_is_replaced_after_the_clock_was_set_back_is_the_last_one_all_the_same() {
-        let until = |until| version(&observed(1), None, "t", until).unwrap();
-        let before = [until(at(900)), until(at(2000)), until(at(1000))];
-        assert_eq!(ended(at(3000), &before), at(3000));
-        for replaced in [at(5), at(2000)] {
-            assert!(ended(replaced, &before) > at(2000), "{replaced}");
-        }
-        assert_eq!(ended(at(5), &[]), at(5));
-        assert_eq!(ended(at(5), &[until(Timestamp::MAX)]), Timestamp::MAX);
     }
 
     #[test]

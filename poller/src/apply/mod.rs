@@ -21,8 +21,9 @@ use crate::{
     docker::{Docker, EngineError, RegistryTrouble},
     machine::{Deploy, Ending, Fault, JournalError, Leftover, Member},
     plan::{Observed, Refusal},
+    sequence::Revision,
     settings::Service,
-    store::{JournalEntry, Store, StoreError},
+    store::{JournalEntry, Store, StoreError, versions::ended},
     uptime::Moment,
     version::VersionId,
 };
@@ -43,7 +44,7 @@ pub use inspect::{InspectError, find, inspect_service};
 pub use progress::Progress;
 
 use drive::{Drive, drive};
-use keep::{ended, tidy, version};
+use keep::{tidy, version};
 use prepare::{Known, Prepared, prepare};
 
 /// One try to apply one intent to one service.
@@ -74,6 +75,8 @@ pub struct Applied {
     pub version_before: Option<VersionId>,
     /// What the version that the intent asks for is known by, if that is known.
     pub version: Option<VersionId>,
+    /// What was told of that version to commands and projects, if it has such.
+    pub revision: Option<Revision>,
     /// For people.
     pub message: String,
     /// The end of the failed version's output.
@@ -205,7 +208,8 @@ fn remember(
         return Ok(());
     };
     let running = store.running(name)?;
-    let now = ended(Timestamp::now(), &store.versions(name)?);
+    let before = store.versions(name)?;
+    let now = ended(Timestamp::now(), before.iter().map(|one| one.until));
     match version(observed, running, &kept.old, now) {
         Some(version) => store.keep_version(name, &version),
         None => Ok(()),
@@ -275,6 +279,7 @@ impl Applied {
             gate: None,
             version_before: of_image(&from),
             version: of_image(&to),
+            revision: None,
             from,
             to,
             message,

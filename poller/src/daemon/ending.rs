@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use towline_protocol::{Intent, Mark, Outcome, Report, ServiceName};
+use towline_protocol::{Intent, IntentId, Mark, Outcome, Report, ServiceName};
 
 use super::{Poller, jitter};
 use crate::{
@@ -17,7 +17,6 @@ use crate::{
     settings::Service,
     store::{End, HoldChange, JournalEntry, Quarantined, Running, Standing, StoreError, Tries},
     uptime::{Uptime, Waited},
-    version::VersionId,
 };
 
 /// How often an intent is tried when nothing but interruptions ends the tries.
@@ -78,11 +77,11 @@ impl Poller {
         let mut after = self.after(entry, &mut applied, interruptions, now)?;
         after.tries.waited = waited;
         after.left = std::mem::take(&mut applied.left);
-        let version = applied.version.clone();
+        let running = running(&applied, &entry.intent, before.as_ref(), now);
         let report = report::fitted(finished(entry, applied, since, now));
         let end = End {
             report: Some(report.clone()),
-            running: running(&report, version, before.as_ref(), now),
+            running,
             hold: hold(&report),
             ..after
         };
@@ -241,25 +240,26 @@ pub(super) fn finished(
     }
 }
 
-/// What runs after a deploy that took effect; `before` is what the last one had brought, if that still ran. What runs
-/// on unchanged does so since it was brought.
+/// What runs after a deploy of `intent` that took effect; `before` is what the last one had brought, if that still ran. What
+/// runs on unchanged does so since it was brought.
 fn running(
-    report: &Report,
-    version: Option<VersionId>,
+    applied: &Applied,
+    intent: &IntentId,
     before: Option<&Running>,
     now: Timestamp,
 ) -> Option<Running> {
-    let before = if report.outcome == Some(Outcome::Succeeded) {
+    let before = if applied.outcome == Outcome::Succeeded {
         None
-    } else if report.outcome == Some(Outcome::Unchanged) {
+    } else if applied.outcome == Outcome::Unchanged {
         before
     } else {
         return None;
     };
     Some(Running {
-        side: report.to.clone(),
-        version,
-        intent: Some(report.intent.clone()),
+        side: applied.to.clone(),
+        version: applied.version.clone(),
+        revision: applied.revision.clone(),
+        intent: Some(intent.clone()),
         since: before.map_or(now, |before| before.since),
         unwell: before.and_then(|before| before.unwell.clone()),
     })

@@ -176,12 +176,19 @@ impl Poller {
         }
         let now = Timestamp::now();
         let left = std::mem::take(&mut applied.left);
-        let version = applied.version.clone();
+        let running = Running {
+            side: applied.to.clone(),
+            version: applied.version.clone(),
+            revision: applied.revision.clone(),
+            intent: on_purpose.brought.clone(),
+            since: now,
+            unwell: None,
+        };
         let own = report::fitted(ending::finished(entry, applied, since, now));
         let end = End {
             left,
             also: self.in_effect_again(&own, on_purpose)?,
-            ..end(&own, on_purpose, version, now)
+            ..end(&own, on_purpose, running)
         };
         self.store
             .close_journal(&entry.deploy, &entry.service, &end)?;
@@ -222,9 +229,10 @@ pub(super) fn in_effect(own: &Report, intent: IntentId, attempt: u32) -> Report 
     })
 }
 
-/// What changes with the end of a rollback on purpose, which `own` tells of as this host saw it. When the current version
-/// has stayed, only the history hears of it.
-fn end(own: &Report, on_purpose: &OnPurpose, version: Option<VersionId>, now: Timestamp) -> End {
+/// What changes with the end of a rollback on purpose, which `own` tells of as this host saw it; `running` is what runs then
+/// if it succeeded. When the current version has stayed, only the history hears of it.
+fn end(own: &Report, on_purpose: &OnPurpose, running: Running) -> End {
+    let (now, version) = (running.since, running.version());
     let cause = Cause {
         kind: CauseKind::Rollback,
         ..Cause::default()
@@ -240,13 +248,7 @@ fn end(own: &Report, on_purpose: &OnPurpose, version: Option<VersionId>, now: Ti
     match own.outcome {
         Some(Outcome::Succeeded) => End {
             report: on_purpose.is_reported.then(|| told(own)),
-            running: Some(Running {
-                side: own.to.clone(),
-                version: version.clone(),
-                intent: on_purpose.brought.clone(),
-                since: now,
-                unwell: None,
-            }),
+            running: Some(running),
             failed: left(own, on_purpose).map(|version| Quarantined {
                 version,
                 sha: own.from.sha.clone(),

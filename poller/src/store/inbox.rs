@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, Intent, IntentId, Mark, Outcome, Report, ServiceName, Side};
 
 use super::{Store, StoreError, history, row, spool};
-use crate::{select::Seen, uptime::Waited, version::VersionId};
+use crate::{select::Seen, sequence::Revision, uptime::Waited, version::VersionId};
 
 const MARK: &str = "mark";
 const INTENT: &str = "intent";
@@ -65,6 +65,9 @@ pub struct Running {
     /// What it is known by, if it is known by more than its digest.
     #[serde(default)]
     pub version: Option<VersionId>,
+    /// What was told of it to commands and projects, if it has such.
+    #[serde(default)]
+    pub revision: Option<Revision>,
     /// The intent that brought it; `None` when an operator went back to what no deploy of ours had brought.
     pub intent: Option<IntentId>,
     /// Since when.

@@ -8,7 +8,7 @@
 //! A state of an older version is brought to this one's layout when it is opened, in one transaction.
 //!
 //! `file` opens the database, `row` seals single rows, `inbox` keeps marks, intents and how they stand, `journal` the
-//! deploys under way, `spool` the reports, `history` what has ended, `versions` what a service can be taken back to,
+//! deploys under way, `spool` the reports, `history` what has ended, `versions` and `revisions` what a service can be taken back to,
 //! `quarantine` what is not tried again, `leftover` what is still to be removed; `known` puts together what a choice for
 //! a service needs.
 
@@ -30,15 +30,17 @@ mod journal;
 mod known;
 mod leftover;
 mod quarantine;
+mod revisions;
 pub(crate) mod row;
 mod spool;
-mod versions;
+pub(crate) mod versions;
 
 pub use history::{Cause, CauseKind, HISTORY, Past};
 pub use inbox::{Running, Standing, Tries, Unwell};
 pub use journal::{End, HoldChange, JournalEntry, OnPurpose};
 pub use known::Known;
 pub use quarantine::{Hold, Quarantined};
+pub use revisions::{Forgotten, KeptImage, KeptRevision};
 pub use spool::Spooled;
 pub use versions::Version;
 
@@ -50,7 +52,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 const SCHEMA_VERSION: i64 = SCHEMA.len() as i64;
 
 /// What each version of the layout adds to the one before it, from version 1 on.
-const SCHEMA: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
+const SCHEMA: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 const VERSION_1: &str = "
     CREATE TABLE mark (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
@@ -82,6 +84,10 @@ const VERSION_2: &str = "
 
 const VERSION_3: &str = "
     CREATE TABLE leftover (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+";
+
+const VERSION_4: &str = "
+    CREATE TABLE revision (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
 ";
 
 /// Why the state could not be read or written.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use towline_protocol::{Digest, IntentId, ServiceName, Sha};
@@ -93,6 +93,34 @@ impl Store {
     }
 }
 
+/// When what is replaced at `now` is said to have ended: after all of `before`, also where the clock has been set back, since
+/// the order of versions is the order of these times.
+pub(crate) fn ended(now: Timestamp, before: impl Iterator<Item = Timestamp>) -> Timestamp {
+    let last = before.max();
+    let next = last.and_then(|last| last.checked_add(SignedDuration::from_millis(1)).ok());
+    next.or(last).map_or(now, |next| next.max(now))
+}
+
 fn key(service: &ServiceName, image_id: &str) -> String {
     format!("{service}/{image_id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn what_is_replaced_after_the_clock_was_set_back_is_the_last_one_all_the_same() {
+        let before = [at(900), at(2000), at(1000)].into_iter();
+        assert_eq!(ended(at(3000), before.clone()), at(3000));
+        for replaced in [at(5), at(2000)] {
+            assert!(ended(replaced, before.clone()) > at(2000), "{replaced}");
+        }
+        assert_eq!(ended(at(5), [].into_iter()), at(5));
+        assert_eq!(ended(at(5), [Timestamp::MAX].into_iter()), Timestamp::MAX);
+    }
 }

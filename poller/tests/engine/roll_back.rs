@@ -148,6 +148,7 @@ impl Host {
         let running = Running {
             side: applied.to,
             version: None,
+            revision: None,
             intent: Some(entry.intent),
             since: now,
             unwell: None,

@@ -40,6 +40,7 @@ fn running(intent: &Intent, unwell: Option<Unwell>) -> Running {
     Running {
         side: side('1'),
         version: None,
+        revision: None,
         intent: Some(intent.id.clone()),
         since: Timestamp::UNIX_EPOCH,
         unwell,

@@ -19,6 +19,7 @@ fn everything_is_there_again_after_opening_again() {
     let running = Running {
         side: Side::default(),
         version: None,
+        revision: None,
         intent: Some(done.intent.clone()),
         since: Timestamp::UNIX_EPOCH,
         unwell: None,

@@ -62,11 +62,18 @@ fn a_state_of_version_1_is_taken_over_with_all_that_is_in_it() {
 #[test]
 fn what_was_in_quarantine_by_its_digest_is_so_still_and_is_let_go_when_it_proves_itself() {
     let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path()).unwrap();
+    let db = Connection::open(dir.path().join("state.db")).unwrap();
+    for version in [VERSION_1, VERSION_2, VERSION_3] {
+        db.execute_batch(version).unwrap();
+    }
+    db.pragma_update(None, "user_version", 3).unwrap();
     let digest = testing::digest('a');
     let before = json!({ "digest": digest, "intent": intent(7, 1).id, "channel": channel(), "place": at(1),
         "since": "1970-01-01T00:00:00Z", "why": "gate" });
-    row::put(&store.db, "quarantine", &format!("web/{digest}"), &before).unwrap();
+    row::put(&db, "quarantine", &format!("web/{digest}"), &before).unwrap();
+    drop(db);
+    let mut store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.revisions(&web()).unwrap(), []);
     assert_eq!(store.quarantine(&web()).unwrap(), [failed('a')]);
     let proved = End {
         proved: Some(digest.into()),

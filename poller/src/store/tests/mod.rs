@@ -3,6 +3,7 @@
 mod damage;
 mod keeping;
 mod migration;
+mod revisions;
 mod rows;
 
 use std::{
