@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use towline::process::{self, Ended, How, Identity, Launcher, Order, ProcessError, Refusal};
 
 mod begin;
+mod by_hand;
 mod end;
 mod output;
 mod refusal;

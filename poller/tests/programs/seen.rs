@@ -59,7 +59,7 @@ async fn ended_as(order: &Order) -> Option<Ended> {
     None
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();
     id.stdout == b"0\n"
 }
