@@ -35,3 +35,12 @@ pub(super) fn verdict<T>(end: Result<T, Halt>) -> Result<Result<T, String>, Engi
         Err(Halt::Engine(error)) => Err(error),
     }
 }
+
+/// The same where no engine is asked.
+pub(super) fn judgement<T>(end: Result<T, Halt>) -> Result<T, String> {
+    match end {
+        Ok(good) => Ok(good),
+        Err(Halt::Failed(why)) => Err(why),
+        Err(Halt::Engine(error)) => Err(error.to_string()),
+    }
+}

@@ -1,15 +1,44 @@
-//! The gate of a service that is no container: what it serves is all that shows of it.
+//! A checkout or a command, checked on this host: there is no container to look at, and no engine to ask.
 
-use std::time::Duration;
+use std::{fmt, path::Path, time::Duration};
 
 use towline_protocol::Gate;
 
-use super::{Halt, STABLE, Verdict, soon, subject::Subject, trials::Trials};
-use crate::{docker::EngineError, settings::HealthCheck};
+use super::{
+    RETURNED, Verdict, halt::judgement, passes, probe::Bad, soon_all, subject::Subject,
+    trials::Trials,
+};
+use crate::{docker::LogTail, process::Launcher, redact::Secrets, settings::HealthCheck};
 
-/// Waits until the new version passes `checks`, or fails them; see [`super::gate`]. Without checks there is nothing to
-/// wait for: that its commands ended well is all that is known, which is [`Gate::Weak`].
+/// Where the programs of `exec` checks run, and as whom.
+#[derive(Clone, Copy)]
+pub struct Host<'a> {
+    /// What starts them.
+    pub launcher: &'a Launcher,
+    /// Who runs them; `None` is who runs Towline.
+    pub user: Option<&'a str>,
+    /// Where; absolute.
+    pub dir: &'a Path,
+    /// Their variables beside those that everybody has.
+    pub env: &'a [(String, String)],
+    /// What must not be told of what they say.
+    pub secrets: &'a Secrets,
+}
+
+impl fmt::Debug for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The variables may be secret.
+        f.debug_struct("Host")
+            .field("user", &self.user)
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Waits until the new version passes `checks`, or fails them. Without checks there is nothing to wait for, and nothing but
+/// the commands' exit statuses is known: [`Gate::Weak`] at once. Otherwise as [`super::gate`].
 pub async fn gate_host(
+    host: &Host<'_>,
     checks: &[HealthCheck],
     stable_for: Option<Duration>,
     spent: Duration,
@@ -18,31 +47,32 @@ pub async fn gate_host(
     if checks.is_empty() {
         return Ok(Gate::Weak);
     }
-    let trials = Trials::new(Subject::Host, checks, Vec::new(), spent);
-    let passed = trials.stay_passed(stable_for.unwrap_or(STABLE), tell);
-    passed.await.map(|()| Gate::Healthy).map_err(why)
+    judgement(passes(Subject::Host(host), checks, stable_for, spent, tell).await)
 }
 
-/// Whether the service passes `checks` now, each within its own limit but soon.
-pub async fn is_well_host(checks: &[HealthCheck]) -> bool {
-    let soon: Vec<_> = checks.iter().filter_map(soon).collect();
-    let trials = Trials::new(Subject::Host, &soon, Vec::new(), Duration::ZERO);
+/// Whether `checks` are passed now, each within its own limit but soon: how well the old version was. Without checks there is
+/// nothing against it.
+pub async fn is_well_host(host: &Host<'_>, checks: &[HealthCheck]) -> bool {
+    let soon = soon_all(checks);
+    let trials = Trials::new(Subject::Host(host), &soon, Vec::new(), Duration::ZERO);
     trials.pass(&|_| ()).await.is_ok()
 }
 
-/// Waits until the old version passes `checks` again, each within its own time.
+/// Waits until the old version, brought back, passes `checks`, or fails them.
 ///
 /// # Errors
-/// Why it does not.
-pub async fn returned_host(checks: &[HealthCheck]) -> Result<(), String> {
-    let trials = Trials::new(Subject::Host, checks, Vec::new(), Duration::ZERO);
-    trials.pass(&|_| ()).await.map_err(why)
+/// Why it is not as well as it was.
+pub async fn returned_host(host: &Host<'_>, checks: &[HealthCheck]) -> Result<(), String> {
+    let verdict = gate_host(host, checks, Some(RETURNED), Duration::ZERO, &|_| ()).await;
+    verdict.map(drop)
 }
 
-fn why(halt: Halt) -> String {
-    match halt {
-        Halt::Failed(why) => why,
-        // No engine is asked.
-        Halt::Engine(error) => EngineError::to_string(&error),
+impl Host<'_> {
+    /// Runs a check's program to its end, for at most `limit`.
+    pub(super) fn exec(&self, command: &[String], limit: Duration) -> Result<(), Bad> {
+        let _ = (command, limit);
+        let how = "a command of this host cannot be run yet".to_owned();
+        let output = LogTail::default();
+        Err(Bad { how, output })
     }
 }

@@ -178,7 +178,7 @@ mod tests {
         let engine = fake::connected(|line| panic!("it was asked: {line}")).await;
         let subject = Subject::Containers {
             engine: &engine,
-            ids: &[],
+            members: &[],
         };
         let budget = Budget::new(within, Duration::ZERO);
         let probe = Probe::Http(probe.clone());

@@ -3,7 +3,7 @@
 //! Checks run side by side, and a container that ends loses at once. The first tries come fast, since every moment
 //! until the first good answer may be downtime; a window in which nothing may go wrong comes after. Here is what is
 //! waited for and how long; `trials` runs the checks, `probe` one of them with `http`, `tcp` and `address`, `vitals`
-//! reads what the engine shows. Deadlines are monotonic. Not here: what follows from a verdict (`machine`).
+//! reads what the engine shows. `set` is for the containers of a project, `host` for what has none. Deadlines are monotonic. Not here: what follows from a verdict (`machine`).
 
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ mod halt;
 mod host;
 mod http;
 mod probe;
+mod set;
 mod subject;
 mod tcp;
 mod trials;
@@ -27,12 +28,13 @@ mod tries;
 mod vitals;
 
 pub(crate) use address::obstacle;
-pub use host::{gate_host, is_well_host, returned_host};
+pub use host::{Host, gate_host, is_well_host, returned_host};
+pub use set::{Member, gate_set, is_well_set, returned_set};
 
 use halt::{Halt, verdict};
-use subject::{GLANCE, Subject, settled};
+use subject::{GLANCE, Subject};
 use trials::Trials;
-use vitals::{Health, Vitals};
+use vitals::Vitals;
 
 /// How long nothing may go wrong after the checks were passed.
 const STABLE: Duration = Duration::from_secs(3);
@@ -61,8 +63,8 @@ pub async fn gate(
     spent: Duration,
     tell: &dyn Fn(String),
 ) -> Result<Verdict, EngineError> {
-    let subject = Subject::Containers { engine, ids };
-    verdict(passes(subject, checks, stable_for, spent, tell).await)
+    let members: Vec<_> = ids.iter().map(|id| Member::only(id)).collect();
+    gate_set(engine, &members, checks, stable_for, spent, tell).await
 }
 
 async fn passes(
@@ -73,13 +75,14 @@ async fn passes(
     tell: &dyn Fn(String),
 ) -> Result<Gate, Halt> {
     let first = subject.look().await?;
-    let checks = or_own(checks, &first);
-    let (window, gate) = if checks.is_empty() {
+    let asked = or_own(checks, &first);
+    let is_weak = checks.is_empty() && !all_have_own(&first);
+    let (window, gate) = if is_weak {
         (WEAK, Gate::Weak)
     } else {
         (STABLE, Gate::Healthy)
     };
-    let trials = Trials::new(subject, checks, first, spent);
+    let trials = Trials::new(subject, asked, first, spent);
     trials
         .stay_passed(stable_for.unwrap_or(window), tell)
         .await?;
@@ -96,32 +99,12 @@ pub async fn is_well(
     id: &str,
     checks: &[HealthCheck],
 ) -> Result<bool, EngineError> {
-    let ids = [id.to_owned()];
-    let subject = Subject::Containers { engine, ids: &ids };
-    let well = verdict(well_now(engine, subject, id, checks).await)?;
-    Ok(well.is_ok_and(|well| well))
+    is_well_set(engine, &[Member::only(id)], checks).await
 }
 
-async fn well_now(
-    engine: &Docker,
-    subject: Subject<'_>,
-    id: &str,
-    checks: &[HealthCheck],
-) -> Result<bool, Halt> {
-    let vitals = settled(engine, id).await?;
-    let own_is_asked = checks
-        .iter()
-        .any(|check| matches!(check, HealthCheck::Docker { .. }));
-    let own_is_good = vitals
-        .health
-        .as_ref()
-        .map_or(!own_is_asked, Health::is_good);
-    if vitals.ended().is_some() || vitals.restarting || !own_is_good {
-        return Ok(false);
-    }
-    let soon: Vec<HealthCheck> = checks.iter().filter_map(soon).collect();
-    let trials = Trials::new(subject, &soon, vec![vitals], Duration::ZERO);
-    trials.pass(&|_| ()).await.map(|()| true)
+/// The checks with little time, but for Docker's own, which says how it is at any time.
+fn soon_all(checks: &[HealthCheck]) -> Vec<HealthCheck> {
+    checks.iter().filter_map(soon).collect()
 }
 
 /// The same check with little time: a fix of a version that does not answer waits for it.
@@ -135,14 +118,23 @@ fn soon(check: &HealthCheck) -> Option<HealthCheck> {
     }
 }
 
-/// The service's checks; Docker's own where there are none and every container has one.
+/// The service's checks; Docker's own where there are none and a container has one.
 fn or_own<'a>(checks: &'a [HealthCheck], containers: &[Vitals]) -> &'a [HealthCheck] {
     const OWN: &[HealthCheck] = &[HealthCheck::Docker { within: None }];
-    if checks.is_empty() && containers.iter().all(|vitals| vitals.has_healthcheck) {
+    if checks.is_empty() && containers.iter().any(|vitals| vitals.has_healthcheck) {
         OWN
     } else {
         checks
     }
+}
+
+/// Whether each container that runs has a healthcheck, so that more is known of it than that.
+fn all_have_own(containers: &[Vitals]) -> bool {
+    let mut running = containers
+        .iter()
+        .filter(|vitals| !vitals.is_done)
+        .peekable();
+    running.peek().is_some() && running.all(|vitals| vitals.has_healthcheck)
 }
 
 /// An old container that was started again, and how it was before.
@@ -170,36 +162,28 @@ pub async fn returned(
 }
 
 async fn are_back(engine: &Docker, olds: &[Old<'_>], checks: &[HealthCheck]) -> Result<(), Halt> {
-    let ids = |which: &dyn Fn(&Old<'_>) -> bool| -> Vec<String> {
+    let members = |which: &dyn Fn(&Old<'_>) -> bool| -> Vec<Member> {
         let those = olds.iter().filter(|old| which(old));
-        those.map(|old| old.id.to_owned()).collect()
+        those.map(|old| Member::only(old.id)).collect()
     };
-    let well = ids(&|old| old.was_healthy);
+    let well = members(&|old| old.was_healthy);
     // The service's checks are for the whole of it.
     let checks = if well.len() == olds.len() {
         checks
     } else {
         &[]
     };
-    let subject = Subject::Containers { engine, ids: &well };
+    let of = |members| Subject::Containers { engine, members };
+    let subject = of(&well);
     let first = subject.look().await?;
     let checks = or_own(checks, &first);
     let trials = Trials::new(subject, checks, first, Duration::ZERO);
     trials.pass(&|_| ()).await?;
     let (steady, restarting) = (
-        ids(&|old| !old.was_restarting),
-        ids(&|old| old.was_restarting),
+        members(&|old| !old.was_restarting),
+        members(&|old| old.was_restarting),
     );
-    let (steady, restarting) = (
-        Subject::Containers {
-            engine,
-            ids: &steady,
-        },
-        Subject::Containers {
-            engine,
-            ids: &restarting,
-        },
-    );
+    let (steady, restarting) = (of(&steady), of(&restarting));
     let first = steady.look().await?;
     let trials = Trials::new(steady, &[], first, Duration::ZERO);
     tokio::select! {

@@ -10,11 +10,15 @@ use super::{
     tcp,
     tries::{self, Budget},
 };
-use crate::{docker::Executed, redact::Secrets, settings::Probe};
+use crate::{
+    docker::{Docker, Executed, LogTail},
+    redact::Secrets,
+    settings::Probe,
+};
 
 /// How long one of the first tries may take: a connection may hang that was made too early.
 const TRY: Duration = Duration::from_secs(5);
-/// The same for a command in the container, which goes on when it is given up, and for what was good before.
+/// The same for a command, which goes on when it is given up in a container, and for what was good before.
 const LONG_TRY: Duration = Duration::from_secs(30);
 /// How much of a command's output is told, in characters.
 const MAX_TOLD: usize = 200;
@@ -61,10 +65,6 @@ async fn attempt(
     secrets: &Secrets,
     limit: Duration,
 ) -> Result<(), Halt> {
-    if subject.is_host() && (probe.needs_address() || matches!(probe, Probe::Exec(_))) {
-        let why = "there is no container to ask".to_owned();
-        return Err(Halt::Failed(why));
-    }
     match probe {
         Probe::Http(http) => {
             for own in addresses(subject, probe).await? {
@@ -79,19 +79,33 @@ async fn attempt(
                 got.map_err(Halt::Failed)?;
             }
         }
-        Probe::Exec(command) => {
-            for (engine, id) in subject.containers() {
-                match engine.exec(id, command, limit).await {
-                    Ok(executed) => judged(&executed, secrets, limit).map_err(Halt::Failed)?,
-                    Err(lost) if lost.is_loss() => return Err(lost.into()),
-                    Err(refused) => {
-                        return Err(Halt::Failed(secrets.hide(&refused.to_string())));
-                    }
+        Probe::Exec(command) => match subject {
+            Subject::Containers { engine, members } => {
+                for member in *members {
+                    in_container(engine, &member.id, command, secrets, limit).await?;
                 }
             }
-        }
+            Subject::Host(host) => {
+                let tried = host.exec(command, limit);
+                tried.map_err(|bad| Halt::Failed(bad.told(secrets)))?;
+            }
+        },
     }
     Ok(())
+}
+
+async fn in_container(
+    engine: &Docker,
+    id: &str,
+    command: &[String],
+    secrets: &Secrets,
+    limit: Duration,
+) -> Result<(), Halt> {
+    match engine.exec(id, command, limit).await {
+        Ok(executed) => judged(executed, secrets, limit).map_err(Halt::Failed),
+        Err(lost) if lost.is_loss() => Err(lost.into()),
+        Err(refused) => Err(Halt::Failed(secrets.hide(&refused.to_string()))),
+    }
 }
 
 /// The containers' own addresses, as they are now: a restart may change them. One that is not needed is `None`.
@@ -99,9 +113,13 @@ async fn addresses(subject: &Subject<'_>, probe: &Probe) -> Result<Vec<Option<Ip
     if !probe.needs_address() {
         return Ok(vec![None]);
     }
+    let Subject::Containers { engine, members } = subject else {
+        let why = "there is no container whose address could be asked".to_owned();
+        return Err(Halt::Failed(why));
+    };
     let mut addresses = Vec::new();
-    for (engine, id) in subject.containers() {
-        let container = engine.container(id).await?;
+    for member in *members {
+        let container = engine.container(&member.id).await?;
         let Some(own) = container.as_ref().and_then(own_address) else {
             let why = "the container has no address of its own".to_owned();
             return Err(Halt::Failed(why));
@@ -111,28 +129,50 @@ async fn addresses(subject: &Subject<'_>, probe: &Probe) -> Result<Vec<Option<Ip
     Ok(addresses)
 }
 
-/// Whether a command has said that all is well; otherwise how it ended, with the end of its output.
-fn judged(executed: &Executed, secrets: &Secrets, limit: Duration) -> Result<(), String> {
+/// Whether a command in a container has said that all is well.
+fn judged(executed: Executed, secrets: &Secrets, limit: Duration) -> Result<(), String> {
     let how = match executed.status {
         Some(0) => return Ok(()),
         Some(status) => format!("it ended with status {status}"),
-        None => format!("it had not ended after {} s", limit.as_secs_f64()),
+        None => unended(limit),
     };
-    // Hidden before the cut, which may leave a part of a secret that nobody knows.
-    let output = &executed.output;
-    let text = if output.is_cut {
-        secrets.hide_in_tail(&output.text)
-    } else {
-        secrets.hide(&output.text)
-    };
-    let text = text.trim();
-    let skipped = text.chars().count().saturating_sub(MAX_TOLD);
-    let end: String = text.chars().skip(skipped).collect();
-    Err(match (end.as_str(), skipped) {
-        ("", _) => format!("{how} and said nothing"),
-        (all, 0) => format!("{how} and said {all:?}"),
-        (end, _) => format!("{how}, and what it said ends with {end:?}"),
-    })
+    let output = executed.output;
+    Err(Bad { how, output }.told(secrets))
+}
+
+/// How a command is that was given up.
+pub(super) fn unended(limit: Duration) -> String {
+    format!("it had not ended after {} s", limit.as_secs_f64())
+}
+
+/// A command that has not said that all is well.
+pub(super) struct Bad {
+    /// How it ended, if it did.
+    pub(super) how: String,
+    /// What it said.
+    pub(super) output: LogTail,
+}
+
+impl Bad {
+    /// How it ended, with the end of its output.
+    fn told(self, secrets: &Secrets) -> String {
+        // Hidden before the cut, which may leave a part of a secret that nobody knows.
+        let output = &self.output;
+        let text = if output.is_cut {
+            secrets.hide_in_tail(&output.text)
+        } else {
+            secrets.hide(&output.text)
+        };
+        let text = text.trim();
+        let skipped = text.chars().count().saturating_sub(MAX_TOLD);
+        let end: String = text.chars().skip(skipped).collect();
+        let how = secrets.hide(&self.how);
+        match (end.as_str(), skipped) {
+            ("", _) => format!("{how} and said nothing"),
+            (all, 0) => format!("{how} and said {all:?}"),
+            (end, _) => format!("{how}, and what it said ends with {end:?}"),
+        }
+    }
 }
 
 /// What is tried, for logs and reports: a query and arguments may hold secrets.
@@ -151,14 +191,13 @@ pub(super) fn shown(probe: &Probe) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::docker::LogTail;
 
     fn said(status: Option<i64>, text: &str, is_cut: bool) -> Result<(), String> {
         let text = text.to_owned();
         let output = LogTail { text, is_cut };
         let mut secrets = Secrets::default();
         secrets.add("correct-horse-battery");
-        judged(&Executed { status, output }, &secrets, LONG_TRY)
+        judged(Executed { status, output }, &secrets, LONG_TRY)
     }
 
     #[test]

@@ -1,63 +1,51 @@
-//! What is checked: containers, looked at on the engine, or something on this host that only its checks show.
+//! What is checked: containers, looked at on the engine, or something of this host, of which nothing is to be seen but
+//! what its checks say.
 
 use std::{
     future::pending,
     time::{Duration, Instant},
 };
 
-use super::{Halt, tries::Pause, vitals::Vitals};
+use super::{Halt, Host, Member, tries::Pause, vitals::Vitals};
 use crate::{docker::Docker, redact::Secrets};
 
 /// How long the look at one that has no opinion of itself yet may take.
 pub(super) const GLANCE: Duration = Duration::from_secs(5);
 
-/// What is checked as one.
+/// What is checked together.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Subject<'a> {
-    /// Containers.
+    /// These containers.
     Containers {
-        /// Where they are.
         engine: &'a Docker,
-        /// Which.
-        ids: &'a [String],
+        members: &'a [Member],
     },
-    /// No container: a service on this host.
-    Host,
+    /// Something without a container.
+    Host(&'a Host<'a>),
 }
 
-impl<'a> Subject<'a> {
-    /// Its containers, and where they are.
-    pub(super) fn containers(&self) -> impl Iterator<Item = (&'a Docker, &'a String)> + use<'a> {
-        let (engine, ids) = match *self {
-            Self::Containers { engine, ids } => (Some(engine), ids),
-            Self::Host => (None, [].as_slice()),
-        };
-        engine
-            .into_iter()
-            .flat_map(move |engine| ids.iter().map(move |id| (engine, id)))
-    }
-
-    /// Whether it is no container.
-    pub(super) fn is_host(&self) -> bool {
-        matches!(self, Self::Host)
-    }
-
-    /// What the engine shows of each; why not, when one of them has ended.
+impl Subject<'_> {
+    /// What the engine shows of each; why not, when one of them has ended and should not have.
     pub(super) async fn look(&self) -> Result<Vec<Vitals>, Halt> {
+        let Self::Containers { engine, members } = self else {
+            return Ok(Vec::new());
+        };
         let mut all = Vec::new();
-        for (engine, id) in self.containers() {
-            let vitals = Vitals::read(engine.container(id).await?.as_ref());
-            if let Some(why) = vitals.ended() {
-                return Err(Halt::Failed(why));
+        for member in *members {
+            let shown = engine.container(&member.id).await?;
+            let mut vitals = Vitals::read(shown.as_ref());
+            vitals.is_done = !member.must_run && vitals.has_done_its_work();
+            if let Some(why) = vitals.ended().filter(|_| !vitals.is_done) {
+                return Err(Halt::Failed(member.told(&why)));
             }
             all.push(vitals);
         }
         Ok(all)
     }
 
-    /// Waits until one of the containers has ended, and says how.
+    /// Waits until one of the containers has ended that should not have, and says how.
     pub(super) async fn ended(&self) -> Halt {
-        if self.containers().next().is_none() {
+        if self.members().is_empty() {
             return pending().await;
         }
         let mut pause = Pause::new();
@@ -67,6 +55,32 @@ impl<'a> Subject<'a> {
                 return halt;
             }
         }
+    }
+
+    /// The containers.
+    pub(super) fn members(&self) -> &[Member] {
+        match self {
+            Self::Containers { members, .. } => members,
+            Self::Host(_) => &[],
+        }
+    }
+
+    /// The container at this place and what is wrong with it.
+    pub(super) fn failed(&self, at: usize, why: &str) -> Halt {
+        let member = self.members().get(at);
+        Halt::Failed(member.map_or_else(|| why.to_owned(), |member| member.told(why)))
+    }
+
+    /// What must not be told of what was seen so.
+    pub(super) fn secrets(&self, containers: &[Vitals]) -> Secrets {
+        let mut known = match self {
+            Self::Containers { .. } => Secrets::default(),
+            Self::Host(host) => host.secrets.clone(),
+        };
+        for vitals in containers {
+            known.add_all(&vitals.secrets);
+        }
+        known
     }
 }
 
@@ -82,13 +96,4 @@ pub(super) async fn settled(engine: &Docker, id: &str) -> Result<Vitals, Halt> {
         }
         pause.take().await;
     }
-}
-
-/// What must not be told of any of them.
-pub(super) fn known(containers: &[Vitals]) -> Secrets {
-    let mut known = Secrets::default();
-    for vitals in containers {
-        known.add_all(&vitals.secrets);
-    }
-    known
 }

@@ -1,7 +1,8 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
-    sync::Mutex,
+    path::Path,
+    sync::{LazyLock, Mutex},
 };
 
 use serde_json::{Value, json};
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     docker::fake::connected,
+    process::Launcher,
+    redact::Secrets,
     settings::{HttpProbe, Probe},
 };
 
@@ -216,6 +219,19 @@ async fn the_first_check_that_fails_ends_it_without_waiting_for_the_others() {
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
+/// A place where nothing is run.
+fn nowhere() -> Host<'static> {
+    static LAUNCHER: LazyLock<Launcher> = LazyLock::new(|| Launcher("/nowhere".into()));
+    static SECRETS: LazyLock<Secrets> = LazyLock::new(Secrets::default);
+    Host {
+        launcher: &LAUNCHER,
+        user: None,
+        dir: Path::new("/"),
+        env: &[],
+        secrets: &SECRETS,
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_container_passes_by_what_it_serves_and_fails_by_what_only_a_container_has() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -228,11 +244,14 @@ async fn what_is_no_container_passes_by_what_it_serves_and_fails_by_what_only_a_
     let brief = Some(Duration::from_millis(10));
     let gated = async |check: &HealthCheck| {
         let checks = std::slice::from_ref(check);
-        gate_host(checks, brief, Duration::ZERO, &|_| ()).await
+        gate_host(&nowhere(), checks, brief, Duration::ZERO, &|_| ()).await
     };
     assert_eq!(gated(&open).await, Ok(Gate::Healthy));
-    assert!(is_well_host(&[]).await && is_well_host(std::slice::from_ref(&open)).await);
-    let weak = gate_host(&[], None, Duration::ZERO, &|_| ()).await;
+    assert!(
+        is_well_host(&nowhere(), &[]).await
+            && is_well_host(&nowhere(), std::slice::from_ref(&open)).await
+    );
+    let weak = gate_host(&nowhere(), &[], None, Duration::ZERO, &|_| ()).await;
     assert_eq!(weak, Ok(Gate::Weak));
     drop(listener);
     let of_containers = [
@@ -242,7 +261,7 @@ async fn what_is_no_container_passes_by_what_it_serves_and_fails_by_what_only_a_
     ];
     for check in &of_containers {
         assert!(gated(check).await.is_err(), "{check:?}");
-        let back = returned_host(std::slice::from_ref(check)).await;
+        let back = returned_host(&nowhere(), std::slice::from_ref(check)).await;
         assert!(back.is_err(), "{check:?}");
     }
 }

@@ -6,9 +6,9 @@ use futures_util::future::try_join_all;
 
 use super::{
     Halt, probe,
-    subject::{Subject, known},
+    subject::Subject,
     tries::{Budget, Pause},
-    vitals::{Health, Vitals},
+    vitals::Vitals,
 };
 use crate::{
     redact::Secrets,
@@ -67,7 +67,7 @@ impl<'a> Trials<'a> {
         Self {
             subject,
             each: each.collect(),
-            secrets: known(&first),
+            secrets: subject.secrets(&first),
             first,
         }
     }
@@ -106,8 +106,8 @@ impl<'a> Trials<'a> {
             tokio::time::sleep(AGAIN.min(left)).await;
             let now = self.subject.look().await?;
             let mut pairs = now.iter().zip(&self.first);
-            if pairs.any(|(now, first)| !now.is_same_run(first)) {
-                return Err(Halt::Failed("it restarted".to_owned()));
+            if let Some(at) = pairs.position(|(now, first)| !now.is_same_run(first)) {
+                return Err(self.subject.failed(at, "it restarted"));
             }
             let again = self.each.iter().map(|trial| self.again(trial, &now));
             if try_join_all(again).await?.contains(&false) {
@@ -137,7 +137,7 @@ impl<'a> Trials<'a> {
     async fn again(&self, trial: &Trial<'_>, now: &[Vitals]) -> Result<bool, Halt> {
         let tried = match trial.what {
             What::Probe(it) => probe::once(&self.subject, it, &self.secrets).await,
-            What::Own => return healthy_still(now).map(|()| true),
+            What::Own => return self.healthy_still(now).map(|()| true),
         };
         match tried {
             Err(Halt::Failed(_)) if !trial.budget.left().is_zero() => Ok(false),
@@ -151,34 +151,36 @@ impl<'a> Trials<'a> {
         let mut pause = Pause::new();
         loop {
             let all = self.subject.look().await?;
-            if self.subject.is_host() || all.iter().any(|vitals| vitals.health.is_none()) {
-                let why = "the container has no healthcheck".to_owned();
-                return Err(Halt::Failed(why));
+            if !all.iter().any(|vitals| vitals.has_healthcheck) {
+                let what = match self.subject.members() {
+                    [_] => "the container has no healthcheck",
+                    _ => "no container has a healthcheck",
+                };
+                return Err(Halt::Failed(what.to_owned()));
             }
-            let is_good = |vitals: &&Vitals| vitals.health.as_ref().is_some_and(Health::is_good);
-            let Some(waiting) = all.iter().find(|vitals| !is_good(vitals)) else {
+            let Some((at, waiting)) = all.iter().enumerate().find(|(_, vitals)| vitals.is_sick())
+            else {
                 return Ok(());
             };
             if budget.left().is_zero() {
                 let within = budget.within.as_secs_f64();
                 let last = waiting.last_word();
-                return Err(Halt::Failed(format!(
-                    "not healthy within {within} s: {last}"
-                )));
+                let why = format!("not healthy within {within} s: {last}");
+                return Err(self.subject.failed(at, &why));
             }
             pause.take().await;
         }
     }
-}
 
-/// A healthcheck that has turned `unhealthy` has failed several times in a row by its own rule.
-fn healthy_still(now: &[Vitals]) -> Result<(), Halt> {
-    let sick = |vitals: &&Vitals| !vitals.health.as_ref().is_some_and(Health::is_good);
-    match now.iter().find(sick) {
-        None => Ok(()),
-        Some(sick) => {
-            let last = sick.last_word();
-            Err(Halt::Failed(format!("it was healthy, and then {last}")))
+    /// A healthcheck that has turned `unhealthy` has failed several times in a row by its own rule.
+    fn healthy_still(&self, now: &[Vitals]) -> Result<(), Halt> {
+        match now.iter().enumerate().find(|(_, vitals)| vitals.is_sick()) {
+            None => Ok(()),
+            Some((at, sick)) => {
+                let last = sick.last_word();
+                let why = format!("it was healthy, and then {last}");
+                Err(self.subject.failed(at, &why))
+            }
         }
     }
 }

@@ -23,6 +23,10 @@ pub(super) struct Vitals {
     out_of_memory: bool,
     started_at: String,
     restarts: u64,
+    /// Whether the engine starts it again whatever it ended with.
+    is_kept_up: bool,
+    /// Whether it has ended, and may have; whoever looks decides.
+    pub(super) is_done: bool,
     /// Whether the engine checks it.
     pub(super) has_healthcheck: bool,
     /// What must not be told of it.
@@ -89,6 +93,11 @@ impl Vitals {
             restarts: at("/RestartCount")
                 .and_then(Value::as_u64)
                 .unwrap_or_default(),
+            is_kept_up: matches!(
+                at("/HostConfig/RestartPolicy/Name").and_then(Value::as_str),
+                Some("always" | "unless-stopped")
+            ),
+            is_done: false,
             has_healthcheck,
             secrets,
             health: has_healthcheck.then_some(health),
@@ -110,9 +119,22 @@ impl Vitals {
             .then(|| format!("it ended with status {}{memory}", self.exit_code))
     }
 
+    /// Whether it ran, has ended with status 0, and stays so.
+    pub(super) fn has_done_its_work(&self) -> bool {
+        // The engine writes the year 1 for one that was never started.
+        let ran = !self.started_at.is_empty() && !self.started_at.starts_with("0001-");
+        let ended = self.exists && !self.running && !self.restarting;
+        ran && ended && self.exit_code == 0 && !self.out_of_memory && !self.is_kept_up
+    }
+
     /// Whether it has run since `before` without a restart.
     pub(super) fn is_same_run(&self, before: &Self) -> bool {
         !self.restarting && self.started_at == before.started_at && self.restarts == before.restarts
+    }
+
+    /// Whether it runs and its own healthcheck does not say that it is well, or not yet.
+    pub(super) fn is_sick(&self) -> bool {
+        !self.is_done && self.health.as_ref().is_some_and(|own| !own.is_good())
     }
 
     /// The healthcheck's last output.
