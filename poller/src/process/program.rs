@@ -72,11 +72,7 @@ impl Program {
         order: &Order,
         stdout: Stdio,
         stderr: Stdio,
-    ) -> Result<Self, ProcessError> {
-        Self::spawn(launcher, order, stdout, stderr).map_err(ProcessError::Launch)
-    }
-
-    fn spawn(launcher: &Launcher, order: &Order, stdout: Stdio, stderr: Stdio) -> io::Result<Self> {
+    ) -> io::Result<Self> {
         let ends = signal(SignalKind::child())?;
         let (own, other) = Pair::pair()?;
         own.set_nonblocking(true)?;

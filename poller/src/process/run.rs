@@ -21,7 +21,8 @@ pub async fn run(
 ) -> Result<Ended, ProcessError> {
     let (mut streams, stdout, stderr) =
         Streams::new(order.capture).map_err(ProcessError::Launch)?;
-    let mut program = Program::launch(launcher, order, stdout, stderr)?;
+    let program = Program::launch(launcher, order, stdout, stderr);
+    let mut program = program.map_err(ProcessError::Launch)?;
     begun(&program.ready(order).await?).map_err(ProcessError::NotBegun)?;
     let since = Instant::now();
     let ended = tokio::select! {
