@@ -8,6 +8,7 @@ pub mod apply;
 mod backoff;
 pub mod backup;
 pub mod cli;
+pub mod compose;
 pub mod control;
 pub mod credentials;
 pub mod daemon;

@@ -2,7 +2,7 @@
 //! static program of the standard library alone, so that an image holds nothing else.
 //!
 //! `toy` serves on 0.0.0.0:8080; `toy health` exits 0 when the server in the same container answers 200. `toy env` prints
-//! its environment and exits 1, `toy wait` does not end for a minute. Once `/sicken` was asked for, every further answer is
+//! its environment and exits 1, `toy wait` does not end for a minute, `toy done` ends well at once. Once `/sicken` was asked for, every further answer is
 //! 500. The files
 //! `/VERSION` and `/MODE` come from the image, so that nothing carried over from an old container can mask them.
 //!
@@ -52,6 +52,7 @@ fn main() {
             print_environment();
             exit(1)
         }
+        Some("done") => return,
         Some("wait") => return thread::sleep(Duration::from_secs(60)),
         _ => {}
     }

@@ -88,8 +88,20 @@ impl Docker {
     /// # Errors
     /// See [`EngineError`].
     pub async fn containers(&self) -> Result<Vec<Value>, EngineError> {
+        self.containers_where(|_| true).await
+    }
+
+    /// The same of those for which `is_wanted` says so of what the list tells (`Id`, `Names`, `Labels` and so on).
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn containers_where(
+        &self,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Vec<Value>, EngineError> {
         let list = self.list().await?;
         let listed = list.as_array().into_iter().flatten();
+        let listed = listed.filter(|listed| is_wanted(listed));
         let inspects = listed.map(|listed| self.shown_or(listed));
         let all: Vec<Option<Value>> = futures_util::stream::iter(inspects)
             .buffered(INSPECTS)

@@ -165,6 +165,11 @@ impl Docker {
         Self { patience, ..self }
     }
 
+    /// The engine's address, as `DOCKER_HOST` would have it.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
     /// The host name under which the engine is spoken to over TCP, which may be a socket proxy's.
     pub fn host(&self) -> Option<&str> {
         self.address.host()

@@ -30,4 +30,5 @@ mod recovery;
 mod refusals;
 mod roll_back;
 mod scene;
+mod stack;
 mod stranger;

@@ -67,41 +67,17 @@ impl Scene {
 
     /// Pushes an image of the toy service; returns its digest.
     pub(crate) fn push(&self, version: &str, mode: &str, instructions: &[&str]) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/toy/push");
-        let output = Command::new(script)
-            .args([self.name, version, mode])
-            .args(instructions)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "push: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let reference = String::from_utf8(output.stdout).unwrap();
-        reference.trim().split_once('@').unwrap().1.to_owned()
+        push(self.name, version, mode, instructions)
     }
 
     /// The service's repository at `tag`.
     pub(crate) fn image(&self, tag: &str) -> String {
-        format!("{}/{}:{tag}", required("TOWLINE_TEST_REGISTRY"), self.name)
+        image(self.name, tag)
     }
 
     /// Pushes a version and lets the tag `live`, which the container is made with, lead to it in the registry.
     pub(crate) fn release(&self, version: &str, mode: &str, instructions: &[&str]) -> String {
-        let digest = self.push(version, mode, instructions);
-        let registry = required("TOWLINE_TEST_REGISTRY");
-        let manifest = |tag: &str| format!("http://{registry}/v2/{}/manifests/{tag}", self.name);
-        let mut pushed = ureq::get(manifest(version))
-            .header("Accept", MANIFEST)
-            .call()
-            .unwrap();
-        let pushed = pushed.body_mut().read_to_vec().unwrap();
-        ureq::put(manifest("live"))
-            .header("Content-Type", MANIFEST)
-            .send(&pushed)
-            .unwrap();
-        digest
+        release(self.name, version, mode, instructions)
     }
 
     /// Runs the container from `live`, with the service's port published and further arguments.
@@ -244,6 +220,45 @@ impl Drop for Scene {
                 .ok();
         }
     }
+}
+
+/// Pushes an image of the toy service to the repository `name`; returns its digest.
+pub(crate) fn push(name: &str, version: &str, mode: &str, instructions: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/toy/push");
+    let output = Command::new(script)
+        .args([name, version, mode])
+        .args(instructions)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "push: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let reference = String::from_utf8(output.stdout).unwrap();
+    reference.trim().split_once('@').unwrap().1.to_owned()
+}
+
+/// The repository `name` at `tag`.
+pub(crate) fn image(name: &str, tag: &str) -> String {
+    format!("{}/{name}:{tag}", required("TOWLINE_TEST_REGISTRY"))
+}
+
+/// Pushes a version and lets the tag `live` lead to it in the registry.
+pub(crate) fn release(name: &str, version: &str, mode: &str, instructions: &[&str]) -> String {
+    let digest = push(name, version, mode, instructions);
+    let registry = required("TOWLINE_TEST_REGISTRY");
+    let manifest = |tag: &str| format!("http://{registry}/v2/{name}/manifests/{tag}");
+    let mut pushed = ureq::get(manifest(version))
+        .header("Accept", MANIFEST)
+        .call()
+        .unwrap();
+    let pushed = pushed.body_mut().read_to_vec().unwrap();
+    ureq::put(manifest("live"))
+        .header("Content-Type", MANIFEST)
+        .send(&pushed)
+        .unwrap();
+    digest
 }
 
 /// A port that no other test gets, below those that systems give to outgoing connections: it is used a while later.

@@ -1,0 +1,344 @@
+//! The images of a project: which are asked for, which digests they have, and themselves, pulled where they are not here.
+//!
+//! An image is always pulled by its digest; the file's own tag follows later, as a step of the deploy ([`TagMove`]), so that
+//! what runs goes on having its tag until then. Not here: how a registry is asked (`docker`).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use thiserror::Error;
+use towline_protocol::{Digest, Image};
+
+use super::{Container, Resolved};
+use crate::{
+    docker::{Docker, EngineError, Layers, RegistryError},
+    machine::TagMove,
+    reference::Reference,
+};
+
+/// An image that services of a project want.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedImage {
+    /// As the file names it.
+    pub reference: Reference,
+    /// The digest, where the file or the intent has one.
+    pub digest: Option<Digest>,
+    /// The services that want it.
+    pub services: Vec<String>,
+}
+
+/// An image whose digest is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What is wanted.
+    pub image: WantedImage,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// An image that is on the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulled {
+    /// As the file names it.
+    pub reference: Reference,
+    /// The services that want it.
+    pub services: Vec<String>,
+    /// Its digest; `None` for one that was here and that no registry was asked about.
+    pub digest: Option<Digest>,
+    /// Its id.
+    pub id: String,
+    /// Whether it was not here before.
+    pub is_new: bool,
+    /// The file's tag, where it does not lead there yet.
+    pub tag: Option<TagMove>,
+}
+
+/// Why a project's images could not be had. Nothing was touched.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ImageTrouble {
+    /// A registry's.
+    #[error(transparent)]
+    Registry(#[from] Box<RegistryError>),
+    /// The engine's.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The image itself is no good here.
+    #[error("{0}")]
+    Unfit(String),
+    /// An image that nobody can pull.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The images of the services that are wanted, each once, with what the intent says about one of them.
+///
+/// # Errors
+/// When the intent is about an image that the file does not name: the file is final.
+pub fn asked(resolved: &Resolved, intent: Option<&Image>) -> Result<Vec<WantedImage>, String> {
+    let mut images: Vec<WantedImage> = Vec::new();
+    for (name, service) in resolved.wanted() {
+        let Some(reference) = &service.reference else {
+            continue;
+        };
+        let known = images
+            .iter_mut()
+            .find(|known| known.reference == *reference);
+        match known {
+            Some(known) => known.services.push(name.to_owned()),
+            None => images.push(WantedImage {
+                reference: reference.clone(),
+                digest: reference.digest().cloned(),
+                services: vec![name.to_owned()],
+            }),
+        }
+    }
+    if let Some(image) = intent {
+        narrow(&mut images, image)?;
+    }
+    Ok(images)
+}
+
+/// Gives the image that the intent is about the intent's digest.
+fn narrow(images: &mut [WantedImage], intent: &Image) -> Result<(), String> {
+    let named = intent
+        .reference
+        .as_deref()
+        .map(str::parse::<Reference>)
+        .transpose()
+        .map_err(|error| error.to_string())?;
+    let digest = match (
+        &intent.digest,
+        named.as_ref().and_then(|named| named.digest()),
+    ) {
+        (Some(one), Some(other)) if one != other => {
+            return Err("the intent names two different digests".to_owned());
+        }
+        (one, other) => one.as_ref().or(other).cloned(),
+    };
+    let names = told(images);
+    let is_it = |image: &&mut WantedImage| {
+        named
+            .as_ref()
+            .is_none_or(|named| named.same_repository(&image.reference))
+    };
+    let of_repository: Vec<_> = images.iter_mut().filter(is_it).collect();
+    let about = named
+        .as_ref()
+        .map_or_else(|| "a digest alone".to_owned(), ToString::to_string);
+    if of_repository.is_empty() {
+        return Err(format!(
+            "the intent is about {about}, and the services use {names}"
+        ));
+    }
+    let tag = named.as_ref().and_then(Reference::tag);
+    let mut fitting: Vec<_> = of_repository
+        .into_iter()
+        .filter(|image| tag.is_none() || image.reference.tag() == tag)
+        .collect();
+    match (fitting.as_mut_slice(), digest) {
+        ([], _) => Err(format!(
+            "the intent is about {about}, and the Compose file names the tag: the services use {names}"
+        )),
+        ([image], Some(digest)) => match &image.digest {
+            Some(own) if *own != digest => Err(format!(
+                "the intent asks for {}, and the Compose file for {}",
+                digest.short(),
+                image.reference
+            )),
+            _ => {
+                image.digest = Some(digest);
+                Ok(())
+            }
+        },
+        ([_, _, ..], Some(_)) => Err(format!(
+            "the intent is about {about}, which could be each of {names}"
+        )),
+        (_, None) => Ok(()),
+    }
+}
+
+fn told(images: &[WantedImage]) -> String {
+    let all: Vec<_> = images
+        .iter()
+        .map(|image| image.reference.to_string())
+        .collect();
+    all.join(", ")
+}
+
+/// The digest of each image: the one that is asked for, or the one that its tag has in the registry now.
+///
+/// # Errors
+/// See [`RegistryError`].
+pub async fn digests(
+    engine: &Docker,
+    wanted: Vec<WantedImage>,
+) -> Result<Vec<Asked>, RegistryError> {
+    let mut all = Vec::new();
+    for image in wanted {
+        let digest = match &image.digest {
+            Some(digest) => digest.clone(),
+            None => engine.resolve(&image.reference).await?,
+        };
+        all.push(Asked { image, digest });
+    }
+    Ok(all)
+}
+
+/// The images on the engine, pulled where they are not here; none for another platform than the container of its service
+/// before. `tell` hears how far a pull is.
+///
+/// # Errors
+/// See [`ImageTrouble`].
+pub async fn pull(
+    engine: &Docker,
+    asked: &[Asked],
+    before: &[Container],
+    tell: &mut dyn FnMut(&Layers),
+) -> Result<Vec<Pulled>, ImageTrouble> {
+    let mut all = Vec::new();
+    for Asked { image, digest } in asked {
+        let (shown, is_new) = fetch(engine, &image.reference, digest, tell).await?;
+        for old in before
+            .iter()
+            .filter(|old| image.services.contains(&old.service))
+        {
+            check_platform(&image.reference, &shown, engine.image(&old.image).await?)?;
+        }
+        let id = id(&shown).to_owned();
+        all.push(Pulled {
+            tag: tag_move(engine, &image.reference, &id).await?,
+            reference: image.reference.clone(),
+            services: image.services.clone(),
+            digest: Some(digest.clone()),
+            id,
+            is_new,
+        });
+    }
+    Ok(all)
+}
+
+/// The images that only dependencies want: those that are here stay as they are, the others are pulled.
+///
+/// # Errors
+/// See [`ImageTrouble`]: also for one that would have to be built.
+pub async fn pull_missing(
+    engine: &Docker,
+    resolved: &Resolved,
+    tell: &mut dyn FnMut(&Layers),
+) -> Result<Vec<Pulled>, ImageTrouble> {
+    let wanted: Vec<_> = resolved
+        .wanted()
+        .map(|(_, service)| &service.image)
+        .collect();
+    let mut missing: BTreeMap<&str, (Reference, Vec<String>)> = BTreeMap::new();
+    for (name, service) in resolved.dependencies() {
+        if wanted.contains(&&service.image) || engine.image(&service.image).await?.is_some() {
+            continue;
+        }
+        let Some(reference) = &service.reference else {
+            return Err(ImageTrouble::Refused(format!(
+                "the service {name} has `build` and no `image`, and its image {} is not here: Towline builds nothing; \
+                 run `docker compose build {name}` first",
+                service.image
+            )));
+        };
+        let entry = missing.entry(&service.image);
+        let entry = entry.or_insert_with(|| (reference.clone(), Vec::new()));
+        entry.1.push(name.to_owned());
+    }
+    let wanted = missing
+        .into_values()
+        .map(|(reference, services)| WantedImage {
+            digest: reference.digest().cloned(),
+            reference,
+            services,
+        });
+    let asked = digests(engine, wanted.collect()).await;
+    let asked = asked.map_err(Box::new)?;
+    pull(engine, &asked, &[], tell).await
+}
+
+async fn fetch(
+    engine: &Docker,
+    reference: &Reference,
+    digest: &Digest,
+    tell: &mut dyn FnMut(&Layers),
+) -> Result<(Value, bool), ImageTrouble> {
+    let at = reference.at_digest(digest);
+    let name = at.to_string();
+    if let Some(known) = engine.image(&name).await? {
+        return Ok((known, false));
+    }
+    engine.pull(&at, tell).await.map_err(Box::new)?;
+    match engine.image(&name).await? {
+        Some(image) => Ok((image, true)),
+        None => Err(ImageTrouble::Unfit(format!(
+            "{name}: the pull ended well, and the image is not there"
+        ))),
+    }
+}
+
+fn check_platform(
+    reference: &Reference,
+    new: &Value,
+    old: Option<Value>,
+) -> Result<(), ImageTrouble> {
+    let platform = |image: &Value| {
+        let text = |key: &str| image.get(key)?.as_str().filter(|text| !text.is_empty());
+        Some(format!("{}/{}", text("Os")?, text("Architecture")?))
+    };
+    match (platform(new), old.as_ref().and_then(platform)) {
+        (Some(found), Some(expected)) if found != expected => Err(ImageTrouble::Unfit(format!(
+            "{reference} is for {found}, and the container that it would replace is {expected}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The move of the file's tag to the image `id`, unless it leads there or the file names a digest.
+async fn tag_move(
+    engine: &Docker,
+    reference: &Reference,
+    to: &str,
+) -> Result<Option<TagMove>, EngineError> {
+    if reference.digest().is_some() {
+        return Ok(None);
+    }
+    let reference = reference.to_string();
+    let now = engine.image(&reference).await?;
+    let from = now.as_ref().map(|image| id(image).to_owned());
+    let to = to.to_owned();
+    Ok((from.as_ref() != Some(&to)).then_some(TagMove {
+        reference,
+        from,
+        to,
+    }))
+}
+
+fn id(image: &Value) -> &str {
+    image.get("Id").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Images by service that the project must be told of by their ids, since its file's own names do not lead to them: where the
+/// version before is not known, its tag is not, and where somebody has moved the tag. `before` is each container's service
+/// and image's id.
+///
+/// # Errors
+/// See [`EngineError`].
+pub async fn pins(
+    engine: &Docker,
+    resolved: &Resolved,
+    before: &[(&str, &str)],
+) -> Result<BTreeMap<String, String>, EngineError> {
+    let mut pins = BTreeMap::new();
+    for (service, image) in before {
+        let Some(named) = resolved.services.get(*service) else {
+            continue;
+        };
+        let leads_to = engine.image(&named.image).await?;
+        if leads_to.as_ref().map(id) != Some(*image) {
+            pins.insert((*service).to_owned(), (*image).to_owned());
+        }
+    }
+    Ok(pins)
+}

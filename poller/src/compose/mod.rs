@@ -1,0 +1,143 @@
+//! The user's own Compose v2: what a file means, and bringing a project up.
+//!
+//! Here: asking Compose (`cli`), what it answered (`resolved`, `unset`: pure), the images of a project (`images`) and its
+//! containers (`containers`). Compose alone interprets the file and makes the containers; its command line is the only
+//! interface that it promises. Not here: how programs run (`process`), when what is done (`sequence`), whether the result is well
+//! (`health`).
+//!
+//! What can be refused is refused by [`Cli::resolve`] and by the functions of `images`, which touch nothing but the
+//! engine's store of images. [`Cli::up`] may be repeated after it was killed at any moment.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use towline_protocol::GitTag;
+
+use crate::{docker::EngineError, process::ProcessError, settings::Compose};
+
+mod cli;
+mod containers;
+mod images;
+mod name;
+mod resolved;
+mod tags;
+mod unset;
+
+pub use cli::{Cli, UP_LIMIT, Up};
+pub use containers::{Container, Mend, beside, containers, mend, mends, missing, unchanged};
+pub use images::{
+    Asked, ImageTrouble, Pulled, WantedImage, asked, digests, pins, pull, pull_missing,
+};
+pub use name::project_name;
+pub use resolved::{ComposeService, Resolved};
+pub use tags::{tag_away, tag_back, tag_forth};
+
+/// A project, as Compose is to read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// The file, absolute. Relative paths in it begin at its folder.
+    pub file: PathBuf,
+    /// Where the file is on this host, by whose folder Compose calls the project; differs from `file` when that is a
+    /// scratch copy of another commit.
+    pub home: PathBuf,
+    /// The project's name, if the host's file has one.
+    pub name: Option<String>,
+    /// The services that are brought up; empty is all of the active profiles.
+    pub services: Vec<String>,
+    /// The profiles that are active.
+    pub profiles: Vec<String>,
+    /// The file of values for the project's variables, absolute.
+    pub env_file: Option<PathBuf>,
+}
+
+impl Project {
+    /// The project of a service; `checkout` is its git checkout.
+    pub fn new(compose: &Compose, checkout: Option<&Path>) -> Self {
+        Self::read_at(compose, checkout, checkout)
+    }
+
+    /// The same project as another commit has it, in the folder `scratch`.
+    pub fn in_scratch(compose: &Compose, checkout: &Path, scratch: &Path) -> Self {
+        Self::read_at(compose, Some(checkout), Some(scratch))
+    }
+
+    fn read_at(compose: &Compose, checkout: Option<&Path>, read: Option<&Path>) -> Self {
+        let at = |root: Option<&Path>, path: &Path| match (root, checkout) {
+            (Some(root), Some(checkout)) => {
+                // An absolute path into the checkout is the commit's too.
+                root.join(path.strip_prefix(checkout).unwrap_or(path))
+            }
+            _ => path.to_owned(),
+        };
+        Self {
+            file: at(read, &compose.file),
+            home: at(checkout, &compose.file),
+            name: compose.project.clone(),
+            services: compose.services.clone(),
+            profiles: compose.profiles.clone(),
+            env_file: compose.env_file.as_deref().map(|path| at(read, path)),
+        }
+    }
+}
+
+/// What a project is told of the version that it is to run, as `TOWLINE_SHA` and `TOWLINE_TAG`. What is not known is not set,
+/// so that Compose's own defaults (`${TOWLINE_TAG:-latest}`) count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The commit.
+    pub sha: Option<String>,
+    /// The git tag.
+    pub tag: Option<GitTag>,
+}
+
+/// Why Compose was of no use. Nothing was touched, unless it was asked to bring something up.
+#[derive(Debug, Error)]
+pub enum ComposeError {
+    /// There is no Compose v2.
+    #[error("Compose v2 is missing: {0}")]
+    Missing(String),
+    /// A Compose that lacks what is needed.
+    #[error("Compose {found} is too old: Towline needs {needed} or newer")]
+    TooOld {
+        /// Its version.
+        found: String,
+        /// The oldest that will do.
+        needed: &'static str,
+    },
+    /// The project cannot be understood, in Compose's words or ours.
+    #[error("{}: {why}", file.display())]
+    Refused {
+        /// The project's file.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Variables that nobody has set, and that have no default.
+    #[error("{}: {}", file.display(), unset::words(names))]
+    Unset {
+        /// The project's file.
+        file: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// The services did not come up.
+    #[error("docker compose up {how}: {said}")]
+    NotUp {
+        /// How Compose ended.
+        how: String,
+        /// The end of what it said.
+        said: String,
+    },
+    /// The engine, when what was half made was to be made whole.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Compose could not be run.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// An answer that is not what Compose describes.
+    #[error("Compose answered something unexpected: {0}")]
+    Unexpected(String),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! What a project's containers say about it.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::compose::{Container, Mend, Resolved, beside, mends, missing, unchanged};
+
+fn container(name: &str, service: &str, image: &str) -> Container {
+    Container {
+        id: format!("id-{name}"),
+        name: name.to_owned(),
+        service: service.to_owned(),
+        image: image.to_owned(),
+        reference: "w:live".to_owned(),
+        hash: "01".to_owned(),
+        runs: true,
+        was_started: true,
+        is_done: false,
+    }
+}
+
+/// As Compose leaves one that it has made and not named yet.
+fn half(name: &str) -> Container {
+    Container {
+        runs: false,
+        was_started: false,
+        ..container(name, "web", "new")
+    }
+}
+
+#[test]
+fn a_half_made_container_goes_where_the_old_one_is_and_gets_its_name_where_it_is_gone() {
+    let (id, to) = ("id-0123456789ab_s-web-1".to_owned(), "s-web-1".to_owned());
+    let half = half("0123456789ab_s-web-1");
+    let beside = [half.clone(), container("s-web-1", "web", "old")];
+    assert_eq!(mends(&beside), [Mend::Remove { id: id.clone() }]);
+    assert_eq!(mends(&[half]), [Mend::Rename { id, to }]);
+}
+
+#[test]
+fn of_two_half_made_containers_one_gets_the_name() {
+    let two = [half("0123456789ab_s-web-1"), half("ba9876543210_s-web-1")];
+    let kinds = mends(&two).into_iter();
+    let is_rename = |mend: Mend| matches!(mend, Mend::Rename { .. });
+    assert_eq!(kinds.map(is_rename).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn whatever_was_started_or_is_called_otherwise_is_nobodys_leftover() {
+    let started = container("0123456789ab_s-web-1", "web", "new");
+    let others = [
+        started,
+        half("0123_s-web-1"),
+        half("0123456789ag_s-web-1"),
+        half("s-web-1"),
+    ];
+    assert_eq!(mends(&others), []);
+}
+
+fn resolved() -> Resolved {
+    let config = json!({ "name": "s", "services": {
+        "web": { "image": "w:live", "scale": 2 }, "job": { "image": "j:live" }, "db": { "image": "d" },
+    } });
+    let named = ["web".to_owned(), "job".to_owned()];
+    let resolved = Resolved::read(&config, &named).unwrap();
+    resolved.with_hashes("web 01\njob 01\ndb 99\n").unwrap()
+}
+
+#[test]
+fn nothing_is_to_be_done_when_all_that_is_wanted_is_there_and_runs_or_is_done() {
+    let images = [("web", "w1"), ("job", "j1")];
+    let images: BTreeMap<_, _> = images.map(|(a, b)| (a.to_owned(), b.to_owned())).into();
+    let job = Container {
+        runs: false,
+        is_done: true,
+        ..container("s-job-1", "job", "j1")
+    };
+    let web = |number| container(&format!("s-web-{number}"), "web", "w1");
+    let there = [web(1), web(2), job.clone()];
+    assert!(unchanged(&resolved(), &there, &images));
+
+    assert!(!unchanged(&resolved(), &there[1..], &images), "one of two");
+    let mut other = there.clone();
+    other[0].image = "w0".to_owned();
+    assert!(!unchanged(&resolved(), &other, &images), "another image");
+    let mut other = there.clone();
+    other[1].hash = "02".to_owned();
+    assert!(!unchanged(&resolved(), &other, &images), "other settings");
+    let mut other = there;
+    other[2].is_done = false;
+    assert!(!unchanged(&resolved(), &other, &images), "it failed");
+}
+
+#[test]
+fn what_ran_before_is_missed_by_service_and_image_and_not_by_container() {
+    let now = [
+        container("s-web-2", "web", "w0"),
+        container("s-db-1", "db", "d1"),
+    ];
+    assert_eq!(
+        missing([("web", "w0", true), ("job", "j", false)], &now),
+        None
+    );
+    let words = missing(
+        [("web", "w0", true), ("web", "w0", true), ("db", "d0", true)],
+        &now,
+    );
+    let words = words.unwrap();
+    assert!(
+        words.contains("web (1 of 2 containers run the image w0"),
+        "{words}"
+    );
+    assert!(words.contains("db (0 of 1"), "{words}");
+}
+
+#[test]
+fn only_what_the_deploy_has_brought_is_beside_what_was_there() {
+    let now = ["web", "new", "others"].map(|service| container(service, service, "i"));
+    let found: Vec<_> = beside(&["web"], &["web", "new"], &now).collect();
+    assert_eq!(found, [&now[1]]);
+}

@@ -1,0 +1,6 @@
+//! What is decided without Compose or an engine.
+
+mod containers;
+mod images;
+mod project;
+mod resolved;

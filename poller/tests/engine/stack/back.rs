@@ -1,0 +1,84 @@
+//! The way back: the images before run again, whether or not their version is known, and nothing is left beside them.
+
+use std::collections::BTreeMap;
+
+use towline::compose::{Told, beside, missing, pins, tag_away};
+
+use super::{Stack, image_id, told};
+use crate::scene::{image, push};
+
+/// The services, images and states before, as a journal keeps them.
+fn states(before: &[towline::compose::Container]) -> Vec<(&str, &str, bool)> {
+    let all = before.iter();
+    all.map(|one| (one.service.as_str(), one.image.as_str(), one.runs))
+        .collect()
+}
+
+#[tokio::test]
+async fn with_its_tags_back_a_project_runs_the_old_images_and_nothing_new() {
+    let old = "services:\n  web: {image: \"@-web:live\"}\n";
+    let stack = Stack::new("goback", old).await;
+    stack.release("web", "v1");
+    stack.deploy(&Told::default()).await;
+    let before = stack.containers().await;
+
+    stack.release("web", "v2");
+    stack.release("extra", "v2");
+    stack.write("compose.yml", &format!("{old}  extra: {{image: \"@-extra:live\", volumes: [\"kept:/kept\"]}}\nvolumes: {{kept: {{}}}}\n"));
+    let (new, pulled) = stack.deploy(&Told::default()).await;
+    assert!(missing(states(&before), &stack.containers().await).is_some());
+
+    stack.untag(&pulled).await;
+    stack.write("compose.yml", old);
+    let services = ["web".to_owned()];
+    stack
+        .up(&services, &Told::default(), &BTreeMap::new())
+        .await
+        .unwrap();
+    let now = stack.containers().await;
+    assert_eq!(missing(states(&before), &now), None);
+    let brought: Vec<_> = new.services.keys().map(String::as_str).collect();
+    for extra in beside(&["web"], &brought, &now) {
+        stack.engine.stop(&extra.id, None).await.unwrap();
+        stack.engine.remove(&extra.id).await.unwrap();
+    }
+    assert_eq!(stack.only("web").await.image, before[0].image);
+    assert_eq!(stack.containers().await.len(), 1);
+    let tags: Vec<_> = pulled
+        .iter()
+        .filter_map(|pulled| pulled.tag.clone())
+        .collect();
+    tag_away(&stack.engine, &tags).await.unwrap();
+    let left = crate::scene::docker(&["images", "--quiet", &image("goback-extra", "live")]);
+    assert_eq!(left, "", "a tag that was not there before");
+    crate::scene::docker(&["volume", "inspect", "goback_kept"]);
+
+    stack.by_hand(&["up", "--detach"]);
+    assert_eq!(stack.containers().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_version_before_that_nobody_knows_is_named_by_its_image() {
+    let text = "services:\n  web: {image: \"@-web:${TOWLINE_SHA:-live}\"}\n";
+    let stack = Stack::new("unknown", text).await;
+    push("unknown-web", "v1", "ok", &[]);
+    push("unknown-web", "v2", "ok", &[]);
+    stack.deploy(&told("v1")).await;
+    let before = stack.containers().await;
+    stack.deploy(&told("v2")).await;
+
+    let nobody = Told::default();
+    let resolved = stack.resolve(&nobody).await.unwrap();
+    let images: Vec<_> = before
+        .iter()
+        .map(|one| (one.service.as_str(), one.image.as_str()))
+        .collect();
+    let by_id = pins(&stack.engine, &resolved, &images).await.unwrap();
+    assert_eq!(by_id["web"], image_id(&image("unknown-web", "v1")));
+    stack.up(&resolved.wanted, &nobody, &by_id).await.unwrap();
+    assert_eq!(missing(states(&before), &stack.containers().await), None);
+
+    let known = stack.resolve(&told("v1")).await.unwrap();
+    let none = pins(&stack.engine, &known, &images).await.unwrap();
+    assert_eq!(none, BTreeMap::new(), "its own name leads there");
+}

@@ -1,0 +1,65 @@
+//! A project's images: one that is not there, one by digest, one for another platform.
+
+use towline::compose::{ImageTrouble, Told, asked, digests, pull};
+
+use super::{Stack, image_id};
+use crate::scene::{docker, image};
+
+#[tokio::test]
+async fn an_image_that_is_not_there_yet_is_told_by_its_name_and_nothing_is_touched() {
+    let text = "services: {web: {image: \"@-web:live\"}, worker: {image: \"@-worker:live\"}}";
+    let stack = Stack::new("notyet", text).await;
+    stack.release("web", "v1");
+    let resolved = stack.resolve(&Told::default()).await.unwrap();
+    let missing = digests(&stack.engine, asked(&resolved, None).unwrap())
+        .await
+        .unwrap_err();
+    assert!(missing.trouble.may_pass());
+    assert!(
+        missing.to_string().contains("notyet-worker:live"),
+        "{missing}"
+    );
+    let tags = docker(&["images", "--quiet", &image("notyet-web", "live")]);
+    assert_eq!(tags, "");
+}
+
+#[tokio::test]
+async fn an_image_by_digest_is_pulled_and_has_no_tag_to_move() {
+    let stack = Stack::new("pinned", "services: {}").await;
+    let digest = stack.release("web", "v1");
+    for reference in [format!("@-web@{digest}"), format!("@-web:v1@{digest}")] {
+        let text = format!("services: {{web: {{image: \"{reference}\"}}}}");
+        let text = text.replacen("@-web", &image("pinned-web", "").replace("web:", "web"), 1);
+        std::fs::write(&stack.part.file, text).unwrap();
+        let (_, pulled) = stack.deploy(&Told::default()).await;
+        assert_eq!(pulled[0].tag, None);
+        assert_eq!(stack.only("web").await.image, pulled[0].id);
+    }
+}
+
+#[tokio::test]
+async fn an_image_for_another_platform_is_unfit() {
+    let stack = Stack::new("platform", "services: {web: {image: \"@-web:live\"}}").await;
+    stack.release("web", "v1");
+    let (resolved, pulled) = stack.deploy(&Told::default()).await;
+    let old = stack.containers().await;
+    assert_eq!(image_id(&image("platform-web", "live")), pulled[0].id);
+
+    // The same files, said to be for another processor.
+    let other = image("platform-web", "live");
+    let id = docker(&["create", "--quiet", &other]);
+    let tar = tempfile::NamedTempFile::new().unwrap();
+    let path = tar.path().to_str().unwrap();
+    docker(&["export", "--output", path, &id]);
+    docker(&["rm", &id]);
+    docker(&["import", "--platform", "linux/s390x", path, &other]);
+    docker(&["push", "--quiet", &other]);
+    let asked = digests(&stack.engine, asked(&resolved, None).unwrap())
+        .await
+        .unwrap();
+    let unfit = pull(&stack.engine, &asked, &old, &mut |_| ())
+        .await
+        .unwrap_err();
+    assert!(matches!(unfit, ImageTrouble::Unfit(_)), "{unfit}");
+    assert!(unfit.to_string().contains("linux/s390x"), "{unfit}");
+}
