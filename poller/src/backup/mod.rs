@@ -114,6 +114,33 @@ impl Shelf {
         Self { service, state }
     }
 
+    /// The services of which there may be backups in the state directory `state`, by their names.
+    ///
+    /// # Errors
+    /// When the folder of all backups cannot be read; one that is not there is empty.
+    pub fn all(state: &Path) -> Result<Vec<Self>, BackupError> {
+        let folder = state.join("backups");
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(cannot("read", &folder))?,
+        };
+        let mut services = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(cannot("read", &folder))?.file_name();
+            if let Some(Ok(service)) = name.to_str().map(str::parse::<ServiceName>) {
+                services.push(service);
+            }
+        }
+        services.sort_unstable();
+        let shelf = |service| Self::of(state, service);
+        Ok(services.into_iter().map(shelf).collect())
+    }
+
+    /// The service.
+    pub fn service(&self) -> &ServiceName {
+        &self.service
+    }
+
     /// The folder that they are in.
     pub fn folder(&self) -> PathBuf {
         self.state.join("backups").join(self.service.as_str())

@@ -172,7 +172,7 @@ fn recorded(state: &Path, config: &Path) -> anyhow::Result<Status> {
     })
 }
 
-fn print_json(shown: &impl serde::Serialize) -> anyhow::Result<()> {
+pub(super) fn print_json(shown: &impl serde::Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(shown)?;
     Ok(say(&format!("{text}\n"))?)
 }

@@ -25,6 +25,7 @@ use crate::{
 mod accepts;
 mod aim;
 mod ask;
+mod backups;
 mod check;
 mod connection;
 mod deploy;
@@ -138,6 +139,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the backups that were made before deploys, the newest first.
+    ///
+    /// Reads their files alone: also while towline run works, and without the host's file.
+    Backups {
+        /// This service alone.
+        service: Option<ServiceName>,
+        /// Print JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Take a service back to a version that is kept, from the settings and the image on this host.
     ///
     /// Needs neither the relay nor a registry. The container is replaced as in a deploy: when the earlier version does
@@ -231,6 +242,9 @@ impl Arguments {
                     let stop = Stop::on_signals()?.leaving_gates();
                     parts.poller()?.run(interval, stop, &self.state_dir).await
                 })
+            }
+            Command::Backups { service, json } => {
+                backups::backups(&self.state_dir, service.as_ref(), json)
             }
             Command::Deploy(deploy) => deploy.run(&self.config),
             Command::Follow(follow) => follow.run(&self.config),

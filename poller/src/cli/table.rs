@@ -6,7 +6,9 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use towline_protocol::{Outcome, Side};
 
+use super::backups::Row;
 use crate::{
+    backup::size,
     history::Entry,
     status::{DoorbellState, DoorbellStatus, Observed, PendingState, ServiceStatus, Status},
     store::{Cause, CauseKind},
@@ -202,6 +204,31 @@ pub(super) fn history(deploys: &[Entry], width: Option<u16>) -> String {
         ]);
     }
     lines(&table)
+}
+
+/// The backups that are there.
+pub(super) fn backups(found: &[Row], width: Option<u16>) -> String {
+    if found.is_empty() {
+        return "no backup is there yet\n".to_owned();
+    }
+    let mut table = table(&["TIME", "SERVICE", "COMMIT", "SIZE", "NAME"], width);
+    table.set_constraints([ColumnConstraint::ContentWidth; 5]);
+    for row in found {
+        table.add_row([
+            time(row.at),
+            row.service.to_string(),
+            row.sha
+                .as_ref()
+                .map_or_else(none, |sha| sha.short().to_owned()),
+            size(row.bytes),
+            row.name.to_string(),
+        ]);
+    }
+    let troubles = found.iter().filter_map(|row| row.trouble.as_ref());
+    let troubles: String = troubles
+        .map(|trouble| format!("\n{}\n", printable(trouble)))
+        .collect();
+    lines(&table) + &troubles
 }
 
 fn table(header: &[&str], width: Option<u16>) -> Table {

@@ -149,6 +149,7 @@ impl From<rusqlite::Error> for StoreError {
 #[derive(Debug)]
 pub struct Store {
     db: Connection,
+    dir: PathBuf,
     /// Held for its lock, which the system releases when the process ends.
     _lock: File,
 }
@@ -179,7 +180,16 @@ impl Store {
             Err(TryLockError::Error(why)) => return Err(io(dir)(why)),
         }
         let db = file::open(dir)?;
-        Ok(Self { db, _lock: lock })
+        Ok(Self {
+            db,
+            dir: dir.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// The state directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// A number that grows with each row that this process writes.
