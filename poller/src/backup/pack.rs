@@ -242,3 +242,40 @@ impl Read for Steady<'_> {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_cut_while_it_is_read_is_filled_up_and_known_for_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        std::fs::write(&path, "0123456789").unwrap();
+        let file = File::open(&path).unwrap();
+        let before = file.metadata().unwrap();
+        std::fs::write(&path, "0123").unwrap();
+        let halt = AtomicBool::new(false);
+        let mut steady = Steady::new(file, before.len(), &halt);
+        let mut read = Vec::new();
+        steady.read_to_end(&mut read).unwrap();
+        assert_eq!(read, b"0123\0\0\0\0\0\0");
+        assert!(steady.was_short && is_other(&steady.file, &before));
+    }
+
+    #[test]
+    fn of_a_file_that_grows_only_what_was_announced_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        std::fs::write(&path, "0123").unwrap();
+        let file = File::open(&path).unwrap();
+        let before = file.metadata().unwrap();
+        std::fs::write(&path, "0123456789").unwrap();
+        let halt = AtomicBool::new(false);
+        let mut steady = Steady::new(file, before.len(), &halt);
+        let mut read = Vec::new();
+        steady.read_to_end(&mut read).unwrap();
+        assert_eq!(read, b"0123");
+        assert!(!steady.was_short && is_other(&steady.file, &before));
+    }
+}

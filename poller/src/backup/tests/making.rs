@@ -88,30 +88,40 @@ async fn a_path_that_is_a_link_stands_for_what_it_leads_to() {
     assert!(scene.at("current").is_symlink());
 }
 
-#[tokio::test]
-async fn a_file_that_grows_while_it_is_read_is_told_and_the_archive_is_whole() {
-    let scene = Scene::new();
-    fs::write(scene.data("log"), vec![b'x'; 8 << 20]).unwrap();
-    let log = scene.data("log");
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let writer = std::thread::spawn(move || {
-        let mut length = 8 << 20;
-        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
-            length = if length == 8 << 20 { 1 << 20 } else { 8 << 20 };
-            let file = fs::OpenOptions::new().write(true).open(&log).unwrap();
-            file.set_len(length).unwrap();
+#[test]
+fn what_goes_away_or_becomes_a_link_meanwhile_is_passed_over_and_told() {
+    let scene = Scene::with_a("one");
+    for name in ["b", "c"] {
+        fs::write(scene.data(name), "one").unwrap();
+    }
+    fs::create_dir(scene.data("d")).unwrap();
+    let halt = AtomicBool::new(false);
+    let mut seen = Vec::new();
+    let place = place::Place::of(&scene.at("data")).unwrap();
+    let walked = walk::walk(&place, &halt, &mut |path, meta, _| {
+        if path == scene.data("a") {
+            fs::remove_file(scene.data("b")).unwrap();
+            fs::remove_dir(scene.data("d")).unwrap();
+            symlink("/etc", scene.data("d")).unwrap();
         }
+        seen.push((path.file_name().unwrap().to_owned(), meta.is_some()));
+        Ok(())
     });
-    let made = scene.create().await;
-    stop.send(()).unwrap();
-    writer.join().unwrap();
-    let made = made.unwrap();
-    assert!(
-        made.notes[0].ends_with("data/log was changed while it was read"),
-        "{:?}",
-        made.notes
+    walked.unwrap();
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(name, is_there)| (name.to_str().unwrap(), *is_there))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("data", true),
+            ("a", true),
+            ("b", false),
+            ("c", true),
+            ("d", true)
+        ]
     );
-    scene.restore(Replaced::Removed).await.unwrap();
 }
 
 #[test]
