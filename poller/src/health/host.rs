@@ -5,10 +5,23 @@ use std::{fmt, path::Path, time::Duration};
 use towline_protocol::Gate;
 
 use super::{
-    RETURNED, Verdict, halt::judgement, passes, probe::Bad, soon_all, subject::Subject,
+    RETURNED, Verdict,
+    halt::judgement,
+    passes,
+    probe::{Bad, unended},
+    soon_all,
+    subject::Subject,
     trials::Trials,
 };
-use crate::{docker::LogTail, process::Launcher, redact::Secrets, settings::HealthCheck};
+use crate::{
+    docker::LogTail,
+    process::{self, How, Launcher, MAX_TAIL, Order},
+    redact::Secrets,
+    settings::HealthCheck,
+};
+
+/// How long the program of a check that is given up has between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Where the programs of `exec` checks run, and as whom.
 #[derive(Clone, Copy)]
@@ -68,11 +81,31 @@ pub async fn returned_host(host: &Host<'_>, checks: &[HealthCheck]) -> Result<()
 }
 
 impl Host<'_> {
-    /// Runs a check's program to its end, for at most `limit`.
-    pub(super) fn exec(&self, command: &[String], limit: Duration) -> Result<(), Bad> {
-        let _ = (command, limit);
-        let how = "a command of this host cannot be run yet".to_owned();
-        let output = LogTail::default();
+    /// Runs a check's program to its end, for at most `limit`, after which all of it is ended.
+    pub(super) async fn exec(&self, command: &[String], limit: Duration) -> Result<(), Bad> {
+        let order = Order {
+            argv: command.to_vec(),
+            user: self.user.map(str::to_owned),
+            dir: self.dir.to_owned(),
+            env: self.env.to_vec(),
+            timeout: limit,
+            grace: GRACE,
+            capture: false,
+            stdin: None,
+        };
+        let ended = process::run(self.launcher, &order, &mut |_| Ok(()), &mut |_| ()).await;
+        let (how, text) = match ended {
+            Ok(ended) => match ended.how {
+                How::Exited(0) => return Ok(()),
+                How::Exited(status) => (format!("it ended with status {status}"), ended.tail),
+                How::Signalled(signal) => (format!("it was ended by signal {signal}"), ended.tail),
+                How::TimedOut => (unended(limit), ended.tail),
+            },
+            Err(error) => (error.to_string(), String::new()),
+        };
+        // Where it was cut, it begins with a line, which may have taken up to a quarter of it away.
+        let is_cut = text.len() >= MAX_TAIL / 2;
+        let output = LogTail { text, is_cut };
         Err(Bad { how, output })
     }
 }

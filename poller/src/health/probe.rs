@@ -86,7 +86,7 @@ async fn attempt(
                 }
             }
             Subject::Host(host) => {
-                let tried = host.exec(command, limit);
+                let tried = host.exec(command, limit).await;
                 tried.map_err(|bad| Halt::Failed(bad.told(secrets)))?;
             }
         },
@@ -142,7 +142,9 @@ fn judged(executed: Executed, secrets: &Secrets, limit: Duration) -> Result<(), 
 
 /// How a command is that was given up.
 pub(super) fn unended(limit: Duration) -> String {
-    format!("it had not ended after {} s", limit.as_secs_f64())
+    // What is left of a check's time is hardly ever a round number.
+    let seconds = (limit.as_secs_f64() * 10.0).round() / 10.0;
+    format!("it had not ended after {seconds} s")
 }
 
 /// A command that has not said that all is well.

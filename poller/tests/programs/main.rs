@@ -20,6 +20,7 @@ use towline::process::{self, Ended, How, Identity, Launcher, Order, ProcessError
 
 mod begin;
 mod by_hand;
+mod checks;
 mod end;
 mod output;
 mod refusal;

@@ -1,3 +1,7 @@
+//! The gate of one container, and of what has none.
+
+mod set;
+
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
