@@ -120,8 +120,8 @@ impl Program {
 
     /// Lets it go, and sees to its end.
     pub(super) async fn play(&mut self, order: &Order) -> Result<(How, Left), ProcessError> {
-        let until = Instant::now() + order.timeout;
-        let limit = || until.saturating_duration_since(Instant::now());
+        let since = Instant::now();
+        let limit = || order.timeout.saturating_sub(since.elapsed());
         let started = timeout(limit(), async {
             self.socket.write_all(GO.as_bytes()).await?;
             self.answer().await

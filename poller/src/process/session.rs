@@ -30,9 +30,9 @@ impl Session {
         if self.empties_within(grace).await {
             return true;
         }
-        let until = Instant::now() + DYING;
+        let since = Instant::now();
         // Again and again: who was just being started may have been missed.
-        while self.lives() && Instant::now() < until {
+        while self.lives() && since.elapsed() < DYING {
             self.signal(Signal::KILL);
             self.empties_within(LOOKS[1]).await;
         }
@@ -41,10 +41,10 @@ impl Session {
 
     /// Waits until nobody is left in it, at most so long; whether that is so.
     pub(super) async fn empties_within(self, limit: Duration) -> bool {
-        let until = Instant::now() + limit;
+        let since = Instant::now();
         let mut pause = LOOKS[0];
         while self.lives() {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = limit.saturating_sub(since.elapsed());
             if left.is_zero() {
                 return false;
             }

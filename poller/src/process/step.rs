@@ -22,7 +22,7 @@ use nix::{
     unistd::{close, execve, geteuid, initgroups, setgid, setuid},
 };
 use rustix::{
-    fs::Mode,
+    fs::{Access, Mode, access},
     process::{setsid, umask},
     stdio::dup2_stdin,
 };
@@ -117,16 +117,13 @@ fn stand_in(bytes: Option<&[u8]>) -> io::Result<()> {
 
 /// All that the next program is given.
 struct Image {
-    program: String,
-    dir: PathBuf,
-    user: String,
-    path: OsString,
+    path: PathBuf,
     argv: Vec<CString>,
     env: Vec<CString>,
 }
 
 impl Image {
-    /// Becomes the user and goes into the folder.
+    /// Becomes the user, goes into the folder and finds the program.
     fn prepare(request: &Request) -> Result<Self, Refusal> {
         let program = request.argv.first().filter(|name| !name.is_empty());
         let program = program.ok_or_else(|| senseless("no program is named"))?;
@@ -144,80 +141,98 @@ impl Image {
             user: user.clone(),
             why: error.to_string(),
         })?;
-        Ok(Self {
-            program: program.clone(),
-            dir: request.dir.clone(),
-            user,
+        let search = Search {
+            program,
             path: variables.get("PATH").cloned().unwrap_or_default(),
+            dir: &request.dir,
+            user: &user,
+        };
+        Ok(Self {
+            path: search.find()?,
             argv: arguments(&request.argv)?,
             env: assignments(&variables)?,
         })
     }
 
-    /// Becomes the program; returns only why not. A bare name is tried in each folder of PATH, like everywhere.
+    /// Becomes the program; returns only why not.
     fn take_over(&self) -> Refusal {
-        let mut denied = None;
-        for candidate in self.candidates() {
-            let Ok(path) = CString::new(candidate.as_os_str().as_bytes()) else {
-                continue;
-            };
-            let Err(errno) = execve(&path, &self.argv, &self.env);
-            if !is_absence(errno) || candidate.exists() {
-                let refusal = self.refusal(&candidate, errno);
-                if errno != Errno::EACCES {
-                    return refusal;
-                }
-                denied = denied.or(Some(refusal));
-            }
-        }
-        denied.unwrap_or_else(|| self.missing())
-    }
-
-    fn candidates(&self) -> Vec<PathBuf> {
-        if self.program.contains('/') {
-            return vec![PathBuf::from(&self.program)];
-        }
-        let dirs = env::split_paths(&self.path);
-        dirs.map(|dir| dir.join(&self.program)).collect()
-    }
-
-    fn refusal(&self, candidate: &Path, errno: Errno) -> Refusal {
-        let program = candidate.display().to_string();
-        let user = self.user.clone();
-        if is_absence(errno) {
-            Refusal::Interpreter { program }
-        } else if errno == Errno::EACCES && candidate.is_dir() {
-            Refusal::Folder { program }
-        } else if errno == Errno::EACCES {
-            Refusal::NotExecutable { program, user }
-        } else if errno == Errno::ENOEXEC {
+        let Ok(path) = CString::new(self.path.as_os_str().as_bytes()) else {
+            return senseless("the program's path holds a NUL");
+        };
+        let Err(errno) = execve(&path, &self.argv, &self.env);
+        let program = self.path.display().to_string();
+        if errno == Errno::ENOEXEC {
             Refusal::NoFormat { program }
+        } else if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) && self.path.exists() {
+            Refusal::Interpreter { program }
         } else {
             let why = errno.desc().to_owned();
             Refusal::Other { program, why }
         }
     }
 
-    fn missing(&self) -> Refusal {
-        let program = self.program.clone();
-        if program.contains('/') {
-            let dir = self.dir.clone();
-            return Refusal::Missing { program, dir };
-        }
-        let path = self.path.to_string_lossy().into_owned();
-        Refusal::NotInPath { program, path }
-    }
-
     fn other(&self, error: &io::Error) -> Refusal {
         Refusal::Other {
-            program: self.program.clone(),
+            program: self.path.display().to_string(),
             why: error.to_string(),
         }
     }
 }
 
-fn is_absence(errno: Errno) -> bool {
-    matches!(errno, Errno::ENOENT | Errno::ENOTDIR)
+/// Where a program is, for whoever this process is by now.
+struct Search<'a> {
+    program: &'a str,
+    /// PATH.
+    path: OsString,
+    dir: &'a Path,
+    user: &'a str,
+}
+
+impl Search<'_> {
+    /// The first that can be executed. What else has its name in a folder of PATH is passed over, like everywhere.
+    fn find(self) -> Result<PathBuf, Refusal> {
+        let mut refusal = None;
+        for candidate in self.candidates() {
+            match self.look(&candidate) {
+                Ok(true) => return Ok(candidate),
+                Ok(false) => {}
+                Err(why) => refusal = refusal.or(Some(why)),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| self.missing()))
+    }
+
+    fn candidates(&self) -> Vec<PathBuf> {
+        if self.program.contains('/') {
+            return vec![PathBuf::from(self.program)];
+        }
+        let dirs = env::split_paths(&self.path);
+        dirs.map(|dir| dir.join(self.program)).collect()
+    }
+
+    /// Whether something is there, unless it cannot be executed.
+    fn look(&self, candidate: &Path) -> Result<bool, Refusal> {
+        let program = candidate.display().to_string();
+        match fs::metadata(candidate) {
+            Ok(found) if found.is_dir() => Err(Refusal::Folder { program }),
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Ok(false),
+            Ok(_) if access(candidate, Access::EXEC_OK).is_ok() => Ok(true),
+            Ok(_) | Err(_) => Err(Refusal::NotExecutable {
+                program,
+                user: self.user.to_owned(),
+            }),
+        }
+    }
+
+    fn missing(&self) -> Refusal {
+        let program = self.program.to_owned();
+        if program.contains('/') {
+            let dir = self.dir.to_owned();
+            return Refusal::Missing { program, dir };
+        }
+        let path = self.path.to_string_lossy().into_owned();
+        Refusal::NotInPath { program, path }
+    }
 }
 
 fn senseless(what: &str) -> Refusal {
