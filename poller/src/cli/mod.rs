@@ -149,17 +149,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Take a service back to a version that is kept, from the settings and the image on this host.
+    /// Take a service back to a version that is kept, from what is on this host: settings and images, commits, commands.
     ///
-    /// Needs neither the relay nor a registry. The container is replaced as in a deploy: when the earlier version does
-    /// not pass its checks, the current one comes back. The service then stays there until a newer intent comes; those
+    /// Needs neither the relay nor a registry nor a git remote. It goes as in a deploy: when the earlier version does not
+    /// pass its checks, the current one comes back. The service then stays there until a newer intent comes; those
     /// known by now are not applied any more. A towline run of this state directory does it, when the deploy under
     /// way, if any, has ended; without one it is done here.
     Rollback {
         /// The service.
         service: ServiceName,
-        /// The version's digest, or its beginning; by default the version before the current one.
-        #[arg(long, value_name = "DIGEST", value_parser = values::digest)]
+        /// The version's digest or commit, or the beginning of one; by default the version before the current one.
+        #[arg(long, value_name = "VERSION", value_parser = values::version)]
         to: Option<String>,
     },
     /// Let a service be deployed again after an operator was needed and has seen to it.

@@ -30,14 +30,18 @@ pub(super) fn channel_glob(text: &str) -> Result<Glob, String> {
     }
 }
 
-/// A digest, or the beginning of one.
-pub(super) fn digest(text: &str) -> Result<String, &'static str> {
-    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+/// What a version that is kept is known by, or the beginning of that: a digest or a commit.
+pub(super) fn version(text: &str) -> Result<String, &'static str> {
+    let kinds = ["images:sha256:", "sha256:", "commit:"];
+    let bare = kinds.iter().find_map(|kind| text.strip_prefix(kind));
+    let hex = bare.unwrap_or(text);
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if (1..=64).contains(&hex.len()) && hex.bytes().all(is_hex) {
         Ok(text.to_owned())
     } else {
-        Err("use a digest such as sha256:6f0e..., or its beginning")
+        Err(
+            "use a digest such as sha256:6f0e..., a commit such as 3484a3f..., or the beginning of one",
+        )
     }
 }
 
@@ -114,6 +118,25 @@ mod tests {
             "lamps",
         ] {
             assert_eq!(channel_glob(good), Ok(Glob::new(good)));
+        }
+    }
+
+    #[test]
+    fn a_version_is_asked_for_by_a_digest_or_a_commit_or_the_beginning_of_one() {
+        let whole = format!("images:sha256:{}", "0".repeat(64));
+        for good in ["3", "3484a3f", "sha256:6f0e", "commit:3484a3f", &whole] {
+            assert_eq!(version(good), Ok(good.to_owned()));
+        }
+        for bad in [
+            "",
+            "sha256:",
+            "main",
+            "v1.2",
+            "3484A3F",
+            "branch:3484",
+            "--help",
+        ] {
+            assert!(version(bad).unwrap_err().contains("a commit"), "{bad}");
         }
     }
 

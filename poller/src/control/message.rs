@@ -43,7 +43,7 @@ pub enum Ask {
     Rollback {
         /// The service.
         service: ServiceName,
-        /// The version's digest or its beginning; without it the version before the current one.
+        /// The version's digest or commit, or the beginning of one; without it the version before the current one.
         to: Option<String>,
     },
 }

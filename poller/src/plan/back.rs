@@ -1,14 +1,16 @@
-//! Going back on purpose: which of the versions that are kept, and the replacement that brings it back. Pure.
+//! Going back on purpose: which of a container's versions that are kept, and the replacement that brings it back. Pure.
 //!
 //! It is worked out from what was stored of that version, not from what runs now, so that a setting which came with the
 //! version that is left does not stay.
 
-use std::fmt;
-
-use thiserror::Error;
 use towline_protocol::Side;
 
-use super::{Naming, Observed, Plan, member, target::own};
+use super::{
+    Naming, Observed, Plan,
+    earlier::{Earlier, NoWayBack, choose_earlier, shown},
+    member,
+    target::own,
+};
 use crate::{
     machine::{Deploy, TagMove},
     reference::Reference,
@@ -17,63 +19,6 @@ use crate::{
     version::VersionId,
 };
 
-/// Why there is no version to go back to.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum NoWayBack {
-    /// No deploy has replaced anything yet, or `keep` is 1.
-    #[error(
-        "no earlier version is kept: one is, from the deploy on that replaces it, unless keep is 1"
-    )]
-    NothingKept,
-    /// Each is in quarantine.
-    #[error(
-        "every version that is kept has failed here, or was left on purpose; name one by --to all the same: {0}"
-    )]
-    AllLeft(VersionNames),
-    /// Nothing kept is called so.
-    #[error("no version that is kept has a digest that begins with {asked}; kept are: {kept}")]
-    Unknown {
-        /// What was asked for.
-        asked: String,
-        /// What there is.
-        kept: VersionNames,
-    },
-    /// Several are called so.
-    #[error("several versions that are kept have a digest that begins with {asked}: {kept}")]
-    Ambiguous {
-        /// What was asked for.
-        asked: String,
-        /// Those.
-        kept: VersionNames,
-    },
-    /// It is the current one.
-    #[error("{0} is what the container has already")]
-    Current(String),
-}
-
-/// Versions, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VersionNames(Vec<String>);
-
-impl VersionNames {
-    fn of<'a>(versions: impl IntoIterator<Item = &'a Version>) -> Self {
-        let one = |version: &Version| match &version.sha {
-            Some(sha) => format!("{} (commit {})", short_name(version), sha.short()),
-            None => short_name(version).to_owned(),
-        };
-        Self(versions.into_iter().map(one).collect())
-    }
-}
-
-impl fmt::Display for VersionNames {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("none");
-        }
-        f.write_str(&self.0.join(", "))
-    }
-}
-
 /// What a version is called: the beginning of its digest, or of its image's id if it came from no registry.
 pub fn short_name(version: &Version) -> &str {
     let of_id = || version.image_id.trim_start_matches("sha256:").get(..12);
@@ -81,8 +26,7 @@ pub fn short_name(version: &Version) -> &str {
     digest.or_else(of_id).unwrap_or(&version.image_id)
 }
 
-/// Which of the versions in `kept`, the last one first, `observed` is to be taken back to: the one whose digest begins
-/// with `to`, or the last one that is not in quarantine.
+/// Which of the versions in `kept`, the last one first, `observed` is to be taken back to.
 ///
 /// # Errors
 /// See [`NoWayBack`].
@@ -92,45 +36,30 @@ pub fn choose_version<'a>(
     quarantine: &[Quarantined],
     to: Option<&str>,
 ) -> Result<&'a Version, NoWayBack> {
-    let others = || {
-        kept.iter()
-            .filter(|version| version.image_id != observed.image_id())
-    };
-    let Some(to) = to else {
-        if others().next().is_none() {
-            return Err(NoWayBack::NothingKept);
-        }
-        let is_left = |version: &Version| {
-            let digest = version.digest.clone().map(VersionId::Digest);
-            quarantine
-                .iter()
-                .any(|one| Some(&one.version) == digest.as_ref())
-        };
-        return others()
-            .find(|version| !is_left(version))
-            .ok_or_else(|| NoWayBack::AllLeft(VersionNames::of(others())));
-    };
-    let hex = to.strip_prefix("sha256:").unwrap_or(to);
-    let begins = |whole: &str| whole.trim_start_matches("sha256:").starts_with(hex);
-    let is_meant = |version: &&Version| match &version.digest {
-        Some(digest) => begins(digest.as_str()),
-        None => begins(&version.image_id),
-    };
-    let asked = to.to_owned();
-    let meant: Vec<_> = others().filter(is_meant).collect();
-    match &meant[..] {
-        [one] => Ok(one),
-        [] if observed.digest().is_some_and(|own| begins(own.as_str())) => {
-            Err(NoWayBack::Current(asked))
-        }
-        [] => Err(NoWayBack::Unknown {
-            asked,
-            kept: VersionNames::of(others()),
-        }),
-        several => Err(NoWayBack::Ambiguous {
-            asked,
-            kept: VersionNames::of(several.iter().copied()),
-        }),
+    let others = kept
+        .iter()
+        .filter(|one| one.image_id != observed.image_id());
+    let others: Vec<_> = others.map(|one| earlier(one, quarantine)).collect();
+    let current = observed.digest().map(|digest| digest.to_string());
+    choose_earlier(&others, current.as_slice(), to)
+}
+
+fn earlier<'a>(version: &'a Version, quarantine: &[Quarantined]) -> Earlier<'a, Version> {
+    let digest = version.digest.as_ref().map(ToString::to_string);
+    let commit = version.sha.as_ref().map(|sha| format!("commit:{sha}"));
+    let known = version.digest.clone().map(VersionId::Digest);
+    let is_known = |one: &Quarantined| Some(&one.version) == known.as_ref();
+    Earlier {
+        names: [
+            Some(digest.unwrap_or_else(|| version.image_id.clone())),
+            commit,
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        shown: shown(short_name(version), version.sha.as_ref()),
+        is_left: quarantine.iter().any(is_known),
+        kept: version,
     }
 }
 

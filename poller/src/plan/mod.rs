@@ -20,11 +20,13 @@ use crate::{
 
 mod back;
 mod choose;
+mod earlier;
 mod obstacle;
 mod target;
 
-pub use back::{NoWayBack, VersionNames, back, choose_version, moved_tag, short_name};
+pub use back::{back, choose_version, moved_tag, short_name};
 pub use choose::{beside, chosen, will_have};
+pub use earlier::{Earlier, NoWayBack, VersionNames, choose_earlier, choose_revision};
 pub use obstacle::{Refusal, Route, own_container, refusal};
 pub use target::{Target, target};
 
