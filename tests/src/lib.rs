@@ -2,14 +2,15 @@
 //!
 //! Here: starting the real parts (relay in workerd, Docker engine and registry by way of the sandbox,
 //! the `towline` binary), speaking to them as GitHub, an operator and a browser would, and stopping
-//! them. Three stand-ins are here: GitHub's issuer of tokens (`issuer`), its API (`github_api`) and its runner
-//! (`workflow`). Not here: any assertion about Towline.
+//! them, and a git server on loopback (`git_server`). Three stand-ins are here: GitHub's issuer of tokens (`issuer`), its API
+//! (`github_api`) and its runner (`workflow`). Not here: any assertion about Towline.
 
 pub mod child;
 pub mod dev_server;
 pub mod docker;
 pub mod doorbell;
 pub mod forward;
+pub mod git_server;
 pub mod github;
 pub mod github_api;
 pub mod host;

@@ -233,6 +233,16 @@ impl std::fmt::Display for RemoteTrouble {
     }
 }
 
+impl RemoteTrouble {
+    /// Whether the same request may work later.
+    pub(super) fn may_pass(self) -> bool {
+        match self {
+            Self::Unreachable => true,
+            Self::Denied | Self::NoRepository | Self::Other => false,
+        }
+    }
+}
+
 /// What follows for the intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -248,13 +258,11 @@ impl GitError {
     /// What follows for the intent.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::Remote { trouble, .. } => match trouble {
-                RemoteTrouble::Unreachable => Fate::Waits,
-                RemoteTrouble::Denied | RemoteTrouble::NoRepository | RemoteTrouble::Other => {
-                    Fate::Failed
-                }
-            },
-            Self::NoCommit { .. } | Self::NoTag { .. } | Self::TimedOut { .. } => Fate::Waits,
+            Self::Remote { trouble, .. } if !trouble.may_pass() => Fate::Failed,
+            Self::Remote { .. }
+            | Self::NoCommit { .. }
+            | Self::NoTag { .. }
+            | Self::TimedOut { .. } => Fate::Waits,
             Self::NoCheckout { .. }
             | Self::Foreign { .. }
             | Self::NoRemote { .. }

@@ -10,9 +10,30 @@
 use serde::{Deserialize, Serialize};
 use towline_protocol::{GitTag, Glob, Sha};
 
+pub use check_out::{check_out, check_out_old};
 pub use error::{Fate, GitError, RemoteTrouble};
+pub use export::{export, others};
+pub use fetch::fetch;
+pub use keep::{forget, keep, kept};
+pub use look::look;
+pub use ready::ready;
+pub use run::{Limits, Place, Tools};
 
+mod check_out;
 mod error;
+mod export;
+mod fetch;
+mod keep;
+mod lfs;
+mod login;
+mod look;
+mod name;
+mod open;
+mod ready;
+mod remote;
+mod run;
+mod submodule;
+mod words;
 
 /// What a deploy asks the remote for.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,183 @@
+//! A checkout put at a commit, and put back. Each may be made again after it was broken off in the middle.
+
+use std::{fs, io, path::Path};
+
+use towline_protocol::Sha;
+
+use super::{
+    Checkout, Entry, GitError, lfs,
+    look::look_at,
+    open::{Repository, open},
+    run::{Call, Place, Tools},
+    submodule,
+};
+
+/// Files that git makes while it changes what they are named after; a git that was killed leaves them.
+const LOCKS: [&str; 3] = ["index.lock", "HEAD.lock", "config.lock"];
+
+/// Puts the checkout at exactly `to`, which [`super::fetch`] has fetched and [`super::ready`] has found nothing against. `HEAD` is detached:
+/// no branch of the user's moves.
+///
+/// # Errors
+/// When git fails, or what is there then is not that commit with nothing changed.
+pub async fn check_out(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    to: &Sha,
+    entry: Entry,
+) -> Result<(), GitError> {
+    let repository = open(tools, place).await?;
+    let forced = match entry {
+        Entry::First => place.git.discard_changes,
+        Entry::AfterInterruption => {
+            clear_locks(&repository.git_dir, place)?;
+            true
+        }
+    };
+    put(tools, place, to, forced).await?;
+    let wanted = Checkout {
+        commit: to.clone(),
+        branch: None,
+    };
+    verify(tools, place, &repository, &wanted).await
+}
+
+/// Puts the checkout back at `old`, whatever became of its tracked files since, and on its branch if that is still there. Files that
+/// git does not track stay.
+///
+/// # Errors
+/// When git fails, or what is there then is not that commit with nothing changed.
+pub async fn check_out_old(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    old: &Checkout,
+    entry: Entry,
+) -> Result<(), GitError> {
+    let repository = open(tools, place).await?;
+    // A deploy that was interrupted may have been so in a git, whichever way it goes.
+    if entry == Entry::AfterInterruption {
+        clear_locks(&repository.git_dir, place)?;
+    }
+    let call = Call::new(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]);
+    let head = tools.call(place, &call).await?.stdout;
+    if let Ok(head) = String::from_utf8_lossy(&head).trim().parse::<Sha>() {
+        submodule::leave(tools, place, &repository.git_dir, &head, &old.commit).await?;
+    }
+    put(tools, place, &old.commit, true).await?;
+    let branch = on_branch(tools, place, old).await?;
+    let wanted = Checkout {
+        commit: old.commit.clone(),
+        branch,
+    };
+    verify(tools, place, &repository, &wanted).await
+}
+
+async fn put(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    to: &Sha,
+    forced: bool,
+) -> Result<(), GitError> {
+    let uses_lfs = lfs::is_used(tools, place, to).await?;
+    if uses_lfs && !lfs::is_installed(tools, place).await? {
+        return Err(lfs::missing(to));
+    }
+    let how = if forced {
+        "--force"
+    } else {
+        "--no-overwrite-ignore"
+    };
+    let call = Call::new(&["checkout", "--quiet", how, "--detach", to.as_str(), "--"]);
+    let call = call.lfs(uses_lfs).limit(tools.limits.files);
+    tools.output(place, &call).await?;
+    let modules = format!("{to}:.gitmodules");
+    let modules = Call::new(&["cat-file", "-e", &modules]);
+    if tools.call(place, &modules).await?.status == 0 {
+        submodule::put(tools, place, forced, uses_lfs).await?;
+    }
+    if uses_lfs {
+        lfs::fill(tools, place, to).await?;
+    }
+    Ok(())
+}
+
+/// Goes on to the branch that was left, if it still is that commit. Which branch `HEAD` stands for is all that changes.
+async fn on_branch(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    old: &Checkout,
+) -> Result<Option<String>, GitError> {
+    let Some(branch) = &old.branch else {
+        return Ok(None);
+    };
+    let name = format!("refs/heads/{branch}");
+    let call = Call::new(&["rev-parse", "--verify", "--quiet", &name]);
+    let tip = tools.call(place, &call).await?.stdout;
+    if String::from_utf8_lossy(&tip).trim() != old.commit.as_str() {
+        return Ok(None);
+    }
+    let call = Call::new(&[
+        "symbolic-ref",
+        "-m",
+        "towline: back on the branch",
+        "HEAD",
+        &name,
+    ]);
+    tools.output(place, &call).await?;
+    Ok(Some(branch.clone()))
+}
+
+/// Looks whether it is as it should be.
+async fn verify(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    repository: &Repository,
+    wanted: &Checkout,
+) -> Result<(), GitError> {
+    let look = look_at(tools, place, repository).await?;
+    let found = if look.at != *wanted {
+        let branch = look.at.branch.as_deref().unwrap_or("no branch");
+        format!("it is at {} on {branch}", look.at.commit.short())
+    } else if look.changes.is_empty() {
+        return Ok(());
+    } else {
+        format!("changed are {}", look.changes.join(", "))
+    };
+    Err(GitError::Elsewhere {
+        path: place.git.path.clone(),
+        wanted: wanted.commit.clone(),
+        found,
+    })
+}
+
+/// Removes the locks that a git has left which is gone, in the checkout and its submodules.
+fn clear_locks(git_dir: &Path, place: &Place<'_>) -> Result<(), GitError> {
+    let failed = |error: io::Error| GitError::NoCheckout {
+        path: place.git.path.clone(),
+        why: format!("cannot remove what an earlier git has left: {error}"),
+    };
+    for lock in LOCKS {
+        match fs::remove_file(git_dir.join(lock)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    for store in stores_below(&git_dir.join("modules")) {
+        clear_locks(&store, place)?;
+    }
+    Ok(())
+}
+
+/// The stores of submodules in a folder `modules`, whose names may have slashes.
+fn stores_below(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let stores = folders.map(|entry| entry.path()).flat_map(|path| {
+        if path.join("HEAD").is_file() {
+            vec![path]
+        } else {
+            stores_below(&path)
+        }
+    });
+    stores.collect()
+}

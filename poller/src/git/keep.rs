@@ -1,0 +1,61 @@
+//! Commits that a service may go back to, held by refs of ours so that git's garbage collection leaves them.
+
+use towline_protocol::{ServiceName, Sha};
+
+use super::{
+    GitError,
+    run::{Call, Place, Tools},
+};
+
+fn below(service: &ServiceName) -> String {
+    format!("refs/towline/{service}/")
+}
+
+/// Holds a commit that is here.
+///
+/// # Errors
+/// When git fails.
+pub async fn keep(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    service: &ServiceName,
+    sha: &Sha,
+) -> Result<(), GitError> {
+    let name = format!("{}{sha}", below(service));
+    let call = Call::new(&["update-ref", &name, sha.as_str()]);
+    tools.output(place, &call).await.map(drop)
+}
+
+/// Holds a commit no longer; one that was not held is none the worse.
+///
+/// # Errors
+/// When git fails.
+pub async fn forget(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    service: &ServiceName,
+    sha: &Sha,
+) -> Result<(), GitError> {
+    let name = format!("{}{sha}", below(service));
+    let call = Call::new(&["update-ref", "-d", &name]);
+    tools.output(place, &call).await.map(drop)
+}
+
+/// The commits that are held.
+///
+/// # Errors
+/// When git fails.
+pub async fn kept(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    service: &ServiceName,
+) -> Result<Vec<Sha>, GitError> {
+    let below = below(service);
+    let call = Call::new(&["for-each-ref", "--format=%(refname)", &below]);
+    let printed = tools.output(place, &call).await?;
+    let printed = String::from_utf8_lossy(&printed);
+    let shas = printed
+        .lines()
+        .filter_map(|name| name.strip_prefix(&below)?.parse().ok());
+    Ok(shas.collect())
+}

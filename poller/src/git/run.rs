@@ -1,0 +1,340 @@
+//! One git, started by `process`: what it is told always, what it may see, and how its ending is read.
+
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{GitError, login::Login, words};
+use crate::{
+    process::{self, Ended, GRACE, How, Identity, Launcher, Order},
+    settings::Git,
+};
+
+/// What git is worked with.
+pub struct Tools<'a> {
+    /// What starts it.
+    pub launcher: &'a Launcher,
+    /// Is told of each git before that may begin; one that it has something against does not.
+    pub begun: &'a mut dyn FnMut(&Identity) -> Result<(), String>,
+    /// How long each may take.
+    pub limits: Limits,
+}
+
+/// How long a git may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// To look at what is here.
+    pub look: Duration,
+    /// To speak to a remote.
+    pub network: Duration,
+    /// To write files.
+    pub files: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        Self {
+            look: minutes(2),
+            network: minutes(10),
+            files: minutes(10),
+        }
+    }
+}
+
+/// A checkout and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The checkout.
+    pub git: &'a Git,
+    /// Who git is run as; `None` is whoever runs Towline.
+    pub user: Option<&'a str>,
+}
+
+/// What every git is told. Hooks would be run in the middle of a deploy, and by whoever may write to the remote where they lie in the tree;
+/// a file system monitor is a program of the checkout's; garbage is collected when somebody works there.
+const SETTINGS: [&str; 11] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.askPass=",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "advice.detachedHead=false",
+    "color.ui=false",
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=60",
+];
+
+/// What makes git work with Git LFS, also where nobody has run `git lfs install`.
+const LFS_SETTINGS: [&str; 5] = [
+    "lfs.fetchrecentalways=false",
+    "filter.lfs.process=git-lfs filter-process",
+    "filter.lfs.smudge=git-lfs smudge -- %f",
+    "filter.lfs.clean=git-lfs clean -- %f",
+    "filter.lfs.required=true",
+];
+
+/// One git to run.
+#[derive(Default)]
+pub(super) struct Call<'c> {
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    network: Option<&'c Network>,
+    lfs: bool,
+    limit: Option<Duration>,
+}
+
+/// What a git that speaks to a remote is given.
+pub(super) struct Network {
+    /// The login for the remote's host.
+    pub(super) login: Option<Login>,
+    /// What it speaks SSH by, where the user has not said.
+    pub(super) ssh: Option<&'static str>,
+}
+
+impl<'c> Call<'c> {
+    /// `git` with `args`.
+    pub(super) fn new(args: &[&str]) -> Self {
+        Self {
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// More arguments.
+    pub(super) fn args(mut self, more: impl IntoIterator<Item = String>) -> Self {
+        self.args.extend(more);
+        self
+    }
+
+    /// One more variable.
+    pub(super) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// May speak to remotes.
+    pub(super) fn network(mut self, network: &'c Network) -> Self {
+        self.network = Some(network);
+        self
+    }
+
+    /// With files of Git LFS.
+    pub(super) fn lfs(mut self, lfs: bool) -> Self {
+        self.lfs = lfs;
+        self
+    }
+
+    /// Ended when it takes longer.
+    pub(super) fn limit(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// What it does, in a word or two.
+    fn what(&self) -> String {
+        let words = self.args.iter().filter(|arg| !arg.starts_with('-'));
+        match words.clone().next().map(String::as_str) {
+            Some(first @ ("submodule" | "lfs")) => {
+                let second = words.clone().nth(1).map_or("", String::as_str);
+                format!("{first} {second}")
+            }
+            Some(first) => first.to_owned(),
+            None => String::new(),
+        }
+    }
+
+    fn argv(&self) -> Vec<String> {
+        let mut settings: Vec<String> = SETTINGS.iter().map(|&s| s.to_owned()).collect();
+        if self.lfs {
+            settings.extend(LFS_SETTINGS.iter().map(|&s| s.to_owned()));
+        }
+        if let Some(login) = self.network.and_then(|network| network.login.as_ref()) {
+            settings.extend(login.settings());
+        }
+        let settings = settings
+            .into_iter()
+            .flat_map(|setting| ["-c".to_owned(), setting]);
+        std::iter::once("git".to_owned())
+            .chain(settings)
+            .chain(self.args.iter().cloned())
+            .collect()
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let mut env: Vec<(String, String)> = [
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_ASKPASS", ""),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+            ("LC_ALL", "C"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        if let Some(network) = self.network {
+            let ssh = network
+                .ssh
+                .map(|ssh| ("GIT_SSH_COMMAND".to_owned(), ssh.to_owned()));
+            env.extend(ssh);
+            env.extend(network.login.iter().flat_map(Login::env));
+        }
+        env.extend(self.env.iter().cloned());
+        env
+    }
+}
+
+/// A git that ended by itself.
+pub(super) struct Said {
+    /// Its exit status.
+    pub(super) status: i32,
+    /// What it printed.
+    pub(super) stdout: Vec<u8>,
+    /// What it said beside, the end of it.
+    pub(super) stderr: String,
+    what: String,
+}
+
+impl Said {
+    /// What it printed, if it succeeded.
+    pub(super) fn ok(self) -> Result<Vec<u8>, GitError> {
+        match self.status {
+            0 => Ok(self.stdout),
+            _ => Err(self.failed()),
+        }
+    }
+
+    /// Its failure.
+    pub(super) fn failed(&self) -> GitError {
+        GitError::Failed {
+            what: self.what.clone(),
+            said: words::words(&self.stderr),
+        }
+    }
+}
+
+impl Tools<'_> {
+    /// Runs one git at `place`, whatever its exit status.
+    pub(super) async fn call(
+        &mut self,
+        place: &Place<'_>,
+        call: &Call<'_>,
+    ) -> Result<Said, GitError> {
+        let limit = call.limit.unwrap_or(self.limits.look);
+        let (argv, env) = (call.argv(), call.environment());
+        let ended = self.start(place, argv, env, limit).await?;
+        read(place, call.what(), limit, ended)
+    }
+
+    /// Makes a folder and those above it, as the service's user.
+    pub(super) async fn make_folder(
+        &mut self,
+        place: &Place<'_>,
+        folder: &Path,
+    ) -> Result<(), GitError> {
+        let argv = ["mkdir", "-p", "--"].map(str::to_owned).into_iter();
+        let argv = argv.chain([text(folder)?]).collect();
+        let limit = self.limits.look;
+        let ended = self.start(place, argv, Vec::new(), limit).await?;
+        read(place, "folder".to_owned(), limit, ended)?
+            .ok()
+            .map(drop)
+    }
+
+    async fn start(
+        &mut self,
+        place: &Place<'_>,
+        argv: Vec<String>,
+        env: Vec<(String, String)>,
+        timeout: Duration,
+    ) -> Result<Ended, GitError> {
+        let order = Order {
+            argv,
+            user: place.user.map(str::to_owned),
+            dir: place.git.path.clone(),
+            env,
+            timeout,
+            grace: GRACE,
+            capture: true,
+            stdin: None,
+        };
+        process::run(self.launcher, &order, self.begun, &mut |_| {})
+            .await
+            .map_err(|error| GitError::NotStarted(error.to_string()))
+    }
+
+    /// What one git printed; an error when it did not succeed.
+    pub(super) async fn output(
+        &mut self,
+        place: &Place<'_>,
+        call: &Call<'_>,
+    ) -> Result<Vec<u8>, GitError> {
+        self.call(place, call).await?.ok()
+    }
+
+    /// Whether one git ended with 0 rather than 1; an error when it ended otherwise.
+    pub(super) async fn holds(
+        &mut self,
+        place: &Place<'_>,
+        call: &Call<'_>,
+    ) -> Result<bool, GitError> {
+        let said = self.call(place, call).await?;
+        match said.status {
+            0 => Ok(true),
+            1 => Ok(false),
+            _ => Err(said.failed()),
+        }
+    }
+}
+
+fn read(place: &Place<'_>, what: String, limit: Duration, ended: Ended) -> Result<Said, GitError> {
+    let status = match ended.how {
+        How::Exited(status) => status,
+        How::TimedOut => return Err(GitError::TimedOut { what, limit }),
+        How::Signalled(signal) => {
+            let said = format!("it was ended by signal {signal}");
+            return Err(GitError::Failed { what, said });
+        }
+    };
+    if status != 0 && ended.tail.contains("dubious ownership") {
+        return Err(foreign(&place.git.path));
+    }
+    Ok(Said {
+        status,
+        stdout: ended.stdout,
+        stderr: ended.tail,
+        what,
+    })
+}
+
+fn foreign(path: &Path) -> GitError {
+    let uid = std::fs::metadata(path).map(|metadata| metadata.uid());
+    let name = |uid: u32| {
+        let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+        user.map_or_else(|| uid.to_string(), |user| user.name)
+    };
+    GitError::Foreign {
+        path: path.to_owned(),
+        owner: uid.map_or_else(|_| "another user".to_owned(), name),
+    }
+}
+
+/// `path` as an argument.
+pub(super) fn text(path: &Path) -> Result<String, GitError> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| GitError::NoCheckout {
+        path: path.to_owned(),
+        why: "its path is not UTF-8".to_owned(),
+    })
+}
+
+/// What git printed with a NUL behind each, as text to show and as paths are.
+pub(super) fn nul_separated(printed: &[u8]) -> impl Iterator<Item = PathBuf> + '_ {
+    use std::os::unix::ffi::OsStrExt;
+    let parts = printed
+        .split(|&byte| byte == 0)
+        .filter(|part| !part.is_empty());
+    parts.map(|part| PathBuf::from(std::ffi::OsStr::from_bytes(part)))
+}

@@ -1,0 +1,168 @@
+//! What git says, read: what kind of trouble it tells of, and which of its lines are repeated. The words are those of the
+//! C locale, which every git is started in.
+
+use super::RemoteTrouble;
+
+/// What kind of trouble git's words tell of.
+pub(super) fn trouble(said: &str) -> RemoteTrouble {
+    const DENIED: [&str; 9] = [
+        "Authentication failed",
+        "could not read Username",
+        "could not read Password",
+        "Permission denied",
+        "Host key verification failed",
+        "HTTP Basic: Access denied",
+        "The requested URL returned error: 401",
+        "The requested URL returned error: 403",
+        "Too many authentication failures",
+    ];
+    const NO_REPOSITORY: [&str; 4] = [
+        "Repository not found",
+        "' not found",
+        "does not appear to be a git repository",
+        "The requested URL returned error: 404",
+    ];
+    const UNREACHABLE: [&str; 19] = [
+        "Could not resolve",
+        "Failed to connect",
+        "Couldn't connect",
+        "Connection refused",
+        "Connection reset",
+        "Connection timed out",
+        "Connection closed",
+        "Network is unreachable",
+        "No route to host",
+        "Operation timed out",
+        "Operation too slow",
+        "Empty reply from server",
+        "The requested URL returned error: 5",
+        "The requested URL returned error: 429",
+        "the remote end hung up",
+        "unexpected disconnect",
+        "early EOF",
+        "Recv failure",
+        "transfer closed",
+    ];
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if says(&DENIED) {
+        RemoteTrouble::Denied
+    } else if says(&NO_REPOSITORY) {
+        RemoteTrouble::NoRepository
+    } else if says(&UNREACHABLE) {
+        RemoteTrouble::Unreachable
+    } else {
+        RemoteTrouble::Other
+    }
+}
+
+/// The lines of what git said that tell most, without the logins of addresses.
+pub(super) fn words(said: &str) -> String {
+    /// How much is repeated, in characters.
+    const WORDS: usize = 400;
+    let lines: Vec<&str> = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let telling = |line: &&&str| {
+        let marks = ["fatal:", "error:", "remote:", "ERROR:", "batch response:"];
+        marks.iter().any(|mark| line.starts_with(mark)) || line.contains("Permission denied")
+    };
+    let mut chosen: Vec<&str> = lines.iter().filter(telling).copied().collect();
+    if chosen.is_empty() {
+        chosen.extend(lines.last());
+    }
+    if chosen.is_empty() {
+        return "it said nothing".to_owned();
+    }
+    let text = without_logins(&chosen.join("; "));
+    text.chars().take(WORDS).collect()
+}
+
+/// `text` with `***` for what stands before the `@` of an address.
+pub(super) fn without_logins(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        clean.push_str(before);
+        clean.push_str("://");
+        let end = after
+            .find(|c: char| c == '/' || c.is_whitespace() || c == '\'')
+            .unwrap_or(after.len());
+        let (authority, tail) = after.split_at(end);
+        match authority.rsplit_once('@') {
+            Some((_, host)) => {
+                clean.push_str("***@");
+                clean.push_str(host);
+            }
+            None => clean.push_str(authority),
+        }
+        rest = tail;
+    }
+    clean.push_str(rest);
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_does_not() {
+        for (said, expected) in [
+            (
+                "fatal: unable to access 'http://git.example/x/': Could not resolve host: git.example",
+                RemoteTrouble::Unreachable,
+            ),
+            (
+                "fatal: unable to access 'http://h/x/': Failed to connect to h port 1 after 0 ms",
+                RemoteTrouble::Unreachable,
+            ),
+            (
+                "error: RPC failed; HTTP 502\nfatal: the remote end hung up unexpectedly",
+                RemoteTrouble::Unreachable,
+            ),
+            (
+                "fatal: unable to access 'http://h/x/': The requested URL returned error: 503",
+                RemoteTrouble::Unreachable,
+            ),
+            (
+                "fatal: could not read Username for 'https://h': terminal prompts disabled",
+                RemoteTrouble::Denied,
+            ),
+            (
+                "git@h: Permission denied (publickey).\nfatal: Could not read from remote repository.",
+                RemoteTrouble::Denied,
+            ),
+            (
+                "fatal: repository 'http://h/none.git/' not found",
+                RemoteTrouble::NoRepository,
+            ),
+            (
+                "fatal: SSL certificate problem: self-signed certificate",
+                RemoteTrouble::Other,
+            ),
+        ] {
+            assert_eq!(trouble(said), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn the_login_of_an_address_is_not_repeated() {
+        let said = "fatal: unable to access 'https://octocat:hunter2@git.example/web.git/': no";
+        let shown = words(said);
+        assert!(!shown.contains("hunter2") && shown.contains("https://***@git.example/web.git/"));
+        assert_eq!(
+            without_logins("http://a/b@c http://x:y@z"),
+            "http://a/b@c http://***@z"
+        );
+    }
+
+    #[test]
+    fn the_lines_that_tell_most_are_repeated() {
+        let said = "Cloning into 'x'...\nremote: no\n\nfatal: not today\n";
+        assert_eq!(words(said), "remote: no; fatal: not today");
+        assert_eq!(words("it is so\n"), "it is so");
+        assert_eq!(words(" \n"), "it said nothing");
+    }
+}
