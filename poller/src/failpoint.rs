@@ -4,7 +4,7 @@
 //! kills the process when it comes to that point, `POINT,N` when it comes there the N-th time; with
 //! `TOWLINE_FAILPOINT_WAIT=FILE` it waits there until that file exists, and goes on. `TOWLINE_FAILPOINT_LOG=FILE` writes
 //! down each point that is come to, so that a test takes its list from a clean run. A state of the journal has two points,
-//! `PHASE.STEP.before` (recorded, the call not made) and `PHASE.STEP.after` (the call made, what came of it not recorded),
+//! `PHASE.STEP.before` (recorded, the call not made), for a command `PHASE.STEP.begun` (its process recorded, not let go), and `PHASE.STEP.after` (the call made, what came of it not recorded),
 //! with the machine's own names. What a test does with them is its business.
 
 use std::{
@@ -30,6 +30,11 @@ static HITS: AtomicU32 = AtomicU32::new(0);
 /// Comes to the point before the call of this state of a deploy of any kind.
 pub(crate) fn before(state: &impl Serialize) {
     reach(&format!("{}.before", name(state)));
+}
+
+/// Comes to the point at which the command of this state is on record and may go.
+pub(crate) fn begun(state: &impl Serialize) {
+    reach(&format!("{}.begun", name(state)));
 }
 
 /// Comes to the point after the call of this state.

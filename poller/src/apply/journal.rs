@@ -2,6 +2,7 @@
 
 use crate::{
     machine::Deploy,
+    sequence::Sequence,
     store::{JournalEntry, Store, StoreError},
 };
 
@@ -15,6 +16,16 @@ pub(super) trait Recorded: Clone + PartialEq {
 }
 
 impl Recorded for Deploy {
+    fn text(&self) -> String {
+        self.to_journal().unwrap_or_default()
+    }
+
+    fn unrecorded(self, recorded: &Self, why: String) -> Self {
+        Self::unrecorded(self, recorded, why)
+    }
+}
+
+impl Recorded for Sequence {
     fn text(&self) -> String {
         self.to_journal().unwrap_or_default()
     }
@@ -59,8 +70,8 @@ impl<T: Recorded> Journal<T> {
         }
     }
 
-    /// Writes the deploy down as it is now.
-    fn write(
+    /// Writes the deploy down as it is now. A disk that takes this takes more.
+    pub(super) fn write(
         &mut self,
         store: &mut Store,
         entry: &mut JournalEntry,
@@ -69,6 +80,7 @@ impl<T: Recorded> Journal<T> {
         entry.body = deploy.text();
         store.write_journal(entry)?;
         self.recorded = Some(deploy.clone());
+        self.lost = false;
         Ok(())
     }
 }

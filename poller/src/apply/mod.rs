@@ -38,6 +38,7 @@ mod journal;
 mod keep;
 mod prepare;
 mod progress;
+pub mod sequence;
 
 pub use back::{WayBack, go_back};
 pub use inspect::{InspectError, find, inspect_service};
@@ -261,7 +262,7 @@ pub async fn recover(
 
 /// How a deploy ends whose journal cannot be read. Its text stands where the report has a version's last words, since
 /// it names the containers and nothing else will do so when the journal is closed.
-fn unreadable(entry: &JournalEntry, error: &JournalError) -> Applied {
+fn unreadable(entry: &JournalEntry, error: &dyn std::error::Error) -> Applied {
     let message = format!("{}: {error}; nothing was touched", entry.service);
     let (from, to) = (Side::default(), Side::default());
     Applied {

@@ -210,13 +210,14 @@ fn admit(job: &Job<'_>, quarantine: &[Quarantined], digest: &Digest) -> Result<(
         Admission::Free => Ok(()),
         Admission::Later(failed) => Err(Halt::Held(format!(
             "another commit is asked for, and the image's name still leads to {}",
-            told(failed, job)
+            held(failed, job)
         ))),
-        Admission::Never(failed) => Err(Halt::Over(Outcome::Quarantined, told(failed, job))),
+        Admission::Never(failed) => Err(Halt::Over(Outcome::Quarantined, held(failed, job))),
     }
 }
 
-fn told(failed: &Quarantined, job: &Job<'_>) -> String {
+/// What is told of a version that is in quarantine.
+pub(super) fn held(failed: &Quarantined, job: &Job<'_>) -> String {
     let did = if failed.on_purpose {
         "was taken back"
     } else {

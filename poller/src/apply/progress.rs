@@ -18,6 +18,8 @@ pub enum Progress {
         /// What came; nothing when the image was here already.
         layers: Layers,
     },
+    /// A step of a service made of parts is done, in words.
+    Did(String),
     /// The new container stands beside the old one.
     Created,
     /// The old container has stopped.
@@ -66,6 +68,7 @@ impl fmt::Display for Progress {
                 write!(f, "pulled {digest}: it was here already")
             }
             Self::Pulled { digest, layers } => write!(f, "pulled {digest}: {}", layers.sum()),
+            Self::Did(what) => f.write_str(what),
             Self::Created => f.write_str("created the new container"),
             Self::Stopped => f.write_str("stopped the old container"),
             Self::Swapped => f.write_str("swapped: the new container has the name"),

@@ -15,8 +15,12 @@ use super::{
     pending::{Begun, mention},
 };
 use crate::{
-    apply::{Applied, ApplyError, Job, Progress, apply, recover},
-    settings::Service,
+    apply::{
+        Applied, ApplyError, Job, Progress, apply, recover,
+        sequence::{self, Host},
+    },
+    sequence::Sequence,
+    settings::{Service, Work},
     store::{JournalEntry, Standing, StoreError},
 };
 
@@ -85,12 +89,21 @@ impl Poller {
             mention(told, &self.bell, &self.relay);
         };
         let (mut stop, mut leave) = (stop.clone(), stop.clone());
-        let applied = match self.engine.get().await {
-            Ok(engine) => {
-                let (stop, leave) = (stop.wanted(), leave.leave());
-                apply(engine, &mut self.store, &job, stop, leave, &mut tell).await
-            }
-            Err(error) => Err(ApplyError::Engine(error)),
+        let (stop, leave) = (stop.wanted(), leave.leave());
+        let store = &mut self.store;
+        let applied = match &service.work {
+            Work::Docker { .. } => match self.engine.get().await {
+                Ok(engine) => apply(engine, store, &job, stop, leave, &mut tell).await,
+                Err(error) => Err(ApplyError::Engine(error)),
+            },
+            Work::Parts(parts) => match self.engine.get_if(parts.needs_engine()).await {
+                Ok(engine) => {
+                    let launcher = &self.launcher;
+                    let host = Host { engine, launcher };
+                    sequence::apply(host, store, &job, parts, stop, leave, &mut tell).await
+                }
+                Err(error) => Err(ApplyError::Engine(error)),
+            },
         };
         self.note_begun(begun);
         match applied {
@@ -141,18 +154,19 @@ impl Poller {
     /// Takes deploys that a crash, an engine or a disk has interrupted to their end.
     ///
     /// Returns the services of those that are not: one that the engine fails keeps none of the others waiting. When the
-    /// engine cannot be reached, or `stop` is wanted, the rest is not tried.
+    /// engine cannot be reached, those that need it are not tried any more, and none when `stop` is wanted.
     pub(super) async fn recover(
         &mut self,
         stop: &Stop,
     ) -> Result<BTreeSet<ServiceName>, StoreError> {
         let mut left = BTreeSet::new();
-        let mut goes_on = true;
+        let (mut goes_on, mut is_lost) = (true, false);
         let open = self.store.open_journals()?;
         self.unclosed
             .retain(|deploy, _| open.iter().any(|entry| entry.deploy == *deploy));
         for entry in open {
-            if !goes_on {
+            let needs_engine = needs_engine(&entry);
+            if !goes_on || (is_lost && needs_engine) {
                 left.insert(entry.service);
                 continue;
             }
@@ -162,7 +176,8 @@ impl Poller {
             self.over();
             if !recovered? {
                 left.insert(entry.service);
-                goes_on = !stop.is_wanted() && self.reaches_engine().await;
+                goes_on = !stop.is_wanted();
+                is_lost |= needs_engine && !self.reaches_engine().await;
             }
         }
         Ok(left)
@@ -189,13 +204,23 @@ impl Poller {
         };
         let recovered = match self.unclosed.get(&entry.deploy) {
             Some(ended) => Ok(ended.clone()),
-            None => match self.engine.get().await {
-                Ok(engine) => {
-                    let (store, leave) = (&mut self.store, leave.leave());
-                    recover(engine, store, entry, service.as_ref(), leave, &mut tell).await
+            None => {
+                let (store, leave) = (&mut self.store, leave.leave());
+                let service = service.as_ref();
+                match self.engine.get_if(needs_engine(entry)).await {
+                    Ok(Some(engine)) if !Sequence::is_in(&entry.body) => {
+                        let service = service.filter(|service| !is_of_parts(service));
+                        recover(engine, store, entry, service, leave, &mut tell).await
+                    }
+                    Ok(engine) => {
+                        let launcher = &self.launcher;
+                        let host = Host { engine, launcher };
+                        let service = service.filter(|service| is_of_parts(service));
+                        sequence::recover(host, store, entry, service, leave, &mut tell).await
+                    }
+                    Err(error) => Err(ApplyError::Engine(error)),
                 }
-                Err(error) => Err(ApplyError::Engine(error)),
-            },
+            }
         };
         match recovered {
             Ok(applied) => {
@@ -235,6 +260,21 @@ impl Poller {
         };
         closed
     }
+}
+
+/// Whether the deploy needs an engine to be taken to its end.
+fn needs_engine(entry: &JournalEntry) -> bool {
+    let sequence = Sequence::is_in(&entry.body).then(|| Sequence::from_journal(&entry.body));
+    match sequence {
+        Some(Ok(sequence)) => sequence.parts.needs_engine(),
+        // It cannot be gone on with, which needs nothing.
+        Some(Err(_)) => false,
+        None => true,
+    }
+}
+
+fn is_of_parts(service: &Service) -> bool {
+    matches!(service.work, Work::Parts(_))
 }
 
 /// Which try comes next; `standing` is how the last one stands: one that waits goes on.

@@ -43,6 +43,14 @@ impl Engine {
         Ok(self.connection.insert(connection))
     }
 
+    /// The connection for what needs one; whatever else does not wait for it.
+    pub(super) async fn get_if(&mut self, needed: bool) -> Result<Option<&Docker>, EngineError> {
+        match needed {
+            true => self.get().await.map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Drops the connection, so that the next one asks the engine for its version again.
     pub(super) fn forget(&mut self) {
         self.connection = None;

@@ -53,6 +53,7 @@ use crate::{
     machine::{Fault, TagMove, Watch},
     process::Identity,
     settings::Parts,
+    version::VersionId,
 };
 
 /// The journal format that this version writes, and the newest that it reads. Format 1 is `machine`'s.
@@ -114,6 +115,12 @@ pub struct Before {
     pub backup: Option<String>,
     /// Whether the service passed its checks.
     pub was_healthy: bool,
+    /// What the version that ran is known by, if that is known.
+    #[serde(default)]
+    pub old_version: Option<VersionId>,
+    /// What the version that should run is known by, if that is known.
+    #[serde(default)]
+    pub new_version: Option<VersionId>,
 }
 
 /// What is told of a version: to commands, and to people.
@@ -356,9 +363,9 @@ impl Sequence {
         Ok(serde_json::to_string(self)?)
     }
 
-    /// Whether a journal is one of a container's deploy, which `machine` reads.
-    pub fn is_of_container(text: &str) -> bool {
-        serde_json::from_str(text).is_ok_and(|Format { format }| format < FORMAT)
+    /// Whether a journal is one of a deploy of parts, not of a container, which `machine` reads.
+    pub fn is_in(journal: &str) -> bool {
+        serde_json::from_str(journal).is_ok_and(|Format { format }| format >= FORMAT)
     }
 
     /// Reads what [`Self::to_journal`] wrote.

@@ -12,8 +12,8 @@ const MAX_BRANCH: usize = 250;
 pub struct About<'a> {
     /// The service.
     pub service: &'a ServiceName,
-    /// The intent's channel.
-    pub channel: &'a Channel,
+    /// The intent's channel, if it is known still.
+    pub channel: Option<&'a Channel>,
     /// The intent.
     pub intent: &'a IntentId,
     /// The attempt at it, from 1.
@@ -37,7 +37,7 @@ impl Sequence {
         let short = this.sha.as_ref().map(|sha| sha.short().to_owned());
         let all = [
             ("SERVICE", Some(about.service.to_string())),
-            ("CHANNEL", Some(about.channel.to_string())),
+            ("CHANNEL", about.channel.map(ToString::to_string)),
             ("INTENT", Some(about.intent.to_string())),
             ("ATTEMPT", Some(about.attempt.to_string())),
             ("DEPLOY", Some(self.deploy.clone())),

@@ -26,6 +26,7 @@ use towline_protocol::{IntentId, Outcome};
 mod check;
 mod clock;
 mod command_line;
+mod commands;
 mod control;
 mod deploy;
 mod once;
@@ -43,13 +44,19 @@ struct Host {
 
 impl Host {
     fn new(port: u16, more: &str) -> Self {
+        let work = "[service.web.docker]\ncontainer = \"web\"\n";
+        Self::with(port, &format!("{more}\n{work}"))
+    }
+
+    /// One whose service `web` has these keys and tables beside its rule. `DIR` in them is the host's own folder.
+    fn with(port: u16, keys: &str) -> Self {
         let host = Self {
             dir: tempfile::tempdir().unwrap(),
         };
+        let keys = keys.replace("DIR", host.dir.path().to_str().unwrap());
         let file = format!(
             "[relay]\nurl = \"http://127.0.0.1:{port}\"\ntoken_file = \"token\"\n\n[service.web]\n\
-             repository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\n{more}\n\
-             [service.web.docker]\ncontainer = \"web\"\n"
+             repository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\n{keys}"
         );
         fs::write(host.path("towline.toml"), file).unwrap();
         let token = towline(&[

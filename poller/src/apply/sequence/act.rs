@@ -1,0 +1,92 @@
+//! What the machine asks for, done on this host.
+
+use super::{command, drive::Drive};
+use crate::{
+    health,
+    process::Identity,
+    sequence::{Action, Event, Sequence},
+    uptime::Uptime,
+};
+
+/// What came of an action, and the end of what it said where it failed, without secrets.
+pub(super) struct Acted {
+    pub(super) event: Event,
+    pub(super) log: String,
+    /// Whether a command that was put on record has not run all the same.
+    pub(super) has_not_run: bool,
+}
+
+/// Puts the process of a command on record, which may go then.
+pub(super) type Record<'a> = &'a mut dyn FnMut(&Identity) -> Result<(), String>;
+
+impl From<Event> for Acted {
+    fn from(event: Event) -> Self {
+        Self {
+            event,
+            log: String::new(),
+            has_not_run: false,
+        }
+    }
+}
+
+/// Does one thing; `tell` hears of each check that is passed.
+pub(super) async fn act(
+    with: &Drive<'_>,
+    sequence: &Sequence,
+    action: &Action,
+    record: Record<'_>,
+    tell: &dyn Fn(String),
+) -> Acted {
+    match action {
+        Action::Command { which, version } => {
+            command::run(with, sequence, *which, *version, record).await
+        }
+        Action::Look => look().into(),
+        Action::Gate { spent } => {
+            let stable_for = with.service.and_then(|service| service.stable_for);
+            let host = with.ground.checked(&with.host);
+            match health::gate_host(&host, with.checks(), stable_for, *spent, tell).await {
+                Ok(gate) => Event::Passed { gate }.into(),
+                Err(why) => Event::Failed { why }.into(),
+            }
+        }
+        Action::Verify => verify(with, sequence).await.into(),
+        Action::BackUp { .. }
+        | Action::CheckOut { .. }
+        | Action::CheckOutOld { .. }
+        | Action::MoveTag(_)
+        | Action::MoveTagBack(_)
+        | Action::Up
+        | Action::UpOld
+        | Action::SaveLog
+        | Action::StopContainers
+        | Action::Restore { .. } => unknown(sequence, action).into(),
+    }
+}
+
+/// A service without containers shows nothing of itself but by its checks.
+fn look() -> Event {
+    Event::Looked {
+        starts: Vec::new(),
+        now: Some(Uptime::now()),
+    }
+}
+
+/// Whether the old version is as well as it was.
+async fn verify(with: &Drive<'_>, sequence: &Sequence) -> Event {
+    if !sequence.before.was_healthy {
+        return Event::Done;
+    }
+    let host = with.ground.checked(&with.host);
+    match health::returned_host(&host, with.checks()).await {
+        Ok(()) => Event::Done,
+        Err(why) => Event::Failed { why },
+    }
+}
+
+fn unknown(sequence: &Sequence, action: &Action) -> Event {
+    let what = sequence.words(action).unwrap_or_default();
+    Event::Failed {
+        why: format!("this version of towline cannot: {what}"),
+    }
+}

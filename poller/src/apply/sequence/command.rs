@@ -1,0 +1,135 @@
+//! The service's own commands: how they are called, and what their ends mean.
+
+use std::cell::Cell;
+
+use towline_protocol::report::log_tail;
+use tracing::info;
+
+use super::{
+    act::{Acted, Record},
+    drive::Drive,
+};
+use crate::{
+    process::{self, Ended, GRACE, How, MAX_TAIL, Order, ProcessError},
+    redact::Secrets,
+    sequence::{Event, Sequence, Version, Which},
+    settings::Parts,
+};
+
+/// The exit status by which `run` asks for another time (`EX_TEMPFAIL` of sysexits).
+const POSTPONED: i32 = 75;
+/// How many lines of one command the host's log gets; the report gets the last ones.
+const LOGGED: u32 = 500;
+/// How much of a last line a message tells, in characters.
+const TOLD: usize = 200;
+
+/// Runs a command of the service, which `record` puts on record before it may go.
+pub(super) async fn run(
+    with: &Drive<'_>,
+    sequence: &Sequence,
+    which: Which,
+    version: Version,
+    record: Record<'_>,
+) -> Acted {
+    let variables = sequence.variables(with.about(), which, version);
+    let argv = sequence.argv(which).cloned().unwrap_or_default();
+    let Some(order) = order(&sequence.parts, argv, variables) else {
+        let why = "the journal has no such command".to_owned();
+        return Event::Failed { why }.into();
+    };
+    let service = &with.entry.service;
+    let lines = Cell::new(0);
+    let mut log = |line: &str| {
+        lines.set(lines.get() + 1);
+        if lines.get() <= LOGGED {
+            info!(%service, "{}: {}", which.word(), with.ground.secrets.hide(line));
+        } else if lines.get() == LOGGED + 1 {
+            info!(%service, "{}: more is not logged", which.word());
+        }
+    };
+    match process::run(with.host.launcher, &order, record, &mut log).await {
+        Ok(ended) => said(which, &order, &ended, &with.ground.secrets),
+        Err(error) => Acted {
+            has_not_run: !error.has_run(),
+            ..Acted::from(Event::Failed {
+                why: error.to_string(),
+            })
+        },
+    }
+}
+
+/// Why the program of a command cannot be run, if so. It is not.
+pub(super) async fn refusal(
+    with: super::Host<'_>,
+    parts: &Parts,
+    argv: &[String],
+) -> Option<String> {
+    let order = order(parts, argv.to_vec(), Vec::new())?;
+    let mut stopped = |_: &_| Err(String::new());
+    match process::run(with.launcher, &order, &mut stopped, &mut |_| ()).await {
+        Err(ProcessError::NotBegun(_)) | Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn order(parts: &Parts, argv: Vec<String>, variables: Vec<(String, String)>) -> Option<Order> {
+    let command = parts.command.as_ref()?;
+    let own = command.env.iter();
+    let mut env: Vec<_> = own
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    env.extend(variables);
+    Some(Order {
+        argv,
+        user: parts.user.clone(),
+        dir: parts.dir(),
+        env,
+        timeout: command.timeout,
+        grace: GRACE,
+        capture: false,
+        stdin: None,
+    })
+}
+
+/// What the end of a command means, and the end of what it said unless it is well.
+fn said(which: Which, order: &Order, ended: &Ended, secrets: &Secrets) -> Acted {
+    // Hidden before anything is cut off: the rest of a secret is one that nobody knows.
+    let is_cut = ended.tail.len() + char::MAX.len_utf8() > MAX_TAIL;
+    let text = if is_cut {
+        secrets.hide_in_tail(&ended.tail)
+    } else {
+        secrets.hide(&ended.tail)
+    };
+    let how = match ended.how {
+        How::Exited(0) => return Event::Done.into(),
+        How::Exited(status) => format!("exit status {status}"),
+        How::Signalled(signal) => format!("ended by signal {signal}"),
+        How::TimedOut => format!(
+            "not done after {} s (command.timeout), and ended",
+            order.timeout.as_secs()
+        ),
+    };
+    let why = with_last_line(how, &text);
+    let event = match (which, ended.how) {
+        (Which::Run, How::Exited(POSTPONED)) => Event::Postponed { why },
+        _ => Event::Failed { why },
+    };
+    let log = log_tail(&text).to_owned();
+    Acted {
+        log,
+        ..Acted::from(event)
+    }
+}
+
+fn with_last_line(how: String, text: &str) -> String {
+    let last = text
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty());
+    let Some(last) = last else { return how };
+    let mut chars = last.chars();
+    let told: String = chars.by_ref().take(TOLD).collect();
+    let more = if chars.next().is_some() { "..." } else { "" };
+    format!("{how}: {told}{more}")
+}

@@ -1,0 +1,180 @@
+//! The loop: write the journal, do what the machine asks for, tell it what came of that.
+
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    time::{Duration, Instant},
+};
+
+use towline_protocol::Channel;
+
+use super::{
+    super::{Applied, ApplyError, Progress, StepClock, journal::Journal},
+    Host,
+    act::{Acted, act},
+    ended::applied,
+    ground::Ground,
+    words::{milestone, step_name},
+};
+#[cfg(feature = "failpoints")]
+use crate::failpoint;
+use crate::{
+    process::Identity,
+    redact::Secrets,
+    sequence::{About, Event, Sequence, State, Step},
+    settings::{HealthCheck, Service},
+    store::{JournalEntry, Store},
+};
+
+/// What the loop acts with.
+pub(super) struct Drive<'a> {
+    pub(super) host: Host<'a>,
+    /// `None` when the host's file does not name it any more.
+    pub(super) service: Option<&'a Service>,
+    pub(super) entry: JournalEntry,
+    /// The intent's channel, if it is known still.
+    pub(super) channel: Option<Channel>,
+    pub(super) ground: Ground,
+    clock: StepClock,
+}
+
+impl<'a> Drive<'a> {
+    pub(super) fn new(
+        host: Host<'a>,
+        service: Option<&'a Service>,
+        entry: JournalEntry,
+        ground: Ground,
+        clock: StepClock,
+    ) -> Self {
+        Self {
+            host,
+            service,
+            entry,
+            channel: None,
+            ground,
+            clock,
+        }
+    }
+
+    /// What the deploy is for.
+    pub(super) fn about(&self) -> About<'_> {
+        About {
+            service: &self.entry.service,
+            channel: self.channel.as_ref(),
+            intent: &self.entry.intent,
+            attempt: self.entry.attempt,
+        }
+    }
+
+    pub(super) fn checks(&self) -> &'a [HealthCheck] {
+        self.service
+            .map(|service| service.health.as_slice())
+            .unwrap_or_default()
+    }
+}
+
+/// Where the loop ended.
+pub(super) struct End {
+    pub(super) sequence: Sequence,
+    entry: JournalEntry,
+    clock: StepClock,
+    log_tail: String,
+}
+
+impl End {
+    pub(super) fn applied(self, took: Duration) -> Applied {
+        let applied = applied(&self.sequence, &self.entry.service, took);
+        Applied {
+            log_tail: self.log_tail,
+            steps: self.clock.times(),
+            ..applied
+        }
+    }
+}
+
+pub(super) async fn drive(
+    mut with: Drive<'_>,
+    store: &mut Store,
+    mut journal: Journal<Sequence>,
+    mut sequence: Sequence,
+    mut leave: Pin<&mut dyn Future<Output = ()>>,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<End, ApplyError> {
+    let mut log_tail = String::new();
+    while sequence.next().is_some() {
+        sequence = journal.keep(store, &mut with.entry, sequence)?;
+        let Some(action) = sequence.next() else { break };
+        #[cfg(feature = "failpoints")]
+        failpoint::before(&sequence.state);
+        let begun = Instant::now();
+        let mut on_record = None;
+        let Acted {
+            event,
+            log,
+            has_not_run,
+        } = {
+            let told = RefCell::new(&mut *tell);
+            let passed = |check| (told.borrow_mut())(Progress::Passed { check });
+            let mut entry = with.entry.clone();
+            let mut record = |process: &Identity| {
+                let begun = sequence.clone().begun(process.clone());
+                let written = journal.write(store, &mut entry, &begun);
+                #[cfg(feature = "failpoints")]
+                failpoint::begun(&begun.state);
+                if action.needs_record() {
+                    written
+                        .map_err(|error| format!("the journal could not be written: {error}"))?;
+                }
+                on_record = Some(begun);
+                Ok(())
+            };
+            tokio::select! {
+                biased;
+                () = leave.as_mut(), if may_be_left(&sequence.state) => return Err(ApplyError::Left(sequence.deploy)),
+                acted = act(&with, &sequence, &action, &mut record, &passed) => acted,
+            }
+        };
+        with.clock.add(&step_name(&sequence.state), begun.elapsed());
+        #[cfg(feature = "failpoints")]
+        failpoint::after(&sequence.state);
+        if !log.is_empty() && !log_tail.is_empty() {
+            log_tail.push('\n');
+        }
+        log_tail.push_str(&log);
+        let worked = !matches!(event, Event::Failed { .. } | Event::Postponed { .. });
+        let before = on_record.filter(|_| !has_not_run).unwrap_or(sequence);
+        sequence = before.clone().on(hidden(event, &with.ground.secrets));
+        if let Some(progress) = milestone(&before, &action, worked, &sequence) {
+            tell(progress);
+        }
+    }
+    Ok(End {
+        sequence: sequence.or_stuck(),
+        entry: with.entry,
+        clock: with.clock,
+        log_tail,
+    })
+}
+
+/// Whether a recovery goes on from here as if nothing had happened.
+fn may_be_left(state: &State) -> bool {
+    matches!(
+        state,
+        State::Replacing {
+            step: Step::Look | Step::Gate,
+            ..
+        }
+    )
+}
+
+fn hidden(event: Event, secrets: &Secrets) -> Event {
+    match event {
+        Event::Failed { why } => Event::Failed {
+            why: secrets.hide(&why),
+        },
+        Event::Postponed { why } => Event::Postponed {
+            why: secrets.hide(&why),
+        },
+        other @ (Event::Done | Event::Looked { .. } | Event::Passed { .. }) => other,
+    }
+}

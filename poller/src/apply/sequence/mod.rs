@@ -1,0 +1,138 @@
+//! Applying an intent to a service made of parts: a checkout, commands, a Compose project, and a backup before.
+//!
+//! As for containers, `prepare` does everything that touches nothing, and `drive` is the one loop that writes the journal,
+//! does what the machine asks for (`act`, `command`) and tells it what came of that. What is decided is decided in
+//! `crate::sequence`. Not here: how git, Compose, programs and archives work (the top modules of these names).
+
+use std::{pin::pin, time::Instant};
+
+use super::{Applied, ApplyError, Job, Progress, StepClock, journal::Journal, unreadable};
+use crate::{
+    docker::Docker,
+    process::{GRACE, Launcher, end_leftover},
+    sequence::{JournalError, Sequence},
+    settings::{Parts, Service},
+    store::{JournalEntry, Store, StoreError},
+    uptime::Moment,
+};
+
+mod act;
+mod command;
+mod drive;
+mod ended;
+mod ground;
+mod prepare;
+mod words;
+
+use drive::{Drive, drive};
+use ground::Ground;
+use prepare::{Known, Prepared, prepare};
+
+/// What a deploy acts with.
+#[derive(Clone, Copy, Debug)]
+pub struct Host<'a> {
+    /// The engine; there when the parts need one.
+    pub engine: Option<&'a Docker>,
+    /// What starts programs.
+    pub launcher: &'a Launcher,
+}
+
+/// Applies an intent to a service made of `parts`, to its end: the caller closes the journal with what is returned.
+///
+/// `stop` and `leave` are heeded as for a container: the one before anything is touched, the other in the gate. A command
+/// under way is waited for.
+///
+/// # Errors
+/// See [`ApplyError`]: the intent is to be tried again.
+pub async fn apply(
+    host: Host<'_>,
+    store: &mut Store,
+    job: &Job<'_>,
+    parts: &Parts,
+    stop: impl Future<Output = ()>,
+    leave: impl Future<Output = ()>,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Applied, ApplyError> {
+    let (begun, moment) = (Instant::now(), Moment::now());
+    let mut clock = StepClock::default();
+    let known = Known::of(store, job)?;
+    let prepared = tokio::select! {
+        biased;
+        () = stop => return Err(ApplyError::Stopped),
+        prepared = prepare(host, job, parts, &known, &mut clock) => prepared?,
+    };
+    let sequence = match prepared {
+        Prepared::Ready(sequence) => *sequence,
+        Prepared::Over(mut applied) => {
+            applied.steps = clock.times();
+            return Ok(*applied);
+        }
+    };
+    let entry = JournalEntry {
+        deploy: job.deploy.clone(),
+        service: job.service.name.clone(),
+        intent: job.intent.id.clone(),
+        attempt: job.attempt,
+        body: String::new(),
+        on_purpose: None,
+        begun: Some(moment),
+    };
+    #[cfg(feature = "failpoints")]
+    crate::failpoint::reach("prepared");
+    let ground = Ground::of(parts);
+    let mut with = Drive::new(host, Some(job.service), entry, ground, clock);
+    with.channel = Some(job.intent.channel.clone());
+    let end = drive(
+        with,
+        store,
+        Journal::after(None),
+        sequence,
+        pin!(leave),
+        tell,
+    )
+    .await?;
+    Ok(end.applied(begun.elapsed()))
+}
+
+/// Takes a deploy of parts that was interrupted to its end. What is on record is enough for that, also when the host's
+/// file names the service no more, or as something else; `service` is `None` then, and no gate is gone on with.
+///
+/// # Errors
+/// See [`ApplyError`]: the journal stays open.
+pub async fn recover(
+    host: Host<'_>,
+    store: &mut Store,
+    entry: &JournalEntry,
+    service: Option<&Service>,
+    leave: impl Future<Output = ()>,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Applied, ApplyError> {
+    let resumed = Moment::now();
+    let recorded = match Sequence::from_journal(&entry.body) {
+        Ok(recorded) => recorded,
+        Err(JournalError::Newer { found }) => {
+            let what = format!("the journal of deploy {}", entry.deploy);
+            let found = i64::from(found);
+            return Err(StoreError::Newer { what, found }.into());
+        }
+        Err(error) => return Ok(unreadable(entry, &error)),
+    };
+    if let Some(process) = &recorded.process {
+        end_leftover(process, GRACE).await;
+    }
+    let sequence = match service {
+        Some(_) => recorded.clone().resume(),
+        None => recorded.clone().resume_ungated(),
+    };
+    let intent = store.intent(&entry.intent)?;
+    let channel = intent.map(|intent| intent.channel);
+    let channel = channel.or_else(|| service.map(|service| service.rule.channel.clone()));
+    let ground = Ground::of(&recorded.parts);
+    let clock = StepClock::default();
+    let mut with = Drive::new(host, service, entry.clone(), ground, clock);
+    with.channel = channel;
+    let journal = Journal::after(Some(recorded));
+    let end = drive(with, store, journal, sequence, pin!(leave), tell).await?;
+    let begun = entry.begun.as_ref().unwrap_or(&resumed);
+    Ok(end.applied(begun.until(&Moment::now())))
+}
