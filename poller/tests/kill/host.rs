@@ -1,24 +1,20 @@
-//! A host whose poller is killed: the real binary, a relay that remembers what it was told, a service with a volume.
+//! A host whose poller is killed, with a service in a container that has a volume.
 
 use std::{
     collections::BTreeMap,
     fs,
-    io::Read,
     net::TcpListener,
-    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
-    path::PathBuf,
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    ops::Deref,
+    process::Command,
     sync::atomic::{AtomicU16, Ordering},
-    thread,
-    time::Duration,
 };
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::{
     images::{Images, V2},
-    relay::{Relay, manual, news},
+    poller::{Poller, ended},
+    relay::manual,
     scene::{docker, required},
 };
 
@@ -28,8 +24,15 @@ pub(crate) struct Host {
     pub(crate) port: u16,
     /// The id of the container on v1.
     pub(crate) old: String,
-    relay: Relay,
-    dir: TempDir,
+    poller: Poller,
+}
+
+impl Deref for Host {
+    type Target = Poller;
+
+    fn deref(&self) -> &Poller {
+        &self.poller
+    }
 }
 
 /// What is seen of the service's containers.
@@ -49,20 +52,24 @@ impl Host {
 
     /// The same, and the intent asks for the image that has this digest.
     pub(crate) fn of(name: String, digest: &str) -> Self {
-        let relay = Relay::start();
+        let port = free_port();
+        let service = format!(
+            "[service.{name}]\nrepository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\n\
+             docker = {{ container = \"{name}\" }}\n\
+             [[service.{name}.health]]\nhttp = \"http://127.0.0.1:{port}/\"\nwithin = \"30s\"\n"
+        );
+        let poller = Poller::new(&service, required("DOCKER_HOST"));
         let mut intent = manual(1);
         intent["service"] = json!(name);
         intent["image"] = json!({ "digest": digest });
-        relay.change(|state| state.intents = news(&[intent]));
+        poller.offer(&[intent]);
         let mut host = Self {
-            port: free_port(),
+            port,
             old: String::new(),
-            relay,
-            dir: tempfile::tempdir().unwrap(),
+            poller,
             name,
         };
         host.run();
-        host.write_files();
         host
     }
 
@@ -80,104 +87,11 @@ impl Host {
         docker(&["cp", kept, &format!("{name}:/data/kept")]);
     }
 
-    fn write_files(&self) {
-        let (name, port) = (&self.name, self.port);
-        let file = format!(
-            "[relay]\nurl = \"http://127.0.0.1:{}\"\ntoken_file = \"token\"\n\
-             [service.{name}]\nrepository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\n\
-             docker = {{ container = \"{name}\" }}\n\
-             [[service.{name}.health]]\nhttp = \"http://127.0.0.1:{port}/\"\nwithin = \"30s\"\n",
-            self.relay.port
-        );
-        fs::write(self.path("towline.toml"), file).unwrap();
-        let token = Command::new(env!("CARGO_BIN_EXE_towline"))
-            .args("token --role host --name pi --channel octo-org/*".split(' '))
-            .env("TOKEN_KEY", "a key for tests of thirty-two bytes or more")
-            .output()
-            .unwrap();
-        fs::write(self.path("token"), token.stdout).unwrap();
-        fs::set_permissions(self.path("token"), fs::Permissions::from_mode(0o600)).unwrap();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// The state directory.
-    pub(crate) fn state(&self) -> PathBuf {
-        self.path("state")
-    }
-
-    /// `towline once`, which writes down the points that it comes to.
-    fn command(&self) -> Command {
-        self.towline(&["once"])
-    }
-
-    /// `towline` for this host, which writes down the points that it comes to.
-    pub(crate) fn towline(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
-        command
-            .args(arguments)
-            .arg("--config")
-            .arg(self.path("towline.toml"))
-            .arg("--state-dir")
-            .arg(self.state())
-            .env("DOCKER_HOST", required("DOCKER_HOST"))
-            .env("TOWLINE_FAILPOINT_LOG", self.path("passed"));
-        command
-    }
-
-    /// The points that the last run has come to.
-    pub(crate) fn passed(&self) -> Vec<String> {
-        let points = fs::read_to_string(self.path("passed")).unwrap_or_default();
-        points.lines().map(str::to_owned).collect()
-    }
-
-    /// Runs `towline once` to its end; returns its exit status, its log and the points that it passed.
-    pub(crate) fn once(&self) -> (i32, String, Vec<String>) {
-        fs::remove_file(self.path("passed")).ok();
-        let (status, log) = ended(self.command().output().unwrap());
-        (status.code().unwrap(), log, self.passed())
-    }
-
-    /// Runs `towline once` with the engine at this address; returns its exit status and its log.
-    pub(crate) fn once_by(&self, engine: &str) -> (i32, String) {
-        let mut once = self.towline(&["once"]);
-        let (status, log) = ended(once.env("DOCKER_HOST", engine).output().unwrap());
-        (status.code().unwrap(), log)
-    }
-
     /// Runs `towline retry`; returns its exit status and its log.
     pub(crate) fn retry(&self) -> (i32, String) {
         let retried = self.towline(&["retry", &self.name]).output();
         let (status, log) = ended(retried.unwrap());
         (status.code().unwrap(), log)
-    }
-
-    /// Runs `towline once`, which is killed at `point`.
-    pub(crate) fn killed_at(&self, point: &str) {
-        fs::remove_file(self.path("passed")).ok();
-        let killed = self.command().env("TOWLINE_FAILPOINT", point).output();
-        let (status, log) = ended(killed.unwrap());
-        assert_eq!(status.signal(), Some(9), "{point}: {log}");
-        assert_eq!(self.passed().last().unwrap(), point);
-    }
-
-    /// Runs `towline once` up to `point`, where it waits.
-    pub(crate) fn paused_at(&self, point: &str) -> Paused {
-        fs::remove_file(self.path("passed")).ok();
-        let go = self.path("go");
-        let mut command = self.command();
-        command
-            .env("TOWLINE_FAILPOINT", point)
-            .env("TOWLINE_FAILPOINT_WAIT", &go)
-            .stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        while self.passed().last().is_none_or(|last| last != point) {
-            assert_eq!(process.try_wait().unwrap(), None, "{point} was not met");
-            thread::sleep(Duration::from_millis(20));
-        }
-        Paused { process, go }
     }
 
     /// The names of the service's containers, those beside it included.
@@ -245,22 +159,6 @@ impl Host {
         docker(&["cp", &from, copy.to_str().unwrap()]);
         fs::read_to_string(copy).unwrap()
     }
-
-    /// The final reports that the relay was sent, by attempt; each attempt has one, however often it was sent.
-    pub(crate) fn reports(&self) -> BTreeMap<u64, Value> {
-        const PENDING: [&str; 2] = ["waiting", "applying"];
-        let mut reports = BTreeMap::new();
-        for report in self.relay.change(|state| state.heard.clone()) {
-            let outcome = report["outcome"].as_str().unwrap_or_default();
-            if outcome.is_empty() || PENDING.contains(&outcome) {
-                continue;
-            }
-            let attempt = report["attempt"].as_u64().unwrap();
-            let same = reports.entry(attempt).or_insert_with(|| report.clone());
-            assert_eq!(*same, report, "an attempt has ended in two ways");
-        }
-        reports
-    }
 }
 
 /// A port that is free, below those that the system gives to connections: nobody takes it while the service is down.
@@ -271,38 +169,6 @@ fn free_port() -> u16 {
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
-    }
-}
-
-fn ended(output: Output) -> (ExitStatus, String) {
-    (output.status, String::from_utf8(output.stderr).unwrap())
-}
-
-/// A run that waits at a point; it ends with the test.
-pub(crate) struct Paused {
-    process: Child,
-    go: PathBuf,
-}
-
-impl Paused {
-    /// Lets it go on.
-    pub(crate) fn go_on(&self) {
-        fs::write(&self.go, "").unwrap();
-    }
-
-    /// Waits for its end; returns its exit status and its log.
-    pub(crate) fn ended(mut self) -> (i32, String) {
-        let mut log = String::new();
-        let mut stderr = self.process.stderr.take().unwrap();
-        stderr.read_to_string(&mut log).unwrap();
-        (self.process.wait().unwrap().code().unwrap(), log)
-    }
-}
-
-impl Drop for Paused {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
     }
 }
 

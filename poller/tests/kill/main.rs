@@ -16,6 +16,7 @@ mod host;
 mod images;
 mod leftover;
 mod outage;
+mod poller;
 #[path = "../process/relay.rs"]
 #[expect(dead_code, reason = "the tests of the process ask it more")]
 mod relay;
