@@ -99,14 +99,15 @@ pub(super) fn refuse_misplaced(kind: Kind, table: &Table<'_, '_>, reader: &mut R
     let no_image = "is for images; a checkout and a command have none";
     let misplaced: &[_] = match kind {
         Kind::Container => &[],
+        Kind::Project if table.has("git") => &[],
         Kind::Project => &[(
-            "stop_timeout",
-            "is for `docker`; Compose has `stop_grace_period` in its file",
+            "user",
+            "is for `git` and `command`; Compose is run by whoever runs Towline",
         )],
         Kind::Host => &[
             ("image", no_image),
             ("image_wait", no_image),
-            ("stop_timeout", "is for `docker`; commands have `timeout`"),
+            ("stop_timeout", "is for containers; commands have `timeout`"),
         ],
     };
     for (key, message) in misplaced.iter().filter(|(key, _)| table.has(key)) {

@@ -216,6 +216,19 @@ fn the_example_is_valid_and_has_nothing_that_never_happens() {
     }
 }
 
+#[test]
+fn the_services_of_other_kinds_that_the_example_has_in_comments_are_valid() {
+    let example = include_str!("../../../../docs/examples/towline.toml");
+    let (live, others) = example.split_once("# A plain process").unwrap();
+    let is_key = |line: &&str| line.starts_with('[') || line.contains(" = ");
+    let lines = others.lines().filter_map(|line| line.strip_prefix("# "));
+    let lines: Vec<_> = lines.filter(is_key).collect();
+    let settings = Settings::parse(&format!("{live}\n{}", lines.join("\n")), "towline.toml");
+    let services = settings.unwrap().services;
+    let kinds: Vec<_> = services.iter().map(|one| one.work.kind()).collect();
+    assert_eq!(kinds, ["command", "compose", "docker"]);
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "[\\[\\]a-z.=\"{}\n0-9 ]{0,200}") {

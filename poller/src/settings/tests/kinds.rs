@@ -43,12 +43,12 @@ fn a_project_and_commands_do_not_go_together() {
 fn a_key_of_another_kind_is_refused() {
     for (lines, expected) in [
         (
-            format!("{COMPOSE}\nstop_timeout = \"5s\""),
-            "stop_timeout: is for `docker`; Compose has",
+            format!("{COMPOSE}\nuser = \"pi\""),
+            "user: is for `git` and `command`",
         ),
         (
             format!("{COMMAND}\nstop_timeout = \"5s\""),
-            "stop_timeout: is for `docker`; commands have `timeout`",
+            "stop_timeout: is for containers; commands have `timeout`",
         ),
         (
             format!("{COMMAND}\nimage = \"ghcr.io/octo-org/app\""),
@@ -74,7 +74,9 @@ fn a_key_of_another_kind_is_refused() {
         let told = told_of(&lines);
         assert!(told.starts_with(expected), "{lines}: {told}");
     }
-    let waits = format!("{COMPOSE}\nimage_wait = \"5s\"\nstable_for = \"5s\"\nkeep = 3");
+    let waits = format!(
+        "{COMPOSE}\nstop_timeout = \"5s\"\nimage_wait = \"5s\"\nstable_for = \"5s\"\nkeep = 3"
+    );
     assert_eq!(parts_of(&waits).kind(), "compose");
 }
 
