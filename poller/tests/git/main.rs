@@ -6,6 +6,7 @@
 
 mod back;
 mod fetch;
+mod large;
 mod login;
 mod refusals;
 mod scene;

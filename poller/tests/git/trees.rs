@@ -1,4 +1,4 @@
-//! Trees that hold more than plain files: submodules, files in Git LFS, another user's, and copies of them.
+//! Trees that hold more than files of their own: submodules; copies of trees, and trees of another user.
 
 use std::{
     fs,
@@ -200,48 +200,6 @@ fn another_users_checkout_is_refused_and_as_that_user_it_is_his_alone() {
     let own = fs::metadata(scene.file(".git")).unwrap().uid();
     assert_eq!(fs::metadata(scene.file("new.txt")).unwrap().uid(), own);
     assert_ne!(own, 0);
-}
-
-#[test]
-fn files_in_git_lfs_are_there_whole_or_the_commit_is_refused() {
-    let mut scene = Scene::new();
-    let (oid, content) = (
-        "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
-        "foo",
-    );
-    scene.commit(
-        ".gitattributes",
-        "*.bin filter=lfs diff=lfs merge=lfs -text\n",
-    );
-    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 3\n");
-    let to = scene.commit("model.bin", &pointer);
-    if !is_lfs_here() {
-        let refused = scene.fetch(&to).unwrap_err();
-        assert!(
-            refused
-                .to_string()
-                .ends_with("and git-lfs is not installed here; install it"),
-            "{refused}"
-        );
-        assert!(scene.check_out(&to, Entry::First).is_err());
-        assert_eq!(scene.content("model.bin"), None);
-        return;
-    }
-    let missing = scene.fetch(&to).unwrap_err();
-    assert!(matches!(missing, GitError::Lfs { .. }), "{missing}");
-    let object = scene.bare("web").join("lfs/objects/2c/26").join(oid);
-    fs::create_dir_all(object.parent().unwrap()).unwrap();
-    fs::write(object, content).unwrap();
-    let old = scene.deploy(&to).unwrap();
-    assert_eq!(scene.content("model.bin").as_deref(), Some(content));
-    assert!(scene.look().lfs);
-    scene.back(&old, Entry::First).unwrap();
-    assert_eq!(scene.content("model.bin"), None);
-}
-
-fn is_lfs_here() -> bool {
-    let version = Command::new("git").args(["lfs", "version"]).output();
-    version.is_ok_and(|output| output.status.success())
 }
 
 fn is_root() -> bool {
