@@ -11,13 +11,10 @@ use crate::{
     docker::{Docker, EngineError, LocalTag},
     machine::{Deploy, Ending, Fault, Kept},
     plan::Observed,
-    reference::Reference,
+    reference::{KEPT_DIGITS, Reference, kept_tag},
     settings::Service,
     store::{Running, Store, StoreError, Version},
 };
-
-/// How long the part of a digest in a tag is, in characters.
-const SHORT: usize = 12;
 
 /// Tags both images: the new one before it is in use, the old one after.
 pub(super) async fn keep(
@@ -32,8 +29,8 @@ pub(super) async fn keep(
     let old = keep_old(engine, service, observed);
     let (old, ()) = tokio::try_join!(old, engine.tag(image, &new))?;
     Ok(Kept {
-        new: listed(&new),
-        old: listed(&old),
+        new: new.familiar(),
+        old: old.familiar(),
         made: !known,
     })
 }
@@ -49,8 +46,8 @@ pub(super) async fn keep_back(
     let old = keep_old(engine, service, observed);
     let (old, ()) = tokio::try_join!(old, engine.tag(&version.image_id, &new))?;
     Ok(Kept {
-        new: listed(&new),
-        old: listed(&old),
+        new: new.familiar(),
+        old: old.familiar(),
         // It stays when the way back fails.
         made: false,
     })
@@ -68,33 +65,14 @@ async fn keep_old(
     Ok(old)
 }
 
-/// The local tag of an image. The id of one that was built on this host has the form of a digest.
+/// The local tag of an image.
 fn made_tag(
     service: &Service,
     digest: Option<&Digest>,
     image_id: &str,
 ) -> Result<Reference, EngineError> {
-    let short = match digest {
-        Some(digest) => digest.short(),
-        None => image_id.get(7..7 + SHORT).unwrap_or_default(),
-    };
-    let odd = || EngineError::Unexpected(format!("no local tag can be made of {short:?}"));
-    keep_tag(service, short).ok_or_else(odd)
-}
-
-/// The local tag by which an image is kept.
-fn keep_tag(service: &Service, short_digest: &str) -> Option<Reference> {
-    let name = &service.name;
-    let plain = format!("towline/{name}:{short_digest}").parse();
-    // Some names of services, such as `web-`, are no names of repositories.
-    plain
-        .or_else(|_| format!("towline/service:{name}.{short_digest}").parse())
-        .ok()
-}
-
-/// A tag as the engine lists it.
-fn listed(tag: &Reference) -> String {
-    format!("{}:{}", tag.familiar_name(), tag.tag().unwrap_or_default())
+    let odd = || EngineError::Unexpected(format!("no local tag can be made of {image_id:?}"));
+    kept_tag(&service.name, digest, image_id).ok_or_else(odd)
 }
 
 /// The version that runs, to be gone back to when its image is there: the image is what nobody can make again.
@@ -203,7 +181,7 @@ fn stale<'a>(
 /// Whether both are tags of the same service: all but the digest is the same.
 fn is_sibling(tag: &str, other: &str) -> bool {
     let parts = |tag: &str| {
-        let at = tag.len().checked_sub(SHORT)?;
+        let at = tag.len().checked_sub(KEPT_DIGITS)?;
         let (service, digest) = tag.split_at_checked(at)?;
         let is_hex = digest.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_hex.then(|| service.to_owned())
@@ -232,7 +210,8 @@ mod tests {
 
     /// The tag of a service's image number `number`.
     fn tag(name: &str, number: u32) -> String {
-        listed(&keep_tag(&service(name), &format!("{number:012x}")).unwrap())
+        let id = format!("sha256:{number:012x}");
+        kept_tag(&service(name).name, None, &id).unwrap().familiar()
     }
 
     fn locals(tags: &[(&str, u32)]) -> Vec<LocalTag> {

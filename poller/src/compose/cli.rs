@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{ComposeError, Project, Resolved, Told, containers::mend, project_name, unset};
+use super::{ComposeError, Project, Resolved, Variables, containers::mend, project_name, unset};
 use crate::{
     docker::Docker,
     process::{self, Ended, GRACE, How, Identity, Launcher, Order, ProcessError, Refusal},
@@ -39,7 +39,7 @@ pub struct Up<'a> {
     /// The services; with none there is nothing to do.
     pub services: &'a [String],
     /// Which version of it.
-    pub told: &'a Told,
+    pub told: &'a Variables,
     /// Images by service that count instead of the file's own (see [`super::pins`]).
     pub pins: &'a BTreeMap<String, String>,
     /// How long a container may take to stop, if not as long as its own settings say.
@@ -117,7 +117,11 @@ impl Cli {
     ///
     /// # Errors
     /// When it cannot be understood, or is not deployed as it is.
-    pub async fn resolve(&self, project: &Project, told: &Told) -> Result<Resolved, ComposeError> {
+    pub async fn resolve(
+        &self,
+        project: &Project,
+        told: &Variables,
+    ) -> Result<Resolved, ComposeError> {
         self.check_words().await?;
         let mut name = project.name.clone();
         let mut config = self.config(project, name.as_deref(), told).await?;
@@ -162,7 +166,7 @@ impl Cli {
         &self,
         project: &Project,
         name: Option<&str>,
-        told: &Told,
+        told: &Variables,
     ) -> Result<Value, ComposeError> {
         let mut arguments = arguments(project, name, &[], false);
         arguments.extend(["config", "--format", "json"].map(str::to_owned));
@@ -182,7 +186,7 @@ impl Cli {
         &self,
         project: &Project,
         name: Option<&str>,
-        told: &Told,
+        told: &Variables,
         resolved: Resolved,
     ) -> Result<Resolved, ComposeError> {
         let profiles: Vec<_> = resolved
@@ -247,7 +251,7 @@ impl Cli {
         &self,
         project: &Project,
         arguments: Vec<String>,
-        told: &Told,
+        told: &Variables,
     ) -> Result<(Ended, Vec<String>), ComposeError> {
         let order = self.order("docker", arguments, folder(project), told);
         let (ended, lines) = self.answer(&order).await?;
@@ -268,7 +272,7 @@ impl Cli {
         stdin: Option<Vec<u8>>,
     ) -> Result<(Ended, Vec<String>), ProcessError> {
         let arguments = arguments.iter().map(|one| (*one).to_owned()).collect();
-        let order = self.order(program, arguments, Path::new("/"), &Told::default());
+        let order = self.order(program, arguments, Path::new("/"), &[]);
         self.answer(&Order { stdin, ..order }).await
     }
 
@@ -280,17 +284,11 @@ impl Cli {
         Ok((ended, lines))
     }
 
-    fn order(&self, program: &str, arguments: Vec<String>, dir: &Path, told: &Told) -> Order {
+    fn order(&self, program: &str, arguments: Vec<String>, dir: &Path, told: &Variables) -> Order {
         let mut argv = vec![program.to_owned()];
         argv.extend(arguments);
         let mut env = self.environment.clone();
-        let sha = told.sha.as_ref().map(ToString::to_string);
-        let tag = told.tag.as_ref().map(ToString::to_string);
-        let told = [("TOWLINE_SHA", sha), ("TOWLINE_TAG", tag)];
-        env.extend(
-            told.into_iter()
-                .filter_map(|(name, value)| Some((name.to_owned(), value?))),
-        );
+        env.extend_from_slice(told);
         Order {
             argv,
             user: None,

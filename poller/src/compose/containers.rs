@@ -160,6 +160,51 @@ pub fn unchanged(
     })
 }
 
+/// What somebody has done to the services that were brought up, in words; `None` when each has its containers, with the image that
+/// it should have. `images` are the ids by service. Half made containers are whoever's that makes them.
+pub fn strayed(
+    resolved: &Resolved,
+    now: &[Container],
+    images: &BTreeMap<String, String>,
+) -> Option<String> {
+    let strayed = resolved.wanted().find_map(|(name, service)| {
+        let mut its = now.iter().filter(|one| one.service == name);
+        let expected = images.get(name);
+        if let Some(other) = its
+            .clone()
+            .find(|one| expected.is_some_and(|expected| one.image != *expected))
+        {
+            return Some(format!("{} has another image", other.name));
+        }
+        (service.replicas > 0 && its.next().is_none()).then(|| format!("{name} has no container"))
+    });
+    strayed.map(|what| format!("{what}: somebody else has brought the project up or down"))
+}
+
+/// A container of somebody else's that has the name which the file gives to one of the project's, in words. Compose finds
+/// out only in the middle of bringing the project up.
+///
+/// # Errors
+/// See [`EngineError`].
+pub async fn taken(engine: &Docker, resolved: &Resolved) -> Result<Option<String>, EngineError> {
+    for (service, shown) in &resolved.services {
+        let Some(name) = &shown.container_name else {
+            continue;
+        };
+        let Some(container) = engine.named(name).await? else {
+            continue;
+        };
+        let label = |label: &str| container.get("Config")?.get("Labels")?.get(label)?.as_str();
+        if label(PROJECT) != Some(&resolved.name) || label(SERVICE) != Some(service) {
+            return Ok(Some(format!(
+                "the container_name {name} of the service {service} is taken by a container that is not its own; rename \
+                 or remove that one"
+            )));
+        }
+    }
+    Ok(None)
+}
+
 /// What of the containers before is missing now, in words; `None` when each service runs as many with its old images again.
 /// `before` is each container's service, image's id, and whether it ran.
 pub fn missing<'a>(

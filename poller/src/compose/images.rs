@@ -202,7 +202,13 @@ pub async fn pull(
             .iter()
             .filter(|old| image.services.contains(&old.service))
         {
-            check_platform(&image.reference, &shown, engine.image(&old.image).await?)?;
+            let old = engine.image(&old.image).await?;
+            if let Err(unfit) = check_platform(&image.reference, &shown, old) {
+                if is_new {
+                    engine.remove_unnamed(id(&shown)).await.ok();
+                }
+                return Err(ImageTrouble::Unfit(unfit));
+            }
         }
         let id = id(&shown).to_owned();
         all.push(Pulled {
@@ -278,19 +284,15 @@ async fn fetch(
     }
 }
 
-fn check_platform(
-    reference: &Reference,
-    new: &Value,
-    old: Option<Value>,
-) -> Result<(), ImageTrouble> {
+fn check_platform(reference: &Reference, new: &Value, old: Option<Value>) -> Result<(), String> {
     let platform = |image: &Value| {
         let text = |key: &str| image.get(key)?.as_str().filter(|text| !text.is_empty());
         Some(format!("{}/{}", text("Os")?, text("Architecture")?))
     };
     match (platform(new), old.as_ref().and_then(platform)) {
-        (Some(found), Some(expected)) if found != expected => Err(ImageTrouble::Unfit(format!(
+        (Some(found), Some(expected)) if found != expected => Err(format!(
             "{reference} is for {found}, and the container that it would replace is {expected}"
-        ))),
+        )),
         _ => Ok(()),
     }
 }

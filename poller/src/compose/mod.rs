@@ -11,23 +11,26 @@
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use towline_protocol::GitTag;
 
 use crate::{docker::EngineError, process::ProcessError, settings::Compose};
 
 mod cli;
 mod containers;
 mod images;
+mod kept;
 mod name;
 mod resolved;
 mod tags;
 mod unset;
 
 pub use cli::{Cli, UP_LIMIT, Up};
-pub use containers::{Container, Mend, beside, containers, mend, mends, missing, unchanged};
+pub use containers::{
+    Container, Mend, beside, containers, mend, mends, missing, strayed, taken, unchanged,
+};
 pub use images::{
     Asked, ImageTrouble, Pulled, WantedImage, asked, digests, pins, pull, pull_missing,
 };
+pub use kept::{keep_pulled, keep_running, let_go};
 pub use name::project_name;
 pub use resolved::{ComposeService, Resolved};
 pub use tags::{tag_away, tag_back, tag_forth};
@@ -80,15 +83,10 @@ impl Project {
     }
 }
 
-/// What a project is told of the version that it is to run, as `TOWLINE_SHA` and `TOWLINE_TAG`. What is not known is not set,
-/// so that Compose's own defaults (`${TOWLINE_TAG:-latest}`) count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
-    /// The commit.
-    pub sha: Option<String>,
-    /// The git tag.
-    pub tag: Option<GitTag>,
-}
+/// What a project is told of the version that it is to run, with names: `TOWLINE_SHA` and `TOWLINE_TAG`
+/// ([`crate::sequence::compose_variables`]). What is not known is not there, so that Compose's own defaults
+/// (`${TOWLINE_TAG:-latest}`) count.
+pub type Variables = [(String, String)];
 
 /// Why Compose was of no use. Nothing was touched, unless it was asked to bring something up.
 #[derive(Debug, Error)]

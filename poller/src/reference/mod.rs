@@ -9,8 +9,10 @@ use std::{fmt, str::FromStr};
 use thiserror::Error;
 use towline_protocol::{Digest, GitTag};
 
+mod kept;
 mod template;
 
+pub use kept::{KEPT_DIGITS, kept_tag};
 pub use template::{Placeholder, RenderError, Template, TemplateError};
 
 /// The registry of a reference that names none.
@@ -109,6 +111,15 @@ impl Reference {
             Some(_) => short.to_owned(),
             None => self.name(),
         }
+    }
+
+    /// The familiar name with the tag, as the engine lists local tags.
+    pub fn familiar(&self) -> String {
+        format!(
+            "{}:{}",
+            self.familiar_name(),
+            self.tag().unwrap_or_default()
+        )
     }
 
     fn suffix(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::compose::{Container, Mend, Resolved, beside, mends, missing, unchanged};
+use crate::compose::{Container, Mend, Resolved, beside, mends, missing, strayed, unchanged};
 
 fn container(name: &str, service: &str, image: &str) -> Container {
     Container {
@@ -90,6 +90,23 @@ fn nothing_is_to_be_done_when_all_that_is_wanted_is_there_and_runs_or_is_done() 
     let mut other = there;
     other[2].is_done = false;
     assert!(!unchanged(&resolved(), &other, &images), "it failed");
+}
+
+#[test]
+fn whoever_brings_the_project_up_or_down_meanwhile_is_noticed() {
+    let images: BTreeMap<_, _> = [("web".to_owned(), "w1".to_owned())].into();
+    let (web, job) = (
+        container("s-web-1", "web", "w1"),
+        container("s-job-1", "job", "any"),
+    );
+    let whole = [web, job];
+    assert_eq!(strayed(&resolved(), &whole, &images), None);
+    let words = strayed(&resolved(), &whole[..1], &images).unwrap();
+    assert!(words.starts_with("job has no container"), "{words}");
+    let mut other = whole;
+    other[0].image = "w0".to_owned();
+    let words = strayed(&resolved(), &other, &images).unwrap();
+    assert!(words.starts_with("s-web-1 has another image"), "{words}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use towline::compose::{Told, beside, missing, pins, tag_away};
+use towline::compose::{beside, keep_pulled, keep_running, let_go, missing, pins, tag_away};
 
 use super::{Stack, image_id, told};
 use crate::scene::{image, push};
@@ -19,22 +19,19 @@ async fn with_its_tags_back_a_project_runs_the_old_images_and_nothing_new() {
     let old = "services:\n  web: {image: \"@-web:live\"}\n";
     let stack = Stack::new("goback", old).await;
     stack.release("web", "v1");
-    stack.deploy(&Told::default()).await;
+    stack.deploy(&[]).await;
     let before = stack.containers().await;
 
     stack.release("web", "v2");
     stack.release("extra", "v2");
     stack.write("compose.yml", &format!("{old}  extra: {{image: \"@-extra:live\", volumes: [\"kept:/kept\"]}}\nvolumes: {{kept: {{}}}}\n"));
-    let (new, pulled) = stack.deploy(&Told::default()).await;
+    let (new, pulled) = stack.deploy(&[]).await;
     assert!(missing(states(&before), &stack.containers().await).is_some());
 
     stack.untag(&pulled).await;
     stack.write("compose.yml", old);
     let services = ["web".to_owned()];
-    stack
-        .up(&services, &Told::default(), &BTreeMap::new())
-        .await
-        .unwrap();
+    stack.up(&services, &[], &BTreeMap::new()).await.unwrap();
     let now = stack.containers().await;
     assert_eq!(missing(states(&before), &now), None);
     let brought: Vec<_> = new.services.keys().map(String::as_str).collect();
@@ -67,18 +64,46 @@ async fn a_version_before_that_nobody_knows_is_named_by_its_image() {
     let before = stack.containers().await;
     stack.deploy(&told("v2")).await;
 
-    let nobody = Told::default();
-    let resolved = stack.resolve(&nobody).await.unwrap();
+    let resolved = stack.resolve(&[]).await.unwrap();
     let images: Vec<_> = before
         .iter()
         .map(|one| (one.service.as_str(), one.image.as_str()))
         .collect();
     let by_id = pins(&stack.engine, &resolved, &images).await.unwrap();
     assert_eq!(by_id["web"], image_id(&image("unknown-web", "v1")));
-    stack.up(&resolved.wanted, &nobody, &by_id).await.unwrap();
+    stack.up(&resolved.wanted, &[], &by_id).await.unwrap();
     assert_eq!(missing(states(&before), &stack.containers().await), None);
 
     let known = stack.resolve(&told("v1")).await.unwrap();
     let none = pins(&stack.engine, &known, &images).await.unwrap();
     assert_eq!(none, BTreeMap::new(), "its own name leads there");
+}
+
+#[tokio::test]
+async fn an_image_that_is_kept_outlives_a_pruning_until_it_is_let_go() {
+    let stack = Stack::new("keeper", "services: {web: {image: \"@-web:live\"}}").await;
+    let service = "keeper".parse().unwrap();
+    stack.release("web", "v1");
+    let (resolved, pulled) = stack.deploy(&[]).await;
+    let old = stack.containers().await;
+    let kept = keep_running(&stack.engine, &service, &old, &resolved.wanted)
+        .await
+        .unwrap();
+    assert_eq!(
+        kept,
+        keep_pulled(&stack.engine, &service, &pulled).await.unwrap()
+    );
+    assert_eq!(kept[0].reference, image("keeper-web", "live"));
+    assert!(
+        kept[0].tag.starts_with("towline/keeper:"),
+        "{}",
+        kept[0].tag
+    );
+
+    stack.release("web", "v2");
+    stack.deploy(&[]).await;
+    crate::scene::docker(&["image", "prune", "--force"]);
+    assert_eq!(image_id(&kept[0].tag), old[0].image);
+    let_go(&stack.engine, &[kept[0].tag.clone()].into()).await;
+    assert_eq!(stack.engine.image(&old[0].image).await.unwrap(), None);
 }

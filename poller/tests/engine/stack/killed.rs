@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use towline::compose::{Pulled, Told, mends, missing};
+use towline::compose::{Pulled, mends, missing};
 
 use super::Stack;
 use crate::scene::{docker, inspect};
@@ -25,11 +25,11 @@ async fn halfway(name: &'static str) -> (Stack, Vec<Pulled>) {
     for part in ["web", "db"] {
         stack.release(part, "v1");
     }
-    stack.deploy(&Told::default()).await;
+    stack.deploy(&[]).await;
     for part in ["web", "db"] {
         stack.release(part, "v2");
     }
-    let (_, pulled) = stack.prepared(&Told::default()).await;
+    let (_, pulled) = stack.prepared(&[]).await;
     assert!(pulled.iter().all(|pulled| pulled.tag.is_some()));
     (stack, pulled)
 }
@@ -77,7 +77,7 @@ async fn killed_at_any_moment_it_goes_back() {
         stack.tag(&pulled).await;
         killed_after(&stack, moment);
         stack.untag(&pulled).await;
-        stack.up(&services, &Told::default(), &none).await.unwrap();
+        stack.up(&services, &[], &none).await.unwrap();
         assert_whole(&stack, moment).await;
         let states = before
             .iter()
@@ -99,11 +99,11 @@ async fn killed_at_any_moment_it_goes_on() {
     for moment in (2..MOMENTS).map(|moment| moment * STEP) {
         stack.tag(&pulled).await;
         killed_after(&stack, moment);
-        stack.up(&services, &Told::default(), &none).await.unwrap();
+        stack.up(&services, &[], &none).await.unwrap();
         assert_whole(&stack, moment).await;
         assert_eq!(volume("killed-on-db-1"), kept, "after {moment:?}");
         stack.untag(&pulled).await;
-        stack.up(&services, &Told::default(), &none).await.unwrap();
+        stack.up(&services, &[], &none).await.unwrap();
     }
 }
 
@@ -129,10 +129,7 @@ async fn what_is_left_half_made_gets_the_place_and_the_volumes_of_what_is_gone()
     assert_eq!(mends(&stack.containers().await).len(), 1);
 
     let services = ["db", "web"].map(str::to_owned);
-    stack
-        .up(&services, &Told::default(), &BTreeMap::new())
-        .await
-        .unwrap();
+    stack.up(&services, &[], &BTreeMap::new()).await.unwrap();
     assert_whole(&stack, Duration::ZERO).await;
     assert_eq!(volume("half-db-1"), kept);
 }

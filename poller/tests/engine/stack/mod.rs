@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 use towline::{
     compose::{
-        Asked, Cli, ComposeError, Container, Project, Pulled, Resolved, Told, Up, asked,
+        Asked, Cli, ComposeError, Container, Project, Pulled, Resolved, Up, Variables, asked,
         containers, digests, pull, pull_missing, tag_back, tag_forth,
     },
     docker::Docker,
@@ -95,12 +95,12 @@ impl Stack {
         Project::new(&self.part, None)
     }
 
-    pub(crate) async fn resolve(&self, told: &Told) -> Result<Resolved, ComposeError> {
+    pub(crate) async fn resolve(&self, told: &Variables) -> Result<Resolved, ComposeError> {
         self.cli.resolve(&self.project(), told).await
     }
 
     /// What it is resolved to, with all of its images on the engine.
-    pub(crate) async fn prepared(&self, told: &Told) -> (Resolved, Vec<Pulled>) {
+    pub(crate) async fn prepared(&self, told: &Variables) -> (Resolved, Vec<Pulled>) {
         let resolved = self.resolve(told).await.unwrap();
         let asked: Vec<Asked> = digests(&self.engine, asked(&resolved, None).unwrap())
             .await
@@ -135,7 +135,7 @@ impl Stack {
     pub(crate) async fn up(
         &self,
         services: &[String],
-        told: &Told,
+        told: &Variables,
         pins: &BTreeMap<String, String>,
     ) -> Result<Vec<String>, ComposeError> {
         let up = Up {
@@ -155,7 +155,7 @@ impl Stack {
     }
 
     /// A whole deploy of what the file and the registry have now, which ends well.
-    pub(crate) async fn deploy(&self, told: &Told) -> (Resolved, Vec<Pulled>) {
+    pub(crate) async fn deploy(&self, told: &Variables) -> (Resolved, Vec<Pulled>) {
         let (resolved, pulled) = self.prepared(told).await;
         self.tag(&pulled).await;
         self.up(&resolved.wanted, told, &BTreeMap::new())
@@ -200,12 +200,9 @@ impl Drop for Stack {
     }
 }
 
-/// A version that is known by this commit.
-pub(crate) fn told(sha: &str) -> Told {
-    Told {
-        sha: Some(sha.to_owned()),
-        tag: None,
-    }
+/// What a project is told of a version that is known by this commit.
+pub(crate) fn told(sha: &str) -> [(String, String); 1] {
+    [("TOWLINE_SHA".to_owned(), sha.to_owned())]
 }
 
 /// The id of a local image.

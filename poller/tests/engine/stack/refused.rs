@@ -1,8 +1,9 @@
 //! What cannot be deployed is refused before anything is touched, in words that say what to do.
 
-use towline::compose::Told;
+use towline::compose::taken;
 
 use super::{Stack, program};
+use crate::scene::docker;
 
 /// What is said against a project with this file, of which nothing is on the engine afterwards.
 async fn refused(text: &str) -> String {
@@ -10,11 +11,7 @@ async fn refused(text: &str) -> String {
 }
 
 async fn said_of(stack: &Stack) -> String {
-    let said = stack
-        .resolve(&Told::default())
-        .await
-        .unwrap_err()
-        .to_string();
+    let said = stack.resolve(&[]).await.unwrap_err().to_string();
     assert_eq!(stack.containers().await, []);
     let file = stack.part.file.display().to_string();
     assert!(said.starts_with(&file), "{said}");
@@ -97,7 +94,7 @@ async fn a_variable_with_a_default_or_a_value_is_not_missed() {
         "services: {web: {image: 'w:${A:-1}-${B}-${TOWLINE_SHA-none}', command: \"$$HOME\"}}";
     let stack = Stack::new("set", text).await;
     stack.write(".env", "B=two\n");
-    let resolved = stack.resolve(&Told::default()).await.unwrap();
+    let resolved = stack.resolve(&[]).await.unwrap();
     assert_eq!(resolved.services["web"].image, "w:1-two-none");
 }
 
@@ -136,14 +133,33 @@ async fn a_compose_whose_words_are_not_known_is_not_believed() {
     let own = [("PATH".to_owned(), silent.path().display().to_string())];
     let stack = Stack::new("silent", "services: {web: {image: w}}").await;
     let cli = towline::compose::Cli::new(super::launcher(), own, &stack.engine);
-    let error = cli
-        .resolve(&stack.project(), &Told::default())
-        .await
-        .unwrap_err();
+    let error = cli.resolve(&stack.project(), &[]).await.unwrap_err();
     let said = error.to_string();
     assert!(
         said.contains("not say in words that are known here"),
         "{said}"
     );
     assert!(said.contains("a variable has no value"), "{said}");
+}
+
+#[tokio::test]
+async fn a_name_that_another_container_has_is_found_before() {
+    let text = "services: {web: {image: \"@-web:live\", container_name: named-web}}";
+    let stack = Stack::new("named", text).await;
+    stack.release("web", "v1");
+    let (resolved, pulled) = stack.deploy(&[]).await;
+    assert_eq!(
+        taken(&stack.engine, &resolved).await.unwrap(),
+        None,
+        "it is its own"
+    );
+
+    docker(&["rename", "named-web", "named-elsewhere"]);
+    docker(&["create", "--name", "named-web", &pulled[0].id]);
+    let said = taken(&stack.engine, &resolved).await.unwrap();
+    docker(&["rm", "named-web"]);
+    assert!(
+        said.unwrap()
+            .contains("named-web of the service web is taken")
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use towline::compose::{Project, Told, unchanged};
+use towline::compose::{Project, unchanged};
 
 use super::{Stack, image_id, told};
 use crate::scene::image;
@@ -25,11 +25,11 @@ async fn an_image_is_pulled_by_digest_and_only_then_tagged_and_a_user_finds_noth
     let tag = image("pair-web", "live");
     stack.release("db", "v1");
     stack.release("web", "v1");
-    stack.deploy(&Told::default()).await;
+    stack.deploy(&[]).await;
     let first = stack.only("web").await;
 
     let digest = stack.release("web", "v2");
-    let (resolved, pulled) = stack.prepared(&Told::default()).await;
+    let (resolved, pulled) = stack.prepared(&[]).await;
     assert_eq!(image_id(&tag), first.image, "not touched yet");
     assert!(!unchanged(
         &resolved,
@@ -43,7 +43,7 @@ async fn an_image_is_pulled_by_digest_and_only_then_tagged_and_a_user_finds_noth
 
     stack.tag(&pulled).await;
     stack
-        .up(&resolved.wanted, &Told::default(), &BTreeMap::new())
+        .up(&resolved.wanted, &[], &BTreeMap::new())
         .await
         .unwrap();
     let now = stack.containers().await;
@@ -53,7 +53,7 @@ async fn an_image_is_pulled_by_digest_and_only_then_tagged_and_a_user_finds_noth
     stack.by_hand(&["up", "--detach"]);
     assert_eq!(stack.containers().await, now);
     stack
-        .up(&resolved.wanted, &Told::default(), &BTreeMap::new())
+        .up(&resolved.wanted, &[], &BTreeMap::new())
         .await
         .unwrap();
     assert_eq!(stack.containers().await, now, "once more changes nothing");
@@ -64,13 +64,13 @@ async fn a_dependency_that_is_not_named_keeps_its_image_and_is_pulled_only_when_
     let stack = Stack::new("depends", PAIR).await.wants(&["web"]);
     stack.release("db", "v1");
     stack.release("web", "v1");
-    let (_, pulled) = stack.deploy(&Told::default()).await;
+    let (_, pulled) = stack.deploy(&[]).await;
     assert_eq!(pulled.len(), 2, "both were missing");
     let db = stack.only("db").await;
 
     stack.release("db", "v2");
     stack.release("web", "v2");
-    let (_, pulled) = stack.deploy(&Told::default()).await;
+    let (_, pulled) = stack.deploy(&[]).await;
     assert_eq!(pulled.len(), 1);
     assert_eq!(stack.only("db").await, db);
 }
@@ -80,7 +80,7 @@ async fn a_dependency_that_would_have_to_be_built_has_to_be_here() {
     let text = "services:\n  web: {image: \"@-web:live\", depends_on: [db]}\n  db: {build: .}\n";
     let stack = Stack::new("built", text).await.wants(&["web"]);
     stack.release("web", "v1");
-    let resolved = stack.resolve(&Told::default()).await.unwrap();
+    let resolved = stack.resolve(&[]).await.unwrap();
     let missing = towline::compose::pull_missing(&stack.engine, &resolved, &mut |_| ()).await;
     let said = missing.unwrap_err().to_string();
     assert!(said.contains("docker compose build db"), "{said}");
@@ -89,7 +89,7 @@ async fn a_dependency_that_would_have_to_be_built_has_to_be_here() {
     let reference = image("built-db", "live");
     crate::scene::docker(&["pull", "--quiet", &reference]);
     crate::scene::docker(&["tag", &reference, "built-db"]);
-    stack.deploy(&Told::default()).await;
+    stack.deploy(&[]).await;
     assert_eq!(stack.only("db").await.image, image_id("built-db"));
 }
 
@@ -124,10 +124,10 @@ async fn only_what_is_named_or_active_is_brought_up() {
         let all = stack.containers().await;
         all.into_iter().map(|one| one.service).collect::<Vec<_>>()
     };
-    stack.deploy(&Told::default()).await;
+    stack.deploy(&[]).await;
     assert_eq!(services(&stack).await, ["web"]);
     let stack = stack.wants(&["other"]);
-    let (resolved, pulled) = stack.deploy(&Told::default()).await;
+    let (resolved, pulled) = stack.deploy(&[]).await;
     assert_eq!(services(&stack).await, ["other", "web"]);
     assert!(unchanged(
         &resolved,
@@ -136,7 +136,7 @@ async fn only_what_is_named_or_active_is_brought_up() {
     ));
     let mut stack = stack.wants(&[]);
     stack.part.profiles = vec!["jobs".to_owned()];
-    stack.deploy(&Told::default()).await;
+    stack.deploy(&[]).await;
     assert_eq!(services(&stack).await, ["job", "other", "web"]);
 }
 
@@ -145,7 +145,7 @@ async fn a_service_that_ends_well_is_done_and_nothing_is_left_to_do() {
     let text = "services:\n  web: {image: \"@-web:live\"}\n  job: {image: \"@-web:live\", command: [done]}\n";
     let stack = Stack::new("oneshot", text).await;
     stack.release("web", "v1");
-    let (resolved, pulled) = stack.deploy(&Told::default()).await;
+    let (resolved, pulled) = stack.deploy(&[]).await;
     while !stack.only("job").await.is_done {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -161,13 +161,13 @@ async fn a_service_inside_of_another_is_never_said_to_be_unchanged() {
     let text = "services:\n  web: {image: \"@-web:live\"}\n  side: {image: \"@-web:live\", command: [wait], network_mode: \"service:web\"}\n";
     let stack = Stack::new("shared", text).await;
     stack.release("web", "v1");
-    let (resolved, pulled) = stack.deploy(&Told::default()).await;
+    let (resolved, pulled) = stack.deploy(&[]).await;
     let now = stack.containers().await;
     assert!(
         !unchanged(&resolved, &now, &by_service(&pulled)),
         "Compose's hash of it is not told"
     );
-    stack.deploy(&Told::default()).await;
+    stack.deploy(&[]).await;
     assert_eq!(stack.containers().await, now);
 }
 
@@ -177,10 +177,10 @@ async fn a_dependency_that_fails_is_why_the_project_is_not_up() {
                 job: {image: \"@-web:live\", command: [env]}\n";
     let stack = Stack::new("unmet", text).await;
     stack.release("web", "v1");
-    let (resolved, pulled) = stack.prepared(&Told::default()).await;
+    let (resolved, pulled) = stack.prepared(&[]).await;
     stack.tag(&pulled).await;
-    let (nobody, none) = (Told::default(), BTreeMap::new());
-    let up = stack.up(&resolved.wanted, &nobody, &none).await;
+    let none = BTreeMap::new();
+    let up = stack.up(&resolved.wanted, &[], &none).await;
     let said = up.unwrap_err().to_string();
     assert!(said.contains("job") && said.contains("exit 1"), "{said}");
 }
@@ -196,7 +196,7 @@ async fn a_scratch_copy_of_another_commit_is_the_same_project() {
     )
     .unwrap();
     let project = Project::in_scratch(&stack.part, &checkout, scratch.path());
-    let resolved = stack.cli.resolve(&project, &Told::default()).await.unwrap();
+    let resolved = stack.cli.resolve(&project, &[]).await.unwrap();
     assert_eq!(resolved.name, "checkout");
     assert_eq!(resolved.services["web"].image, "w:checkout");
 
@@ -205,6 +205,6 @@ async fn a_scratch_copy_of_another_commit_is_the_same_project() {
         "name: other\nservices: {web: {image: w}}",
     )
     .unwrap();
-    let resolved = stack.cli.resolve(&project, &Told::default()).await.unwrap();
+    let resolved = stack.cli.resolve(&project, &[]).await.unwrap();
     assert_eq!(resolved.name, "other");
 }
