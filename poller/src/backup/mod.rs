@@ -197,6 +197,19 @@ impl Shelf {
         aside(move |halt| restore::restore(&shelf, &name, &paths, &deploy, replaced, halt)).await
     }
 
+    /// Looks, before anything is stopped, whether the backup `name` can be restored to `paths`; it is read to its end.
+    ///
+    /// # Errors
+    /// As for [`Self::restore`].
+    pub async fn restorable(
+        &self,
+        name: &BackupName,
+        paths: &[PathBuf],
+    ) -> Result<(), BackupError> {
+        let (shelf, name, paths) = (self.clone(), name.clone(), paths.to_vec());
+        aside(move |halt| restore::restorable(&shelf, &name, &paths, halt).map(drop)).await
+    }
+
     /// What is there, the newest first, each with what it says of itself.
     ///
     /// # Errors

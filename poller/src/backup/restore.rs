@@ -29,17 +29,15 @@ pub(super) fn restore(
     replaced: Replaced,
     halt: &AtomicBool,
 ) -> Result<Restored, BackupError> {
-    let archive = shelf.archive(name);
-    if !archive.try_exists().map_err(cannot("read", &archive))? {
-        let (name, service) = (name.to_string(), shelf.service.clone());
-        return Err(BackupError::Unknown { name, service });
-    }
-    let checked = check(&archive, halt)?;
-    let places = belonging(shelf, &archive, checked.manifest, paths)?;
-    replaceable(&places)?;
+    let Restorable {
+        archive,
+        places,
+        needed,
+    } = restorable(shelf, name, paths, halt)?;
     let sites = settled(&places, deploy)?;
     let mut notes = Notes::default();
-    exchange(&archive, &places, &sites, &checked.needed, halt, &mut notes)?;
+    have_room(&places, &needed, &|index| !is_done(&sites, index))?;
+    exchange(&archive, &sites, halt, &mut notes)?;
     let sites: Vec<_> = sites.into_iter().map(|(site, _)| site).collect();
     if replaced == Replaced::Removed {
         sites.iter().try_for_each(Site::remove_aside)?;
@@ -49,6 +47,40 @@ pub(super) fn restore(
         aside: sites.iter().filter_map(Site::aside).collect(),
         notes: notes.told(),
     })
+}
+
+/// A backup that can be restored, and what for.
+pub(super) struct Restorable {
+    archive: PathBuf,
+    places: Vec<Place>,
+    /// How many bytes each of them needs.
+    needed: Vec<u64>,
+}
+
+/// See [`Shelf::restorable`].
+pub(super) fn restorable(
+    shelf: &Shelf,
+    name: &BackupName,
+    paths: &[PathBuf],
+    halt: &AtomicBool,
+) -> Result<Restorable, BackupError> {
+    let archive = shelf.archive(name);
+    if !archive.try_exists().map_err(cannot("read", &archive))? {
+        let (name, service) = (name.to_string(), shelf.service.clone());
+        return Err(BackupError::Unknown { name, service });
+    }
+    let checked = check(&archive, halt)?;
+    let places = belonging(shelf, &archive, checked.manifest, paths)?;
+    replaceable(&places)?;
+    Ok(Restorable {
+        archive,
+        places,
+        needed: checked.needed,
+    })
+}
+
+fn is_done(sites: &[(Site, bool)], index: usize) -> bool {
+    sites.get(index).is_some_and(|(_, is_done)| *is_done)
 }
 
 fn paths_of(places: &[Place]) -> Vec<PathBuf> {
@@ -99,14 +131,10 @@ fn belonging(
 /// Puts the data of the places that are not done yet together beside them, then exchanges one after the other.
 fn exchange(
     archive: &Path,
-    places: &[Place],
     sites: &[(Site, bool)],
-    needed: &[u64],
     halt: &AtomicBool,
     notes: &mut Notes,
 ) -> Result<(), BackupError> {
-    let undone = |index: usize| sites.get(index).is_some_and(|(_, is_done)| !is_done);
-    have_room(places, needed, &undone)?;
     let staged = stage(archive, sites, halt, notes).inspect_err(|_| {
         sites.iter().for_each(|(site, _)| site.clear());
     })?;

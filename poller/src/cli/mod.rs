@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use towline_protocol::{Channel, Glob, HostName, Role, ServiceName};
 
 use crate::{
+    backup::BackupName,
     daemon::{Poller, Stop},
     exit::Ending,
     logging,
@@ -162,6 +163,18 @@ enum Command {
         #[arg(long, value_name = "VERSION", value_parser = values::version)]
         to: Option<String>,
     },
+    /// Put a service's data back as they were at a backup.
+    ///
+    /// Stops the service by `command.stop` and starts it by `command.start`, where it has these, and looks whether it
+    /// passes its checks then. The data that were there are kept beside as PATH.before-restore-TIME, and named. Its
+    /// version stays as it is. A towline run of this state directory does it, when the deploy under way, if any, has ended;
+    /// without one it is done here.
+    Restore {
+        /// The service.
+        service: ServiceName,
+        /// The backup's name, as towline backups lists it; by default the newest one.
+        backup: Option<BackupName>,
+    },
     /// Let a service be deployed again after an operator was needed and has seen to it.
     ///
     /// A towline run of this state directory is told; it takes note when the deploy under way, if any, has ended.
@@ -253,6 +266,10 @@ impl Arguments {
                 ref service,
                 ref to,
             } => order::roll_back(&self, service, to.as_deref()),
+            Command::Restore {
+                ref service,
+                ref backup,
+            } => order::restore(&self, service, backup.as_ref()),
             Command::Resolve { ref service } => order::resolve(&self, service),
             Command::Status { service, json } => {
                 ask::status(&self.state_dir, &self.config, service.as_ref(), json)

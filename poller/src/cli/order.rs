@@ -1,10 +1,11 @@
-//! `towline retry`, `rollback` and `resolve`: ordered by the control socket when `towline run` has the state directory,
+//! `towline retry`, `rollback`, `restore` and `resolve`: ordered by the control socket when `towline run` has the state directory,
 //! else done here, with the state locked.
 
 use towline_protocol::ServiceName;
 
 use super::{Arguments, ask, docker_host, on_one_thread, say, settings};
 use crate::{
+    backup::BackupName,
     control::message::{Ask, Ended, Line},
     daemon::{self, Stop},
     exit::Ending,
@@ -53,6 +54,32 @@ pub(super) fn roll_back(
         Ok(Ending::Applied {
             outcomes: report.outcome.into_iter().collect(),
             failed: false,
+        })
+    })
+}
+
+/// Puts the data of `service` back as they were at `backup`, or at the newest one.
+pub(super) fn restore(
+    arguments: &Arguments,
+    service: &ServiceName,
+    backup: Option<&BackupName>,
+) -> anyhow::Result<Ending> {
+    let request = Ask::Restore {
+        service: service.clone(),
+        backup: backup.cloned(),
+    };
+    if let Some(ending) = ordered(arguments, &request)? {
+        return Ok(ending);
+    }
+    ask::be_there(&arguments.state_dir)?;
+    let parts = arguments.parts().map_err(ask::locked)?;
+    on_one_thread(async {
+        let stop = Stop::on_signals()?;
+        let restored = parts.poller()?.restore(service, backup, &stop).await?;
+        say_line(&restored.said)?;
+        Ok(match restored.is_well {
+            true => Ending::Done,
+            false => Ending::Failed,
         })
     })
 }

@@ -7,6 +7,7 @@ use towline_protocol::{IntentId, ServiceName};
 
 use super::message::Line;
 use crate::{
+    backup::BackupName,
     history::Entry,
     status::{Status, Underway},
 };
@@ -46,6 +47,11 @@ pub enum Errand {
     Rollback {
         /// The version's digest or its beginning; without it the version before the current one.
         to: Option<String>,
+    },
+    /// Put its data back as they were at a backup.
+    Restore {
+        /// The backup; without it the newest one.
+        backup: Option<BackupName>,
     },
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use towline_protocol::{Outcome, ServiceName};
 
-use crate::{history::Entry, status::Status};
+use crate::{backup::BackupName, history::Entry, status::Status};
 
 /// The version of all this; the `v` of a request.
 pub const VERSION: u64 = 1;
@@ -45,6 +45,13 @@ pub enum Ask {
         service: ServiceName,
         /// The version's digest or commit, or the beginning of one; without it the version before the current one.
         to: Option<String>,
+    },
+    /// Put the service's data back as they were at a backup; answered when that has ended.
+    Restore {
+        /// The service.
+        service: ServiceName,
+        /// The backup; without it the newest one.
+        backup: Option<BackupName>,
     },
 }
 
@@ -157,7 +164,7 @@ pub fn parse(line: &[u8]) -> Result<Ask, Line> {
     }
     serde_json::from_value(request).map_err(|_| {
         bad(
-            "expected \"ask\": \"status\", \"history\", \"resolve\", \"retry\" or \"rollback\", with what belongs to it"
+            "expected \"ask\": \"status\", \"history\", \"resolve\", \"retry\", \"rollback\" or \"restore\", with what belongs to it"
                 .to_owned(),
         )
     })
@@ -183,7 +190,18 @@ mod tests {
             Ask::Retry {
                 service: service.clone(),
             },
-            Ask::Rollback { service, to: None },
+            Ask::Rollback {
+                service: service.clone(),
+                to: None,
+            },
+            Ask::Restore {
+                service: service.clone(),
+                backup: None,
+            },
+            Ask::Restore {
+                service,
+                backup: "20261121T221500Z-3484a3f.tar.gz".parse().ok(),
+            },
         ]
     }
 
@@ -225,6 +243,10 @@ mod tests {
             (r#"{"v":1,"ask":"retry","services":"web"}"#, "\"ask\""),
             (
                 r#"{"v":1,"ask":"rollback","service":"web","to":7}"#,
+                "\"ask\"",
+            ),
+            (
+                r#"{"v":1,"ask":"restore","service":"web","backup":"../x"}"#,
                 "\"ask\"",
             ),
             ("[1]", "\"v\""),

@@ -95,6 +95,10 @@ async fn converse(stream: UnixStream, owner: u32, desk: &Desk) -> io::Result<()>
                 let errand = Errand::Rollback { to };
                 return desk.take(service, errand, reader, writer).await;
             }
+            Ok(Ask::Restore { service, backup }) => {
+                let errand = Errand::Restore { backup };
+                return desk.take(service, errand, reader, writer).await;
+            }
             Ok(Ask::Status) => return say(&mut writer, &desk.status().await).await,
             Ok(Ask::History { service, limit }) => {
                 return say(&mut writer, &desk.history(service.as_ref(), limit)).await;

@@ -1,7 +1,7 @@
 //! The loop: fetch, take in, apply, report. One tokio thread, beside the thread in which the relay client blocks.
 //!
 //! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
-//! `choose` and `deploy` carry it out, `run` and `todo` say when. `on_purpose`, `roll_back` and `resolve` do what an
+//! `choose` and `deploy` carry it out, `run` and `todo` say when. `on_purpose`, `roll_back`, `restore` and `resolve` do what an
 //! operator asks for; `watch` looks after what was deployed; `notices` and `orders` are the loop's end of the control socket.
 
 use std::{
@@ -44,6 +44,7 @@ mod outbox;
 mod pending;
 mod relay_thread;
 mod resolve;
+mod restore;
 mod roll_back;
 mod run;
 mod stop;
@@ -52,6 +53,7 @@ mod watch;
 
 pub use on_purpose::Declined;
 pub use resolve::resolve;
+pub use restore::Restored;
 pub use stop::Stop;
 
 use bell::Bell;

@@ -127,6 +127,15 @@ impl Notices {
         self.doorbell = doorbell;
     }
 
+    /// Says what is done just now for an operator.
+    pub(super) fn step(&self, service: &ServiceName, what: &str) {
+        info!(%service, "{what}");
+        if let Some(client) = &self.client {
+            // Whoever has left needs not hear it.
+            let _ = client.send(Line::Step(format!("{service}: {what}")));
+        }
+    }
+
     /// A deploy of `intent` to `service` begins.
     pub(super) fn begin(&self, service: &ServiceName, intent: &IntentId, sha: Option<&Sha>) {
         self.underway.send_replace(Some(Underway {

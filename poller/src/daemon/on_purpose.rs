@@ -10,6 +10,7 @@ use tracing::info;
 use super::{Poller, Stop};
 use crate::{
     apply::{ApplyError, InspectError},
+    backup::BackupError,
     docker::EngineError,
     plan::NoWayBack,
     select::select,
@@ -91,6 +92,25 @@ pub enum Declined {
          its digest, or name another version by --to"
     )]
     ImageGone(String),
+    /// It has no backups.
+    #[error(
+        "[service.{0}] has no `backup` in the host's file, so that nothing of it is backed up or restored"
+    )]
+    NoBackup(ServiceName),
+    /// None was made yet.
+    #[error(
+        "no backup of {0} is there yet: one is made with each deploy, before it changes anything"
+    )]
+    NoneYet(ServiceName),
+    /// Its containers would go on with what was there before.
+    #[error(
+        "{0} is a Compose project, whose containers hold on to the files that they were started with: stop them, unpack \
+         the backup by hand and start them again, as docs/guides/backups.md shows"
+    )]
+    HeldByContainers(ServiceName),
+    /// The backup cannot be restored.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The engine could not do it; the one case in which something may have been touched is an interruption, which is
     /// taken to its end later.
     #[error(transparent)]

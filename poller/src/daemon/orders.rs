@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::{Declined, Poller, Stop, resolve::resolve};
 use crate::{
+    backup::BackupName,
     control::{
         board::{Errand, ORDERS, Order, Published},
         message::{Code, Ended, Line},
@@ -56,7 +57,7 @@ impl Poller {
                 serving.spawn(socket.serve(self.notices.board(), sender, engine));
             }
             Err(error) => warn!(
-                "no control socket, so that towline status, history, retry, rollback and resolve do not work while this runs: {error}"
+                "no control socket, so that towline status, history, retry, rollback, restore and resolve do not work while this runs: {error}"
             ),
         }
         Orders { queue, serving }
@@ -114,6 +115,10 @@ impl Poller {
             Errand::Retry => self.retry_for(&service, stop, &answer).await,
             Errand::Rollback { to } => {
                 self.roll_back_for(&service, to.as_deref(), stop, &answer)
+                    .await
+            }
+            Errand::Restore { backup } => {
+                self.restore_for(&service, backup.as_ref(), stop, &answer)
                     .await
             }
         };
@@ -184,6 +189,25 @@ impl Poller {
         gone_back.map(|_| ended)
     }
 
+    async fn restore_for(
+        &mut self,
+        service: &ServiceName,
+        backup: Option<&BackupName>,
+        stop: &Stop,
+        client: &UnboundedSender<Line>,
+    ) -> Result<Line, Declined> {
+        self.notices.listen(Some(client.clone()));
+        let restored = self.restore(service, backup, stop).await;
+        self.notices.listen(None);
+        restored.map(|restored| {
+            Line::Ended(Ended {
+                said: restored.said,
+                outcomes: Vec::new(),
+                failed: !restored.is_well,
+            })
+        })
+    }
+
     /// Lets `client` hear what goes on, and counts from here. Returns what had failed before.
     fn listen(&mut self, client: &UnboundedSender<Line>) -> bool {
         self.outcomes.clear();
@@ -210,5 +234,6 @@ fn word(errand: &Errand) -> &'static str {
         Errand::Resolve { .. } => "resolve",
         Errand::Retry => "retry",
         Errand::Rollback { .. } => "rollback",
+        Errand::Restore { .. } => "restore",
     }
 }

@@ -15,11 +15,11 @@ use towline::store::Quarantined;
 use super::*;
 
 /// A `towline run`, which ends with this.
-struct Run(Child);
+pub(super) struct Run(Child);
 
 impl Run {
     /// Waits until it answers.
-    fn of(host: &Host) -> Self {
+    pub(super) fn of(host: &Host) -> Self {
         let run = Self(
             host.command(&["run", "--interval", "1s"])
                 .stderr(Stdio::null())
@@ -33,7 +33,7 @@ impl Run {
         run
     }
 
-    fn terminate(mut self) {
+    pub(super) fn terminate(mut self) {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
         assert_eq!(self.0.wait().unwrap().code(), Some(0));

@@ -23,6 +23,7 @@ use towline::{
 };
 use towline_protocol::{IntentId, Outcome};
 
+mod backups;
 mod check;
 mod clock;
 mod command_line;

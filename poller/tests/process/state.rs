@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs::OpenOptions, path::Path, process::Child};
 use super::*;
 
 /// The commands that need the state.
-const COMMANDS: [&[&str]; 7] = [
+const COMMANDS: [&[&str]; 8] = [
     &["once"],
     &["run"],
     &["status"],
@@ -13,6 +13,7 @@ const COMMANDS: [&[&str]; 7] = [
     &["retry", "web"],
     &["resolve", "web"],
     &["rollback", "web"],
+    &["restore", "web"],
 ];
 
 /// A host that has refused an intent, and its relay.

@@ -1,0 +1,212 @@
+//! Restoring a backup for an operator: stop, exchange the data, start, look. The service's version stays as it is.
+//!
+//! All that can be refused is refused before the service is stopped. Not on record: when towline dies in the middle, the
+//! data are the old or the new, whole, and the operator restores again.
+
+use jiff::Timestamp;
+use towline_protocol::ServiceName;
+
+use super::{Declined, Poller, Stop};
+use crate::{
+    backup::{self, BackupError, BackupName, Replaced, Shelf},
+    health::{Host, returned_host},
+    process::{self, GRACE, How, Launcher, Order},
+    redact::Secrets,
+    settings::{Command, Parts, Service, Work},
+};
+
+/// What came of restoring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// For people.
+    pub said: String,
+    /// Whether the data are restored and the service passes its checks, if it has any.
+    pub is_well: bool,
+}
+
+impl Poller {
+    /// Puts the data of `service` back as they were at `backup`, or at the newest one.
+    ///
+    /// # Errors
+    /// See [`Declined`]: nothing was done.
+    pub async fn restore(
+        &mut self,
+        name: &ServiceName,
+        backup: Option<&BackupName>,
+        stop: &Stop,
+    ) -> Result<Restored, Declined> {
+        let service = self.service(name)?;
+        let parts = restorable_parts(&service)?;
+        let paths = parts.backup.as_ref().map(|backup| backup.paths.clone());
+        let paths = paths.ok_or_else(|| Declined::NoBackup(name.clone()))?;
+        if self.recover(stop).await?.contains(name) {
+            return Err(Declined::Unfinished);
+        }
+        let shelf = Shelf::of(self.store.dir(), name.clone());
+        let newest = || -> Result<_, Declined> {
+            let newest = shelf.names()?.into_iter().next();
+            newest.ok_or_else(|| Declined::NoneYet(name.clone()))
+        };
+        let backup = backup.cloned().map_or_else(newest, Ok)?;
+        self.notices
+            .step(name, &format!("reading the backup {backup}"));
+        shelf.restorable(&backup, &paths).await?;
+        if let Err(why) = self.command(&service, parts, "stop").await {
+            let again = self.command(&service, parts, "start").await.err();
+            let again = again.map_or_else(String::new, |why| format!("; {why}"));
+            return Ok(unwell(format!("{name} was not restored: {why}{again}")));
+        }
+        self.notices.step(name, "restoring");
+        let key = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let restored = shelf.restore(&backup, &paths, &key, Replaced::Kept).await;
+        let started = self.command(&service, parts, "start").await;
+        let is_restored = restored.is_ok();
+        let mut said = about(name, &backup, restored);
+        if let Err(why) = &started {
+            said.push_str(&format!("; {why}"));
+        }
+        let checked = self.checked(&service, parts, started.is_ok()).await;
+        said.push_str(&checked.said);
+        Ok(Restored {
+            said,
+            is_well: is_restored && started.is_ok() && checked.is_well,
+        })
+    }
+
+    /// Runs the service's command for `step`, if it has one.
+    async fn command(&self, service: &Service, parts: &Parts, step: &str) -> Result<(), String> {
+        let command = parts.command.as_ref();
+        let argv = command.and_then(|command| match step {
+            "stop" => command.stop.clone(),
+            _ => command.start.clone(),
+        });
+        let (Some(command), Some(argv)) = (command, argv) else {
+            return Ok(());
+        };
+        self.notices.step(&service.name, &format!("running {step}"));
+        let order = Order {
+            argv,
+            user: parts.user.clone(),
+            dir: parts.dir(),
+            env: variables(&service.name, command, step),
+            timeout: command.timeout,
+            grace: GRACE,
+            capture: false,
+            stdin: None,
+        };
+        let secrets = secrets_of(parts);
+        let name = &service.name;
+        let mut line =
+            |line: &str| tracing::info!(service = %name, "{step}: {}", secrets.hide(line));
+        let ended = process::run(&Launcher::own(), &order, &mut |_| Ok(()), &mut line).await;
+        let ended = ended.map_err(|error| format!("`{step}` could not be run: {error}"))?;
+        let how = match ended.how {
+            How::Exited(0) => return Ok(()),
+            How::Exited(status) => format!("ended with status {status}"),
+            How::Signalled(signal) => format!("was ended by signal {signal}"),
+            How::TimedOut => "took too long and was ended".to_owned(),
+        };
+        let tail = secrets.hide_in_tail(&ended.tail);
+        Err(format!("`{step}` {how}: {}", tail.trim_end()))
+    }
+
+    /// Whether the service is well with the restored data.
+    async fn checked(&self, service: &Service, parts: &Parts, was_started: bool) -> Restored {
+        if service.health.is_empty() || !was_started {
+            return Restored {
+                said: String::new(),
+                is_well: true,
+            };
+        }
+        self.notices.step(&service.name, "checking");
+        let launcher = Launcher::own();
+        let command = parts.command.as_ref();
+        let env = command.map(|command| variables(&service.name, command, "health"));
+        let host = Host {
+            launcher: &launcher,
+            user: parts.user.as_deref(),
+            dir: &parts.dir(),
+            env: &env.unwrap_or_default(),
+            secrets: &secrets_of(parts),
+        };
+        match returned_host(&host, &service.health).await {
+            Ok(()) => Restored {
+                said: "; it passes its checks".to_owned(),
+                is_well: true,
+            },
+            Err(why) => unwell(format!("; it does not pass its checks: {why}")),
+        }
+    }
+}
+
+fn restorable_parts(service: &Service) -> Result<&Parts, Declined> {
+    let name = || service.name.clone();
+    match &service.work {
+        Work::Docker { .. } => Err(Declined::NoBackup(name())),
+        Work::Parts(parts) if parts.backup.is_none() => Err(Declined::NoBackup(name())),
+        Work::Parts(parts) if parts.compose.is_some() => Err(Declined::HeldByContainers(name())),
+        Work::Parts(parts) => Ok(parts),
+    }
+}
+
+fn variables(service: &ServiceName, command: &Command, step: &str) -> Vec<(String, String)> {
+    let own = [
+        ("TOWLINE_SERVICE", service.as_str()),
+        ("TOWLINE_STEP", step),
+    ];
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let set = command.env.iter();
+    let set = set.map(|(name, value)| (name.clone(), value.clone()));
+    set.chain(own).collect()
+}
+
+/// The values of the host's file for commands, which must not be told.
+fn secrets_of(parts: &Parts) -> Secrets {
+    let mut secrets = Secrets::default();
+    let values = parts
+        .command
+        .iter()
+        .flat_map(|command| command.env.values());
+    values.for_each(|value| secrets.add(value));
+    secrets
+}
+
+fn unwell(said: String) -> Restored {
+    Restored {
+        said,
+        is_well: false,
+    }
+}
+
+fn about(
+    name: &ServiceName,
+    backup: &BackupName,
+    restored: Result<backup::Restored, BackupError>,
+) -> String {
+    let listed = |paths: &[std::path::PathBuf]| {
+        let paths: Vec<_> = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        paths.join(", ")
+    };
+    match restored {
+        Ok(restored) => {
+            let mut said = format!(
+                "{name} has its data of {backup} again: {}",
+                listed(&restored.paths)
+            );
+            if !restored.aside.is_empty() {
+                said.push_str(&format!(
+                    "; what was there is at {} until you remove it",
+                    listed(&restored.aside)
+                ));
+            }
+            for note in restored.notes {
+                said.push_str(&format!("; {note}"));
+            }
+            said
+        }
+        Err(error) => format!("{name} was not restored: {error}"),
+    }
+}
