@@ -68,6 +68,32 @@ async fn everything_is_there_again_with_modes_times_and_links() {
 }
 
 #[tokio::test]
+async fn any_tar_unpacks_a_backup_as_the_guide_says() {
+    let scene = Scene::new();
+    fill(&scene);
+    let before = picture(&scene.at("data"));
+    let made = scene.create().await.unwrap();
+    let elsewhere = scene.at("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let data = scene.at("data");
+    let data = data.strip_prefix("/").unwrap();
+    let mut tar = std::process::Command::new("tar");
+    tar.arg("-xzpf")
+        .arg(made.archive)
+        .args(["--numeric-owner", "-C"])
+        .arg(&elsewhere)
+        .arg(data);
+    let done = tar.output().unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    assert_eq!(picture(&elsewhere.join(data)), before);
+    assert!(!elsewhere.join("towline.json").exists());
+}
+
+#[tokio::test]
 async fn owners_are_restored_where_towline_is_root() {
     let scene = Scene::with_a("one");
     if std::os::unix::fs::chown(scene.data("a"), Some(4242), Some(2_500_000)).is_err() {
