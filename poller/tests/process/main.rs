@@ -35,6 +35,7 @@ mod presence;
 mod relay;
 mod relay_trouble;
 mod state;
+mod units;
 
 const KEY: &str = "a key for tests of thirty-two bytes or more";
 
