@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use towline_protocol::{Digest, Gate};
+use towline_protocol::{Digest, Gate, Sha};
 
 use crate::docker::Layers;
 
@@ -17,6 +17,11 @@ pub enum Progress {
         digest: Digest,
         /// What came; nothing when the image was here already.
         layers: Layers,
+    },
+    /// The commit is here.
+    Fetched {
+        /// Which.
+        sha: Sha,
     },
     /// A step of a service made of parts is done, in words.
     Did(String),
@@ -68,6 +73,7 @@ impl fmt::Display for Progress {
                 write!(f, "pulled {digest}: it was here already")
             }
             Self::Pulled { digest, layers } => write!(f, "pulled {digest}: {}", layers.sum()),
+            Self::Fetched { sha } => write!(f, "fetched {}", sha.short()),
             Self::Did(what) => f.write_str(what),
             Self::Created => f.write_str("created the new container"),
             Self::Stopped => f.write_str("stopped the old container"),

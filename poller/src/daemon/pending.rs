@@ -75,7 +75,10 @@ impl Begun {
     /// What the relay is to be told now, if anything.
     pub(super) fn note(&mut self, progress: &Progress, secrets: &Secrets) -> Option<Report> {
         let goes_back = matches!(progress, Progress::RollingBack { .. });
-        let prepares = matches!(progress, Progress::Pulling(_) | Progress::Pulled { .. });
+        let prepares = matches!(
+            progress,
+            Progress::Pulling(_) | Progress::Pulled { .. } | Progress::Fetched { .. }
+        );
         let is_due = match self.from {
             From::Image => true,
             From::Journal => !prepares,

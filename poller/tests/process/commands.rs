@@ -22,13 +22,13 @@ fn host(relay: &Relay, script: &str, more: &str) -> Host {
 }
 
 impl Host {
-    fn script(&self, name: &str, text: &str) {
+    pub(crate) fn script(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// What the commands have written down.
-    fn steps(&self) -> Vec<String> {
+    pub(crate) fn steps(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("steps")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
@@ -36,18 +36,22 @@ impl Host {
 
 /// An intent for the commit of forty times this digit.
 fn commit(seq: u64, digit: char) -> Value {
+    of_commit(seq, &digit.to_string().repeat(40))
+}
+
+pub(crate) fn of_commit(seq: u64, sha: &str) -> Value {
     let mut intent = manual(seq);
     intent.as_object_mut().unwrap().remove("image");
-    intent["revision"]["sha"] = digit.to_string().repeat(40).into();
+    intent["revision"]["sha"] = sha.into();
     intent
 }
 
-fn ask_for(relay: &Relay, intents: &[Value]) {
+pub(crate) fn ask_for(relay: &Relay, intents: &[Value]) {
     relay.change(|state| state.intents = news(intents));
 }
 
 /// The last report that is no acknowledgement.
-fn last(relay: &Relay) -> Value {
+pub(crate) fn last(relay: &Relay) -> Value {
     relay.change(|state| {
         let mut reports = state.heard.iter().rev();
         reports

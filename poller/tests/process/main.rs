@@ -25,6 +25,7 @@ use towline_protocol::{IntentId, Outcome};
 
 mod backups;
 mod check;
+mod checkouts;
 mod clock;
 mod command_line;
 mod commands;

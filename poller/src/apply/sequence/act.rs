@@ -1,6 +1,6 @@
 //! What the machine asks for, done on this host.
 
-use super::{command, drive::Drive};
+use super::{archive, checkout, command, drive::Drive};
 use crate::{
     health,
     process::Identity,
@@ -51,16 +51,25 @@ pub(super) async fn act(
             }
         }
         Action::Verify => verify(with, sequence).await.into(),
-        Action::BackUp { .. }
-        | Action::CheckOut { .. }
-        | Action::CheckOutOld { .. }
-        | Action::MoveTag(_)
+        Action::BackUp { name } => archive::make(with, sequence, name).await.into(),
+        Action::Restore { name } => archive::put_back(with, sequence, name).await.into(),
+        Action::CheckOut { to, .. } => checkout::put(with, sequence, to, record).await.into(),
+        Action::CheckOutOld {
+            checkout: old,
+            interrupted,
+            ..
+        } => {
+            let interrupted = *interrupted;
+            checkout::put_back(with, sequence, old, interrupted, record)
+                .await
+                .into()
+        }
+        Action::MoveTag(_)
         | Action::MoveTagBack(_)
         | Action::Up
         | Action::UpOld
         | Action::SaveLog
-        | Action::StopContainers
-        | Action::Restore { .. } => unknown(sequence, action).into(),
+        | Action::StopContainers => unknown(sequence, action).into(),
     }
 }
 

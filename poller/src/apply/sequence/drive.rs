@@ -19,6 +19,7 @@ use super::{
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
 use crate::{
+    backup::Shelf,
     process::Identity,
     redact::Secrets,
     sequence::{About, Event, Sequence, State, Step},
@@ -35,6 +36,8 @@ pub(super) struct Drive<'a> {
     /// The intent's channel, if it is known still.
     pub(super) channel: Option<Channel>,
     pub(super) ground: Ground,
+    /// Its backups.
+    pub(super) shelf: Shelf,
     clock: StepClock,
 }
 
@@ -44,6 +47,7 @@ impl<'a> Drive<'a> {
         service: Option<&'a Service>,
         entry: JournalEntry,
         ground: Ground,
+        shelf: Shelf,
         clock: StepClock,
     ) -> Self {
         Self {
@@ -52,6 +56,7 @@ impl<'a> Drive<'a> {
             entry,
             channel: None,
             ground,
+            shelf,
             clock,
         }
     }
@@ -74,32 +79,31 @@ impl<'a> Drive<'a> {
 }
 
 /// Where the loop ended.
-pub(super) struct End {
+pub(super) struct End<'a> {
     pub(super) sequence: Sequence,
-    entry: JournalEntry,
-    clock: StepClock,
+    pub(super) with: Drive<'a>,
     log_tail: String,
 }
 
-impl End {
+impl End<'_> {
     pub(super) fn applied(self, took: Duration) -> Applied {
-        let applied = applied(&self.sequence, &self.entry.service, took);
+        let applied = applied(&self.sequence, &self.with.entry.service, took);
         Applied {
             log_tail: self.log_tail,
-            steps: self.clock.times(),
+            steps: self.with.clock.times(),
             ..applied
         }
     }
 }
 
-pub(super) async fn drive(
-    mut with: Drive<'_>,
+pub(super) async fn drive<'a>(
+    mut with: Drive<'a>,
     store: &mut Store,
     mut journal: Journal<Sequence>,
     mut sequence: Sequence,
     mut leave: Pin<&mut dyn Future<Output = ()>>,
     tell: &mut dyn FnMut(Progress),
-) -> Result<End, ApplyError> {
+) -> Result<End<'a>, ApplyError> {
     let mut log_tail = String::new();
     while sequence.next().is_some() {
         sequence = journal.keep(store, &mut with.entry, sequence)?;
@@ -150,8 +154,7 @@ pub(super) async fn drive(
     }
     Ok(End {
         sequence: sequence.or_stuck(),
-        entry: with.entry,
-        clock: with.clock,
+        with,
         log_tail,
     })
 }

@@ -17,10 +17,13 @@ use crate::{
 };
 
 mod act;
+mod archive;
+mod checkout;
 mod command;
 mod drive;
 mod ended;
 mod ground;
+mod keep;
 mod prepare;
 mod words;
 
@@ -56,10 +59,11 @@ pub async fn apply(
     let (begun, moment) = (Instant::now(), Moment::now());
     let mut clock = StepClock::default();
     let known = Known::of(store, job)?;
+    let shelf = archive::shelf(store, &job.service.name);
     let prepared = tokio::select! {
         biased;
         () = stop => return Err(ApplyError::Stopped),
-        prepared = prepare(host, job, parts, &known, &mut clock) => prepared?,
+        prepared = prepare(host, job, parts, &known, &shelf, &mut clock, tell) => prepared?,
     };
     let sequence = match prepared {
         Prepared::Ready(sequence) => *sequence,
@@ -77,11 +81,12 @@ pub async fn apply(
         on_purpose: None,
         begun: Some(moment),
     };
+    let ground = Ground::of(parts);
+    let mut with = Drive::new(host, Some(job.service), entry, ground, shelf, clock);
+    with.channel = Some(job.intent.channel.clone());
+    keep::remember(&with, store, &sequence, known.running.as_ref()).await?;
     #[cfg(feature = "failpoints")]
     crate::failpoint::reach("prepared");
-    let ground = Ground::of(parts);
-    let mut with = Drive::new(host, Some(job.service), entry, ground, clock);
-    with.channel = Some(job.intent.channel.clone());
     let end = drive(
         with,
         store,
@@ -91,6 +96,7 @@ pub async fn apply(
         tell,
     )
     .await?;
+    keep::tidy(&end.with, store, &end.sequence, Some(&job.intent.id)).await;
     Ok(end.applied(begun.elapsed()))
 }
 
@@ -128,11 +134,13 @@ pub async fn recover(
     let channel = intent.map(|intent| intent.channel);
     let channel = channel.or_else(|| service.map(|service| service.rule.channel.clone()));
     let ground = Ground::of(&recorded.parts);
+    let shelf = archive::shelf(store, &entry.service);
     let clock = StepClock::default();
-    let mut with = Drive::new(host, service, entry.clone(), ground, clock);
+    let mut with = Drive::new(host, service, entry.clone(), ground, shelf, clock);
     with.channel = channel;
     let journal = Journal::after(Some(recorded));
     let end = drive(with, store, journal, sequence, pin!(leave), tell).await?;
+    keep::tidy(&end.with, store, &end.sequence, Some(&entry.intent)).await;
     let begun = entry.begun.as_ref().unwrap_or(&resumed);
     Ok(end.applied(begun.until(&Moment::now())))
 }

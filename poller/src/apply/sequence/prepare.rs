@@ -1,13 +1,19 @@
 //! Everything before the first touch of a service made of parts: what is refused, what is there, what it will be.
 
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 use towline_protocol::{Intent, Outcome, Sha, Side, Source};
 
 use super::{
-    super::{Applied, ApplyError, Job, StepClock, prepare::held},
-    Host, command,
+    super::{Applied, ApplyError, Job, Progress, StepClock, prepare::held},
+    Host, archive,
+    checkout::{self, Tree},
+    command,
     ground::Ground,
 };
 use crate::{
+    backup::Shelf,
     health,
     machine::Fault,
     select::{Admission, admission},
@@ -33,7 +39,7 @@ pub(super) struct Known {
     /// What is not to be tried.
     quarantine: Vec<Quarantined>,
     /// What the last one that took effect has brought.
-    running: Option<Running>,
+    pub(super) running: Option<Running>,
     /// What was told of that.
     old: Revision,
     /// Whether an operator was needed since, so that nobody knows what is in place.
@@ -110,11 +116,18 @@ pub(super) fn revision(intent: &Intent) -> Revision {
 }
 
 /// Why there will be no deploy.
-enum Halt {
+pub(super) enum Halt {
     /// It ends here, for this reason.
     Over(Outcome, String),
     /// The version failed here, and this intent may mean one that is still to come.
     Held(String),
+    /// It may be possible later.
+    Wait {
+        /// How soon it is tried again, for as long as it takes; `None` when it is waited for as for an image.
+        pause: Option<Duration>,
+        /// Why not now.
+        message: String,
+    },
 }
 
 pub(super) async fn prepare(
@@ -122,7 +135,9 @@ pub(super) async fn prepare(
     job: &Job<'_>,
     parts: &Parts,
     known: &Known,
-    _clock: &mut StepClock,
+    shelf: &Shelf,
+    clock: &mut StepClock,
+    tell: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, ApplyError> {
     let new = revision(job.intent);
     let mut before = Before {
@@ -132,8 +147,16 @@ pub(super) async fn prepare(
         new,
         ..Before::default()
     };
-    let ready = ready(host, job, parts, known, &mut before).await;
+    let with = Ready {
+        host,
+        job,
+        parts,
+        known,
+        shelf,
+    };
+    let ready = with.look_through(&mut before, clock, tell).await;
     let (from, to) = (side(&before.old.sha), side(&before.new.sha));
+    let (mut pause, mut after_wait) = (None, Outcome::FailedUntouched);
     let (outcome, message) = match ready {
         Ok(()) => {
             let deploy = job.deploy.clone();
@@ -141,44 +164,105 @@ pub(super) async fn prepare(
             return Ok(Prepared::Ready(Box::new(sequence)));
         }
         Err(Halt::Over(outcome, message)) => (outcome, message),
-        Err(Halt::Held(message)) => (Outcome::Waiting, message),
+        Err(Halt::Held(message)) => {
+            after_wait = Outcome::Quarantined;
+            (Outcome::Waiting, message)
+        }
+        Err(Halt::Wait {
+            pause: soon,
+            message,
+        }) => {
+            pause = soon;
+            (Outcome::Waiting, message)
+        }
     };
     Ok(Prepared::Over(Box::new(Applied {
         fault: Fault::Host,
-        after_wait: Outcome::Quarantined,
+        after_wait,
+        pause,
         version: before.new_version,
         version_before: before.old_version,
         ..Applied::new(outcome, from, to, message)
     })))
 }
 
-/// Finds out the rest of what is to be known before, and whether anything is against it.
-async fn ready(
-    host: Host<'_>,
-    job: &Job<'_>,
-    parts: &Parts,
-    known: &Known,
-    before: &mut Before,
-) -> Result<(), Halt> {
-    let refuse = |why: &str| Err(Halt::Over(Outcome::Refused, why.to_owned()));
-    if job.intent.image.is_some() {
-        return refuse(&format!(
-            "a {} service has no image, and the intent names one",
-            parts.kind()
-        ));
-    }
-    if let Some(version) = &before.new_version {
-        admit(job, &known.quarantine, version)?;
-        if known.has_brought(version) {
-            let message = format!("{} is in place already", version.short());
-            return Err(Halt::Over(Outcome::Unchanged, message));
+/// What the preparations look at.
+struct Ready<'a> {
+    host: Host<'a>,
+    job: &'a Job<'a>,
+    parts: &'a Parts,
+    known: &'a Known,
+    shelf: &'a Shelf,
+}
+
+impl Ready<'_> {
+    /// Finds out the rest of what is to be known before, and whether anything is against it.
+    async fn look_through(
+        &self,
+        before: &mut Before,
+        clock: &mut StepClock,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<(), Halt> {
+        let (parts, job) = (self.parts, self.job);
+        if job.intent.image.is_some() {
+            let kind = parts.kind();
+            return refuse(format!(
+                "a {kind} service has no image, and the intent names one"
+            ));
         }
+        if let Some(version) = &before.new_version {
+            admit(job, &self.known.quarantine, version)?;
+        }
+        if let Some(tree) = Tree::of(parts, self.host) {
+            let begun = Instant::now();
+            let checked = self.fetch(tree, before, tell).await;
+            clock.add("fetch", begun.elapsed());
+            checked?;
+        } else if let Some(version) = &before.new_version
+            && self.known.has_brought(version)
+        {
+            return Err(unchanged(version));
+        }
+        can_run(self.host, parts).await?;
+        archive::plan(self.shelf, parts, before, Timestamp::now()).await?;
+        let ground = Ground::of(parts);
+        let checked = ground.checked(&self.host);
+        before.was_healthy = health::is_well_host(&checked, &job.service.health).await;
+        Ok(())
     }
-    can_run(host, parts).await?;
-    let ground = Ground::of(parts);
-    let checked = ground.checked(&host);
-    before.was_healthy = health::is_well_host(&checked, &job.service.health).await;
-    Ok(())
+
+    /// Has the commit here, and looks whether the checkout may be put at it.
+    async fn fetch(
+        &self,
+        tree: Tree<'_>,
+        before: &mut Before,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<(), Halt> {
+        let Some(sha) = before.new.sha.clone() else {
+            return refuse("a checkout is put at a commit, and the intent names none".to_owned());
+        };
+        let version = VersionId::Commit(sha.clone());
+        let look = tree.look().await?;
+        if checkout::is_at(&look, &sha) && self.known.has_brought(&version) {
+            return Err(unchanged(&version));
+        }
+        tree.fetch(&self.job.service.rule, self.job.intent, &sha)
+            .await?;
+        let at = tree.ready(&sha).await?;
+        tell(Progress::Fetched { sha });
+        before.old_version = Some(VersionId::Commit(at.commit.clone()));
+        checkout::note(before, at);
+        Ok(())
+    }
+}
+
+fn refuse<T>(why: String) -> Result<T, Halt> {
+    Err(Halt::Over(Outcome::Refused, why))
+}
+
+fn unchanged(version: &VersionId) -> Halt {
+    let message = format!("{} is in place already", version.short());
+    Halt::Over(Outcome::Unchanged, message)
 }
 
 /// Whether the intent may try `version`, if that has failed here before.

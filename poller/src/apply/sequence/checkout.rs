@@ -1,0 +1,204 @@
+//! The checkout of a service: its commit fetched, and put in place and back, by `git`.
+
+use std::{fmt::Display, time::Duration};
+
+use towline_protocol::{Glob, Intent, Outcome, Sha, Source};
+
+use super::{Host, act::Record, drive::Drive, prepare::Halt};
+use crate::{
+    git::{self, Entry, Fate, GitError, Limits, Look, Place, Tools, Wanted},
+    sequence::{Before, Checkout, Event, Sequence},
+    settings::{Events, Parts, Rule},
+};
+
+/// How soon a remote is asked again that cannot be reached.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// A service's checkout, with what works on it.
+#[derive(Clone, Copy)]
+pub(super) struct Tree<'a> {
+    place: Place<'a>,
+    host: Host<'a>,
+}
+
+impl<'a> Tree<'a> {
+    /// The checkout of `parts`, if they have one.
+    pub(super) fn of(parts: &'a Parts, host: Host<'a>) -> Option<Self> {
+        let git = parts.git.as_ref()?;
+        let user = parts.user.as_deref();
+        let place = Place { git, user };
+        Some(Self { place, host })
+    }
+
+    /// Where it is now.
+    pub(super) async fn look(&self) -> Result<Look, Halt> {
+        let mut begun = |_: &_| Ok(());
+        Ok(git::look(&mut self.tools(&mut begun), &self.place).await?)
+    }
+
+    /// Has the commit here, if it may be deployed.
+    pub(super) async fn fetch(&self, rule: &Rule, intent: &Intent, sha: &Sha) -> Result<(), Halt> {
+        let branches = branches(&rule.events, intent);
+        let wanted = Wanted {
+            sha,
+            branch: intent.revision.branch.as_deref(),
+            tag: intent.revision.tag.as_ref(),
+            branches: &branches,
+        };
+        let mut begun = |_: &_| Ok(());
+        git::fetch(&mut self.tools(&mut begun), &self.place, &wanted).await?;
+        Ok(())
+    }
+
+    /// Whether nothing is in the way of the commit; where the checkout is.
+    pub(super) async fn ready(&self, sha: &Sha) -> Result<Checkout, Halt> {
+        let mut begun = |_: &_| Ok(());
+        let look = git::ready(&mut self.tools(&mut begun), &self.place, sha).await?;
+        Ok(Checkout {
+            commit: look.at.commit,
+            branch: look.at.branch,
+        })
+    }
+
+    /// Holds a commit that the service may go back to.
+    pub(super) async fn keep(&self, with: &Drive<'_>, sha: &Sha) -> Result<(), GitError> {
+        let mut begun = |_: &_| Ok(());
+        let service = &with.entry.service;
+        git::keep(&mut self.tools(&mut begun), &self.place, service, sha).await
+    }
+
+    /// Holds it no longer.
+    pub(super) async fn forget(&self, with: &Drive<'_>, sha: &Sha) -> Result<(), GitError> {
+        let mut begun = |_: &_| Ok(());
+        let service = &with.entry.service;
+        git::forget(&mut self.tools(&mut begun), &self.place, service, sha).await
+    }
+
+    async fn put(&self, to: &Sha, record: Record<'_>) -> Result<(), GitError> {
+        git::check_out(&mut self.tools(record), &self.place, to, Entry::First).await
+    }
+
+    async fn put_back(
+        &self,
+        old: &Checkout,
+        interrupted: bool,
+        record: Record<'_>,
+    ) -> Result<(), GitError> {
+        let old = git::Checkout {
+            commit: old.commit.clone(),
+            branch: old.branch.clone(),
+        };
+        let entry = if interrupted {
+            Entry::AfterInterruption
+        } else {
+            Entry::First
+        };
+        git::check_out_old(&mut self.tools(record), &self.place, &old, entry).await
+    }
+
+    fn tools<'t>(&self, begun: Record<'t>) -> Tools<'t>
+    where
+        'a: 't,
+    {
+        Tools {
+            launcher: self.host.launcher,
+            begun,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Puts the checkout at the commit.
+pub(super) async fn put(
+    with: &Drive<'_>,
+    sequence: &Sequence,
+    to: &Sha,
+    record: Record<'_>,
+) -> Event {
+    match Tree::of(&sequence.parts, with.host) {
+        Some(tree) => event(tree.put(to, record).await),
+        None => no_checkout(),
+    }
+}
+
+/// Puts the checkout back.
+pub(super) async fn put_back(
+    with: &Drive<'_>,
+    sequence: &Sequence,
+    old: &Checkout,
+    interrupted: bool,
+    record: Record<'_>,
+) -> Event {
+    match Tree::of(&sequence.parts, with.host) {
+        Some(tree) => event(tree.put_back(old, interrupted, record).await),
+        None => no_checkout(),
+    }
+}
+
+/// The branches on which the commit of an intent must be; none are any, or its tag alone.
+fn branches(events: &Events, intent: &Intent) -> Vec<Glob> {
+    let runs = events.runs.iter().flat_map(|rule| &rule.branches);
+    let pushes = events.pushes.iter().flat_map(|rule| &rule.branches);
+    let deployments = events.deployments.iter().flat_map(|rule| &rule.branches);
+    match &intent.source {
+        Source::WorkflowRun(_) => runs.cloned().collect(),
+        Source::Push(_) if intent.revision.tag.is_some() => Vec::new(),
+        Source::Push(_) => pushes.cloned().collect(),
+        Source::Deployment(_) => deployments.cloned().collect(),
+        Source::Release(_) => Vec::new(),
+        Source::RegistryPackage(_)
+        | Source::Actions(_)
+        | Source::Manual { .. }
+        | Source::Unknown => runs.chain(pushes).chain(deployments).cloned().collect(),
+    }
+}
+
+/// What git did, as the machine takes it.
+pub(super) fn event<E: Display>(done: Result<(), E>) -> Event {
+    match done {
+        Ok(()) => Event::Done,
+        Err(error) => Event::Failed {
+            why: error.to_string(),
+        },
+    }
+}
+
+fn no_checkout() -> Event {
+    Event::Failed {
+        why: "the journal names no checkout".to_owned(),
+    }
+}
+
+impl From<GitError> for Halt {
+    fn from(error: GitError) -> Self {
+        let message = error.to_string();
+        match (error.fate(), &error) {
+            (Fate::Waits, GitError::NoCommit { .. } | GitError::NoTag { .. }) => Self::Wait {
+                pause: None,
+                message,
+            },
+            (Fate::Waits, _) => Self::Wait {
+                pause: Some(AGAIN),
+                message,
+            },
+            (Fate::Refused, _) => Self::Over(Outcome::Refused, message),
+            (Fate::Failed, _) => Self::Over(Outcome::FailedUntouched, message),
+        }
+    }
+}
+
+/// Whether the checkout is at the commit with nothing changed; if not, where it will go from is looked at.
+pub(super) fn is_at(look: &Look, sha: &Sha) -> bool {
+    look.at.commit == *sha && look.changes.is_empty() && look.in_progress.is_none()
+}
+
+/// Takes down where the checkout was.
+pub(super) fn note(before: &mut Before, at: Checkout) {
+    if before.old.sha.as_ref() != Some(&at.commit) {
+        before.old = crate::sequence::Revision {
+            sha: Some(at.commit.clone()),
+            ..crate::sequence::Revision::default()
+        };
+    }
+    before.checkout = Some(at);
+}

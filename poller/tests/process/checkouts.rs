@@ -1,0 +1,203 @@
+//! Services with a git checkout, deployed by the real binary with the real git, from a repository behind an HTTP server.
+
+use towline_tests::git_server::GitServer;
+
+use super::{
+    commands::{ask_for, last, of_commit},
+    *,
+};
+
+/// A repository at a server, a relay, and a host that has a clone of the repository.
+struct World {
+    relay: Relay,
+    host: Host,
+    server: GitServer,
+}
+
+/// A service whose command is a file of its checkout, with data that are backed up.
+const APP: &str = "git = { path = \"DIR/app\" }\nbackup = { paths = [\"DIR/data\"], restore = true }\n\
+    [service.web.command]\nrun = [\"./update\"]\nstop = [\"touch\", \"../stopped\"]\n\
+    start = [\"rm\", \"../stopped\"]\n";
+
+/// What `update` does: it migrates the data.
+const UPDATE: &str =
+    "#!/bin/sh\ntest -e ../stopped || exit 1\necho $TOWLINE_SHORT_SHA >> ../data/migrations\n";
+
+impl World {
+    fn new(keys: &str) -> Self {
+        let relay = Relay::start();
+        let host = Host::with(relay.port, keys);
+        fs::create_dir(host.path("srv")).unwrap();
+        fs::create_dir(host.path("data")).unwrap();
+        let server = GitServer::start(&host.path("srv")).unwrap();
+        let world = Self {
+            relay,
+            host,
+            server,
+        };
+        world.git(".", &["init", "-q", "--bare", "-b", "main", "srv/app.git"]);
+        world.git(".", &["init", "-q", "-b", "main", "work"]);
+        world.commit(UPDATE);
+        let url = format!("{}/app.git", world.server.url);
+        world.git(".", &["clone", "-q", &url, "app"]);
+        world
+    }
+
+    fn git(&self, dir: &str, args: &[&str]) -> String {
+        let mut git = Command::new("git");
+        let who = [
+            "-c",
+            "user.name=octocat",
+            "-c",
+            "user.email=octocat@example.com",
+        ];
+        git.args(who).args(args).current_dir(self.host.path(dir));
+        git.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        let output = git.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {args:?}: {said}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Pushes a commit in which `update` is this script.
+    fn commit(&self, update: &str) -> String {
+        self.host.script("work/update", update);
+        self.git("work", &["add", "--all"]);
+        self.git("work", &["commit", "-q", "--allow-empty", "-m", "a change"]);
+        self.git("work", &["push", "-q", "../srv/app.git", "main"]);
+        self.git("work", &["rev-parse", "HEAD"])
+    }
+
+    /// The commit of the host's checkout.
+    fn head(&self) -> String {
+        self.git("app", &["rev-parse", "HEAD"])
+    }
+
+    fn migrations(&self) -> String {
+        fs::read_to_string(self.host.path("data/migrations")).unwrap_or_default()
+    }
+
+    /// What `towline once` and the relay say of an intent for this commit.
+    fn deploy(&self, seq: u64, sha: &str) -> (i32, String, serde_json::Value) {
+        ask_for(&self.relay, &[of_commit(seq, sha)]);
+        let (status, log) = self.host.once();
+        (status, log, last(&self.relay))
+    }
+}
+
+fn text<'a>(report: &'a serde_json::Value, key: &str) -> &'a str {
+    report[key].as_str().unwrap()
+}
+
+#[test]
+fn a_commit_is_checked_out_and_runs_its_own_command_and_is_then_in_place() {
+    let world = World::new(APP);
+    let first = world.head();
+    let new = world.commit(&UPDATE.replace("-e", "-f"));
+    let (status, log, told) = world.deploy(1, &new);
+    assert_eq!(status, 0, "{log}");
+    assert_eq!(world.head(), new);
+    assert_eq!(world.migrations(), format!("{}\n", &new[..7]));
+    assert_eq!(
+        (&told["from"]["sha"], &told["to"]["sha"]),
+        (&first.as_str().into(), &new.as_str().into())
+    );
+    let message = text(&told, "message");
+    assert!(
+        message.starts_with(&format!("web: {} -> {} in ", &first[..7], &new[..7])),
+        "{message}"
+    );
+    let times = told["steps"].as_array().unwrap().iter();
+    let times: Vec<_> = times.map(|step| text(step, "step")).collect();
+    assert_eq!(
+        times,
+        [
+            "fetch", "stop", "backup", "checkout", "run", "start", "gate"
+        ]
+    );
+    let (_, log, told) = world.deploy(2, &new);
+    assert_eq!(text(&told, "outcome"), "unchanged", "{log}");
+    assert!(world.migrations().lines().count() == 1 && !world.host.path("stopped").exists());
+}
+
+#[test]
+fn a_broken_commit_is_taken_back_with_its_data_and_not_tried_again() {
+    let world = World::new(APP);
+    let first = world.head();
+    fs::write(world.host.path("data/kept"), "precious").unwrap();
+    let broken = world.commit(&format!(
+        "{UPDATE}rm ../data/kept; echo cannot migrate >&2; exit 9\n"
+    ));
+    let (status, log, told) = world.deploy(1, &broken);
+    assert_eq!(status, 3, "{log}");
+    assert_eq!(text(&told, "outcome"), "rolled_back");
+    let message = text(&told, "message");
+    assert!(
+        message.contains("run: exit status 9: cannot migrate"),
+        "{message}"
+    );
+    assert_eq!((world.head(), world.migrations().as_str()), (first, ""));
+    assert_eq!(world.git("app", &["branch", "--show-current"]), "main");
+    assert_eq!(
+        fs::read_to_string(world.host.path("data/kept")).unwrap(),
+        "precious"
+    );
+    assert!(
+        !world.host.path("stopped").exists(),
+        "it was not started again"
+    );
+    let (status, log, _) = world.deploy(1, &broken);
+    assert_eq!((status, world.migrations().as_str()), (0, ""), "{log}");
+}
+
+#[test]
+fn what_the_host_does_not_allow_or_cannot_have_touches_nothing() {
+    let world = World::new(APP);
+    let first = world.head();
+    let new = world.commit(&UPDATE.replace("-e", "-f"));
+    let mut of_nothing = of_commit(1, &new);
+    of_nothing["revision"] = serde_json::json!({});
+    ask_for(&world.relay, &[of_nothing]);
+    assert_eq!(world.host.once().0, 3);
+    assert!(text(&last(&world.relay), "message").contains("names none"));
+
+    fs::write(world.host.path("app/update"), "mine").unwrap();
+    let (status, _, told) = world.deploy(2, &new);
+    assert_eq!((status, text(&told, "outcome")), (3, "refused"));
+    assert!(
+        text(&told, "message").contains("tracked files were changed here"),
+        "{told}"
+    );
+    world.git("app", &["checkout", "-q", "update"]);
+
+    let unknown = "f".repeat(40);
+    let (status, _, told) = world.deploy(3, &unknown);
+    assert_eq!((status, text(&told, "outcome")), (1, "waiting"), "{told}");
+
+    world.git(
+        "app",
+        &["remote", "set-url", "origin", "http://127.0.0.1:9/app.git"],
+    );
+    let (status, _, told) = world.deploy(4, &new);
+    assert_eq!((status, text(&told, "outcome")), (1, "waiting"), "{told}");
+    assert!(text(&told, "message").contains("not reachable"), "{told}");
+    fs::remove_dir_all(world.host.path("data")).unwrap();
+    world.git(
+        "app",
+        &[
+            "remote",
+            "set-url",
+            "origin",
+            &format!("{}/app.git", world.server.url),
+        ],
+    );
+    let (status, _, told) = world.deploy(5, &new);
+    assert_eq!(
+        (status, text(&told, "outcome")),
+        (3, "failed_untouched"),
+        "{told}"
+    );
+    assert!(text(&told, "message").contains("backup: "), "{told}");
+    assert_eq!(world.head(), first);
+    assert!(!world.host.path("stopped").exists());
+}
