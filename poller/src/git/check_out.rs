@@ -34,7 +34,7 @@ pub async fn check_out(
             true
         }
     };
-    put(tools, place, to, forced).await?;
+    put(tools, place, &repository, to, forced).await?;
     let wanted = Checkout {
         commit: to.clone(),
         branch: None,
@@ -63,7 +63,7 @@ pub async fn check_out_old(
     if let Ok(head) = String::from_utf8_lossy(&head).trim().parse::<Sha>() {
         submodule::leave(tools, place, &repository.git_dir, &head, &old.commit).await?;
     }
-    put(tools, place, &old.commit, true).await?;
+    put(tools, place, &repository, &old.commit, true).await?;
     let branch = on_branch(tools, place, old).await?;
     let wanted = Checkout {
         commit: old.commit.clone(),
@@ -73,6 +73,21 @@ pub async fn check_out_old(
 }
 
 async fn put(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    repository: &Repository,
+    to: &Sha,
+    forced: bool,
+) -> Result<(), GitError> {
+    let done = put_files(tools, place, to, forced).await;
+    if let Err(GitError::TimedOut { .. } | GitError::Killed { .. }) = done {
+        // The locks are its own then, and would be in the way of going back.
+        clear_locks(&repository.git_dir, place)?;
+    }
+    done
+}
+
+async fn put_files(
     tools: &mut Tools<'_>,
     place: &Place<'_>,
     to: &Sha,

@@ -184,6 +184,14 @@ pub enum GitError {
         /// How long it had.
         limit: Duration,
     },
+    /// A git was ended by somebody else.
+    #[error("git {what} was ended by signal {signal}")]
+    Killed {
+        /// What it was to do.
+        what: String,
+        /// By which signal.
+        signal: i32,
+    },
     /// A git said that it could not.
     #[error("git {what} failed: {said}")]
     Failed {
@@ -277,6 +285,7 @@ impl GitError {
             | Self::Shallow { .. }
             | Self::Lfs { .. }
             | Self::Submodule { .. }
+            | Self::Killed { .. }
             | Self::Failed { .. }
             | Self::Elsewhere { .. }
             | Self::NotStarted(_) => Fate::Failed,

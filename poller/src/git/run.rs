@@ -293,10 +293,7 @@ fn read(place: &Place<'_>, what: String, limit: Duration, ended: Ended) -> Resul
     let status = match ended.how {
         How::Exited(status) => status,
         How::TimedOut => return Err(GitError::TimedOut { what, limit }),
-        How::Signalled(signal) => {
-            let said = format!("it was ended by signal {signal}");
-            return Err(GitError::Failed { what, said });
-        }
+        How::Signalled(signal) => return Err(GitError::Killed { what, signal }),
     };
     if status != 0 && ended.tail.contains("dubious ownership") {
         return Err(foreign(&place.git.path));

@@ -125,6 +125,25 @@ fn a_checkout_that_was_broken_off_is_put_back_and_half_written_files_are_gone() 
 }
 
 #[test]
+fn a_git_that_was_killed_leaves_nothing_that_is_in_the_way_of_going_back() {
+    let mut scene = Scene::new();
+    let old = scene.look().at;
+    scene.commit(".gitattributes", "new.txt filter=deadly\n");
+    let to = scene.commit("new.txt", "new");
+    // What git writes the file by ends git, as a system does that is short of memory.
+    scene.here(&["config", "filter.deadly.smudge", "kill -9 $PPID"]);
+    scene.fetch(&to).unwrap();
+    let error = scene.check_out(&to, Entry::First).unwrap_err();
+    let expected = GitError::Killed {
+        what: "checkout".to_owned(),
+        signal: 9,
+    };
+    assert_eq!(error, expected);
+    scene.back(&old, Entry::First).unwrap();
+    assert_eq!(scene.look().at, old);
+}
+
+#[test]
 fn hooks_of_the_checkout_do_not_run() {
     use std::os::unix::fs::PermissionsExt;
     let mut scene = Scene::new();
