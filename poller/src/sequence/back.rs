@@ -130,12 +130,22 @@ impl Sequence {
     /// Keeps for the end that `step` has failed, without which the way back goes on.
     fn failed_undo(&mut self, step: Undo, back: &mut Back, why: &str) {
         let why = format!("could not {}: {why}", step.words());
-        if matches!(step, Undo::Stop | Undo::RollBack) {
-            let before = back.unsure.take();
-            back.unsure = Some(before.map_or(why.clone(), |before| format!("{before}; {why}")));
-        } else {
-            self.notes.push(why);
-        }
+        let unknown = match step {
+            Undo::Stop => "what runs",
+            Undo::RollBack => "what is in place",
+            Undo::SaveLog
+            | Undo::CheckOut
+            | Undo::Untag
+            | Undo::Restore
+            | Undo::Up
+            | Undo::Start
+            | Undo::Verify => return self.notes.push(why),
+        };
+        let why = format!("{why}, so that {unknown} is not known");
+        back.unsure = Some(match back.unsure.take() {
+            Some(before) => format!("{before}; then it {why}"),
+            None => why,
+        });
     }
 
     /// Ended at a step back that has failed.
@@ -199,13 +209,8 @@ impl Sequence {
         } = back;
         let archive = self.archive(reached);
         if let Some(unsure) = unsure {
-            let what = if self.is_to_undo_by_command(reached, cause) {
-                "what is in place is not known"
-            } else {
-                "the version that failed may run still"
-            };
             return self.needs_operator(format!(
-                "{why}; then it {unsure}: {what}, although the service is as well as before by its checks{archive}"
+                "{why}; then it {unsure}; the service is as well as before by its checks{archive}"
             ));
         }
         if !self.leads_back(reached, cause) {

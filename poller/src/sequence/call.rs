@@ -81,7 +81,8 @@ pub enum Action {
         /// The archive's file name.
         name: String,
     },
-    /// Look whether the containers run, of a Compose project; else nothing but what time it is.
+    /// Look whether the new version is in place: the checkout is at its commit, and of a Compose project the containers run
+    /// that should, from its images. An earlier process may have taken it back without having been able to record that.
     Look,
     /// Wait until the new version passes the gate, or fails it.
     Gate {
@@ -91,19 +92,6 @@ pub enum Action {
     /// Wait until the old version is as well as it was: it passes the service's checks, if it did before, and of a Compose
     /// project the old images run.
     Verify,
-}
-
-impl Action {
-    /// Whether it must not be begun without its process on record: it may not be done twice.
-    pub fn needs_record(&self) -> bool {
-        matches!(
-            self,
-            Self::Command {
-                which: Which::Run | Which::RollBack,
-                ..
-            }
-        )
-    }
 }
 
 /// What came of it.

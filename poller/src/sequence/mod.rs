@@ -41,6 +41,8 @@ mod back;
 mod call;
 mod forth;
 mod resume;
+#[cfg(test)]
+mod tests;
 mod variables;
 mod words;
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// How often a deploy is gone on with after an interruption: one that takes the process with it shall not be tried for ever.
-const RESUMES: u32 = 5;
+pub(super) const RESUMES: u32 = 5;
 
 impl Sequence {
     /// The deploy as it goes on after a crash. What is left of its [`Self::process`] must have been ended before.
@@ -190,7 +190,8 @@ impl Sequence {
     /// The deploy as it goes on when it cannot be recorded any more; `recorded` is how it was recorded last.
     ///
     /// Without a durable record nothing new is begun: what was begun is undone, as a recovery from the last record
-    /// would do. Where nothing leads back from what was done, what is left of the way forth may all be done twice.
+    /// would do. What comes after `run` is gone on with, since it may all be done twice, and a
+    /// `rollback` could not be begun; so is a gate, which changes nothing.
     pub fn unrecorded(mut self, recorded: &Self, why: String) -> Self {
         let (State::Replacing { step, .. }, State::Replacing { step: next, .. }) =
             (&recorded.state, &self.state)
@@ -198,12 +199,23 @@ impl Sequence {
             return self;
         };
         let reached = recorded.reached_by_now(*step);
-        if !self.leads_back(reached, Cause::Failed) && *next != Step::Run {
+        if *next > Step::Run && (self.ran || *step >= Step::Look) {
             self.notes.push(why);
             return self;
         }
         let why = format!("{next}: {why}");
         self.by(Fault::Host).back_from(reached, Cause::Failed, why)
+    }
+
+    /// Whether what is next may be done although it, or a command's process, cannot be recorded: when it comes to the same
+    /// if it is done again after what follows. What may not has failed then. A command that goes takes
+    /// [`Self::begun`] all the same.
+    pub fn may_go_unrecorded(&self) -> bool {
+        match &self.state {
+            State::Replacing { step, .. } => *step >= Step::Start,
+            State::RollingBack { step, .. } => !matches!(step, Undo::Restore | Undo::RollBack),
+            State::Ended { .. } => false,
+        }
     }
 
     /// The last step that was begun when `step` is done, or was to be gone on with.

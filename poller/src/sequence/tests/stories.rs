@@ -1,0 +1,367 @@
+//! Single deploys: what good and bad versions, refusals and interruptions lead to.
+
+use super::{
+    super::{Action, Ending, Which},
+    fate::{Fate, Moment, at_first},
+    play::{Stage, is_the, perform},
+    scene::{Commands, Kind, Scene, a_mere_command, a_project, a_service, with_commands},
+};
+use crate::{machine::Fault, settings::OnInterrupt};
+
+fn undisturbed(scene: &Scene) -> Stage {
+    perform(scene, |_| Fate::Works)
+}
+
+/// The actions that were done, in one word each.
+fn words(stage: &Stage) -> Vec<&'static str> {
+    let word = |action: &Action| match action {
+        Action::Command { which, .. } => which.word(),
+        Action::BackUp { .. } => "backup",
+        Action::CheckOut { .. } => "checkout",
+        Action::CheckOutOld { .. } => "checkout old",
+        Action::MoveTag(_) => "tag",
+        Action::MoveTagBack(_) => "untag",
+        Action::Up => "up",
+        Action::UpOld => "up old",
+        Action::SaveLog => "log",
+        Action::StopContainers => "stop containers",
+        Action::Restore { .. } => "restore",
+        Action::Look => "look",
+        Action::Gate { .. } => "gate",
+        Action::Verify => "verify",
+    };
+    stage.done.iter().map(word).collect()
+}
+
+fn rerunning(scene: Scene, on_interrupt: OnInterrupt) -> Scene {
+    with_commands(scene, |commands| Commands {
+        on_interrupt,
+        ..commands
+    })
+}
+
+fn why(stage: &Stage) -> &str {
+    match stage.ending() {
+        Ending::Succeeded { .. } => "",
+        Ending::RolledBack { why }
+        | Ending::FailedUntouched { why }
+        | Ending::Postponed { why }
+        | Ending::NeedsOperator { why } => why,
+    }
+}
+
+#[test]
+fn a_good_version_is_put_in_place_between_a_stop_and_a_start_and_only_the_gate_decides() {
+    let end = undisturbed(&a_service(Kind::Fit));
+    assert!(matches!(end.ending(), Ending::Succeeded { .. }));
+    assert_eq!(
+        words(&end),
+        ["stop", "backup", "checkout", "run", "start", "look", "gate"]
+    );
+    let project = undisturbed(&a_project(Kind::Fit));
+    assert!(matches!(project.ending(), Ending::Succeeded { .. }));
+    assert_eq!(
+        words(&project),
+        ["backup", "checkout", "tag", "tag", "up", "look", "gate"]
+    );
+}
+
+#[test]
+fn a_bad_version_leads_back_to_the_old_commit_and_its_data() {
+    let end = undisturbed(&a_service(Kind::Unfit));
+    assert!(matches!(end.ending(), Ending::RolledBack { .. }));
+    assert_eq!(why(&end), "gate: it answered 500");
+    assert_eq!(end.deploy.fault, Fault::Version);
+    let back = [
+        "stop",
+        "checkout old",
+        "restore",
+        "rollback",
+        "start",
+        "verify",
+    ];
+    assert_eq!(words(&end)[7..], back);
+}
+
+#[test]
+fn a_bad_project_is_stopped_only_to_put_its_data_back_and_its_log_is_read_before() {
+    let end = undisturbed(&a_project(Kind::Unfit));
+    assert!(matches!(end.ending(), Ending::RolledBack { .. }));
+    let back = [
+        "log",
+        "stop containers",
+        "checkout old",
+        "untag",
+        "untag",
+        "restore",
+        "up old",
+        "verify",
+    ];
+    assert_eq!(words(&end)[7..], back);
+    let kept = Scene {
+        backup: Some(false),
+        ..a_project(Kind::Unfit)
+    };
+    let end = undisturbed(&kept);
+    let back = ["log", "checkout old", "untag", "untag", "up old", "verify"];
+    assert_eq!(words(&end)[7..], back);
+}
+
+#[test]
+fn a_run_that_fails_where_nothing_leads_back_starts_what_was_stopped_and_needs_an_operator() {
+    let end = undisturbed(&a_mere_command(Kind::FailsToInstall));
+    assert!(matches!(end.ending(), Ending::NeedsOperator { .. }));
+    assert_eq!(words(&end), ["stop", "run", "start", "verify"]);
+    assert!(end.host.served.is_some());
+    assert!(why(&end).contains("nothing leads back"), "{}", why(&end));
+    assert!(why(&end).contains("could not bring"), "{}", why(&end));
+}
+
+#[test]
+fn a_run_that_asks_for_another_time_changes_nothing_and_is_nobodys_fault() {
+    let end = perform(
+        &a_service(Kind::Fit),
+        at_first(Fate::Postponed, |action| is_the(action, Which::Run)),
+    );
+    assert!(matches!(end.ending(), Ending::Postponed { .. }));
+    let back = ["stop", "checkout old", "start", "verify"];
+    assert_eq!(words(&end)[3..], back);
+    assert_eq!((end.rollbacks, end.host.restores), (0, 0));
+    assert_eq!(end.deploy.fault, Fault::Host);
+}
+
+#[test]
+fn a_backup_that_fails_leaves_a_service_that_was_not_stopped_untouched() {
+    let backs_up = |action: &Action| matches!(action, Action::BackUp { .. });
+    let still = with_commands(a_service(Kind::Fit), |commands| Commands {
+        stops: false,
+        ..commands
+    });
+    let end = perform(&still, at_first(Fate::Refused, backs_up));
+    assert!(matches!(end.ending(), Ending::FailedUntouched { why } if why == "backup: refused"));
+    assert_eq!(words(&end), [""; 0]);
+    let end = perform(&a_service(Kind::Fit), at_first(Fate::Refused, backs_up));
+    assert!(matches!(end.ending(), Ending::RolledBack { why } if why == "backup: refused"));
+    assert_eq!(words(&end), ["stop", "start", "verify"]);
+    assert_eq!(end.deploy.fault, Fault::Host);
+}
+
+#[test]
+fn a_crash_while_run_runs_is_decided_by_the_file() {
+    let crash = || at_first(Fate::DiesAmid, |action| is_the(action, Which::Run));
+    let end = perform(
+        &rerunning(a_service(Kind::Fit), OnInterrupt::Rerun),
+        crash(),
+    );
+    assert!(matches!(end.ending(), Ending::Succeeded { .. }));
+    assert_eq!(
+        words(&end)[3..],
+        ["run", "stop", "run", "start", "look", "gate"]
+    );
+
+    let end = perform(&a_service(Kind::Fit), crash());
+    assert!(matches!(end.ending(), Ending::RolledBack { why } if why == "interrupted (run)"));
+    assert_eq!((end.runs, end.rollbacks), (1, 1));
+    assert_eq!(end.deploy.fault, Fault::Interruption);
+
+    let end = perform(&rerunning(a_service(Kind::Fit), OnInterrupt::Ask), crash());
+    assert!(matches!(end.ending(), Ending::NeedsOperator { .. }));
+    assert_eq!(words(&end).last(), Some(&"run"), "nothing more is touched");
+    assert!(why(&end).contains("00000001.tar.gz"), "{}", why(&end));
+}
+
+#[test]
+fn a_run_whose_process_is_not_on_record_has_not_run() {
+    let mut begun = 0;
+    let before_run = |moment: Moment<'_>| match moment {
+        Moment::Begun => {
+            begun += 1;
+            // The first is `stop`'s.
+            if begun == 2 {
+                Fate::DiesBefore
+            } else {
+                Fate::Works
+            }
+        }
+        Moment::Commit | Moment::Act(_) => Fate::Works,
+    };
+    let end = perform(
+        &rerunning(a_service(Kind::Fit), OnInterrupt::Ask),
+        before_run,
+    );
+    assert!(matches!(end.ending(), Ending::RolledBack { .. }));
+    assert_eq!((end.runs, end.rollbacks), (0, 0));
+}
+
+#[test]
+fn a_run_that_takes_the_process_with_it_each_time_is_given_up() {
+    let dies = |moment: Moment<'_>| match moment {
+        Moment::Act(action) if is_the(action, Which::Run) => Fate::DiesAmid,
+        Moment::Commit | Moment::Begun | Moment::Act(_) => Fate::Works,
+    };
+    let end = perform(&rerunning(a_service(Kind::Fit), OnInterrupt::Rerun), dies);
+    assert!(matches!(end.ending(), Ending::RolledBack { .. }));
+    assert_eq!(end.runs, 6);
+}
+
+#[test]
+fn a_rollback_that_fails_or_is_interrupted_needs_an_operator_and_one_that_failed_starts_what_was_stopped()
+ {
+    let rolls_back = |action: &Action| is_the(action, Which::RollBack);
+    let scene = a_service(Kind::Unfit);
+    let end = perform(&scene, at_first(Fate::RefusedAmid, rolls_back));
+    assert!(matches!(end.ending(), Ending::NeedsOperator { why } if why.contains("rollback")));
+    assert!(end.host.served.is_some());
+    let end = perform(&scene, at_first(Fate::DiesAmid, rolls_back));
+    assert!(
+        matches!(end.ending(), Ending::NeedsOperator { why } if why.contains("interrupted (rollback)"))
+    );
+    let end = perform(
+        &rerunning(scene, OnInterrupt::Rerun),
+        at_first(Fate::DiesAmid, rolls_back),
+    );
+    assert!(matches!(end.ending(), Ending::RolledBack { .. }));
+    assert_eq!((end.rollbacks, end.host.restores), (2, 1));
+}
+
+#[test]
+fn data_are_not_exchanged_under_a_version_that_cannot_be_stopped() {
+    let mut stops = 0;
+    let second_stop = |moment: Moment<'_>| match moment {
+        Moment::Act(action) if is_the(action, Which::Stop) => {
+            stops += 1;
+            if stops == 2 {
+                Fate::Refused
+            } else {
+                Fate::Works
+            }
+        }
+        Moment::Commit | Moment::Begun | Moment::Act(_) => Fate::Works,
+    };
+    let end = perform(&a_service(Kind::Unfit), second_stop);
+    assert!(matches!(end.ending(), Ending::NeedsOperator { .. }));
+    assert_eq!(end.host.restores, 0);
+    assert!(
+        why(&end).contains("could not stop the service"),
+        "{}",
+        why(&end)
+    );
+    assert!(why(&end).contains("00000001.tar.gz"), "{}", why(&end));
+}
+
+#[test]
+fn a_version_that_cannot_be_stopped_is_left_and_told_where_no_data_are_put_back() {
+    let mut stops = 0;
+    let second_stop = |moment: Moment<'_>| match moment {
+        Moment::Act(action) if is_the(action, Which::Stop) => {
+            stops += 1;
+            if stops == 2 {
+                Fate::RefusedYetDone
+            } else {
+                Fate::Works
+            }
+        }
+        Moment::Commit | Moment::Begun | Moment::Act(_) => Fate::Works,
+    };
+    let scene = Scene {
+        backup: Some(false),
+        ..a_service(Kind::Unfit)
+    };
+    let end = perform(&scene, second_stop);
+    assert!(
+        matches!(end.ending(), Ending::NeedsOperator { why } if why.contains("what runs is not known"))
+    );
+    assert_eq!(
+        words(&end)[8..],
+        ["checkout old", "rollback", "start", "verify"]
+    );
+}
+
+#[test]
+fn a_restore_or_a_start_that_fails_on_the_way_back_needs_an_operator() {
+    let restores = |action: &Action| matches!(action, Action::Restore { .. });
+    let end = perform(&a_service(Kind::Unfit), at_first(Fate::Refused, restores));
+    let is_named = |why: &str| why.contains("restore the data") && why.contains("00000001.tar.gz");
+    assert!(matches!(end.ending(), Ending::NeedsOperator { why } if is_named(why)));
+    let starts_old = |action: &Action| {
+        matches!(
+            action,
+            Action::Command {
+                which: Which::Start,
+                version: super::super::Version::Old
+            }
+        )
+    };
+    let end = perform(&a_service(Kind::Unfit), at_first(Fate::Refused, starts_old));
+    assert!(
+        matches!(end.ending(), Ending::NeedsOperator { why } if why.contains("start the service"))
+    );
+}
+
+#[test]
+fn a_restart_of_the_machine_in_the_middle_stops_what_it_has_started_before_anything_is_put_back() {
+    let checks_out = |action: &Action| matches!(action, Action::CheckOut { .. });
+    let end = perform(&a_service(Kind::Fit), at_first(Fate::Reboot, checks_out));
+    assert!(matches!(end.ending(), Ending::RolledBack { why } if why == "interrupted (checkout)"));
+    assert_eq!(
+        words(&end)[3..],
+        ["stop", "checkout old", "start", "verify"]
+    );
+}
+
+#[test]
+fn a_gate_that_was_interrupted_goes_on_and_what_fails_then_is_tried_again() {
+    let in_gate = |action: &Action| matches!(action, Action::Gate { .. });
+    let end = perform(&a_service(Kind::Fit), at_first(Fate::DiesBefore, in_gate));
+    assert!(matches!(end.ending(), Ending::Succeeded { .. }));
+    let end = perform(&a_service(Kind::Unfit), at_first(Fate::DiesBefore, in_gate));
+    assert!(matches!(end.ending(), Ending::RolledBack { .. }));
+    assert_eq!(end.deploy.fault, Fault::Interruption);
+    for fate in [Fate::Reboot, Fate::Blink] {
+        let end = perform(&a_project(Kind::Fit), at_first(fate, in_gate));
+        assert!(
+            matches!(end.ending(), Ending::RolledBack { why } if why.contains("has restarted")),
+            "{fate:?}: {:?}",
+            end.ending()
+        );
+        assert_eq!(end.deploy.fault, Fault::Interruption);
+    }
+}
+
+#[test]
+fn a_project_that_comes_up_again_with_its_engine_goes_on() {
+    let ups = |action: &Action| *action == Action::Up;
+    let end = perform(&a_project(Kind::Fit), at_first(Fate::Blink, ups));
+    assert!(matches!(end.ending(), Ending::Succeeded { .. }));
+}
+
+#[test]
+fn a_start_that_was_interrupted_is_made_again_where_nothing_leads_back() {
+    let starts = |action: &Action| is_the(action, Which::Start);
+    let end = perform(&a_mere_command(Kind::Fit), at_first(Fate::DiesAmid, starts));
+    assert!(matches!(end.ending(), Ending::Succeeded { .. }));
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_after_run_lets_the_version_come_up_and_before_it_takes_it_back()
+{
+    let full_after = |written: usize| {
+        let (mut writes, mut refused) = (0, 0);
+        move |moment: Moment<'_>| match moment {
+            Moment::Commit | Moment::Begun => {
+                writes += 1;
+                // It is not full for ever.
+                let is_full = writes > written && refused < 9;
+                refused += usize::from(is_full);
+                if is_full { Fate::Refused } else { Fate::Works }
+            }
+            Moment::Act(_) => Fate::Works,
+        }
+    };
+    // stop, its process, backup, checkout, run, its process
+    let end = perform(&a_service(Kind::Fit), full_after(6));
+    assert!(matches!(end.ending(), Ending::Succeeded { .. }));
+    let end = perform(&a_service(Kind::Fit), full_after(5));
+    assert!(matches!(end.ending(), Ending::RolledBack { .. }));
+    assert_eq!(end.runs, 0);
+}
