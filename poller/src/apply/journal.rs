@@ -70,6 +70,19 @@ impl<T: Recorded> Journal<T> {
         }
     }
 
+    /// Makes sure that the deploy is on record, also after an earlier write has failed.
+    pub(super) fn insist(
+        &mut self,
+        store: &mut Store,
+        entry: &mut JournalEntry,
+        deploy: &T,
+    ) -> Result<(), StoreError> {
+        if self.recorded.as_ref() == Some(deploy) {
+            return Ok(());
+        }
+        self.write(store, entry, deploy)
+    }
+
     /// Writes the deploy down as it is now. A disk that takes this takes more.
     pub(super) fn write(
         &mut self,

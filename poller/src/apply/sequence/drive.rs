@@ -24,7 +24,7 @@ use crate::{
     redact::Secrets,
     sequence::{About, Event, Sequence, State, Step},
     settings::{HealthCheck, Service},
-    store::{JournalEntry, Store},
+    store::{JournalEntry, Store, StoreError},
 };
 
 /// What the loop acts with.
@@ -108,6 +108,13 @@ pub(super) async fn drive<'a>(
     while sequence.next().is_some() {
         sequence = journal.keep(store, &mut with.entry, sequence)?;
         let Some(action) = sequence.next() else { break };
+        let may_go_unrecorded = sequence.may_go_unrecorded();
+        if !may_go_unrecorded && let Err(error) = journal.insist(store, &mut with.entry, &sequence)
+        {
+            let why = unwritable(&error);
+            sequence = sequence.on(Event::Failed { why });
+            continue;
+        }
         #[cfg(feature = "failpoints")]
         failpoint::before(&sequence.state);
         let begun = Instant::now();
@@ -125,9 +132,8 @@ pub(super) async fn drive<'a>(
                 let written = journal.write(store, &mut entry, &begun);
                 #[cfg(feature = "failpoints")]
                 failpoint::begun(&begun.state);
-                if action.needs_record() {
-                    written
-                        .map_err(|error| format!("the journal could not be written: {error}"))?;
+                if !may_go_unrecorded {
+                    written.map_err(|error| unwritable(&error))?;
                 }
                 on_record = Some(begun);
                 Ok(())
@@ -157,6 +163,10 @@ pub(super) async fn drive<'a>(
         with,
         log_tail,
     })
+}
+
+fn unwritable(error: &StoreError) -> String {
+    format!("the journal could not be written: {error}")
 }
 
 /// Whether a recovery goes on from here as if nothing had happened.

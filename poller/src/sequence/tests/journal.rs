@@ -16,13 +16,13 @@ fn a_damaged_a_newer_and_a_containers_journal_are_told_apart() {
     let deploy = fresh();
     let text = deploy.to_journal().unwrap();
     assert_eq!(Sequence::from_journal(&text).unwrap(), deploy);
-    assert!(!Sequence::is_of_container(&text));
+    assert!(Sequence::is_in(&text));
     let newer = text.replacen("\"format\":2", "\"format\":3", 1);
     assert!(matches!(
         Sequence::from_journal(&newer),
         Err(JournalError::Newer { found: 3 })
     ));
-    assert!(!Sequence::is_of_container(&newer));
+    assert!(Sequence::is_in(&newer));
     let half = text.get(..text.len() / 2).unwrap();
     assert!(matches!(
         Sequence::from_journal(half),
@@ -33,7 +33,7 @@ fn a_damaged_a_newer_and_a_containers_journal_are_told_apart() {
         Sequence::from_journal(&other),
         Err(JournalError::OfContainer)
     ));
-    assert!(Sequence::is_of_container(&other));
+    assert!(!Sequence::is_in(&other));
 }
 
 #[test]

@@ -140,11 +140,9 @@ impl Mutant {
     /// What it does besides.
     pub(super) fn meddle(self, deploy: &Sequence, action: &Action, host: &mut Host) {
         let name = deploy.before.backup.clone();
-        match (self, action, name) {
-            (Self::RestoresAlways, Action::Verify, Some(name)) => {
-                host.act(&Action::Restore { name });
-            }
-            _ => {}
+        let restores = self == Self::RestoresAlways && *action == Action::Verify;
+        if let Some(name) = name.filter(|_| restores) {
+            host.act(&Action::Restore { name });
         }
     }
 

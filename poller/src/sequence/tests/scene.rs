@@ -203,6 +203,7 @@ impl Scene {
             containers: olds.collect(),
             backup: self.backup.map(|_| format!("{deploy}.tar.gz")),
             was_healthy: true,
+            ..Before::default()
         }
     }
 

@@ -27,7 +27,7 @@ fn revision() -> Revision {
 fn variables(deploy: &Sequence, which: Which, version: Version) -> BTreeMap<String, String> {
     let about = About {
         service: &"web".parse().unwrap(),
-        channel: &"octo-org/web".parse().unwrap(),
+        channel: Some(&"octo-org/web".parse().unwrap()),
         intent: &towline_protocol::IntentId::of_key("1"),
         attempt: 2,
     };
