@@ -10,6 +10,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod app;
+mod commands;
 mod disk;
 mod engine;
 mod host;

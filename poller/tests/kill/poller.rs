@@ -124,6 +124,11 @@ impl Poller {
         Paused { process, go }
     }
 
+    /// What the relay was told until now counts no more.
+    pub(crate) fn forget_reports(&self) {
+        self.relay.change(|state| state.heard.clear());
+    }
+
     /// The final reports that the relay was sent, by attempt; each attempt has one, however often it was sent.
     pub(crate) fn reports(&self) -> BTreeMap<u64, Value> {
         const PENDING: [&str; 2] = ["waiting", "applying"];

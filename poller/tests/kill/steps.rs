@@ -98,7 +98,7 @@ fn half_way(host: &Host, story: &str) {
 }
 
 /// Those of the recoveries, each the first kill and the points passed afterwards, that together pass all points.
-fn cover(recoveries: Vec<(String, Vec<String>)>) -> Vec<Vec<String>> {
+pub(crate) fn cover(recoveries: Vec<(String, Vec<String>)>) -> Vec<Vec<String>> {
     let mut seen = BTreeSet::new();
     let mut chosen = Vec::new();
     for (first, passed) in recoveries.into_iter().rev() {
