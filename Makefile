@@ -32,12 +32,13 @@ ready:
 	@tests/setup/setup --engine
 
 demo: export TOWLINE_WASM_OPT := off
-demo: ready  ## Shows the whole way once on real parts: from a GitHub delivery to a new container
+demo:  ## Shows the whole way once on real parts: from a GitHub delivery to a new container, or a git checkout without an engine
+	@if tests/setup/has-engine; then tests/setup/setup --engine; else tests/setup/setup; fi
 	@relay/build.sh
 	@echo "building towline and the demo (minutes the first time, seconds later)"
 	@cargo build --quiet -p towline -p towline-tests --bins
 	@tests/toy/build >/dev/null
-	@$(SANDBOX) $(DEMO)
+	@if tests/setup/has-engine; then $(SANDBOX) $(DEMO); else $(DEMO); fi
 
 test: export TOWLINE_WASM_OPT := off
 test: ready  ## Runs every test, the whole-system ones on real parts

@@ -4,9 +4,10 @@ use std::{
     env, fs,
     net::TcpListener,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// The project's folder.
 pub fn root() -> PathBuf {
@@ -38,6 +39,17 @@ pub fn towline() -> Result<PathBuf> {
         .map(|dir| dir.join("towline"));
     let built = built.into_iter().find(|path| path.is_file());
     built.context("the towline binary is missing; build it with: cargo build -p towline")
+}
+
+/// The toy service as a plain program; compiled now if it is not yet.
+///
+/// # Errors
+/// When the compiler refuses.
+pub fn toy() -> Result<PathBuf> {
+    let output = Command::new(root().join("tests/toy/build")).output()?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "tests/toy/build: {words}");
+    Ok(String::from_utf8_lossy(&output.stdout).trim().into())
 }
 
 /// A setting that the sandbox makes.

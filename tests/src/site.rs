@@ -102,6 +102,24 @@ impl Site {
         git(&self.path("checkout"), &["rev-parse", "HEAD"])
     }
 
+    /// Its section of a host's file: put at the commit of a run of `ci.yml` of `octo-org/web` that has succeeded on `main`,
+    /// and restarted.
+    pub fn section(&self) -> String {
+        format!(
+            r#"[service.site]
+repository = "octo-org/web"
+workflow = "ci.yml"
+branch = "main"
+git = {{ path = {:?} }}
+command = {{ run = {:?}, timeout = "30s" }}
+health = [{{ http = {:?}, contains = "toy", within = "30s" }}]
+"#,
+            self.path("checkout").display().to_string(),
+            self.command("restart"),
+            self.url()
+        )
+    }
+
     /// The command that stops, starts or restarts the app, for the host's file.
     pub fn command(&self, verb: &str) -> Vec<String> {
         let service = root().join("tests/toy/service");
