@@ -7,7 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Applied, ApplyError, Progress, StepClock, act::act, journal::Journal};
+use super::{
+    Applied, ApplyError, Progress, StepClock,
+    act::act,
+    journal::Journal,
+    loss::{After, Loss},
+};
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
 use crate::{
@@ -17,13 +22,6 @@ use crate::{
     spec::CreateRequest,
     store::{JournalEntry, Store},
 };
-
-/// How long an engine that is lost in the middle is waited for: a restart takes some seconds.
-const RECONNECT: Duration = Duration::from_secs(60);
-/// How often it is tried.
-const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
-/// How long a deploy waits in all for an engine that answers, but not its calls.
-const UNHEARD: Duration = Duration::from_secs(300);
 
 /// What the loop acts with.
 pub(super) struct Drive<'a> {
@@ -86,7 +84,16 @@ pub(super) async fn drive<'a>(
         with.clock.add(&step_name(&deploy.state), took);
         let before = deploy.state.clone();
         deploy = match acted {
-            Err(lost) => loss.wait(&mut with.engine, deploy, took, lost).await?,
+            Err(lost) => {
+                let was_watching = may_be_left(&deploy.state);
+                let waited = loss.wait(&mut with.engine, was_watching, took, lost);
+                match waited.await {
+                    Ok(After::FoundAgain) => deploy.found_again(),
+                    Ok(After::Again) => deploy,
+                    Ok(After::Failed(why)) => deploy.after_a_loss(Event::Failed { why }),
+                    Err(lost) => return Err(interrupted(&deploy, lost)),
+                }
+            }
             Ok(acted) => {
                 #[cfg(feature = "failpoints")]
                 failpoint::after(&deploy.state);
@@ -123,63 +130,6 @@ fn may_be_left(state: &State) -> bool {
             ..
         }
     )
-}
-
-/// An engine that does not answer, for a short time perhaps.
-#[derive(Default)]
-struct Loss {
-    /// `None` while it answers.
-    since: Option<Instant>,
-    /// How long the deploy has waited in all, for nothing.
-    waited: Duration,
-    /// Whether the engine was connected to anew since, so that the next call is made to the one that is back.
-    renewed: bool,
-}
-
-impl Loss {
-    /// Waits a moment after a call that took so long; returns how the deploy goes on then, and leaves a new connection.
-    ///
-    /// When the engine is there, and only this call is never answered, not on the new connection either, it has failed:
-    /// one container that hangs shall not keep the host busy for ever.
-    async fn wait(
-        &mut self,
-        engine: &mut Cow<'_, Docker>,
-        deploy: Deploy,
-        took: Duration,
-        lost: EngineError,
-    ) -> Result<Deploy, ApplyError> {
-        let begins = self.since.is_none();
-        let since = *self.since.get_or_insert_with(Instant::now);
-        // A version that was watched all the while was not waited for in vain.
-        let in_vain = Some(took.min(UNHEARD / 2)).filter(|_| !may_be_left(&deploy.state));
-        self.waited += in_vain.unwrap_or_default() + RECONNECT_PAUSE;
-        let was_renewed = self.renewed;
-        tokio::time::sleep(RECONNECT_PAUSE).await;
-        let answers = match engine.again().await {
-            Ok(again) => {
-                *engine = Cow::Owned(again);
-                true
-            }
-            Err(_) => false,
-        };
-        self.renewed = answers;
-        let is_long = since.elapsed() >= RECONNECT;
-        if answers && was_renewed && (is_long || self.waited >= UNHEARD) {
-            self.is_over();
-            let why = lost.to_string();
-            return Ok(deploy.after_a_loss(Event::Failed { why }));
-        }
-        if is_long && !answers {
-            return Err(interrupted(&deploy, lost));
-        }
-        Ok(if begins { deploy.found_again() } else { deploy })
-    }
-
-    /// The engine has answered; whether it had to be waited for.
-    fn is_over(&mut self) -> bool {
-        self.renewed = false;
-        self.since.take().is_some()
-    }
 }
 
 fn interrupted(deploy: &Deploy, source: EngineError) -> ApplyError {

@@ -36,6 +36,7 @@ mod image;
 mod inspect;
 mod journal;
 mod keep;
+mod loss;
 mod prepare;
 mod progress;
 pub mod sequence;

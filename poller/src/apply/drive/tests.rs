@@ -1,106 +1,11 @@
-//! What a lost engine, an answer that never comes and a refusal do to a deploy under way.
+//! What a refusal in the middle does to a deploy.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
 use super::*;
-use crate::{
-    docker::fake::{connected, engine},
-    testing::deploy,
-};
-
-fn lost() -> EngineError {
-    EngineError::Unreachable {
-        address: "unix:///run/docker.sock".to_owned(),
-        why: "no answer within 120 s".to_owned(),
-    }
-}
-
-/// What a deploy comes to that has waited like this for `engine`.
-async fn after(loss: &mut Loss, engine: &Docker) -> Result<Deploy, ApplyError> {
-    let mut engine = Cow::Borrowed(engine);
-    loss.wait(&mut engine, deploy(), Duration::ZERO, lost())
-        .await
-}
-
-#[tokio::test]
-async fn a_call_that_only_is_never_answered_has_failed_at_last() {
-    let engine = connected(|_| (200, "{}".to_owned())).await;
-    let long_ago = Instant::now().checked_sub(RECONNECT).unwrap();
-    for mut loss in [
-        Loss {
-            since: Some(long_ago),
-            waited: Duration::ZERO,
-            renewed: false,
-        },
-        Loss {
-            since: None,
-            waited: UNHEARD,
-            renewed: false,
-        },
-    ] {
-        let again = after(&mut loss, &engine).await.unwrap();
-        assert_eq!(
-            again,
-            deploy(),
-            "it was not made to the engine that is back"
-        );
-        let deploy = after(&mut loss, &engine).await.unwrap();
-        assert!(
-            matches!(&deploy.state, State::RollingBack { why, .. } if why.contains("no answer")),
-            "{deploy:?}"
-        );
-        assert!(!loss.is_over(), "the next call begins anew");
-    }
-}
-
-#[tokio::test]
-async fn a_call_is_made_again_when_the_engine_is_back_and_left_open_when_it_stays_away() {
-    let engine = connected(|_| (200, "{}".to_owned())).await;
-    let again = after(&mut Loss::default(), &engine).await.unwrap();
-    assert_eq!(again, deploy());
-    let gone = gone().await;
-    let again = after(&mut Loss::default(), &gone).await.unwrap();
-    assert_eq!(again, deploy());
-    let since = Instant::now().checked_sub(RECONNECT);
-    let waited = UNHEARD;
-    let mut loss = Loss {
-        since,
-        waited,
-        renewed: true,
-    };
-    let end = after(&mut loss, &gone).await;
-    assert!(
-        matches!(end, Err(ApplyError::Interrupted { .. })),
-        "{end:?}"
-    );
-}
-
-#[tokio::test]
-async fn only_what_was_waited_in_vain_counts_and_not_the_time_of_a_gate() {
-    let engine = connected(|_| (200, "{}".to_owned())).await;
-    let id = "new".to_owned();
-    let created = deploy().on(Event::Created { id });
-    // stop, park, promote, start
-    let started = (0..4).fold(created.clone(), |deploy, _| deploy.on(Event::Done));
-    let in_gate = started.clone().on(Event::Looked {
-        starts: vec!["once".to_owned()],
-        now: None,
-    });
-    let counts = Duration::from_secs(100);
-    for (deploy, counted) in [
-        (created, counts),
-        (started, Duration::ZERO),
-        (in_gate, Duration::ZERO),
-    ] {
-        let mut loss = Loss::default();
-        let mut engine = Cow::Borrowed(&engine);
-        let took = counts;
-        loss.wait(&mut engine, deploy, took, lost()).await.unwrap();
-        assert_eq!(loss.waited, counted + RECONNECT_PAUSE);
-    }
-}
+use crate::{docker::fake::engine, testing::deploy};
 
 #[tokio::test]
 async fn a_container_whose_creation_was_not_answered_makes_room_for_a_whole_one() {
@@ -151,24 +56,4 @@ async fn a_container_whose_creation_was_not_answered_makes_room_for_a_whole_one(
         removed.is_some_and(|line| line.contains("/half?")),
         "{asked:?}"
     );
-}
-
-/// A connection to an engine that has ended.
-async fn gone() -> Docker {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("tcp://{}", listener.local_addr().unwrap());
-    let answering = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 4096];
-        std::io::Read::read(&mut stream, &mut request).unwrap();
-        let body = json!({ "ApiVersion": "1.41" }).to_string();
-        let head = format!(
-            "HTTP/1.1 200 X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        std::io::Write::write_all(&mut stream, (head + &body).as_bytes()).unwrap();
-    });
-    let engine = Docker::connect(Some(&address)).await.unwrap();
-    answering.join().unwrap();
-    engine
 }
