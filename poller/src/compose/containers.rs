@@ -163,12 +163,12 @@ pub fn unchanged(
 /// What somebody has done to the services that were brought up, in words; `None` when each has its containers, with the image that
 /// it should have. `images` are the ids by service. Half made containers are whoever's that makes them.
 pub fn strayed(
-    resolved: &Resolved,
+    wanted: &[String],
     now: &[Container],
     images: &BTreeMap<String, String>,
 ) -> Option<String> {
-    let strayed = resolved.wanted().find_map(|(name, service)| {
-        let mut its = now.iter().filter(|one| one.service == name);
+    let strayed = wanted.iter().find_map(|name| {
+        let mut its = now.iter().filter(|one| one.service == *name);
         let expected = images.get(name);
         if let Some(other) = its
             .clone()
@@ -176,7 +176,9 @@ pub fn strayed(
         {
             return Some(format!("{} has another image", other.name));
         }
-        (service.replicas > 0 && its.next().is_none()).then(|| format!("{name} has no container"))
+        its.next()
+            .is_none()
+            .then(|| format!("{name} has no container"))
     });
     strayed.map(|what| format!("{what}: somebody else has brought the project up or down"))
 }

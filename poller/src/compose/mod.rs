@@ -16,6 +16,7 @@ use crate::{docker::EngineError, process::ProcessError, settings::Compose};
 
 mod cli;
 mod containers;
+mod deploy;
 mod images;
 mod kept;
 mod name;
@@ -26,6 +27,9 @@ mod unset;
 pub use cli::{Cli, UP_LIMIT, Up};
 pub use containers::{
     Container, Mend, beside, containers, mend, mends, missing, strayed, taken, unchanged,
+};
+pub use deploy::{
+    Back, Brought, Found, NotReady, Of, Tools, fetch, look, not_back, up_new, up_old,
 };
 pub use images::{
     Asked, ImageTrouble, Pulled, WantedImage, asked, digests, pins, pull, pull_missing,

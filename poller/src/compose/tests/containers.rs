@@ -100,12 +100,12 @@ fn whoever_brings_the_project_up_or_down_meanwhile_is_noticed() {
         container("s-job-1", "job", "any"),
     );
     let whole = [web, job];
-    assert_eq!(strayed(&resolved(), &whole, &images), None);
-    let words = strayed(&resolved(), &whole[..1], &images).unwrap();
+    assert_eq!(strayed(&resolved().wanted, &whole, &images), None);
+    let words = strayed(&resolved().wanted, &whole[..1], &images).unwrap();
     assert!(words.starts_with("job has no container"), "{words}");
     let mut other = whole;
     other[0].image = "w0".to_owned();
-    let words = strayed(&resolved(), &other, &images).unwrap();
+    let words = strayed(&resolved().wanted, &other, &images).unwrap();
     assert!(words.starts_with("s-web-1 has another image"), "{words}");
 }
 
