@@ -79,7 +79,7 @@ enum Command {
     },
     /// Fetch intents once, apply them, report, and exit.
     Once,
-    /// Check the host's file, the token and the containers, and say what each service would accept and do.
+    /// Check the host's file, the token and what the services are made of, and say what each would accept and do.
     Check,
     /// Make a token and print it.
     ///
@@ -241,7 +241,7 @@ impl Arguments {
                 )?)?;
                 Ok(Ending::Done)
             }
-            Command::Check => check::check(&self.config),
+            Command::Check => check::check(&self.config, &self.state_dir),
             Command::Once => {
                 let parts = self.parts()?;
                 on_one_thread(async move {

@@ -89,3 +89,96 @@ fn a_proxy_that_cannot_be_one_is_told_at_the_start_and_its_password_is_not() {
     );
     assert!(!log.contains("hunter2"), "{log}");
 }
+
+/// What `check` says of a service with these lines, and how it ends.
+fn checked(lines: &str) -> (String, String) {
+    let host = Host::new(1, "");
+    let file = fs::read_to_string(host.path("towline.toml")).unwrap();
+    let file = file.replace("[service.web.docker]\ncontainer = \"web\"\n", lines);
+    fs::write(host.path("towline.toml"), file).unwrap();
+    let output = host.command(&["check"]).output().unwrap();
+    let said = String::from_utf8(output.stdout.clone()).unwrap();
+    (said, ended(output).1)
+}
+
+#[test]
+fn without_containers_no_engine_is_missed() {
+    let (said, log) =
+        checked("command = { run = [\"true\"] }\nbackup = { paths = \"/etc/hostname\" }");
+    assert_eq!(log, "", "{said}");
+    assert!(
+        said.contains("runs: [\"true\"] in /, each command for at most 300 s"),
+        "{said}"
+    );
+    assert!(
+        said.contains("backup: ") && !said.contains("PROBLEM"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_could_not_be_run_or_backed_up_is_a_problem() {
+    let (said, log) = checked(
+        "command = { run = [\"no-such-program\"], stop = [\"./stop\"], start = [\"true\"] }\n\
+         backup = { paths = \"/nowhere\" }\nhealth = [{ exec = [\"no-such-check\"] }]",
+    );
+    assert_eq!(log, "towline: 4 problems\n", "{said}");
+    for problem in [
+        "command.run: PROBLEM: there is no program \"no-such-program\" in /usr/local/sbin:",
+        "command.stop: PROBLEM: there is no \"./stop\" in /",
+        "health.exec: PROBLEM: there is no program \"no-such-check\" in",
+        "backup: PROBLEM: ",
+    ] {
+        assert!(said.contains(problem), "{problem}: {said}");
+    }
+    let nobody = checked("user = \"no-such-user\"\ncommand = { run = [\"true\"] }").0;
+    let problem = "command.run: PROBLEM: there is no user \"no-such-user\" on this host";
+    assert!(nobody.contains(problem), "{nobody}");
+}
+
+#[test]
+fn a_checkout_is_looked_at_and_its_own_programs_may_still_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        let done = git.arg("-C").arg(folder.path()).args(arguments).output();
+        assert!(done.unwrap().status.success(), "{arguments:?}");
+    };
+    let lines = format!("git = {{ path = \"{path}\" }}\ncommand = {{ run = [\"./update\"] }}");
+    let none = checked(&lines);
+    assert!(none.0.contains("checkout: PROBLEM: "), "{none:?}");
+    assert_eq!(none.1, "towline: 1 problem\n");
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    fs::write(folder.path().join("file"), "1").unwrap();
+    git(&["add", "."]);
+    let who = [
+        "-c",
+        "user.name=octocat",
+        "-c",
+        "user.email=octocat@example.com",
+    ];
+    git(&[&who[..], &["commit", "--quiet", "-m", "first"]].concat());
+    git(&[
+        "remote",
+        "add",
+        "origin",
+        "https://github.example/octo-org/web",
+    ]);
+    let (said, log) = checked(&lines);
+    assert_eq!(log, "", "{said}");
+    assert!(said.contains(" on main\n"), "{said}");
+    fs::write(folder.path().join("file"), "2").unwrap();
+    let (said, _) = checked(&lines);
+    assert!(
+        said.contains("checkout: PROBLEM: it has local changes: file"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_project_is_looked_at_only_with_an_engine_which_is_one_problem_for_all() {
+    let (said, log) = checked("compose = { file = \"/srv/c.yml\" }");
+    assert_eq!(log, "towline: 1 problem\n", "{said}");
+    assert!(said.contains("project: PROBLEM: not looked at: "), "{said}");
+}

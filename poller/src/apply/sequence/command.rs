@@ -59,11 +59,7 @@ pub(super) async fn run(
 }
 
 /// Why the program of a command cannot be run, if so. It is not.
-pub(super) async fn refusal(
-    with: super::Host<'_>,
-    parts: &Parts,
-    argv: &[String],
-) -> Option<String> {
+pub async fn refusal(with: super::Host<'_>, parts: &Parts, argv: &[String]) -> Option<String> {
     let order = order(parts, argv.to_vec(), Vec::new())?;
     let mut stopped = |_: &_| Err(String::new());
     match process::run(with.launcher, &order, &mut stopped, &mut |_| ()).await {

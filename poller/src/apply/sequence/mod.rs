@@ -27,6 +27,7 @@ mod keep;
 mod prepare;
 mod words;
 
+pub use command::refusal as program_refusal;
 use drive::{Drive, drive};
 use ground::Ground;
 use prepare::{Known, Prepared, prepare};

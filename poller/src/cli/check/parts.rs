@@ -1,0 +1,166 @@
+//! What is there of a service that is made of parts: its checkout, its project, its programs, and room for its backup.
+
+use std::path::Path;
+
+use super::Found;
+use crate::{
+    apply::sequence::{Host, program_refusal},
+    backup::Shelf,
+    compose::{Cli, Project, Told},
+    docker::Docker,
+    git,
+    process::Launcher,
+    settings::{Backup, Command, Compose, HealthCheck, Parts, Probe, Service},
+};
+
+/// What the variables of a project stand for while it is looked at.
+const SAMPLE: (&str, &str) = ("0000000000000000000000000000000000000000", "v0.0.0");
+
+/// What was found of `service`, and the images of its project. `state` is the state directory; nothing in it is changed.
+pub(super) async fn look(
+    engine: Option<&Result<Docker, String>>,
+    service: &Service,
+    parts: &Parts,
+    state: &Path,
+) -> (Found, Vec<String>) {
+    let launcher = Launcher::own();
+    let mut found = Found::default();
+    if let Some(git) = &parts.git {
+        found.line("checkout", checkout(&launcher, git, parts).await);
+    }
+    let mut images = Vec::new();
+    match (&parts.compose, engine) {
+        (Some(compose), Some(Ok(engine))) => match project(&launcher, engine, compose, parts).await
+        {
+            Ok((what, its)) => {
+                found.line("project", Ok(what));
+                images = its;
+            }
+            Err(why) => found.line("project", Err(why)),
+        },
+        (Some(_), silent) => {
+            let why = silent.and_then(|engine| engine.as_ref().err());
+            let why = why.map_or("not looked at", String::as_str);
+            found.lines += &format!("  project: PROBLEM: {why}\n");
+        }
+        (None, _) => {}
+    }
+    programs(&launcher, service, parts, &mut found).await;
+    if let Some(backup) = &parts.backup {
+        found.line("backup", room(service, backup, state).await);
+    }
+    (found, images)
+}
+
+async fn checkout(
+    launcher: &Launcher,
+    git: &crate::settings::Git,
+    parts: &Parts,
+) -> Result<String, String> {
+    let mut tools = git::Tools {
+        launcher,
+        begun: &mut |_| Ok(()),
+        limits: git::Limits::default(),
+    };
+    let user = parts.user.as_deref();
+    let look = git::look(&mut tools, &git::Place { git, user }).await;
+    let look = look.map_err(|error| error.to_string())?;
+    if let Some(what) = look.in_progress {
+        return Err(format!("somebody is in the middle of a {what} there"));
+    }
+    if !look.changes.is_empty() && !git.discard_changes {
+        return Err(format!(
+            "it has local changes: {}; commit them, or set discard_changes = true",
+            look.changes.join(", ")
+        ));
+    }
+    let branch = look
+        .at
+        .branch
+        .map_or(String::new(), |name| format!(" on {name}"));
+    let sha = look.at.commit.to_string();
+    Ok(format!("at {}{branch}", sha.get(..7).unwrap_or(&sha)))
+}
+
+/// What Compose makes of the project, and its images.
+async fn project(
+    launcher: &Launcher,
+    engine: &Docker,
+    compose: &Compose,
+    parts: &Parts,
+) -> Result<(String, Vec<String>), String> {
+    let cli = Cli::new(launcher.clone(), std::env::vars(), engine);
+    let version = cli.version().await.map_err(|error| error.to_string())?;
+    let checkout = parts.git.as_ref().map(|git| git.path.as_path());
+    let told = Told {
+        sha: Some(SAMPLE.0.to_owned()),
+        tag: SAMPLE.1.parse().ok(),
+    };
+    let resolved = cli.resolve(&Project::new(compose, checkout), &told).await;
+    let resolved = resolved.map_err(|error| error.to_string())?;
+    let names: Vec<_> = resolved.wanted().map(|(name, _)| name.to_owned()).collect();
+    let images = resolved
+        .wanted()
+        .filter_map(|(_, of)| of.reference.as_ref());
+    let images = images.map(ToString::to_string).collect();
+    let what = format!(
+        "{} with {}, by Compose {version}",
+        resolved.name,
+        names.join(", ")
+    );
+    Ok((what, images))
+}
+
+/// Whether the programs of commands and checks can be run. One that the checkout may still bring is none of it.
+async fn programs(launcher: &Launcher, service: &Service, parts: &Parts, found: &mut Found) {
+    let host = Host {
+        engine: None,
+        launcher,
+    };
+    let mut all: Vec<(&str, &Vec<String>)> = Vec::new();
+    if let Some(Command {
+        run,
+        rollback,
+        stop,
+        start,
+        ..
+    }) = &parts.command
+    {
+        all.push(("command.run", run));
+        all.extend(rollback.iter().map(|argv| ("command.rollback", argv)));
+        all.extend(stop.iter().map(|argv| ("command.stop", argv)));
+        all.extend(start.iter().map(|argv| ("command.start", argv)));
+    }
+    all.extend(service.health.iter().filter_map(|check| match check {
+        HealthCheck::Tried {
+            probe: Probe::Exec(argv),
+            ..
+        } => Some(("health.exec", argv)),
+        HealthCheck::Tried { .. } | HealthCheck::Docker { .. } => None,
+    }));
+    for (key, argv) in all {
+        let program = argv.first().map_or("", String::as_str);
+        let is_brought = program.contains('/') && !program.starts_with('/');
+        if parts.git.is_some() && is_brought {
+            continue;
+        }
+        if let Some(why) = program_refusal(host, parts, argv).await {
+            found.line(key, Err(why));
+        }
+    }
+}
+
+/// Whether what is backed up is there, and room for it where backups lie.
+async fn room(service: &Service, backup: &Backup, state: &Path) -> Result<String, String> {
+    let shelf = Shelf::of(state, service.name.clone());
+    if !state.is_dir() {
+        let missing = backup.paths.iter().find(|path| !path.exists());
+        return match missing {
+            Some(path) => Err(format!("there is no {}", path.display())),
+            None => Ok(format!("{} is not there yet", state.display())),
+        };
+    }
+    let ready = shelf.ready(&backup.paths, backup.restore).await;
+    ready.map_err(|error| error.to_string())?;
+    Ok(format!("there is room in {}", state.display()))
+}
