@@ -6,15 +6,18 @@ use super::Found;
 use crate::{
     apply::sequence::{Host, program_refusal},
     backup::Shelf,
-    compose::{Cli, Project, Told},
+    compose::{Cli, Project},
     docker::Docker,
     git,
     process::Launcher,
     settings::{Backup, Command, Compose, HealthCheck, Parts, Probe, Service},
 };
 
-/// What the variables of a project stand for while it is looked at.
-const SAMPLE: (&str, &str) = ("0000000000000000000000000000000000000000", "v0.0.0");
+/// What a project is told while it is looked at.
+const SAMPLE: [(&str, &str); 2] = [
+    ("TOWLINE_SHA", "0000000000000000000000000000000000000000"),
+    ("TOWLINE_TAG", "v0.0.0"),
+];
 
 /// What was found of `service`, and the images of its project. `state` is the state directory; nothing in it is changed.
 pub(super) async fn look(
@@ -92,10 +95,7 @@ async fn project(
     let cli = Cli::new(launcher.clone(), std::env::vars(), engine);
     let version = cli.version().await.map_err(|error| error.to_string())?;
     let checkout = parts.git.as_ref().map(|git| git.path.as_path());
-    let told = Told {
-        sha: Some(SAMPLE.0.to_owned()),
-        tag: SAMPLE.1.parse().ok(),
-    };
+    let told = SAMPLE.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let resolved = cli.resolve(&Project::new(compose, checkout), &told).await;
     let resolved = resolved.map_err(|error| error.to_string())?;
     let names: Vec<_> = resolved.wanted().map(|(name, _)| name.to_owned()).collect();
