@@ -15,6 +15,7 @@ use crate::{
     docker::{Layers, registry},
     machine::{Deploy, Event},
     reference::{Reference, Template},
+    sequence::{self, Sequence},
     store::{JournalEntry, row},
 };
 
@@ -63,8 +64,10 @@ pub fn journal(input: &[u8]) {
             flipped[at] ^= 1;
         }
         deploy(&entry.body);
+        parts(&entry.body);
     } else if let Ok(text) = std::str::from_utf8(input) {
         deploy(text);
+        parts(text);
     }
 }
 
@@ -99,6 +102,37 @@ fn walk(mut deploy: Deploy, event: &dyn Fn() -> Event) {
         deploy = deploy.on(event()).or_stuck();
     }
     assert!(deploy.next().is_none(), "no end after {most} calls");
+}
+
+/// The same for a deploy of parts, also when its engine was lost.
+fn parts(journal: &str) {
+    let Ok(deploy) = Sequence::from_journal(journal) else {
+        return;
+    };
+    let text = deploy.to_journal().expect("a journal");
+    assert_eq!(Sequence::from_journal(&text).expect("a journal"), deploy);
+    let most = 40 * (deploy.before.tags.len() + 1);
+    let why = || "refused".to_owned();
+    for event in [
+        sequence::Event::Done,
+        sequence::Event::Failed { why: why() },
+        sequence::Event::Postponed { why: why() },
+    ] {
+        for start in [
+            deploy.clone(),
+            deploy.clone().resume(),
+            deploy.clone().found_again(),
+        ] {
+            let mut deploy = start.or_stuck();
+            for _ in 0..most {
+                deploy = deploy.on(event.clone()).or_stuck();
+            }
+            assert!(
+                deploy.ending().is_some(),
+                "no end after {most} actions: {deploy:?}"
+            );
+        }
+    }
 }
 
 /// The items of a pull's stream, one a line: no more of a layer is here than there is, and what an error means does not

@@ -112,7 +112,7 @@ impl Sequence {
                 self.notes.push(format!("unexpected answer {other:?}"));
             }
         }
-        self.back(step, at + 1, back)
+        self.back(step, at.saturating_add(1), back)
     }
 
     /// Whether more of the way back may be gone although `step` has failed.

@@ -139,7 +139,7 @@ impl Sequence {
             }
             Event::Done if !matches!(step, Step::Look | Step::Gate) => {
                 self.process = None;
-                return self.forth(step, at + 1);
+                return self.forth(step, at.saturating_add(1));
             }
             Event::Postponed { why } if step == Step::Run => (Fault::Host, Cause::Postponed, why),
             Event::Failed { why } | Event::Postponed { why } => {

@@ -41,7 +41,7 @@ pub(super) async fn act(
         Action::Command { which, version } => {
             command::run(with, sequence, *which, *version, record).await
         }
-        Action::Look => look().into(),
+        Action::Look => look(with, sequence).await.into(),
         Action::Gate { spent } => {
             let stable_for = with.service.and_then(|service| service.stable_for);
             let host = with.ground.checked(&with.host);
@@ -73,8 +73,11 @@ pub(super) async fn act(
     }
 }
 
-/// A service without containers shows nothing of itself but by its checks.
-fn look() -> Event {
+/// A service without containers shows nothing of itself but its checkout, and the rest by its checks.
+async fn look(with: &Drive<'_>, sequence: &Sequence) -> Event {
+    if let Some(why) = checkout::is_elsewhere(with, sequence).await {
+        return Event::Failed { why };
+    }
     Event::Looked {
         starts: Vec::new(),
         now: Some(Uptime::now()),

@@ -187,6 +187,17 @@ impl From<GitError> for Halt {
     }
 }
 
+/// Why the checkout, if there is one, is not where the new version has it.
+pub(super) async fn is_elsewhere(with: &Drive<'_>, sequence: &Sequence) -> Option<String> {
+    let tree = Tree::of(&sequence.parts, with.host)?;
+    let mut begun = |_: &_| Ok(());
+    match git::look(&mut tree.tools(&mut begun), &tree.place).await {
+        Ok(look) if Some(&look.at.commit) == sequence.before.new.sha.as_ref() => None,
+        Ok(look) => Some(format!("the checkout is at {}", look.at.commit.short())),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
 /// Whether the checkout is at the commit with nothing changed; if not, where it will go from is looked at.
 pub(super) fn is_at(look: &Look, sha: &Sha) -> bool {
     look.at.commit == *sha && look.changes.is_empty() && look.in_progress.is_none()
