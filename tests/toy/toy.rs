@@ -29,6 +29,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::FromRawFd;
 use std::process::exit;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -40,9 +41,16 @@ unsafe extern "C" {
     fn _exit(status: i32) -> !;
 }
 
+/// Whether a request is being answered, and whether to end after that.
+static BUSY: AtomicBool = AtomicBool::new(false);
+static LEAVING: AtomicBool = AtomicBool::new(false);
+
 extern "C" fn leave(_: i32) {
-    // SAFETY: `_exit` is async-signal-safe and touches no state of this process.
-    unsafe { _exit(0) }
+    LEAVING.store(true, SeqCst);
+    if !BUSY.load(SeqCst) {
+        // SAFETY: `_exit` is async-signal-safe and touches no state of this process.
+        unsafe { _exit(0) }
+    }
 }
 
 fn main() {
@@ -121,11 +129,41 @@ fn visit() {
         .expect("the data file takes a line");
 }
 
+/// Whether the listening socket is passed to us.
+fn is_passed() -> bool {
+    env::var("LISTEN_FDS").as_deref() == Ok("1")
+}
+
+/// The next connection. One to a socket that was passed is taken only while the word to leave is minded: the others wait
+/// in its queue for whoever is passed it next.
+fn next(listener: &TcpListener) -> TcpStream {
+    loop {
+        BUSY.store(is_passed(), SeqCst);
+        if let Ok((stream, _)) = listener.accept() {
+            BUSY.store(true, SeqCst);
+            stream.set_nonblocking(false).expect("a stream can wait");
+            return stream;
+        }
+        rest();
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Nothing is being answered any more.
+fn rest() {
+    BUSY.store(false, SeqCst);
+    if LEAVING.load(SeqCst) {
+        exit(0);
+    }
+}
+
 /// The socket that was passed, or one of its own.
 fn listener() -> TcpListener {
-    if env::var("LISTEN_FDS").as_deref() == Ok("1") {
+    if is_passed() {
         // SAFETY: the third file is the listening socket by the protocol of sd_listen_fds(3), and nothing else here has it.
-        return unsafe { TcpListener::from_raw_fd(3) };
+        let passed = unsafe { TcpListener::from_raw_fd(3) };
+        passed.set_nonblocking(true).expect("a socket can be asked");
+        return passed;
     }
     let address = env::var("TOY_ADDRESS").unwrap_or_else(|_| ADDRESS.into());
     TcpListener::bind(address).expect("the address is free")
@@ -154,7 +192,8 @@ fn serve(version: &str, mode: &str) {
     };
     let mut held = Vec::new();
     let mut sickened = false;
-    for (request, stream) in listener.incoming().flatten().enumerate() {
+    for request in 0.. {
+        let stream = next(&listener);
         if mode == "hang" {
             held.push(stream);
         } else {
@@ -169,6 +208,7 @@ fn serve(version: &str, mode: &str) {
                 visit();
             }
         }
+        rest();
     }
 }
 

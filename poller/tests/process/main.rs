@@ -23,6 +23,7 @@ use towline::{
 };
 use towline_protocol::{IntentId, Outcome};
 
+mod activation;
 mod backups;
 mod check;
 mod checkouts;
