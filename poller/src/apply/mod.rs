@@ -125,6 +125,18 @@ pub enum ApplyError {
         /// What happened.
         source: EngineError,
     },
+    /// A program that the interrupted deploy had started goes on and cannot be ended. The journal is open: `recover` tries
+    /// again.
+    #[error(
+        "deploy {deploy} was interrupted, and what it had started goes on as session {session} and cannot be ended; nothing \
+         is done for this service until it has (ps -s {session})"
+    )]
+    Outlived {
+        /// The deploy.
+        deploy: String,
+        /// The number of the process that leads it.
+        session: i32,
+    },
 }
 
 impl ApplyError {
@@ -132,7 +144,7 @@ impl ApplyError {
     pub fn has_touched_nothing(&self) -> bool {
         match self {
             Self::Engine(_) | Self::Store(_) | Self::Refused(_) | Self::Stopped => true,
-            Self::Left(_) | Self::Interrupted { .. } => false,
+            Self::Left(_) | Self::Interrupted { .. } | Self::Outlived { .. } => false,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{pin::pin, time::Instant};
 use super::{Applied, ApplyError, Job, Progress, StepClock, journal::Journal, unreadable};
 use crate::{
     docker::Docker,
-    process::{GRACE, Launcher, end_leftover},
+    process::{GRACE, Launcher, Leftover, end_leftover},
     sequence::{JournalError, Sequence},
     settings::{Parts, Service},
     store::{JournalEntry, Store, StoreError},
@@ -124,8 +124,12 @@ pub async fn recover(
         }
         Err(error) => return Ok(unreadable(entry, &error)),
     };
-    if let Some(process) = &recorded.process {
-        end_leftover(process, GRACE).await;
+    if let Some(process) = &recorded.process
+        && end_leftover(process, GRACE).await == Leftover::Stays
+    {
+        let deploy = entry.deploy.clone();
+        let session = process.pid;
+        return Err(ApplyError::Outlived { deploy, session });
     }
     let sequence = match service {
         Some(_) => recorded.clone().resume(),
