@@ -167,7 +167,7 @@ fn recorded(state: &Path, config: &Path) -> anyhow::Result<Status> {
     // Whoever wants to deploy need not wait for the engine's answer.
     drop(store);
     on_one_thread(async {
-        let seen = look(docker_host().as_deref(), &status.containers()).await;
+        let seen = look(docker_host().as_deref(), &status.sought()).await;
         Ok(status.with_seen(seen, Timestamp::now()))
     })
 }

@@ -32,18 +32,24 @@ pub(super) fn height() -> usize {
 /// How the services stand.
 pub(super) fn status(status: &Status, width: Option<u16>) -> String {
     let mut text = about_poller(status);
-    let mut table = table(
-        &[
-            "SERVICE", "COMMIT", "DIGEST", "DEPLOYED", "STATE", "PENDING",
-        ],
-        width,
-    );
+    // Where all are containers nobody asks what kind of thing one is.
+    let tells_kind = status
+        .services
+        .iter()
+        .any(|service| service.kind != "docker");
+    let mut header = vec![
+        "SERVICE", "COMMIT", "DIGEST", "DEPLOYED", "STATE", "PENDING",
+    ];
+    if tells_kind {
+        header.insert(1, "KIND");
+    }
+    let mut table = table(&header, width);
     for service in &status.services {
         let since = service
             .deployed
             .as_ref()
             .filter(|_| service.is_as_deployed());
-        table.add_row([
+        let mut row = vec![
             service.name.to_string(),
             service
                 .sha()
@@ -52,12 +58,13 @@ pub(super) fn status(status: &Status, width: Option<u16>) -> String {
                 .digest()
                 .map_or_else(none, |digest| digest.short().to_owned()),
             since.map_or_else(none, |deployed| time(deployed.since)),
-            service
-                .observed
-                .as_ref()
-                .map_or_else(|| "unknown".to_owned(), state),
+            standing(service),
             doing(service).map_or_else(none, str::to_owned),
-        ]);
+        ];
+        if tells_kind {
+            row.insert(1, printable(&service.kind));
+        }
+        table.add_row(row);
     }
     text += &lines(&table);
     let notes: String = status.services.iter().flat_map(notes).collect();
@@ -130,6 +137,18 @@ fn notes(service: &ServiceStatus) -> Vec<String> {
         notes.push(format!(
             "{name}: what runs is not what towline has deployed last\n"
         ));
+    }
+    if let Some(checkout) = &service.checkout {
+        let path = printable(&checkout.path);
+        if let Some(trouble) = &checkout.trouble {
+            notes.push(format!("{name}: checkout {path}: {}\n", printable(trouble)));
+        }
+        if !checkout.changes.is_empty() {
+            let changes = printable(&checkout.changes.join(", "));
+            notes.push(format!(
+                "{name}: files of the checkout {path} were changed on this host: {changes}\n"
+            ));
+        }
     }
     if let Some(trouble) = service.trouble() {
         notes.push(format!(
@@ -279,6 +298,29 @@ fn word(state: PendingState) -> &'static str {
     }
 }
 
+/// How what the service is made of stands: its container, else the containers of its project, else its checkout.
+fn standing(service: &ServiceStatus) -> String {
+    let unknown = || "unknown".to_owned();
+    if let Some(observed) = &service.observed {
+        return state(observed);
+    }
+    if let Some(containers) = &service.containers {
+        let well = containers.iter().filter(|one| one.is_well()).count();
+        return match containers.len() {
+            0 => "absent".to_owned(),
+            all if all == well => format!("{all} well"),
+            all => format!("{well} of {all} well"),
+        };
+    }
+    match (service.kind.as_str(), &service.checkout) {
+        ("docker" | "compose", _) => unknown(),
+        (_, None) => none(),
+        (_, Some(checkout)) if checkout.commit.is_none() => unknown(),
+        (_, Some(checkout)) if checkout.changes.is_empty() => "clean".to_owned(),
+        (_, Some(_)) => "changed".to_owned(),
+    }
+}
+
 fn state(observed: &Observed) -> String {
     let state = printable(&observed.state);
     match (&observed.health, observed.exit_code) {
@@ -385,6 +427,51 @@ mod tests {
         for service in &mut known.services {
             (service.observed, service.deployed) = (None, None);
         }
+        insta::assert_snapshot!(status(&known, None));
+    }
+
+    #[test]
+    fn services_of_other_kinds_are_told_by_their_checkouts_and_all_their_containers() {
+        let mut known = known();
+        let one = |service: &str, state: &str, code: Option<i64>| {
+            json!({ "service": service, "state": state, "health": null, "exit_code": code, "started_at": null,
+                    "reference": null, "digest": null })
+        };
+        let at = "2026-11-20T15:00:00Z";
+        let sha = crate::testing::SHA;
+        let deployed = json!({ "sha": sha, "digest": null, "intent": null, "since": at });
+        let checkout = |changes: &[&str], trouble: Option<&str>| json!({ "path": "/srv/app", "commit": trouble.map_or(Some(sha), |_| None), "branch": null, "changes": changes, "trouble": trouble });
+        let service = |name: &str, kind: &str, containers, checkout| {
+            json!({ "name": name, "kind": kind, "container": null, "deployed": deployed, "observed": null,
+            "pending": null, "last": null, "containers": containers, "checkout": checkout })
+        };
+        let null = || json!(null);
+        known.services = serde_json::from_value(json!([
+            service(
+                "stack",
+                "compose",
+                json!([one("api", "running", None), one("job", "exited", Some(0))]),
+                null()
+            ),
+            service(
+                "broken",
+                "compose",
+                json!([one("api", "running", None), one("job", "exited", Some(3))]),
+                null()
+            ),
+            service("gone", "compose", json!([]), null()),
+            service("unasked", "compose", null(), null()),
+            service("pi", "command", null(), checkout(&[], None)),
+            service("edited", "git", null(), checkout(&["app.py"], None)),
+            service(
+                "foreign",
+                "git",
+                null(),
+                checkout(&[], Some("it is another user's"))
+            ),
+            service("plain", "command", null(), null()),
+        ]))
+        .unwrap();
         insta::assert_snapshot!(status(&known, None));
     }
 

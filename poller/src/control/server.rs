@@ -139,10 +139,10 @@ async fn say(writer: &mut OwnedWriteHalf, line: &Line) -> io::Result<()> {
 
 impl Desk {
     async fn status(&self) -> Line {
-        let Some(containers) = self.published().map(|known| known.status.containers()) else {
+        let Some(sought) = self.published().map(|known| known.status.sought()) else {
             return not_yet();
         };
-        let seen = look(self.docker_host.as_deref(), &containers).await;
+        let seen = look(self.docker_host.as_deref(), &sought).await;
         // In this order, since the loop publishes how a deploy ended before it says that none is under way.
         let underway = self.board.underway.borrow().clone();
         let Some(published) = self.published() else {

@@ -32,12 +32,12 @@ impl Poller {
         {
             return None;
         }
-        let containers = status.containers();
+        let sought = status.sought();
         let docker_host = self.engine.address().map(str::to_owned);
         let (answer, receiver) = oneshot::channel();
         tokio::spawn(async move {
             answer
-                .send(look(docker_host.as_deref(), &containers).await)
+                .send(look(docker_host.as_deref(), &sought).await)
                 .ok();
         });
         Some(receiver)
@@ -46,9 +46,6 @@ impl Poller {
     /// Tells what is new. An engine that does not answer says nothing about the services. What cannot be kept is told by
     /// the log alone, and once more after the next look.
     pub(super) fn note_seen(&mut self, seen: Seen) {
-        if seen.is_err() {
-            return;
-        }
         let now = Timestamp::now();
         let status = match self.recorded() {
             Ok(status) => status.with_seen(seen, now),

@@ -1,47 +1,118 @@
-//! Asking the engine what it shows of the services' containers now, within a bounded time.
+//! Looking at what the services are made of now: the engine's containers and the checkouts, within a bounded time.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::runtime::Builder;
 use towline_protocol::Digest;
 
-use super::Observed;
+use super::{CheckoutStatus, Observed, ProjectContainer, checkout, project};
 use crate::{
     apply::{InspectError, find},
     docker::{Docker, EngineError},
     plan::{self, Refusal, beside},
-    settings::Choice,
+    process::Launcher,
+    settings::{Choice, Parts},
 };
 
 /// How long the engine may take for all containers together.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A container to look at.
+/// Something to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sought {
-    /// By what it is known.
-    pub choice: Choice,
-    /// The digest that the last deploy has brought.
-    pub brought: Option<Digest>,
+pub enum Sought {
+    /// One container.
+    Container {
+        /// By what it is known.
+        choice: Choice,
+        /// The digest that the last deploy has brought.
+        brought: Option<Digest>,
+    },
+    /// What a service is made of.
+    Parts(Box<Parts>),
 }
 
-/// What was seen of each container, or why nothing was.
-pub type Seen = Result<Vec<Observed>, String>;
+/// What was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Why the engine could not be asked; `None` also when nothing that was sought needs one.
+    pub engine: Option<String>,
+    /// Of each service, in the order of what was sought.
+    pub services: Vec<Shown>,
+}
 
-/// Looks at these containers. `docker_host` is the variable `DOCKER_HOST`.
+/// What was seen of a service; what could not be looked at, or what it does not have, is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Of its container.
+    pub observed: Option<Observed>,
+    /// Of the containers of its project.
+    pub containers: Option<Vec<ProjectContainer>>,
+    /// Of its checkout.
+    pub checkout: Option<CheckoutStatus>,
+}
+
+impl Sought {
+    fn needs_engine(&self) -> bool {
+        match self {
+            Self::Container { .. } => true,
+            Self::Parts(parts) => parts.needs_engine(),
+        }
+    }
+}
+
+/// Looks at these. `docker_host` is the variable `DOCKER_HOST`; no engine is asked where none is needed.
 ///
-/// Uses a connection of its own, so that it gets its answer while a deploy is under way.
-pub async fn look(docker_host: Option<&str>, containers: &[Sought]) -> Seen {
-    look_within(LIMIT, docker_host, containers).await
+/// Uses a connection and a thread of its own, so that it gets its answer while a deploy is under way.
+pub async fn look(docker_host: Option<&str>, sought: &[Sought]) -> Seen {
+    let (docker_host, all) = (docker_host.map(str::to_owned), sought.to_vec());
+    let looking = tokio::task::spawn_blocking(move || {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(look_within(LIMIT, docker_host.as_deref(), &all)))
+    });
+    let looked = looking.await.unwrap_or_else(|error| Err(error.into()));
+    looked.unwrap_or_else(|error: std::io::Error| Seen {
+        engine: Some(format!("it was not looked: {error}")),
+        services: vec![Shown::default(); sought.len()],
+    })
 }
 
-async fn look_within(limit: Duration, docker_host: Option<&str>, containers: &[Sought]) -> Seen {
+async fn look_within(limit: Duration, docker_host: Option<&str>, sought: &[Sought]) -> Seen {
+    let (engine, checkouts) =
+        tokio::join!(at_engine(limit, docker_host, sought), checkouts(sought));
+    let (engine, mut services) = match engine {
+        Ok(services) => (None, services),
+        Err(trouble) => (Some(trouble), vec![Shown::default(); sought.len()]),
+    };
+    for (shown, checkout) in services.iter_mut().zip(checkouts) {
+        shown.checkout = checkout;
+    }
+    Seen { engine, services }
+}
+
+async fn checkouts(sought: &[Sought]) -> Vec<Option<CheckoutStatus>> {
+    let launcher = Launcher::own();
+    let each = sought.iter().map(async |one| match one {
+        Sought::Container { .. } => None,
+        Sought::Parts(parts) => checkout::look_at(parts, &launcher).await,
+    });
+    futures_util::future::join_all(each).await
+}
+
+async fn at_engine(
+    limit: Duration,
+    docker_host: Option<&str>,
+    sought: &[Sought],
+) -> Result<Vec<Shown>, String> {
+    if !sought.iter().any(Sought::needs_engine) {
+        return Ok(vec![Shown::default(); sought.len()]);
+    }
     let looking = async {
         let engine = Docker::connect(docker_host).await?;
         let mut all = Vec::new();
-        for sought in containers {
-            all.push(look_at(&engine, sought).await?);
+        for one in sought {
+            all.push(shown(&engine, one).await?);
         }
         Ok::<_, EngineError>(all)
     };
@@ -49,6 +120,19 @@ async fn look_within(limit: Duration, docker_host: Option<&str>, containers: &[S
         Ok(seen) => seen.map_err(|error| error.to_string()),
         Err(_) => Err(silent(limit)),
     }
+}
+
+async fn shown(engine: &Docker, sought: &Sought) -> Result<Shown, EngineError> {
+    Ok(match sought {
+        Sought::Container { choice, brought } => Shown {
+            observed: Some(look_at(engine, choice, brought.clone()).await?),
+            ..Shown::default()
+        },
+        Sought::Parts(parts) => Shown {
+            containers: project::look_at(engine, parts).await?,
+            ..Shown::default()
+        },
+    })
 }
 
 /// The containers beside the one of this choice that a deploy has left: parked old ones and new ones, with their states.
@@ -68,8 +152,12 @@ fn silent(limit: Duration) -> String {
     format!("the Docker engine has not answered within {limit:?}")
 }
 
-async fn look_at(engine: &Docker, sought: &Sought) -> Result<Observed, EngineError> {
-    let container = match find(engine, &sought.choice).await {
+async fn look_at(
+    engine: &Docker,
+    choice: &Choice,
+    brought: Option<Digest>,
+) -> Result<Observed, EngineError> {
+    let container = match find(engine, choice).await {
         Ok(container) => container,
         Err(InspectError::Engine(error)) => return Err(error),
         Err(InspectError::Refused(Refusal::Ambiguous { .. })) => return Ok(nothing("ambiguous")),
@@ -80,7 +168,7 @@ async fn look_at(engine: &Docker, sought: &Sought) -> Result<Observed, EngineErr
         Some(id) => engine.image(id).await?,
         None => None,
     };
-    Ok(observed(container, image, sought.brought.clone()))
+    Ok(observed(container, image, brought))
 }
 
 /// Of a container that is not there, or is not to be told from others.
@@ -98,7 +186,11 @@ fn nothing(state: &str) -> Observed {
 }
 
 /// What the engine's JSON of a container and its image says; `brought` counts when the image has several digests.
-fn observed(container: Value, image: Option<Value>, brought: Option<Digest>) -> Observed {
+pub(super) fn observed(
+    container: Value,
+    image: Option<Value>,
+    brought: Option<Digest>,
+) -> Observed {
     let text = |path: &str| container.pointer(path).and_then(Value::as_str);
     let state = text("/State/Status").unwrap_or("unknown").to_owned();
     let runs = matches!(state.as_str(), "running" | "paused");
@@ -153,7 +245,7 @@ mod tests {
         format!("sha256:{hex}").parse().unwrap()
     }
 
-    async fn seen(state: Value) -> Seen {
+    async fn seen(state: Value) -> Vec<Observed> {
         let container = container(state);
         let (address, _) = fake::engine(move |line| {
             if line.contains("/containers/web/json") {
@@ -168,17 +260,23 @@ mod tests {
                 (404, json!({ "message": "No such container" }).to_string())
             }
         });
-        let named = |name: &str| Sought {
+        let seen = look(Some(&address), &[named("web"), named("gone")]).await;
+        assert_eq!(seen.engine, None);
+        let observed = seen.services.into_iter().map(|shown| shown.observed);
+        observed.collect::<Option<_>>().unwrap()
+    }
+
+    fn named(name: &str) -> Sought {
+        Sought::Container {
             choice: Choice::Name(name.to_owned()),
             brought: Some(digest('b')),
-        };
-        look(Some(&address), &[named("web"), named("gone")]).await
+        }
     }
 
     #[tokio::test]
     async fn state_health_reference_and_digest_are_the_engines_words_and_an_absent_one_is_told() {
         let state = json!({ "Status": "running", "StartedAt": "2026-11-20T15:00:00.5Z", "ExitCode": 0, "Health": { "Status": "healthy" } });
-        let all = seen(state).await.unwrap();
+        let all = seen(state).await;
         let web = &all[0];
         assert_eq!(
             (web.state.as_str(), web.health.as_deref(), web.exit_code),
@@ -197,7 +295,7 @@ mod tests {
     #[tokio::test]
     async fn a_container_that_ended_says_how_and_its_old_health_does_not_count() {
         let state = json!({ "Status": "exited", "StartedAt": "0001-01-01T00:00:00Z", "ExitCode": 137, "Health": { "Status": "unhealthy" } });
-        let web = seen(state).await.unwrap().remove(0);
+        let web = seen(state).await.remove(0);
         assert_eq!(
             (web.exit_code, web.health, web.started_at),
             (Some(137), None, None)
@@ -206,9 +304,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_engine_that_is_not_there_is_told() {
-        let error = look(Some("unix:///nowhere/docker.sock"), &[])
-            .await
-            .unwrap_err();
+        let seen = look(Some("unix:///nowhere/docker.sock"), &[named("web")]).await;
+        assert_eq!(seen.services, [Shown::default()]);
+        let error = seen.engine.unwrap();
         assert!(error.contains("does not answer"), "{error}");
     }
 
@@ -217,7 +315,8 @@ mod tests {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("tcp://{}", silent.local_addr().unwrap());
         let limit = Duration::from_millis(50);
-        let error = look_within(limit, Some(&address), &[]).await.unwrap_err();
+        let seen = look_within(limit, Some(&address), &[named("web")]).await;
+        let error = seen.engine.unwrap();
         assert!(error.contains("has not answered within 50ms"), "{error}");
     }
 }

@@ -8,13 +8,20 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Digest, HostName, IntentId, Outcome, ServiceName, Sha};
 
-use crate::{settings::Choice, version::VersionId};
+use crate::{
+    settings::{Choice, Parts},
+    version::VersionId,
+};
 
+mod checkout;
 mod look;
+mod project;
 mod record;
 mod trouble;
 
-pub use look::{Seen, Sought, leftovers, look};
+pub use checkout::CheckoutStatus;
+pub use look::{Seen, Shown, Sought, leftovers, look};
+pub use project::ProjectContainer;
 pub use trouble::{Change, Watch};
 
 /// The shape's number. Fields may be added to a shape, what is there keeps its name and meaning.
@@ -112,6 +119,9 @@ pub struct EngineStatus {
 pub struct ServiceStatus {
     /// The service.
     pub name: ServiceName,
+    /// What kind of thing it is: `docker`, `compose`, `command` or `git`.
+    #[serde(default = "docker")]
+    pub kind: String,
     /// The name of its container, as the host's file says it; `None` when that has a label instead.
     pub container: Option<String>,
     /// The label by which its container is chosen.
@@ -119,8 +129,14 @@ pub struct ServiceStatus {
     pub label: Option<String>,
     /// What the last deploy that took effect has brought.
     pub deployed: Option<Deployed>,
-    /// What the engine shows of the container now; `None` when it could not be asked.
+    /// What the engine shows of the container now; `None` when it could not be asked, and for a service without one.
     pub observed: Option<Observed>,
+    /// What the engine shows of the containers of its Compose project; `None` when it could not be asked, and without one.
+    #[serde(default)]
+    pub containers: Option<Vec<ProjectContainer>>,
+    /// How its checkout is now; `None` without one.
+    #[serde(default)]
+    pub checkout: Option<CheckoutStatus>,
     /// What is still to be done, and why it is not done yet.
     pub pending: Option<Pending>,
     /// How the last deploy ended.
@@ -131,6 +147,13 @@ pub struct ServiceStatus {
     /// Why it stays as it is until a newer intent comes, if an operator took it back.
     #[serde(default)]
     pub held: Option<Held>,
+    /// What it is made of if it is not one container, for whoever looks.
+    #[serde(skip)]
+    pub(super) parts: Option<Box<Parts>>,
+}
+
+fn docker() -> String {
+    "docker".to_owned()
 }
 
 /// A service that an operator took back to an earlier version.
@@ -269,30 +292,31 @@ impl Status {
         self
     }
 
-    /// Adds what the engine shows of the services, in their order.
+    /// Adds what is seen of the services, in their order.
     pub fn with_seen(mut self, seen: Seen, now: Timestamp) -> Self {
-        match seen {
-            Ok(all) => {
-                for (service, observed) in self.services.iter_mut().zip(all) {
-                    service.observed = Some(observed);
-                }
-            }
-            Err(trouble) => self.engine.trouble = Some(trouble),
+        for (service, shown) in self.services.iter_mut().zip(seen.services) {
+            service.observed = shown.observed;
+            service.containers = shown.containers;
+            service.checkout = shown.checkout;
         }
+        self.engine.trouble = seen.engine;
         self.at = now;
         self
     }
 
-    /// The containers to look at, in the order of the services.
-    pub fn containers(&self) -> Vec<Sought> {
+    /// What to look at, in the order of the services.
+    pub fn sought(&self) -> Vec<Sought> {
         self.services.iter().map(ServiceStatus::sought).collect()
     }
 }
 
 impl ServiceStatus {
     fn sought(&self) -> Sought {
+        if let Some(parts) = &self.parts {
+            return Sought::Parts(parts.clone());
+        }
         let deployed = self.deployed.as_ref();
-        Sought {
+        Sought::Container {
             choice: self.choice(),
             brought: deployed.and_then(|deployed| deployed.digest.clone()),
         }
@@ -307,8 +331,11 @@ impl ServiceStatus {
         }
     }
 
-    /// The commit that runs; `None` when what the engine shows is not what a deploy has brought.
+    /// The commit that runs; `None` when what the engine shows is not what a deploy has brought. What is checked out counts.
     pub fn sha(&self) -> Option<&Sha> {
+        if let Some(commit) = self.checked_out() {
+            return Some(commit);
+        }
         self.is_as_deployed()
             .then(|| self.deployed.as_ref()?.sha.as_ref())
             .flatten()
@@ -322,6 +349,10 @@ impl ServiceStatus {
         }
     }
 
+    fn checked_out(&self) -> Option<&Sha> {
+        self.checkout.as_ref()?.commit.as_ref()
+    }
+
     /// Whether something else runs than what the last deploy has brought. In the middle of a deploy that is as it should
     /// be.
     pub fn is_something_else(&self) -> bool {
@@ -333,15 +364,20 @@ impl ServiceStatus {
             && !self.is_as_deployed()
     }
 
-    /// Whether the container is the one that the last deploy has brought, as far as that can be seen.
+    /// Whether what is there is what the last deploy has brought, as far as that can be seen. Which images the containers of
+    /// a project have is not compared.
     pub fn is_as_deployed(&self) -> bool {
-        let deployed = self
-            .deployed
-            .as_ref()
-            .and_then(|deployed| deployed.digest.as_ref());
+        let Some(deployed) = &self.deployed else {
+            return false;
+        };
+        if self.kind != docker() {
+            let there = self.checked_out();
+            return there.is_none() || there == deployed.sha.as_ref();
+        }
+        let digest = deployed.digest.as_ref();
         match &self.observed {
-            Some(observed) => deployed.is_some() && deployed == observed.digest.as_ref(),
-            None => deployed.is_some(),
+            Some(observed) => digest.is_some() && digest == observed.digest.as_ref(),
+            None => digest.is_some(),
         }
     }
 }

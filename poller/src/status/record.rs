@@ -64,6 +64,10 @@ fn recorded(
         Work::Docker { container } => Some(container),
         Work::Parts(_) => None,
     };
+    let parts = match &service.work {
+        Work::Docker { .. } => None,
+        Work::Parts(parts) => Some(parts.clone()),
+    };
     let quarantine = store.quarantine(name)?;
     let deployed = store.running(name)?.map(|running| Deployed {
         sha: running.side.sha,
@@ -73,6 +77,7 @@ fn recorded(
     });
     Ok(ServiceStatus {
         name: name.clone(),
+        kind: service.work.kind().to_owned(),
         container: match container {
             Some(Choice::Name(name)) => Some(name.clone()),
             Some(Choice::Label(_)) | None => None,
@@ -83,6 +88,9 @@ fn recorded(
         },
         deployed,
         observed: None,
+        containers: None,
+        checkout: None,
+        parts,
         pending: pending(store, service, host, journal, now)?,
         last: last(store, service)?,
         quarantined: quarantine.into_iter().map(|one| one.version).collect(),

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use towline_protocol::{Digest, ServiceName};
 
-use super::ServiceStatus;
+use super::{
+    Observed, ServiceStatus,
+    project::{ProjectContainer, together},
+};
 use crate::store::Unwell;
 
 /// How many starts, each seen for the first time, make a version one that is started again and again.
@@ -15,9 +18,29 @@ impl ServiceStatus {
     /// What is wrong with the version that the last deploy has brought, by what the engine shows now. Nothing is known of
     /// what somebody else has put in its place.
     pub fn trouble(&self) -> Option<String> {
-        let observed = self.observed.as_ref().filter(|_| self.is_as_deployed())?;
-        match (observed.state.as_str(), observed.health.as_deref()) {
-            ("exited" | "dead", _) => Some(match observed.exit_code {
+        if !self.is_as_deployed() {
+            return None;
+        }
+        match &self.containers {
+            Some(containers) => containers.iter().find_map(ProjectContainer::trouble),
+            None => self.observed.as_ref()?.trouble(),
+        }
+    }
+
+    /// What the engine shows of it, all containers of a project together.
+    fn watched(&self) -> Option<Observed> {
+        match &self.containers {
+            Some(containers) => together(containers),
+            None => self.observed.clone(),
+        }
+    }
+}
+
+impl Observed {
+    /// What is wrong with it.
+    pub(super) fn trouble(&self) -> Option<String> {
+        match (self.state.as_str(), self.health.as_deref()) {
+            ("exited" | "dead", _) => Some(match self.exit_code {
                 Some(code) => format!("it ended with status {code}"),
                 None => "it ended".to_owned(),
             }),
@@ -79,7 +102,7 @@ impl Watch {
         told: Option<&Unwell>,
         now: Timestamp,
     ) -> Option<Change> {
-        let observed = service.observed.as_ref()?;
+        let observed = service.watched()?;
         if !service.is_as_deployed() {
             self.0.remove(&service.name);
             return None;

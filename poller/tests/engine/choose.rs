@@ -82,21 +82,21 @@ async fn none_and_several_are_refused_with_their_names_and_stopped_ones_count() 
     assert_eq!(applied.outcome, Outcome::Refused, "{}", applied.message);
     assert_eq!(scene.inspect(), before);
 
-    let sought = |label: &str| Sought {
+    let sought = |label: &str| Sought::Container {
         choice: Choice::Label(label.parse().unwrap()),
         brought: None,
     };
     let asked = ["octo.app=several", "octo.app=nobody"].map(sought);
     let host = required("DOCKER_HOST");
-    let states = |seen: Vec<status::Observed>| -> Vec<(String, Option<String>)> {
-        let each = seen.into_iter().map(|one| (one.state, one.name));
-        each.collect()
+    let states = |seen: status::Seen| -> Vec<(String, Option<String>)> {
+        let each = seen.services.into_iter().map(|one| one.observed.unwrap());
+        each.map(|one| (one.state, one.name)).collect()
     };
-    let seen = status::look(Some(&host), &asked).await.unwrap();
+    let seen = status::look(Some(&host), &asked).await;
     let nothing = |state: &str| (state.to_owned(), None);
     assert_eq!(states(seen), [nothing("ambiguous"), nothing("absent")]);
     docker(&["rm", "several--twin"]);
-    let seen = status::look(Some(&host), &asked[..1]).await.unwrap();
+    let seen = status::look(Some(&host), &asked[..1]).await;
     let found = Some("several".to_owned());
     assert_eq!(states(seen), [("running".to_owned(), found)]);
 }

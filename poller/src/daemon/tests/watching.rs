@@ -4,7 +4,7 @@ use towline_protocol::{Report, StepTime};
 
 use super::*;
 use crate::{
-    status::Observed,
+    status::{Observed, Seen, Shown},
     store::{Cause, CauseKind, Past, Unwell},
 };
 
@@ -72,7 +72,13 @@ impl Host {
             "started_at": "2026-11-20T15:00:00Z", "digest": testing::digest('1'),
         });
         let observed: Observed = serde_json::from_value(shown).unwrap();
-        self.poller.note_seen(Ok(vec![observed]));
+        self.poller.note_seen(Seen {
+            engine: None,
+            services: vec![Shown {
+                observed: Some(observed),
+                ..Shown::default()
+            }],
+        });
         let waiting = self.poller.store.spooled(99).unwrap();
         waiting.into_iter().map(|one| one.report).collect()
     }
