@@ -5,10 +5,12 @@ use std::{fs, io, path::Path};
 use towline_protocol::Sha;
 
 use super::{
-    Checkout, Entry, GitError, lfs,
+    Checkout, Entry, GitError,
+    call::Call,
+    lfs,
     look::look_at,
     open::{Repository, open},
-    run::{Call, Place, Tools},
+    run::{Place, Tools},
     submodule,
 };
 
@@ -58,9 +60,7 @@ pub async fn check_out_old(
     if entry == Entry::AfterInterruption {
         clear_locks(&repository.git_dir, place)?;
     }
-    let call = Call::new(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]);
-    let head = tools.call(place, &call).await?.stdout;
-    if let Ok(head) = String::from_utf8_lossy(&head).trim().parse::<Sha>() {
+    if let Some(head) = tools.commit_of(place, "HEAD").await? {
         submodule::leave(tools, place, &repository.git_dir, &head, &old.commit).await?;
     }
     put(tools, place, &repository, &old.commit, true).await?;
@@ -105,9 +105,7 @@ async fn put_files(
     let call = Call::new(&["checkout", "--quiet", how, "--detach", to.as_str(), "--"]);
     let call = call.lfs(uses_lfs).limit(tools.limits.files);
     tools.output(place, &call).await?;
-    let modules = format!("{to}:.gitmodules");
-    let modules = Call::new(&["cat-file", "-e", &modules]);
-    if tools.call(place, &modules).await?.status == 0 {
+    if tools.has(place, &format!("{to}:.gitmodules")).await? {
         submodule::put(tools, place, forced, uses_lfs).await?;
     }
     if uses_lfs {
@@ -126,9 +124,7 @@ async fn on_branch(
         return Ok(None);
     };
     let name = format!("refs/heads/{branch}");
-    let call = Call::new(&["rev-parse", "--verify", "--quiet", &name]);
-    let tip = tools.call(place, &call).await?.stdout;
-    if String::from_utf8_lossy(&tip).trim() != old.commit.as_str() {
+    if tools.commit_of(place, &name).await?.as_ref() != Some(&old.commit) {
         return Ok(None);
     }
     let call = Call::new(&[

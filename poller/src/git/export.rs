@@ -8,9 +8,11 @@ use std::{
 use towline_protocol::Sha;
 
 use super::{
-    GitError, lfs,
+    GitError,
+    call::Call,
+    lfs,
     open::open,
-    run::{Call, Place, Tools, nul_separated, text},
+    run::{Place, Tools, nul_separated, text},
     submodule,
 };
 

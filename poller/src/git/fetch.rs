@@ -1,13 +1,15 @@
 //! The commit of an intent, fetched, and whether it may be deployed: it must be on one of the branches that the service's rule names,
 //! as the remote has them now.
 
-use towline_protocol::{Glob, Sha};
+use towline_protocol::Glob;
 
 use super::{
-    Fetched, GitError, Wanted, lfs,
+    Fetched, GitError, Wanted,
+    call::Call,
+    lfs,
     open::{open, usable},
     remote::{Advertised, Remote},
-    run::{Call, Place, Tools},
+    run::{Place, Tools},
     submodule,
 };
 
@@ -223,7 +225,8 @@ impl Search<'_> {
     }
 
     async fn is_here(&self, tools: &mut Tools<'_>) -> Result<bool, GitError> {
-        is_here(tools, self.place, self.wanted.sha).await
+        let commit = format!("{}^{{commit}}", self.wanted.sha);
+        tools.has(self.place, &commit).await
     }
 
     fn no_commit(&self, has: &str) -> GitError {
@@ -245,15 +248,4 @@ impl Search<'_> {
                 .join(" or "),
         }
     }
-}
-
-/// Whether the checkout has the commit.
-pub(super) async fn is_here(
-    tools: &mut Tools<'_>,
-    place: &Place<'_>,
-    sha: &Sha,
-) -> Result<bool, GitError> {
-    let commit = format!("{sha}^{{commit}}");
-    let call = Call::new(&["cat-file", "-e", &commit]);
-    Ok(tools.call(place, &call).await?.status == 0)
 }

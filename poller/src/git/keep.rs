@@ -4,7 +4,8 @@ use towline_protocol::{ServiceName, Sha};
 
 use super::{
     GitError,
-    run::{Call, Place, Tools},
+    call::Call,
+    run::{Place, Tools},
 };
 
 fn below(service: &ServiceName) -> String {

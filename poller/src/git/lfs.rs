@@ -4,8 +4,9 @@ use towline_protocol::Sha;
 
 use super::{
     GitError,
+    call::Call,
     remote::Remote,
-    run::{Call, Place, Tools},
+    run::{Place, Tools},
     words,
 };
 

@@ -1,11 +1,11 @@
 //! A checkout as it is: where, what was changed, what somebody is in the middle of.
 
-use towline_protocol::Sha;
-
 use super::{
-    Checkout, GitError, Look, lfs,
+    Checkout, GitError, Look,
+    call::Call,
+    lfs,
     open::{Repository, open},
-    run::{Call, Place, Tools},
+    run::{Place, Tools},
 };
 
 /// How many changed files are named.
@@ -35,10 +35,8 @@ pub(super) async fn look_at(
     place: &Place<'_>,
     repository: &Repository,
 ) -> Result<Look, GitError> {
-    let call = Call::new(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]);
-    let head = tools.call(place, &call).await?;
-    let head = String::from_utf8_lossy(&head.stdout).into_owned();
-    let commit: Sha = head.trim().parse().map_err(|_| GitError::NoCheckout {
+    let head = tools.commit_of(place, "HEAD").await?;
+    let commit = head.ok_or_else(|| GitError::NoCheckout {
         path: place.git.path.clone(),
         why: "it has no commit yet; check one out first".to_owned(),
     })?;
@@ -57,8 +55,7 @@ pub(super) async fn look_at(
     let branch = tools.call(place, &branch).await?;
     let branch = String::from_utf8_lossy(&branch.stdout).into_owned();
     let branch = branch.trim_end().strip_prefix("refs/heads/");
-    let modules = format!("{commit}:.gitmodules");
-    let modules = Call::new(&["cat-file", "-e", &modules]);
+    let submodules = tools.has(place, &format!("{commit}:.gitmodules")).await?;
     Ok(Look {
         at: Checkout {
             branch: branch.map(str::to_owned),
@@ -66,7 +63,7 @@ pub(super) async fn look_at(
         },
         changes: changes(&status),
         in_progress: in_progress(repository),
-        submodules: tools.call(place, &modules).await?.status == 0,
+        submodules,
         lfs,
     })
 }

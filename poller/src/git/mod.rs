@@ -19,6 +19,7 @@ pub use look::look;
 pub use ready::ready;
 pub use run::{Limits, Place, Tools};
 
+mod call;
 mod check_out;
 mod error;
 mod export;

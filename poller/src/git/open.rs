@@ -7,7 +7,8 @@ use std::{
 
 use super::{
     GitError,
-    run::{Call, Place, Tools},
+    call::Call,
+    run::{Place, Tools},
     words,
 };
 

@@ -13,8 +13,9 @@ use towline_protocol::Sha;
 
 use super::{
     GitError, Look,
+    call::Call,
     look::look,
-    run::{Call, Place, Tools, nul_separated},
+    run::{Place, Tools, nul_separated},
 };
 
 /// How many files in the way are asked about at a time: they are arguments.

@@ -4,10 +4,11 @@ use towline_protocol::{Glob, Sha};
 
 use super::{
     GitError, Wanted,
+    call::{Call, Network},
     error::RemoteTrouble,
     login::Login,
     name,
-    run::{Call, Network, Place, Said, Tools},
+    run::{Place, Said, Tools},
     words,
 };
 
