@@ -30,5 +30,6 @@ mod recovery;
 mod refusals;
 mod roll_back;
 mod scene;
+mod set;
 mod stack;
 mod stranger;
