@@ -14,9 +14,9 @@ use thiserror::Error;
 
 use crate::{docker::EngineError, process::ProcessError, settings::Compose};
 
+mod back;
 mod cli;
 mod containers;
-mod deploy;
 mod images;
 mod kept;
 mod name;
@@ -24,12 +24,10 @@ mod resolved;
 mod tags;
 mod unset;
 
+pub use back::{Back, half_made, resolve_old, up_old};
 pub use cli::{Cli, UP_LIMIT, Up};
 pub use containers::{
     Container, Mend, beside, containers, mend, mends, missing, strayed, taken, unchanged,
-};
-pub use deploy::{
-    Back, Brought, Found, NotReady, Of, Tools, fetch, look, not_back, up_new, up_old,
 };
 pub use images::{
     Asked, ImageTrouble, Pulled, WantedImage, asked, digests, pins, pull, pull_missing,

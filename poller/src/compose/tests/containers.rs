@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::compose::{Container, Mend, Resolved, beside, mends, missing, strayed, unchanged};
+use crate::compose::{
+    Container, Mend, Resolved, beside, half_made, mends, missing, strayed, unchanged,
+};
 
 fn container(name: &str, service: &str, image: &str) -> Container {
     Container {
@@ -34,6 +36,8 @@ fn a_half_made_container_goes_where_the_old_one_is_and_gets_its_name_where_it_is
     let (id, to) = ("id-0123456789ab_s-web-1".to_owned(), "s-web-1".to_owned());
     let half = half("0123456789ab_s-web-1");
     let beside = [half.clone(), container("s-web-1", "web", "old")];
+    assert!(half_made(&beside).is_some());
+    assert_eq!(half_made(&beside[1..]), None);
     assert_eq!(mends(&beside), [Mend::Remove { id: id.clone() }]);
     assert_eq!(mends(&[half]), [Mend::Rename { id, to }]);
 }

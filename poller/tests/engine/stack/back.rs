@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use towline::compose::{
-    Back, Found, Of, Pulled, Tools, Variables, beside, fetch, keep_pulled, keep_running, let_go,
-    look, missing, pins, strayed, tag_away, up_new, up_old,
+    Back, Variables, beside, keep_pulled, keep_running, let_go, missing, pins, resolve_old,
+    strayed, tag_away, up_old,
 };
 
 use super::{Stack, image_id, told};
@@ -111,74 +111,46 @@ async fn an_image_that_is_kept_outlives_a_pruning_until_it_is_let_go() {
     assert_eq!(stack.engine.image(&old[0].image).await.unwrap(), None);
 }
 
-/// Goes back from the version `new` to one that `old` is known of, with the file as it is.
-async fn go_back(
-    stack: &Stack,
-    old: &Variables,
-    new: &Variables,
-    found: &Found,
-    pulled: &[Pulled],
-) {
-    stack.untag(pulled).await;
-    let project = stack.project();
-    let images: Vec<_> = found
-        .before
+/// Deploys `new` and goes back, with the file as it is, to what there was, of which `old` is known.
+async fn there_and_back(stack: &Stack, old: &Variables, new: &Variables) {
+    let before = stack.containers().await;
+    let (resolved, pulled) = stack.deploy(new).await;
+    let images: BTreeMap<_, _> = pulled
         .iter()
-        .map(|one| (one.service.as_str(), one.image.as_str()))
+        .flat_map(|one| {
+            one.services
+                .iter()
+                .map(|service| (service.clone(), one.id.clone()))
+        })
         .collect();
+    assert_eq!(
+        strayed(&resolved.wanted, &stack.containers().await, &images),
+        None
+    );
+    stack.untag(&pulled).await;
+    let brought: Vec<_> = resolved.services.into_keys().collect();
     let back = Back {
-        old: Of {
-            project: &project,
-            told: old,
-        },
+        project: &stack.project(),
+        name: stack.name,
+        old,
         new,
-        brought: &found.brought(pulled),
-        before: &images,
+        before: &states(&before),
+        brought: &brought,
         tags: &pulled
             .iter()
             .filter_map(|one| one.tag.clone())
             .collect::<Vec<_>>(),
         stop_timeout: None,
     };
-    let tools = Tools {
-        cli: &stack.cli,
-        engine: &stack.engine,
-    };
-    up_old(tools, back, &mut |_| Ok(()), &mut |_| ())
-        .await
-        .unwrap();
-}
-
-/// Brings up what `told` says, and returns what was found before.
-async fn go_on(stack: &Stack, old: &Variables, told: &Variables) -> (Found, Vec<Pulled>) {
-    let project = stack.project();
-    let of = |told| Of {
-        project: &project,
-        told,
-    };
-    let tools = Tools {
-        cli: &stack.cli,
-        engine: &stack.engine,
-    };
-    let found = look(tools, of(told), of(old), None).await.unwrap();
-    let pulled = fetch(&stack.engine, &found, &mut |_| ()).await.unwrap();
-    stack.tag(&pulled).await;
-    let brought = found.brought(&pulled);
-    up_new(
-        tools,
-        of(told),
-        &brought,
-        None,
-        &mut |_| Ok(()),
-        &mut |_| (),
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        strayed(&brought.wanted, &stack.containers().await, &brought.images),
-        None
-    );
-    (found, pulled)
+    for _ in 0..2 {
+        let (mut begun, mut line) = (|_: &_| Ok(()), |_: &_| ());
+        up_old(&stack.cli, &stack.engine, &back, &mut begun, &mut line)
+            .await
+            .unwrap();
+        let now = stack.containers().await;
+        assert_eq!(missing(states(&before), &now), None);
+        assert_eq!(now.len(), before.len(), "{now:?}");
+    }
 }
 
 #[tokio::test]
@@ -189,12 +161,7 @@ async fn the_first_deploy_of_a_file_that_must_be_told_its_commit_can_be_taken_ba
     push("first-web", "v1", "ok", &[]);
     push("first-web", "v2", "ok", &[]);
     stack.deploy(&told("v1")).await;
-    let before = stack.containers().await;
-
-    let (found, pulled) = go_on(&stack, &[], &told("v2")).await;
-    assert!(missing(states(&before), &stack.containers().await).is_some());
-    go_back(&stack, &[], &told("v2"), &found, &pulled).await;
-    assert_eq!(missing(states(&before), &stack.containers().await), None);
+    there_and_back(&stack, &[], &told("v2")).await;
     let left = crate::scene::docker(&["images", "--quiet", &image("first-web", "v2")]);
     assert_eq!(left, "", "a tag that was not there before");
 }
@@ -205,44 +172,15 @@ async fn back_from_the_very_first_version_nothing_is_left_but_volumes() {
         "services: {web: {image: \"@-web:live\", volumes: [\"kept:/kept\"]}}\nvolumes: {kept: {}}";
     let stack = Stack::new("nothing", text).await;
     stack.release("web", "v1");
-    let (found, pulled) = go_on(&stack, &[], &[]).await;
-    assert_eq!(found.before, []);
-    go_back(&stack, &[], &[], &found, &pulled).await;
-    assert_eq!(stack.containers().await, []);
+    there_and_back(&stack, &[], &[]).await;
     crate::scene::docker(&["volume", "inspect", "nothing_kept"]);
 }
 
 #[tokio::test]
-async fn a_project_that_somebody_is_bringing_up_is_left_alone() {
-    let stack = Stack::new("busy", "services: {web: {image: \"@-web:live\"}}").await;
-    stack.release("web", "v1");
-    stack.deploy(&[]).await;
-    let half = [
-        "--label=com.docker.compose.project=busy",
-        "--label=com.docker.compose.service=web",
-    ];
-    let image = image("busy-web", "live");
-    let create = [
-        "create",
-        "--name",
-        "0123456789ab_busy-web-1",
-        half[0],
-        half[1],
-        &image,
-    ];
-    crate::scene::docker(&create);
+async fn a_file_that_nothing_could_go_back_to_is_refused_in_the_words_about_it() {
+    let stack = Stack::new("broken", "services: {web: {image: 'w:${GONE}'}}").await;
     let project = stack.project();
-    let of = Of {
-        project: &project,
-        told: &[],
-    };
-    let tools = Tools {
-        cli: &stack.cli,
-        engine: &stack.engine,
-    };
-    let refused = look(tools, of, of, None).await.unwrap_err().to_string();
-    assert!(
-        refused.contains("a container of the project is half made"),
-        "{refused}"
-    );
+    let refused = resolve_old(&stack.cli, &project, &[], &told("v2")).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("GONE is not set"), "{refused}");
 }

@@ -1,0 +1,129 @@
+//! The way back of a project: whether there is one, and going it. Not here: moving its tags back (`tags`), which comes before,
+//! and whether all is well afterwards ([`super::missing`], `health`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::{
+    Cli, ComposeError, Container, Project, Resolved, Up, Variables, beside, containers, mend,
+    mends, pins, tag_away,
+};
+use crate::{
+    docker::{Docker, EngineError},
+    machine::TagMove,
+    process::Identity,
+};
+
+/// The version before, and what is there of the new one.
+#[derive(Clone, Copy, Debug)]
+pub struct Back<'a> {
+    /// The project as the version before has it, in its place.
+    pub project: &'a Project,
+    /// Its name, as it was resolved.
+    pub name: &'a str,
+    /// What is known of the version before.
+    pub old: &'a Variables,
+    /// What the new one was told.
+    pub new: &'a Variables,
+    /// Each container before: its service, its image's id, and whether it ran.
+    pub before: &'a [(&'a str, &'a str, bool)],
+    /// The services that the new version has brought up, dependencies included.
+    pub brought: &'a [String],
+    /// The tags that were moved, and are back by now.
+    pub tags: &'a [TagMove],
+    /// How long a container may take to stop, if not as long as its own settings say.
+    pub stop_timeout: Option<Duration>,
+}
+
+/// Why a project must not be touched now, in words: somebody is at it.
+pub fn half_made(all: &[Container]) -> Option<String> {
+    (!mends(all).is_empty()).then(|| {
+        "a container of the project is half made: a `docker compose up` is under way or was interrupted; let it end, or run \
+         it once more"
+            .to_owned()
+    })
+}
+
+/// What the version before means, and what it is to be told. Where its file needs what is not known of it, it is told of the
+/// new one: its images are pinned when it is brought up, so that only other places of the file differ.
+///
+/// # Errors
+/// When the file cannot be understood: nothing would lead back to it.
+pub async fn resolve_old(
+    cli: &Cli,
+    project: &Project,
+    old: &Variables,
+    new: &Variables,
+) -> Result<(Resolved, Vec<(String, String)>), ComposeError> {
+    let refused = match cli.resolve(project, old).await {
+        Ok(resolved) => return Ok((resolved, old.to_vec())),
+        Err(refused @ (ComposeError::Unset { .. } | ComposeError::Refused { .. })) => refused,
+        Err(error) => return Err(error),
+    };
+    let is_unknown = |one: &&(String, String)| !old.iter().any(|has| has.0 == one.0);
+    let mut told = old.to_vec();
+    told.extend(new.iter().filter(is_unknown).cloned());
+    match cli.resolve(project, &told).await {
+        Ok(resolved) => Ok((resolved, told)),
+        Err(_) => Err(refused),
+    }
+}
+
+/// Brings up again what ran before, with the images that its containers had, and removes the containers of services that had
+/// none. Never a volume. May be repeated.
+///
+/// # Errors
+/// See [`ComposeError`].
+pub async fn up_old(
+    cli: &Cli,
+    engine: &Docker,
+    back: &Back<'_>,
+    begun: &mut dyn FnMut(&Identity) -> Result<(), String>,
+    line: &mut dyn FnMut(&str),
+) -> Result<(), ComposeError> {
+    let ran = back.before.iter().filter(|(_, _, ran)| *ran);
+    let ran: BTreeMap<_, _> = ran.map(|(service, image, _)| (*service, *image)).collect();
+    mend(engine, back.name).await?;
+    if !ran.is_empty() {
+        let (resolved, told) = resolve_old(cli, back.project, back.old, back.new).await?;
+        let images: Vec<_> = ran.into_iter().collect();
+        let has = |(service, _): &&(&str, &str)| resolved.services.contains_key(*service);
+        let services = images.iter().filter(has);
+        let services: Vec<_> = services.map(|(service, _)| (*service).to_owned()).collect();
+        let up = Up {
+            project: back.project,
+            name: back.name,
+            services: &services,
+            told: &told,
+            pins: &pins(engine, &resolved, &images).await?,
+            stop_timeout: back.stop_timeout,
+        };
+        cli.up(engine, &up, begun, line).await?;
+    }
+    remove_new(engine, back).await?;
+    // A tag that is left harms nobody.
+    tag_away(engine, back.tags).await.ok();
+    Ok(())
+}
+
+async fn remove_new(engine: &Docker, back: &Back<'_>) -> Result<(), EngineError> {
+    let had: BTreeSet<_> = back.before.iter().map(|(service, _, _)| *service).collect();
+    let had: Vec<_> = had.into_iter().collect();
+    let brought: Vec<_> = back.brought.iter().map(String::as_str).collect();
+    let now = containers(engine, back.name).await?;
+    for new in beside(&had, &brought, &now) {
+        gone(engine.stop(&new.id, back.stop_timeout).await)?;
+        gone(engine.remove(&new.id).await)?;
+    }
+    Ok(())
+}
+
+/// A container that is gone already need not be removed.
+fn gone(result: Result<(), EngineError>) -> Result<(), EngineError> {
+    match result {
+        Err(EngineError::NotFound(_)) => Ok(()),
+        other => other,
+    }
+}
