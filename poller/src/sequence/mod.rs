@@ -111,6 +111,9 @@ pub struct Before {
     pub checkout: Option<Checkout>,
     /// The tags to move, of a Compose project.
     pub tags: Vec<TagMove>,
+    /// The Compose project, as it was understood; there when the parts have one.
+    #[serde(default)]
+    pub project: Option<Brought>,
     /// The containers of the Compose project that are to be brought up, as they were.
     pub containers: Vec<OldContainer>,
     /// The file name of the backup to make; there when the parts have a backup.
@@ -149,6 +152,17 @@ pub struct Checkout {
     pub commit: Sha,
     /// The branch that it was on; `None` for a detached one.
     pub branch: Option<String>,
+}
+
+/// What is brought up of a Compose project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brought {
+    /// The project's name.
+    pub name: String,
+    /// The services that are wanted.
+    pub wanted: Vec<String>,
+    /// Those, and what they depend on.
+    pub services: Vec<String>,
 }
 
 /// A container of a Compose project, as it was.

@@ -1,7 +1,8 @@
 //! What the machine asks for, done on this host.
 
-use super::{archive, checkout, command, drive::Drive};
+use super::{archive, checkout, command, drive::Drive, stack::Stack};
 use crate::{
+    docker::EngineError,
     health,
     process::Identity,
     sequence::{Action, Event, Sequence},
@@ -30,27 +31,19 @@ impl From<Event> for Acted {
 }
 
 /// Does one thing; `tell` hears of each check that is passed.
+///
+/// An engine that is lost is an error: nobody knows what came of the action.
 pub(super) async fn act(
     with: &Drive<'_>,
     sequence: &Sequence,
     action: &Action,
     record: Record<'_>,
     tell: &dyn Fn(String),
-) -> Acted {
-    match action {
+) -> Result<Acted, EngineError> {
+    Ok(match action {
         Action::Command { which, version } => {
             command::run(with, sequence, *which, *version, record).await
         }
-        Action::Look => look(with, sequence).await.into(),
-        Action::Gate { spent } => {
-            let stable_for = with.service.and_then(|service| service.stable_for);
-            let host = with.ground.checked(&with.host);
-            match health::gate_host(&host, with.checks(), stable_for, *spent, tell).await {
-                Ok(gate) => Event::Passed { gate }.into(),
-                Err(why) => Event::Failed { why }.into(),
-            }
-        }
-        Action::Verify => verify(with, sequence).await.into(),
         Action::BackUp { name } => archive::make(with, sequence, name).await.into(),
         Action::Restore { name } => archive::put_back(with, sequence, name).await.into(),
         Action::CheckOut { to, .. } => checkout::put(with, sequence, to, record).await.into(),
@@ -69,7 +62,48 @@ pub(super) async fn act(
         | Action::Up
         | Action::UpOld
         | Action::SaveLog
-        | Action::StopContainers => unknown(sequence, action).into(),
+        | Action::StopContainers
+        | Action::Look
+        | Action::Gate { .. }
+        | Action::Verify => match Stack::of(with, sequence) {
+            Some(stack) => stack.act(action, record, tell).await?,
+            None => of_host(with, sequence, action, tell).await.into(),
+        },
+    })
+}
+
+/// What is asked of a service without containers.
+async fn of_host(
+    with: &Drive<'_>,
+    sequence: &Sequence,
+    action: &Action,
+    tell: &dyn Fn(String),
+) -> Event {
+    match action {
+        Action::Look => look(with, sequence).await,
+        Action::Gate { spent } => {
+            let stable_for = with.service.and_then(|service| service.stable_for);
+            let host = with.ground.checked(&with.host);
+            let verdict = health::gate_host(&host, with.checks(), stable_for, *spent, tell);
+            match verdict.await {
+                Ok(gate) => Event::Passed { gate },
+                Err(why) => Event::Failed { why },
+            }
+        }
+        Action::Verify => verify(with, sequence).await,
+        Action::Command { .. }
+        | Action::BackUp { .. }
+        | Action::CheckOut { .. }
+        | Action::CheckOutOld { .. }
+        | Action::MoveTag(_)
+        | Action::MoveTagBack(_)
+        | Action::Up
+        | Action::UpOld
+        | Action::SaveLog
+        | Action::StopContainers
+        | Action::Restore { .. } => Event::Failed {
+            why: "the journal names no Compose project".to_owned(),
+        },
     }
 }
 
@@ -93,12 +127,5 @@ async fn verify(with: &Drive<'_>, sequence: &Sequence) -> Event {
     match health::returned_host(&host, with.checks()).await {
         Ok(()) => Event::Done,
         Err(why) => Event::Failed { why },
-    }
-}
-
-fn unknown(sequence: &Sequence, action: &Action) -> Event {
-    let what = sequence.words(action).unwrap_or_default();
-    Event::Failed {
-        why: format!("this version of towline cannot: {what}"),
     }
 }

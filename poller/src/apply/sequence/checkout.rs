@@ -1,6 +1,10 @@
 //! The checkout of a service: its commit fetched, and put in place and back, by `git`.
 
-use std::{fmt::Display, time::Duration};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use towline_protocol::{Glob, Intent, Outcome, Sha, Source};
 
@@ -58,6 +62,18 @@ impl<'a> Tree<'a> {
             commit: look.at.commit,
             branch: look.at.branch,
         })
+    }
+
+    /// Copies the files of a commit that is here to a folder beside.
+    pub(super) async fn copy(&self, sha: &Sha, into: &Path) -> Result<(), Halt> {
+        let mut begun = |_: &_| Ok(());
+        Ok(git::export(&mut self.tools(&mut begun), &self.place, sha, into).await?)
+    }
+
+    /// What lies in the checkout and is not git's.
+    pub(super) async fn others(&self) -> Result<Vec<PathBuf>, Halt> {
+        let mut begun = |_: &_| Ok(());
+        Ok(git::others(&mut self.tools(&mut begun), &self.place).await?)
     }
 
     /// Holds a commit that the service may go back to.

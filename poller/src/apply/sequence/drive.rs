@@ -119,11 +119,7 @@ pub(super) async fn drive<'a>(
         failpoint::before(&sequence.state);
         let begun = Instant::now();
         let mut on_record = None;
-        let Acted {
-            event,
-            log,
-            has_not_run,
-        } = {
+        let acted = {
             let told = RefCell::new(&mut *tell);
             let passed = |check| (told.borrow_mut())(Progress::Passed { check });
             let mut entry = with.entry.clone();
@@ -144,6 +140,15 @@ pub(super) async fn drive<'a>(
                 acted = act(&with, &sequence, &action, &mut record, &passed) => acted,
             }
         };
+        let acted = acted.map_err(|source| ApplyError::Interrupted {
+            deploy: sequence.deploy.clone(),
+            source,
+        });
+        let Acted {
+            event,
+            log,
+            has_not_run,
+        } = acted?;
         with.clock.add(&step_name(&sequence.state), begun.elapsed());
         #[cfg(feature = "failpoints")]
         failpoint::after(&sequence.state);

@@ -7,9 +7,10 @@ use tracing::warn;
 use super::{archive, checkout::Tree, drive::Drive};
 use crate::{
     apply::ApplyError,
+    compose::{containers, keep_running, let_go},
     docker::EngineError,
     sequence::{Ending, Sequence},
-    store::{KeptRevision, Running, Store},
+    store::{KeptImage, KeptRevision, Running, Store},
 };
 
 /// Keeps what is to be replaced, before anything is touched; `running` is what the last deploy that took effect had
@@ -28,16 +29,26 @@ pub(super) async fn remember(
         let held = tree.keep(with, &at.commit).await;
         held.map_err(|error| EngineError::Unexpected(error.to_string()))?;
     }
+    let images = images(with, sequence).await?;
     let brought = running.filter(|running| running.version().as_ref() == Some(version));
     let kept = KeptRevision {
         version: version.clone(),
         revision: before.old.clone(),
-        images: Vec::new(),
+        images,
         intent: brought.and_then(|running| running.intent.clone()),
         since: brought.map(|running| running.since),
         until: Timestamp::now(),
     };
     Ok(store.keep_revision(&with.entry.service, &kept)?)
+}
+
+/// The images that the project runs now, kept; none without a project.
+async fn images(with: &Drive<'_>, sequence: &Sequence) -> Result<Vec<KeptImage>, EngineError> {
+    let (Some(engine), Some(project)) = (with.host.engine, &sequence.before.project) else {
+        return Ok(Vec::new());
+    };
+    let now = containers(engine, &project.name).await?;
+    keep_running(engine, &with.entry.service, &now, &project.wanted).await
 }
 
 /// Gives up, after a success, what nobody goes back to. What cannot be given up is only kept longer, as is everything of a
@@ -56,10 +67,13 @@ pub(super) async fn tidy(
     let Some(version) = &sequence.before.new_version else {
         return;
     };
+    let Ok(images) = images(with, sequence).await else {
+        return;
+    };
     let current = KeptRevision {
         version: version.clone(),
         revision: sequence.before.new.clone(),
-        images: Vec::new(),
+        images,
         intent: intent.cloned(),
         since: None,
         until: Timestamp::now(),
@@ -68,6 +82,9 @@ pub(super) async fn tidy(
     let Ok(forgotten) = store.forget_revisions(name, service.keep, &current) else {
         return;
     };
+    if let Some(engine) = with.host.engine {
+        let_go(engine, &forgotten.tags).await;
+    }
     let Some(tree) = Tree::of(&sequence.parts, with.host) else {
         return;
     };

@@ -25,6 +25,8 @@ mod ended;
 mod ground;
 mod keep;
 mod prepare;
+mod project;
+mod stack;
 mod words;
 
 pub use command::refusal as program_refusal;

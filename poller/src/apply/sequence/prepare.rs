@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use towline_protocol::{Intent, Outcome, Sha, Side, Source};
+use towline_protocol::{Digest, Intent, Outcome, Side, Source};
 
 use super::{
     super::{Applied, ApplyError, Job, Progress, StepClock, prepare::held},
@@ -11,9 +11,11 @@ use super::{
     checkout::{self, Tree},
     command,
     ground::Ground,
+    project::Planning,
 };
 use crate::{
     backup::Shelf,
+    docker::RegistryTrouble,
     health,
     machine::Fault,
     select::{Admission, admission},
@@ -119,6 +121,12 @@ pub(super) fn revision(intent: &Intent) -> Revision {
 pub(super) enum Halt {
     /// It ends here, for this reason.
     Over(Outcome, String),
+    /// Nothing is known yet; the intent stays.
+    Later(ApplyError),
+    /// The version can never run here, for this reason.
+    Unfit(String),
+    /// An image could not be had, for this reason.
+    NoImage(RegistryTrouble, String),
     /// The version failed here, and this intent may mean one that is still to come.
     Held(String),
     /// It may be possible later.
@@ -155,15 +163,43 @@ pub(super) async fn prepare(
         shelf,
     };
     let ready = with.look_through(&mut before, clock, tell).await;
-    let (from, to) = (side(&before.old.sha), side(&before.new.sha));
+    let running = known.running.as_ref();
+    let from = Side {
+        sha: before.old.sha.clone(),
+        digest: running.and_then(|running| running.side.digest.clone()),
+    };
+    let mut to = Side {
+        sha: before.new.sha.clone(),
+        digest: None,
+    };
     let (mut pause, mut after_wait) = (None, Outcome::FailedUntouched);
+    let (mut fault, mut trouble) = (Fault::Host, None);
     let (outcome, message) = match ready {
-        Ok(()) => {
+        Ok(digest) => {
+            to.digest = digest;
             let deploy = job.deploy.clone();
             let sequence = Sequence::new(deploy, parts.clone(), before, from, to);
             return Ok(Prepared::Ready(Box::new(sequence)));
         }
         Err(Halt::Over(outcome, message)) => (outcome, message),
+        Err(Halt::Later(error)) => return Err(error),
+        Err(Halt::Unfit(message)) => {
+            fault = Fault::Version;
+            (Outcome::FailedUntouched, message)
+        }
+        Err(Halt::NoImage(kind, message)) => {
+            trouble = Some(kind);
+            if kind.condemns() {
+                fault = Fault::Version;
+            }
+            let waits = kind.may_pass();
+            let outcome = if waits {
+                Outcome::Waiting
+            } else {
+                Outcome::FailedUntouched
+            };
+            (outcome, message)
+        }
         Err(Halt::Held(message)) => {
             after_wait = Outcome::Quarantined;
             (Outcome::Waiting, message)
@@ -177,7 +213,8 @@ pub(super) async fn prepare(
         }
     };
     Ok(Prepared::Over(Box::new(Applied {
-        fault: Fault::Host,
+        fault,
+        trouble,
         after_wait,
         pause,
         version: before.new_version,
@@ -202,67 +239,95 @@ impl Ready<'_> {
         before: &mut Before,
         clock: &mut StepClock,
         tell: &mut dyn FnMut(Progress),
-    ) -> Result<(), Halt> {
+    ) -> Result<Option<Digest>, Halt> {
         let (parts, job) = (self.parts, self.job);
-        if job.intent.image.is_some() {
+        if job.intent.image.is_some() && parts.compose.is_none() {
             let kind = parts.kind();
             return refuse(format!(
                 "a {kind} service has no image, and the intent names one"
             ));
         }
-        if let Some(version) = &before.new_version {
+        if let Some(version) = before
+            .new_version
+            .as_ref()
+            .filter(|_| parts.compose.is_none())
+        {
             admit(job, &self.known.quarantine, version)?;
         }
+        let mut is_there = true;
         if let Some(tree) = Tree::of(parts, self.host) {
             let begun = Instant::now();
             let checked = self.fetch(tree, before, tell).await;
             clock.add("fetch", begun.elapsed());
-            checked?;
-        } else if let Some(version) = &before.new_version
-            && self.known.has_brought(version)
-        {
-            return Err(unchanged(version));
+            is_there = checked?;
         }
-        can_run(self.host, parts).await?;
+        let mut digest = None;
+        if let (Some(compose), Some(engine)) = (&parts.compose, self.host.engine) {
+            let planning = Planning {
+                host: self.host,
+                engine,
+                job,
+                parts,
+                compose,
+                is_there,
+            };
+            digest = planning.plan(before, clock, tell).await?;
+            if let Some(version) = &before.new_version {
+                admit(job, &self.known.quarantine, version)?;
+            }
+        } else {
+            self.is_new(is_there, before)?;
+            can_run(self.host, parts).await?;
+            let ground = Ground::of(parts);
+            let checked = ground.checked(&self.host);
+            before.was_healthy = health::is_well_host(&checked, &job.service.health).await;
+        }
         archive::plan(self.shelf, parts, before, Timestamp::now()).await?;
-        let ground = Ground::of(parts);
-        let checked = ground.checked(&self.host);
-        before.was_healthy = health::is_well_host(&checked, &job.service.health).await;
-        Ok(())
+        Ok(digest)
     }
 
-    /// Has the commit here, and looks whether the checkout may be put at it.
+    /// Whether there is something to do for a service without containers; `is_there` is whether its checkout, if it has
+    /// one, is at the commit.
+    fn is_new(&self, is_there: bool, before: &Before) -> Result<(), Halt> {
+        match &before.new_version {
+            Some(version) if is_there && self.known.has_brought(version) => {
+                let message = format!("{} is in place already", version.short());
+                Err(Halt::Over(Outcome::Unchanged, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Has the commit here, and looks whether the checkout may be put at it; returns whether it is there already.
     async fn fetch(
         &self,
         tree: Tree<'_>,
         before: &mut Before,
         tell: &mut dyn FnMut(Progress),
-    ) -> Result<(), Halt> {
+    ) -> Result<bool, Halt> {
         let Some(sha) = before.new.sha.clone() else {
             return refuse("a checkout is put at a commit, and the intent names none".to_owned());
         };
         let version = VersionId::Commit(sha.clone());
         let look = tree.look().await?;
-        if checkout::is_at(&look, &sha) && self.known.has_brought(&version) {
-            return Err(unchanged(&version));
+        let is_there = checkout::is_at(&look, &sha);
+        if is_there && self.parts.compose.is_none() && self.known.has_brought(&version) {
+            return Ok(true);
         }
         tree.fetch(&self.job.service.rule, self.job.intent, &sha)
             .await?;
         let at = tree.ready(&sha).await?;
         tell(Progress::Fetched { sha });
-        before.old_version = Some(VersionId::Commit(at.commit.clone()));
+        if self.parts.compose.is_none() {
+            before.old_version = Some(VersionId::Commit(at.commit.clone()));
+        }
         checkout::note(before, at);
-        Ok(())
+        Ok(is_there)
     }
 }
 
-fn refuse<T>(why: String) -> Result<T, Halt> {
+pub(super) fn refuse<T>(why: String) -> Result<T, Halt> {
     Err(Halt::Over(Outcome::Refused, why))
-}
-
-fn unchanged(version: &VersionId) -> Halt {
-    let message = format!("{} is in place already", version.short());
-    Halt::Over(Outcome::Unchanged, message)
 }
 
 /// Whether the intent may try `version`, if that has failed here before.
@@ -298,11 +363,4 @@ async fn can_run(host: Host<'_>, parts: &Parts) -> Result<(), Halt> {
         }
     }
     Ok(())
-}
-
-fn side(sha: &Option<Sha>) -> Side {
-    Side {
-        sha: sha.clone(),
-        digest: None,
-    }
 }

@@ -20,6 +20,7 @@ use towline::{
 use crate::scene::{docker, image, release, required};
 
 mod back;
+mod deployed;
 mod images;
 mod killed;
 mod missing;
