@@ -23,7 +23,7 @@ use crate::{
         Cli, ComposeError, Container, ImageTrouble, Project, Pulled, Resolved, asked, containers,
         digests, keep_pulled, keep_running, pull, pull_missing, taken, unchanged,
     },
-    docker::{Docker, EngineError},
+    docker::{Cause, Docker, EngineError},
     health,
     sequence::{Before, Brought, OldContainer, compose_variables},
     settings::{Compose, Parts},
@@ -263,12 +263,12 @@ impl From<ImageTrouble> for Halt {
     fn from(trouble: ImageTrouble) -> Self {
         match trouble {
             ImageTrouble::Engine(error) => error.into(),
-            ImageTrouble::Registry(error) => match error.cause {
-                crate::docker::Cause::Engine(lost @ EngineError::Unreachable { .. }) => {
-                    Self::Later(lost.into())
+            ImageTrouble::Registry(error) => {
+                if let Cause::Engine(lost @ EngineError::Unreachable { .. }) = error.cause {
+                    return Self::Later(lost.into());
                 }
-                _ => Self::NoImage(error.trouble, error.to_string()),
-            },
+                Self::NoImage(error.trouble, error.to_string())
+            }
             ImageTrouble::Unfit(why) => Self::Unfit(why),
             ImageTrouble::Refused(why) => Self::Over(Outcome::Refused, why),
         }
