@@ -43,6 +43,15 @@ pub(super) fn ready(
     has_room(&shelf.state, measure(&places, halt)?)
 }
 
+/// See [`Shelf::measured`].
+pub(super) fn measured(
+    shelf: &Shelf,
+    paths: &[PathBuf],
+    halt: &AtomicBool,
+) -> Result<u64, BackupError> {
+    measure(&places(paths, &shelf.state)?, halt)
+}
+
 /// See [`Shelf::create`].
 pub(super) fn create(
     shelf: &Shelf,

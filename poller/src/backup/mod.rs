@@ -161,6 +161,20 @@ impl Shelf {
         aside(move |halt| create::ready(&shelf, &paths, will_restore, halt)).await
     }
 
+    /// Whether the state directory is there.
+    pub fn is_placed(&self) -> bool {
+        self.state.is_dir()
+    }
+
+    /// How many bytes a backup of `paths` takes at most.
+    ///
+    /// # Errors
+    /// When a path is not there or cannot be read.
+    pub async fn measured(&self, paths: &[PathBuf]) -> Result<u64, BackupError> {
+        let (shelf, paths) = (self.clone(), paths.to_vec());
+        aside(move |halt| create::measured(&shelf, &paths, halt)).await
+    }
+
     /// Makes the backup `name` of `paths`. May be repeated: what the same deploy has made whole before stays as it is.
     /// Given up when the future is dropped.
     ///

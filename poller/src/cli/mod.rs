@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use towline_protocol::{Channel, Glob, HostName, Role, ServiceName};
+use towline_protocol::{Channel, GitTag, Glob, HostName, Role, ServiceName, Sha};
 
 use crate::{
     backup::BackupName,
@@ -34,6 +34,7 @@ mod follow;
 mod logins;
 mod mint;
 mod order;
+mod plan;
 mod table;
 mod values;
 
@@ -80,7 +81,22 @@ enum Command {
     /// Fetch intents once, apply them, report, and exit.
     Once,
     /// Check the host's file, the token and what the services are made of, and say what each would accept and do.
-    Check,
+    Check {
+        /// Show instead what an intent for this commit, all of its hex digits, would do to each service, step by step.
+        ///
+        /// Nothing is done or fetched, no health check is tried. Remotes and registries are asked what they have.
+        #[arg(long, value_name = "SHA")]
+        plan: Option<Sha>,
+        /// This service alone.
+        #[arg(long, value_name = "NAME", requires = "plan")]
+        service: Option<ServiceName>,
+        /// The branch that the commit is taken to be of, unless it is the first one of the service's rule.
+        #[arg(long, requires = "plan")]
+        branch: Option<String>,
+        /// The git tag that the commit is taken to have.
+        #[arg(long, requires = "plan")]
+        tag: Option<GitTag>,
+    },
     /// Make a token and print it.
     ///
     /// The relay's TOKEN_KEY is taken from the environment or from --key-file, never from the command line.
@@ -241,7 +257,16 @@ impl Arguments {
                 )?)?;
                 Ok(Ending::Done)
             }
-            Command::Check => check::check(&self.config, &self.state_dir),
+            Command::Check {
+                plan: Some(sha),
+                service,
+                branch,
+                tag,
+            } => {
+                let asked = plan::Asked { sha, branch, tag };
+                plan::plan(&self.config, &self.state_dir, &asked, service.as_ref())
+            }
+            Command::Check { .. } => check::check(&self.config, &self.state_dir),
             Command::Once => {
                 let parts = self.parts()?;
                 on_one_thread(async move {

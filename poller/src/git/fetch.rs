@@ -50,16 +50,16 @@ pub async fn fetch(
 }
 
 /// The search for one commit at one remote.
-struct Search<'s> {
-    place: &'s Place<'s>,
-    remote: &'s Remote,
-    wanted: &'s Wanted<'s>,
-    shallow: bool,
+pub(super) struct Search<'s> {
+    pub(super) place: &'s Place<'s>,
+    pub(super) remote: &'s Remote,
+    pub(super) wanted: &'s Wanted<'s>,
+    pub(super) shallow: bool,
 }
 
 impl Search<'_> {
     /// The refspec of the intent's tag, which must stand for the commit.
-    fn tag(&self, advertised: &Advertised) -> Result<Option<String>, GitError> {
+    pub(super) fn tag(&self, advertised: &Advertised) -> Result<Option<String>, GitError> {
         let Some(tag) = self.wanted.tag else {
             return Ok(None);
         };
@@ -104,10 +104,7 @@ impl Search<'_> {
         });
         let spec = |(name, _): &(String, String)| self.remote.spec(name);
         if heads.is_empty() {
-            return Err(GitError::NoBranch {
-                remote: self.remote.shown.clone(),
-                branches: self.branches(),
-            });
+            return Err(self.no_branch());
         }
         let first: Vec<String> = match likely.and_then(|at| heads.get(at)) {
             Some(head) => vec![spec(head)],
@@ -154,11 +151,7 @@ impl Search<'_> {
             return Err(self.no_commit(&tips.join(", ")));
         }
         if !self.shallow {
-            return Err(GitError::NotOnBranch {
-                remote: self.remote.shown.clone(),
-                sha: sha.clone(),
-                branches: self.branches(),
-            });
+            return Err(self.not_on_branch());
         }
         for deeper in DEEPER {
             self.remote
@@ -182,12 +175,23 @@ impl Search<'_> {
                 branches,
             }
         } else {
-            GitError::NotOnBranch {
-                remote: self.remote.shown.clone(),
-                sha,
-                branches,
-            }
+            self.not_on_branch()
         })
+    }
+
+    pub(super) fn no_branch(&self) -> GitError {
+        GitError::NoBranch {
+            remote: self.remote.shown.clone(),
+            branches: self.branches(),
+        }
+    }
+
+    pub(super) fn not_on_branch(&self) -> GitError {
+        GitError::NotOnBranch {
+            remote: self.remote.shown.clone(),
+            sha: self.wanted.sha.clone(),
+            branches: self.branches(),
+        }
     }
 
     /// Which of the branches the commit is on, as they are fetched; the intent's own first.

@@ -27,17 +27,10 @@ const AT_A_TIME: usize = 500;
 /// What is against it, or that git failed.
 pub async fn ready(tools: &mut Tools<'_>, place: &Place<'_>, to: &Sha) -> Result<Look, GitError> {
     let look = look(tools, place).await?;
+    undisturbed(place, &look)?;
     let path = place.git.path.clone();
-    if let Some(what) = look.in_progress {
-        return Err(GitError::InProgress { path, what });
-    }
-    let discards = place.git.discard_changes;
-    if !look.changes.is_empty() && !discards {
-        let changes = look.changes;
-        return Err(GitError::Changed { path, changes });
-    }
     let mut files = in_the_way(tools, place, to).await?;
-    if discards {
+    if place.git.discard_changes {
         files = ignored(tools, place, files).await?;
     }
     if files.is_empty() {
@@ -49,6 +42,19 @@ pub async fn ready(tools: &mut Tools<'_>, place: &Place<'_>, to: &Sha) -> Result
         .collect();
     let sha = to.clone();
     Err(GitError::Obstructed { path, files, sha })
+}
+
+/// Refuses a checkout in which somebody is in the middle of something, or has changed what is not to be thrown away.
+pub(super) fn undisturbed(place: &Place<'_>, look: &Look) -> Result<(), GitError> {
+    let path = place.git.path.clone();
+    if let Some(what) = look.in_progress {
+        return Err(GitError::InProgress { path, what });
+    }
+    if !look.changes.is_empty() && !place.git.discard_changes {
+        let changes = look.changes.clone();
+        return Err(GitError::Changed { path, changes });
+    }
+    Ok(())
 }
 
 /// Files that git does not track, where `to` has files that the index has not.

@@ -2,21 +2,58 @@
 
 use towline_protocol::Gate;
 
-use super::{Action, Event, Sequence, Which};
+use super::{Action, Ending, Event, Sequence, State, Step, Which};
 
 impl Sequence {
     /// What there is to do when everything works, a line for each step, in its order: found by going through it.
     pub fn steps(&self) -> Vec<String> {
-        let mut dry = self.clone();
+        let planned = self.planned().into_iter();
+        planned.map(|(_, words)| words).collect()
+    }
+
+    /// The same, each with the step that reports count its time for.
+    pub fn planned(&self) -> Vec<(Step, String)> {
+        self.until(|_| false).0
+    }
+
+    /// What would be done if the new version did not pass the gate, in its order, and how that would end when all of it
+    /// works.
+    pub fn way_back(&self) -> (Vec<String>, Option<Ending>) {
+        let (_, at_gate) = self.until(|step| step == Step::Gate);
+        let why = "it did not pass its checks".to_owned();
+        let mut dry = at_gate.on(Event::Failed { why });
         let mut lines = Vec::new();
-        // Every step is made once, or once for each tag.
-        let most = 20 + self.before.tags.len();
-        for _ in 0..most {
+        for _ in 0..self.most() {
             let Some(action) = dry.next() else { break };
             lines.extend(self.words(&action));
             dry = dry.on(works(&action));
         }
-        lines
+        (lines, dry.ending().cloned())
+    }
+
+    /// The steps in words, with everything working, and the deploy as it is then: at its end, or at the step that `is_last`
+    /// names.
+    fn until(&self, is_last: impl Fn(Step) -> bool) -> (Vec<(Step, String)>, Self) {
+        let mut dry = self.clone();
+        let mut lines = Vec::new();
+        for _ in 0..self.most() {
+            let (State::Replacing { step, .. }, Some(action)) = (&dry.state, dry.next()) else {
+                break;
+            };
+            let step = *step;
+            if is_last(step) {
+                break;
+            }
+            lines.extend(self.words(&action).map(|words| (step, words)));
+            dry.ran |= step == Step::Run;
+            dry = dry.on(works(&action));
+        }
+        (lines, dry)
+    }
+
+    /// More actions than any way has: every step is made once, or once for each tag.
+    fn most(&self) -> usize {
+        20 + self.before.tags.len()
     }
 
     /// An action in words; `None` for one that people take for a part of the next.

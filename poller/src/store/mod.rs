@@ -7,7 +7,7 @@
 //!
 //! A state of an older version is brought to this one's layout when it is opened, in one transaction.
 //!
-//! `file` opens the database, `row` seals single rows, `inbox` keeps marks, intents and how they stand, `journal` the
+//! `file` opens the database, `copied` a copy of it for a look, `row` seals single rows, `inbox` keeps marks, intents and how they stand, `journal` the
 //! deploys under way, `spool` the reports, `history` what has ended, `versions` and `revisions` what a service can be taken back to,
 //! `quarantine` what is not tried again, `leftover` what is still to be removed; `known` puts together what a choice for
 //! a service needs.
@@ -23,6 +23,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
+mod copied;
 mod file;
 mod history;
 mod inbox;
@@ -35,6 +36,7 @@ pub(crate) mod row;
 mod spool;
 pub(crate) mod versions;
 
+pub use copied::Copied;
 pub use history::{Cause, CauseKind, HISTORY, Past};
 pub use inbox::{Running, Standing, Tries, Unwell};
 pub use journal::{End, HoldChange, JournalEntry, OnPurpose};

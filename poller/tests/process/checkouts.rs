@@ -8,23 +8,23 @@ use super::{
 };
 
 /// A repository at a server, a relay, and a host that has a clone of the repository.
-struct World {
-    relay: Relay,
-    host: Host,
+pub(crate) struct World {
+    pub(crate) relay: Relay,
+    pub(crate) host: Host,
     server: GitServer,
 }
 
 /// A service whose command is a file of its checkout, with data that are backed up.
-const APP: &str = "git = { path = \"DIR/app\" }\nbackup = { paths = [\"DIR/data\"], restore = true }\n\
+pub(crate) const APP: &str = "git = { path = \"DIR/app\" }\nbackup = { paths = [\"DIR/data\"], restore = true }\n\
     [service.web.command]\nrun = [\"./update\"]\nstop = [\"touch\", \"../stopped\"]\n\
     start = [\"rm\", \"../stopped\"]\n";
 
 /// What `update` does: it migrates the data.
-const UPDATE: &str =
+pub(crate) const UPDATE: &str =
     "#!/bin/sh\ntest -e ../stopped || exit 1\necho $TOWLINE_SHORT_SHA >> ../data/migrations\n";
 
 impl World {
-    fn new(keys: &str) -> Self {
+    pub(crate) fn new(keys: &str) -> Self {
         let relay = Relay::start();
         let host = Host::with(relay.port, keys);
         fs::create_dir(host.path("srv")).unwrap();
@@ -43,7 +43,7 @@ impl World {
         world
     }
 
-    fn git(&self, dir: &str, args: &[&str]) -> String {
+    pub(crate) fn git(&self, dir: &str, args: &[&str]) -> String {
         let mut git = Command::new("git");
         let who = [
             "-c",
@@ -60,7 +60,7 @@ impl World {
     }
 
     /// Pushes a commit in which `update` is this script.
-    fn commit(&self, update: &str) -> String {
+    pub(crate) fn commit(&self, update: &str) -> String {
         self.host.script("work/update", update);
         self.git("work", &["add", "--all"]);
         self.git("work", &["commit", "-q", "--allow-empty", "-m", "a change"]);
@@ -69,7 +69,7 @@ impl World {
     }
 
     /// The commit of the host's checkout.
-    fn head(&self) -> String {
+    pub(crate) fn head(&self) -> String {
         self.git("app", &["rev-parse", "HEAD"])
     }
 
@@ -78,14 +78,14 @@ impl World {
     }
 
     /// What `towline once` and the relay say of an intent for this commit.
-    fn deploy(&self, seq: u64, sha: &str) -> (i32, String, serde_json::Value) {
+    pub(crate) fn deploy(&self, seq: u64, sha: &str) -> (i32, String, serde_json::Value) {
         ask_for(&self.relay, &[of_commit(seq, sha)]);
         let (status, log) = self.host.once();
         (status, log, last(&self.relay))
     }
 }
 
-fn text<'a>(report: &'a serde_json::Value, key: &str) -> &'a str {
+pub(crate) fn text<'a>(report: &'a serde_json::Value, key: &str) -> &'a str {
     report[key].as_str().unwrap()
 }
 

@@ -43,15 +43,23 @@ impl<'a> Tree<'a> {
     /// Has the commit here, if it may be deployed.
     pub(super) async fn fetch(&self, rule: &Rule, intent: &Intent, sha: &Sha) -> Result<(), Halt> {
         let branches = branches(&rule.events, intent);
-        let wanted = Wanted {
-            sha,
-            branch: intent.revision.branch.as_deref(),
-            tag: intent.revision.tag.as_ref(),
-            branches: &branches,
-        };
+        let wanted = wanted(intent, sha, &branches);
         let mut begun = |_: &_| Ok(());
         git::fetch(&mut self.tools(&mut begun), &self.place, &wanted).await?;
         Ok(())
+    }
+
+    /// What [`Self::fetch`] and [`Self::ready`] would come to.
+    pub(super) async fn foresee(
+        &self,
+        rule: &Rule,
+        intent: &Intent,
+        sha: &Sha,
+    ) -> Result<git::Foreseen, Halt> {
+        let branches = branches(&rule.events, intent);
+        let wanted = wanted(intent, sha, &branches);
+        let mut begun = |_: &_| Ok(());
+        Ok(git::foresee(&mut self.tools(&mut begun), &self.place, &wanted).await?)
     }
 
     /// Whether nothing is in the way of the commit; where the checkout is.
@@ -148,6 +156,16 @@ pub(super) async fn put_back(
     match Tree::of(&sequence.parts, with.host) {
         Some(tree) => event(tree.put_back(old, interrupted, record).await),
         None => no_checkout(),
+    }
+}
+
+/// What is asked of the remote for an intent.
+fn wanted<'w>(intent: &'w Intent, sha: &'w Sha, branches: &'w [Glob]) -> Wanted<'w> {
+    Wanted {
+        sha,
+        branch: intent.revision.branch.as_deref(),
+        tag: intent.revision.tag.as_ref(),
+        branches,
     }
 }
 

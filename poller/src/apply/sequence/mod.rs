@@ -22,6 +22,7 @@ mod checkout;
 mod command;
 mod drive;
 mod ended;
+mod foresee;
 mod ground;
 mod keep;
 mod prepare;
@@ -31,6 +32,7 @@ mod words;
 
 pub use command::refusal as program_refusal;
 use drive::{Drive, drive};
+pub use foresee::{Ahead, Foreseen, foresee};
 use ground::Ground;
 use prepare::{Known, Prepared, prepare};
 

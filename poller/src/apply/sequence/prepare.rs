@@ -39,11 +39,11 @@ pub(super) enum Prepared {
 /// What is known of the service from earlier deploys.
 pub(super) struct Known {
     /// What is not to be tried.
-    quarantine: Vec<Quarantined>,
+    pub(super) quarantine: Vec<Quarantined>,
     /// What the last one that took effect has brought.
     pub(super) running: Option<Running>,
     /// What was told of that.
-    old: Revision,
+    pub(super) old: Revision,
     /// Whether an operator was needed since, so that nobody knows what is in place.
     is_unsure: bool,
 }
@@ -74,7 +74,7 @@ impl Known {
     }
 
     /// Whether the last deploy that took effect has brought `version`, as far as anybody knows.
-    fn has_brought(&self, version: &VersionId) -> bool {
+    pub(super) fn has_brought(&self, version: &VersionId) -> bool {
         let brought = self.running.as_ref().and_then(Running::version);
         !self.is_unsure && brought.as_ref() == Some(version)
     }
@@ -290,10 +290,7 @@ impl Ready<'_> {
     /// one, is at the commit.
     fn is_new(&self, is_there: bool, before: &Before) -> Result<(), Halt> {
         match &before.new_version {
-            Some(version) if is_there && self.known.has_brought(version) => {
-                let message = format!("{} is in place already", version.short());
-                Err(Halt::Over(Outcome::Unchanged, message))
-            }
+            Some(version) if is_there && self.known.has_brought(version) => Err(unchanged(version)),
             _ => Ok(()),
         }
     }
@@ -330,8 +327,17 @@ pub(super) fn refuse<T>(why: String) -> Result<T, Halt> {
     Err(Halt::Over(Outcome::Refused, why))
 }
 
+pub(super) fn unchanged(version: &VersionId) -> Halt {
+    let message = format!("{} is in place already", version.short());
+    Halt::Over(Outcome::Unchanged, message)
+}
+
 /// Whether the intent may try `version`, if that has failed here before.
-fn admit(job: &Job<'_>, quarantine: &[Quarantined], version: &VersionId) -> Result<(), Halt> {
+pub(super) fn admit(
+    job: &Job<'_>,
+    quarantine: &[Quarantined],
+    version: &VersionId,
+) -> Result<(), Halt> {
     match admission(quarantine, job.intent, version) {
         Admission::Free => Ok(()),
         Admission::Later(failed) => Err(Halt::Held(held(failed, job))),
@@ -340,7 +346,7 @@ fn admit(job: &Job<'_>, quarantine: &[Quarantined], version: &VersionId) -> Resu
 }
 
 /// Whether all commands can be run, but for those that the checkout is to bring.
-async fn can_run(host: Host<'_>, parts: &Parts) -> Result<(), Halt> {
+pub(super) async fn can_run(host: Host<'_>, parts: &Parts) -> Result<(), Halt> {
     let Some(command) = &parts.command else {
         return Ok(());
     };

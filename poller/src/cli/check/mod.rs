@@ -23,6 +23,8 @@ mod container;
 mod parts;
 mod words;
 
+pub(super) use words::about_health;
+
 /// Checks the host's file at `path` and everything that it names; `state` is the state directory.
 pub(super) fn check(path: &Path, state: &Path) -> anyhow::Result<Ending> {
     let settings = super::settings(path)?;

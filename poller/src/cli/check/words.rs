@@ -139,7 +139,8 @@ fn about_keep(keep: u32) -> String {
     }
 }
 
-fn about_health(service: &Service) -> String {
+/// What `service` must pass.
+pub(in crate::cli) fn about_health(service: &Service) -> String {
     let stable_for = service.stable_for.map_or(String::new(), |window| {
         format!("; and nothing goes wrong for {}", seconds(window))
     });

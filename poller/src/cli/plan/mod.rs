@@ -1,0 +1,133 @@
+//! `towline check --plan`: what an intent for a commit would do to each service, step by step, without doing it.
+//!
+//! Nothing is touched: no record is made, nothing is fetched or pulled, no check of anybody's health is tried. Remotes and
+//! registries are asked what they have; the state is read from a copy, so that a running poller is in nobody's way.
+
+use std::path::Path;
+
+use anyhow::ensure;
+use towline_protocol::{HostName, Intent, ServiceName};
+
+use super::check::about_health;
+use crate::{
+    apply::{
+        Job,
+        sequence::{Foreseen, Host, foresee},
+    },
+    backup::Shelf,
+    exit::Ending,
+    process::Launcher,
+    select::{Match, matches},
+    settings::{Parts, Service, Work},
+    store::{Copied, Store},
+};
+
+mod intent;
+mod words;
+
+pub(super) use intent::Asked;
+use words::Told;
+
+/// Prints the plan of `only`, or of each service of the host's file at `path`; `state` is the state directory.
+pub(super) fn plan(
+    path: &Path,
+    state: &Path,
+    asked: &Asked,
+    only: Option<&ServiceName>,
+) -> anyhow::Result<Ending> {
+    let settings = super::settings(path)?;
+    let is_wanted = |service: &&Service| only.is_none_or(|name| *name == service.name);
+    let services: Vec<_> = settings.services.iter().filter(is_wanted).collect();
+    let known: Vec<_> = settings
+        .services
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    ensure!(
+        !services.is_empty(),
+        "the host's file names no such service; it names {}",
+        known.join(", ")
+    );
+    let copied = Copied::of(state)?;
+    let desk = Desk {
+        host: "this-host".parse()?,
+        launcher: Launcher::own(),
+        store: copied.store(),
+        state,
+    };
+    let (mut text, mut problems) = (String::new(), 0);
+    for service in services {
+        let intent = intent::intent(service, asked);
+        let (name, kind) = (&service.name, service.work.kind());
+        text += &format!("{name} ({kind}): {}\n", intent::words(&intent));
+        match super::on_one_thread(desk.service(service, &intent))? {
+            Ok(lines) => text += &lines,
+            Err(problem) => {
+                problems += 1;
+                text += &format!("  PROBLEM: {problem}\n");
+            }
+        }
+    }
+    super::say(&text)?;
+    match problems {
+        0 => Ok(Ending::Done),
+        1 => anyhow::bail!("1 problem"),
+        many => anyhow::bail!("{many} problems"),
+    }
+}
+
+/// What plans are made with.
+struct Desk<'a> {
+    /// Any host: the intent is for all.
+    host: HostName,
+    launcher: Launcher,
+    store: &'a Store,
+    state: &'a Path,
+}
+
+impl Desk<'_> {
+    /// The plan of one service, or the problem with it.
+    async fn service(
+        &self,
+        service: &Service,
+        intent: &Intent,
+    ) -> anyhow::Result<Result<String, String>> {
+        let job = Job {
+            service,
+            intent,
+            attempt: 1,
+            deploy: "00000000".to_owned(),
+        };
+        let accepted = match matches(&self.host, service, intent) {
+            Match::Yes => None,
+            Match::Refused(why) => Some(format!("it would not be accepted: {why}")),
+            Match::No => Some("it would not be accepted".to_owned()),
+        };
+        Ok(match (accepted, &service.work) {
+            (Some(why), _) => Err(why),
+            (None, Work::Parts(parts)) if parts.compose.is_none() => {
+                self.parts(&job, parts).await?
+            }
+            (None, Work::Parts(_) | Work::Docker { .. }) => {
+                Err("this version makes plans for checkouts and commands only".to_owned())
+            }
+        })
+    }
+
+    /// The plan of a service made of parts.
+    async fn parts(&self, job: &Job<'_>, parts: &Parts) -> anyhow::Result<Result<String, String>> {
+        let host = Host {
+            engine: None,
+            launcher: &self.launcher,
+        };
+        let service = job.service;
+        let shelf = Shelf::of(self.state, service.name.clone());
+        Ok(match foresee(host, self.store, &shelf, job, parts).await? {
+            Foreseen::Ends(outcome, why) => words::ends(outcome, &why),
+            Foreseen::Begins(ahead) => {
+                let gate = about_health(service);
+                Ok(Told::of_parts(&ahead, service, job.intent, &gate).lines())
+            }
+        })
+    }
+}

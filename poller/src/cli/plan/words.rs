@@ -1,0 +1,165 @@
+//! A plan in words: numbered steps, each by the name that its report has, and what the way back would be.
+
+use towline_protocol::{Intent, Outcome, ServiceName};
+
+use crate::{
+    apply::sequence::Ahead,
+    backup::size,
+    sequence::{About, Ending, Sequence, Step, Version, Which},
+    settings::{Command, Service},
+};
+
+/// Variables of a deploy that are not known before it begins, or another one at each command.
+const NOT_YET: [&str; 5] = [
+    "TOWLINE_INTENT",
+    "TOWLINE_ATTEMPT",
+    "TOWLINE_DEPLOY",
+    "TOWLINE_STEP",
+    "TOWLINE_RUN_NUMBER",
+];
+
+/// The steps of a deploy that would begin, and what else is to be said of them.
+pub(super) struct Told {
+    /// Name and words of each step, in their order.
+    pub(super) steps: Vec<(String, String)>,
+    /// More lines, each with what it is about.
+    pub(super) rest: Vec<(&'static str, String)>,
+}
+
+/// How a deploy that would not begin ends; a problem unless there is nothing to do.
+pub(super) fn ends(outcome: Outcome, why: &str) -> Result<String, String> {
+    let would = match outcome {
+        Outcome::Unchanged => return Ok(format!("  unchanged: {why}\n")),
+        Outcome::Waiting => "put off",
+        Outcome::Quarantined => "kept out by quarantine",
+        Outcome::Refused => "refused",
+        Outcome::Succeeded
+        | Outcome::RolledBack
+        | Outcome::FailedUntouched
+        | Outcome::NeedsOperator
+        | Outcome::Applying
+        | Outcome::Superseded
+        | Outcome::Stale
+        | Outcome::Expired => "given up before anything is touched",
+    };
+    Err(format!("it would be {would}: {why}"))
+}
+
+impl Told {
+    /// What is to be said of a service made of parts; `gate` is what it must pass, in words.
+    pub(super) fn of_parts(ahead: &Ahead, service: &Service, intent: &Intent, gate: &str) -> Self {
+        let sequence = &ahead.sequence;
+        let fetch = ahead
+            .fetch
+            .iter()
+            .map(|_| ("fetch".to_owned(), fetch(ahead)));
+        let planned = sequence.planned().into_iter().map(|(step, words)| {
+            let name = step.to_string();
+            let words = match (step, ahead.backup) {
+                (Step::BackUp, Some(bytes)) => {
+                    format!("{words} (at most {}), named by its time", size(bytes))
+                }
+                (Step::BackUp, None) => format!("{words}, named by its time"),
+                (Step::Gate, _) => format!("wait until {gate}"),
+                (Step::Stop | Step::StopAgain | Step::Run | Step::Start, _) => {
+                    let argv = words.strip_prefix(&format!("{name}: "));
+                    argv.unwrap_or(&words).to_owned()
+                }
+                (Step::CheckOut | Step::Tag | Step::Up | Step::Look, _) => words,
+            };
+            (name, words)
+        });
+        let mut rest = Vec::new();
+        if let Some(command) = &sequence.parts.command {
+            rest.push((
+                "commands",
+                commands(command, sequence, &service.name, intent),
+            ));
+        }
+        rest.push(("way back", way_back(sequence)));
+        Self {
+            steps: fetch.chain(planned).collect(),
+            rest,
+        }
+    }
+
+    /// All of it, a line each.
+    pub(super) fn lines(&self) -> String {
+        let steps = self.steps.iter().enumerate();
+        let steps = steps.map(|(at, (name, words))| format!("  {}. {name}: {words}\n", at + 1));
+        let rest = self.rest.iter();
+        let rest = rest.map(|(key, words)| format!("  {key}: {words}\n"));
+        steps.chain(rest).collect()
+    }
+}
+
+/// What is known of the commit.
+fn fetch(ahead: &Ahead) -> String {
+    let Some(fetch) = &ahead.fetch else {
+        return String::new();
+    };
+    let sha = ahead.sequence.before.new.sha.as_ref();
+    let sha = sha.map_or("", |sha| sha.short());
+    let is_here = match fetch.is_here {
+        true => "which is here already",
+        false => "not fetched yet, so that files in its way are not known",
+    };
+    let is_on_branch = match fetch.is_on_branch {
+        true => "",
+        false => "; whether it is there, on a branch of the rule, is not known before",
+    };
+    format!("{sha} from {}, {is_here}{is_on_branch}", fetch.remote)
+}
+
+/// Who runs the commands, where, and what they are told. The values of `command.env` may be secrets: only their names.
+fn commands(
+    command: &Command,
+    sequence: &Sequence,
+    service: &ServiceName,
+    intent: &Intent,
+) -> String {
+    let user = sequence.parts.user.as_ref();
+    let user = user.map_or(String::new(), |user| format!("as {user} "));
+    let about = About {
+        service,
+        channel: Some(&intent.channel),
+        intent: &intent.id,
+        attempt: 1,
+    };
+    let variables = sequence.variables(about, Which::Run, Version::New);
+    let told = variables.iter();
+    let told = told.filter(|(name, _)| !NOT_YET.contains(&name.as_str()));
+    let told: Vec<_> = told
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let own: Vec<_> = command.env.keys().map(String::as_str).collect();
+    let own = match own.join(", ") {
+        none if none.is_empty() => String::new(),
+        names => format!(", and {names} of command.env"),
+    };
+    format!(
+        "{user}in {}, each for at most {} s, with {}{own}",
+        sequence.parts.dir().display(),
+        command.timeout.as_secs_f64(),
+        told.join(" ")
+    )
+}
+
+/// What a new version that does not pass its checks would lead to.
+fn way_back(sequence: &Sequence) -> String {
+    let (steps, ending) = sequence.way_back();
+    let steps = match steps.join("; ") {
+        none if none.is_empty() => "nothing is done".to_owned(),
+        steps => steps,
+    };
+    match ending {
+        Some(Ending::NeedsOperator { .. }) => format!("{steps}; then an operator is needed"),
+        Some(
+            Ending::RolledBack { .. }
+            | Ending::FailedUntouched { .. }
+            | Ending::Postponed { .. }
+            | Ending::Succeeded { .. },
+        )
+        | None => steps,
+    }
+}

@@ -1,0 +1,164 @@
+//! `towline check --plan`: what it says is what the deploy that follows does, and nothing is touched before.
+
+use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::Path};
+
+use super::{
+    checkouts::{APP, UPDATE, World, text},
+    *,
+};
+
+impl Host {
+    /// What `check --plan` of this commit says, and its status and complaint.
+    fn plan(&self, sha: &str, more: &[&str]) -> (String, i32, String) {
+        let arguments = [&["check", "--plan", sha], more].concat();
+        let output = self.command(&arguments).output().unwrap();
+        let said = String::from_utf8(output.stdout.clone()).unwrap();
+        let (status, log) = ended(output);
+        (said, status, log)
+    }
+}
+
+/// The names of the numbered steps in a plan.
+fn names(plan: &str) -> Vec<&str> {
+    let step = |line: &'_ str| -> Option<usize> { line.trim().split_once(". ")?.0.parse().ok() };
+    let lines = plan.lines().filter(|line| step(line).is_some());
+    lines
+        .map(|line| line.split_once(". ").unwrap().1.split_once(':').unwrap().0)
+        .collect()
+}
+
+/// Every file below `folder`, with its content, mode and time of change.
+fn files(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)> {
+    let mut all = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            let content = match meta.is_file() {
+                true => fs::read(&path).unwrap(),
+                false => Vec::new(),
+            };
+            if meta.is_dir() {
+                folders.push(path.clone());
+            }
+            let stamp = (content, meta.mode(), meta.mtime(), meta.mtime_nsec());
+            all.insert(path, stamp);
+        }
+    }
+    all
+}
+
+#[test]
+fn a_plan_names_the_steps_of_the_deploy_that_follows_and_touches_nothing() {
+    let world = World::new(&format!("{APP}env = {{ PASSWORD = \"correct-horse\" }}\n"));
+    let first = world.head();
+    let second = world.commit(&UPDATE.replace("-e", "-f"));
+    assert_eq!(world.deploy(1, &second).0, 0);
+    let new = world.commit(UPDATE);
+    let seen = |name| files(&world.host.path(name));
+    let before = [seen("state"), seen("app"), seen("data")];
+    assert!(!before[0].is_empty() && !before[1].is_empty());
+
+    let (said, status, log) = world.host.plan(&new, &[]);
+    assert_eq!((status, log.as_str()), (0, ""), "{said}");
+    assert!(
+        [seen("state"), seen("app"), seen("data")] == before,
+        "{said}"
+    );
+    for part in [
+        format!("web (command): commit {} of branch main", &new[..7]),
+        "not fetched yet".to_owned(),
+        format!("check out {} in ", &new[..7]),
+        format!("(now {})", &second[..7]),
+        format!("TOWLINE_SHA={new}"),
+        format!("TOWLINE_PREVIOUS_SHA={second}"),
+        "and PASSWORD of command.env".to_owned(),
+        format!("check out {} in ", &second[..7]),
+        "restore ".to_owned(),
+    ] {
+        assert!(said.contains(&part), "{part} is not in {said}");
+    }
+    assert!(
+        !said.contains("correct-horse") && !said.contains(&first[..7]),
+        "{said}"
+    );
+
+    let (status, log, told) = world.deploy(2, &new);
+    assert_eq!(status, 0, "{log}");
+    let times = told["steps"].as_array().unwrap().iter();
+    let times: Vec<_> = times.map(|step| text(step, "step")).collect();
+    assert_eq!(names(&said), times, "{said}");
+
+    let (said, status, log) = world.host.plan(&new, &[]);
+    assert_eq!((status, log.as_str()), (0, ""), "{said}");
+    assert!(
+        said.contains("unchanged: ") && names(&said).is_empty(),
+        "{said}"
+    );
+    let (said, status, _) = world.host.plan(&second, &[]);
+    assert!(
+        status == 0 && said.contains("which is here already"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_plan_refuses_what_the_deploy_would_refuse_in_its_words() {
+    let world = World::new(APP);
+    let new = world.commit(UPDATE);
+    world.host.script("app/update", "changed here");
+    let (said, status, log) = world.host.plan(&new, &[]);
+    assert_eq!(
+        (status, log.as_str()),
+        (1, "towline: 1 problem\n"),
+        "{said}"
+    );
+    let (_, _, told) = world.deploy(1, &new);
+    let why = text(&told, "message");
+    assert!(
+        why.contains("update") && said.contains(why),
+        "{why} is not in {said}"
+    );
+    let (said, status, _) = world.host.plan(&new, &["--branch", "next"]);
+    assert!(
+        status == 1 && said.contains("it would not be accepted") && said.contains("is \"next\""),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_plan_says_what_only_a_fetch_can_tell() {
+    let world = World::new(APP);
+    let nowhere = "0".repeat(40);
+    let (said, status, _) = world.host.plan(&nowhere, &[]);
+    assert!(
+        status == 0
+            && said.contains("whether it is there, on a branch of the rule, is not known before"),
+        "{said}"
+    );
+    world.git("app", &["commit", "-q", "--allow-empty", "-m", "made here"]);
+    let local = world.head();
+    let (said, status, _) = world.host.plan(&local, &[]);
+    let why = format!("commit {} is not on main of ", &local[..7]);
+    assert!(status == 1 && said.contains(&why), "{said}");
+}
+
+#[test]
+fn a_plan_of_commands_needs_neither_engine_nor_state_nor_relay_and_tells_where_nothing_leads_back()
+{
+    let host = Host::with(
+        1,
+        "[service.web.command]\nrun = [\"true\", \"two words\"]\n",
+    );
+    let sha = "a".repeat(40);
+    let (said, status, log) = host.plan(&sha, &["--service", "web"]);
+    assert_eq!((status, log.as_str()), (0, ""), "{said}");
+    assert_eq!(names(&said), ["run", "gate"], "{said}");
+    assert!(said.contains("1. run: true \"two words\""), "{said}");
+    assert!(said.contains("then an operator is needed"), "{said}");
+    assert!(!host.path("state").exists());
+    let (said, status, log) = host.plan(&sha, &["--service", "other"]);
+    assert_eq!((said.as_str(), status), ("", 1));
+    assert!(log.contains("it names web"), "{log}");
+}
