@@ -1,10 +1,11 @@
 //! What two services must not both have: each would take away what the other has brought in place.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{collections::BTreeSet, ops::Range, path::PathBuf};
 
 use towline_protocol::{Channel, MAX_CHANNELS};
 
 use super::{Choice, Compose, Parts, Service, Work, read::Reader};
+use crate::compose::project_name;
 
 /// Refuses services that would fight over one thing.
 pub(super) fn refuse_shared(services: &[Service], spans: &[Range<usize>], reader: &mut Reader<'_>) {
@@ -28,7 +29,9 @@ fn common(one: &Work, other: &Work) -> Option<(&'static str, String)> {
                 Choice::Label(label) => ("docker.label", format!("label {label}")),
             }),
         (Work::Parts(one), Work::Parts(other)) => {
-            common_checkout(one, other).or_else(|| common_project(one, other))
+            let project = || common_project(one, other);
+            let backup = || common_backup(one, other);
+            common_checkout(one, other).or_else(project).or_else(backup)
         }
         (Work::Docker { .. }, Work::Parts(_)) | (Work::Parts(_), Work::Docker { .. }) => None,
     }
@@ -40,12 +43,25 @@ fn common_checkout(one: &Parts, other: &Parts) -> Option<(&'static str, String)>
     (*path == other.path).then(|| ("git.path", format!("checkout {path:?}")))
 }
 
-/// One project may be parted between services by `services`.
-fn common_project(one: &Parts, other: &Parts) -> Option<(&'static str, String)> {
-    let is_same = match (&one.compose, &other.compose) {
-        (Some(a), Some(b)) if a.project.is_some() || b.project.is_some() => a.project == b.project,
-        _ => one.compose_file().is_some() && one.compose_file() == other.compose_file(),
+/// One would put the other's data back with its own.
+fn common_backup(one: &Parts, other: &Parts) -> Option<(&'static str, String)> {
+    let (one, other) = (one.backup.as_ref()?, other.backup.as_ref()?);
+    let is_in = |path: &&PathBuf| {
+        let mut others = other.paths.iter();
+        others.any(|other| path.starts_with(other) || other.starts_with(path))
     };
+    let path = one.paths.iter().find(is_in)?;
+    Some(("backup.paths", format!("path {path:?}, or a part of it,")))
+}
+
+/// One project may be parted between services by `services`. What the file itself calls it is not known here.
+fn common_project(one: &Parts, other: &Parts) -> Option<(&'static str, String)> {
+    let name = |parts: &Parts| {
+        let compose = parts.compose.as_ref()?;
+        let of_folder = || parts.compose_file().map(|file| project_name(&file));
+        compose.project.clone().or_else(of_folder)
+    };
+    let is_same = name(one) == name(other);
     let (one, other) = (one.compose.as_ref()?, other.compose.as_ref()?);
     if !is_same {
         return None;

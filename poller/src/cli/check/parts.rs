@@ -10,14 +10,11 @@ use crate::{
     docker::Docker,
     git,
     process::Launcher,
-    settings::{Backup, Command, Compose, HealthCheck, Parts, Probe, Service},
+    settings::{Backup, Command, Compose, Events, HealthCheck, Parts, Probe, Service},
 };
 
-/// What a project is told while it is looked at.
-const SAMPLE: [(&str, &str); 2] = [
-    ("TOWLINE_SHA", "0000000000000000000000000000000000000000"),
-    ("TOWLINE_TAG", "v0.0.0"),
-];
+/// A commit and a git tag that a project is told while it is looked at, where what deploys it has one.
+const SAMPLE: (&str, &str) = ("0000000000000000000000000000000000000000", "v0.0.0");
 
 /// What was found of `service`, and the images of its project. `state` is the state directory; nothing in it is changed.
 pub(super) async fn look(
@@ -33,14 +30,15 @@ pub(super) async fn look(
     }
     let mut images = Vec::new();
     match (&parts.compose, engine) {
-        (Some(compose), Some(Ok(engine))) => match project(&launcher, engine, compose, parts).await
-        {
-            Ok((what, its)) => {
-                found.line("project", Ok(what));
-                images = its;
+        (Some(compose), Some(Ok(engine))) => {
+            match project(&launcher, engine, service, compose, parts).await {
+                Ok((what, its)) => {
+                    found.line("project", Ok(what));
+                    images = its;
+                }
+                Err(why) => found.line("project", Err(why)),
             }
-            Err(why) => found.line("project", Err(why)),
-        },
+        }
         (Some(_), silent) => {
             let why = silent.and_then(|engine| engine.as_ref().err());
             let why = why.map_or("not looked at", String::as_str);
@@ -85,17 +83,40 @@ async fn checkout(
     Ok(format!("at {}{branch}", sha.get(..7).unwrap_or(&sha)))
 }
 
+/// What a project is told by all that deploys it: a variable that one of them leaves unset is one that its deploys are
+/// refused for.
+fn sample(events: &Events) -> Vec<(String, String)> {
+    let Events {
+        runs,
+        pushes,
+        packages,
+        releases,
+        deployments,
+    } = events;
+    let of_branch = pushes
+        .as_ref()
+        .is_some_and(|push| !push.branches.is_empty());
+    let lacks_tag = runs.is_some() || of_branch || packages.is_some() || deployments.is_some();
+    let has_tag = !lacks_tag && (releases.is_some() || pushes.is_some());
+    let sha = packages.is_none().then_some(("TOWLINE_SHA", SAMPLE.0));
+    let tag = has_tag.then_some(("TOWLINE_TAG", SAMPLE.1));
+    let all = sha.into_iter().chain(tag);
+    all.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
 /// What Compose makes of the project, and its images.
 async fn project(
     launcher: &Launcher,
     engine: &Docker,
+    service: &Service,
     compose: &Compose,
     parts: &Parts,
 ) -> Result<(String, Vec<String>), String> {
     let cli = Cli::new(launcher.clone(), std::env::vars(), engine);
     let version = cli.version().await.map_err(|error| error.to_string())?;
     let checkout = parts.git.as_ref().map(|git| git.path.as_path());
-    let told = SAMPLE.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let told = sample(&service.rule.events);
     let resolved = cli.resolve(&Project::new(compose, checkout), &told).await;
     let resolved = resolved.map_err(|error| error.to_string())?;
     let names: Vec<_> = resolved.wanted().map(|(name, _)| name.to_owned()).collect();
@@ -163,4 +184,39 @@ async fn room(service: &Service, backup: &Backup, state: &Path) -> Result<String
     let ready = shelf.ready(&backup.paths, backup.restore).await;
     ready.map_err(|error| error.to_string())?;
     Ok(format!("there is room in {}", state.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::settings;
+
+    #[test]
+    fn a_project_is_told_what_all_that_deploys_it_has() {
+        let told = |rule: &str| {
+            let text = format!(
+                "[service.stack]\nrepository = \"octo-org/stack\"\n{rule}\nimage = \"ghcr.io/octo-org/stack\"\n\
+                 compose = {{ file = \"/srv/stack/compose.yml\" }}"
+            );
+            let image = if rule.contains("package") {
+                &*text
+            } else {
+                &text.replace("image = \"ghcr.io/octo-org/stack\"\n", "")
+            };
+            let settings = settings(image);
+            let names = sample(&settings.services[0].rule.events);
+            let names: Vec<_> = names.into_iter().map(|(name, _)| name).collect();
+            names.join(" ")
+        };
+        let run = "workflow = \"ci.yml\"\nbranch = \"main\"";
+        assert_eq!(told(run), "TOWLINE_SHA");
+        assert_eq!(told("on = \"release\""), "TOWLINE_SHA TOWLINE_TAG");
+        let both = format!("on = [\"workflow\", \"release\"]\n{run}");
+        assert_eq!(told(&both), "TOWLINE_SHA");
+        assert_eq!(
+            told("on = \"push\"\ntag = \"v*\""),
+            "TOWLINE_SHA TOWLINE_TAG"
+        );
+        assert_eq!(told("on = \"package\"\ntag = \"v*\""), "");
+    }
 }

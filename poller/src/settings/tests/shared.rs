@@ -47,7 +47,7 @@ fn two_services_may_share_a_project_only_when_each_has_services_of_its_own() {
 }
 
 #[test]
-fn a_project_is_known_by_its_name_and_else_by_its_file() {
+fn a_project_is_known_by_its_name_and_else_by_its_folder() {
     let project =
         |file: &str, name: &str| format!("compose = {{ file = \"{file}\", project = \"{name}\" }}");
     assert!(!two(&project("/srv/a.yml", "x"), &project("/srv/b.yml", "x")).is_empty());
@@ -55,4 +55,21 @@ fn a_project_is_known_by_its_name_and_else_by_its_file() {
     let checkout = "git = { path = \"/srv/stack\" }\ncompose = { file = \"c.yml\" }";
     let plain = "compose = { file = \"/srv/stack/c.yml\" }";
     assert!(told(checkout, plain).starts_with("compose: "));
+    for same in [
+        project("/srv/else.yml", "stack"),
+        "compose = { file = \"/srv/stack/other.yml\" }".to_owned(),
+    ] {
+        assert!(told(plain, &same).starts_with("compose: "), "{same}");
+    }
+}
+
+#[test]
+fn two_services_cannot_back_up_the_same_data() {
+    let backup =
+        |path: &str| format!("command = {{ run = [\"a\"] }}\nbackup = {{ paths = [\"{path}\"] }}");
+    for path in ["/srv/data", "/srv", "/srv/data/photos"] {
+        let told = told(&backup("/srv/data"), &backup(path));
+        assert!(told.starts_with("backup.paths: service app has"), "{told}");
+    }
+    assert!(two(&backup("/srv/data"), &backup("/srv/data2")).is_empty());
 }
