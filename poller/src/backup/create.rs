@@ -1,6 +1,7 @@
 //! Making a backup: room first, then written aside, then called by its name.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, DirBuilder, File, OpenOptions},
     io::ErrorKind,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
@@ -40,7 +41,36 @@ pub(super) fn ready(
     if will_restore {
         replaceable(&places)?;
     }
-    has_room(&shelf.state, measure(&places, halt)?)
+    let mut disks = Disks::default();
+    for place in &places {
+        let bytes = measure(std::slice::from_ref(place), halt)?;
+        disks.add(&shelf.state, bytes)?;
+        if will_restore {
+            // What is restored is put together beside the data, while the archive has its room already.
+            disks.add(&place.parent, bytes)?;
+        }
+    }
+    disks.have_room()
+}
+
+/// What is to be written, disk by disk.
+#[derive(Default)]
+pub(super) struct Disks(BTreeMap<u64, (PathBuf, u64)>);
+
+impl Disks {
+    /// So many bytes more on the disk of the folder `dir`.
+    pub(super) fn add(&mut self, dir: &Path, bytes: u64) -> Result<(), BackupError> {
+        let disk = fs::metadata(dir).map_err(cannot("read", dir))?.dev();
+        let sum = &mut self.0.entry(disk).or_insert((dir.to_owned(), 0)).1;
+        *sum = sum.saturating_add(bytes);
+        Ok(())
+    }
+
+    /// Refuses what has no room.
+    pub(super) fn have_room(&self) -> Result<(), BackupError> {
+        let mut disks = self.0.values();
+        disks.try_for_each(|(dir, bytes)| has_room(dir, *bytes))
+    }
 }
 
 /// See [`Shelf::measured`].
@@ -152,7 +182,7 @@ fn measure(places: &[Place], halt: &AtomicBool) -> Result<u64, BackupError> {
 }
 
 /// Refuses to write so many bytes to the disk of `dir` when it has no room for them.
-pub(super) fn has_room(dir: &Path, bytes: u64) -> Result<(), BackupError> {
+fn has_room(dir: &Path, bytes: u64) -> Result<(), BackupError> {
     let disk = statvfs(dir).map_err(cannot("ask for the room of", dir))?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let needed = bytes

@@ -87,6 +87,18 @@ pub enum BackupError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Some paths were exchanged, and then one could not be.
+    #[error(
+        "half done: {} from the backup already, with what was there before beside it (.before-restore-), and then: {why}; \
+         restoring the same backup again goes on from there",
+        are(done)
+    )]
+    Half {
+        /// The paths that have the backup's data.
+        done: Vec<PathBuf>,
+        /// What went wrong with the next one.
+        why: String,
+    },
     /// An archive is not this service's, or not of these paths.
     #[error("the backup {} is not restored: {why}; nothing was changed", archive.display())]
     Foreign {
@@ -124,4 +136,14 @@ impl Halted {
     pub(super) fn is_in(error: &io::Error) -> bool {
         error.get_ref().is_some_and(|inner| inner.is::<Self>())
     }
+}
+
+/// `A is` or `A and B are`.
+fn are(paths: &[PathBuf]) -> String {
+    let all: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let word = if all.len() == 1 { "is" } else { "are" };
+    format!("{} {word}", all.join(" and "))
 }

@@ -12,7 +12,7 @@ use std::{
         ffi::{OsStrExt, OsStringExt},
         fs::{DirBuilderExt, MetadataExt},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
@@ -20,7 +20,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 use super::{
     BackupError,
     error::cannot,
-    place::{Folder, Place},
+    place::{Folder, Place, open_file},
 };
 
 const NEW: &str = "new";
@@ -64,7 +64,10 @@ impl Site {
             let name = entry?.file_name();
             if let Some(deploy) = name.as_bytes().strip_prefix(prefix.as_bytes()) {
                 let deploy = OsStr::from_bytes(deploy);
-                let stage = self.parent.enter(&name)?;
+                // What somebody else has put there is left alone: the service's user may write into this folder.
+                let Some(stage) = self.own_stage(&name)? else {
+                    continue;
+                };
                 if was_exchanged(&stage)? {
                     self.set_aside(&stage, deploy)?;
                 }
@@ -90,6 +93,21 @@ impl Site {
         Ok(false)
     }
 
+    /// The folder of this name if it is one that an earlier try has made.
+    fn own_stage(&self, name: &OsStr) -> io::Result<Option<Folder>> {
+        let is_dir = fs::symlink_metadata(self.parent.at(name))?.is_dir();
+        if !is_dir {
+            return Ok(None);
+        }
+        let stage = self.parent.enter(name)?;
+        Ok(stage.is_private()?.then_some(stage))
+    }
+
+    /// Where the data are.
+    pub(super) fn path(&self) -> &Path {
+        self.place.path()
+    }
+
     /// Makes the folder for the new data; they belong at the path that is returned with it.
     pub(super) fn stage(&self) -> Result<(Folder, PathBuf), BackupError> {
         let name = self.stage_name();
@@ -100,6 +118,11 @@ impl Site {
             .create(&at)
             .map_err(cannot("make", &path))?;
         let stage = self.parent.enter(&name).map_err(cannot("open", &path))?;
+        // Between making and opening it, somebody may have put another one in its place.
+        if !stage.is_private().map_err(cannot("read", &path))? {
+            let why = io::Error::other("somebody has replaced it just now");
+            return Err(cannot("use", &path)(why));
+        }
         let new = stage.at(NEW);
         Ok((stage, new))
     }
@@ -134,7 +157,8 @@ impl Site {
         } else {
             self.set_aside(stage, self.deploy.as_ref())?;
         }
-        fs::remove_dir_all(self.parent.at(self.stage_name()))?;
+        // The data are exchanged: what is left of the stage is removed by the next restoring.
+        let _ = fs::remove_dir_all(self.parent.at(self.stage_name()));
         self.parent.sync()
     }
 
@@ -203,10 +227,14 @@ fn mark(stage: &Folder) -> io::Result<()> {
 
 /// Whether the stage holds the old data and no longer the new ones.
 fn was_exchanged(stage: &Folder) -> io::Result<bool> {
-    let marked = match fs::read_to_string(stage.at(MARK)) {
+    let mark = match open_file(&stage.at(MARK)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        marked => marked?,
+        mark => mark?,
     };
+    if !mark.metadata()?.is_file() {
+        return Ok(false);
+    }
+    let marked = io::read_to_string(mark)?;
     match fs::symlink_metadata(stage.at(NEW)) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         meta => Ok(marked.parse() != Ok(meta?.ino())),

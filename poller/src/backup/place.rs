@@ -7,7 +7,10 @@ use std::{
     io,
     os::{
         fd::AsRawFd,
-        unix::{ffi::OsStringExt, fs::OpenOptionsExt},
+        unix::{
+            ffi::OsStringExt,
+            fs::{MetadataExt, OpenOptionsExt},
+        },
     },
     path::{Component, Path, PathBuf},
 };
@@ -165,6 +168,13 @@ impl Folder {
     /// The way to `name` in this folder, wherever that is by now.
     pub(super) fn at(&self, name: impl AsRef<Path>) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd())).join(name)
+    }
+
+    /// Whether it is ours, and for us alone.
+    pub(super) fn is_private(&self) -> io::Result<bool> {
+        let meta = fs::metadata(self.at("."))?;
+        let is_ours = meta.uid() == rustix::process::geteuid().as_raw();
+        Ok(is_ours && meta.mode() & 0o077 == 0)
     }
 
     /// Writes the folder's names to the disk.

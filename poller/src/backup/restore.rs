@@ -1,10 +1,8 @@
 //! Restoring a backup: read to its end, put together beside the data, exchanged.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::ErrorKind,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -12,7 +10,7 @@ use std::{
 use super::{
     BackupError, BackupName, Manifest, Replaced, Restored, Shelf,
     check::check,
-    create::has_room,
+    create::Disks,
     error::cannot,
     exchange::{Site, Way},
     note::Notes,
@@ -40,7 +38,10 @@ pub(super) fn restore(
     exchange(&archive, &sites, halt, &mut notes)?;
     let sites: Vec<_> = sites.into_iter().map(|(site, _)| site).collect();
     if replaced == Replaced::Removed {
-        sites.iter().try_for_each(Site::remove_aside)?;
+        // The data are back: what is left of the others only takes room.
+        for error in sites.iter().filter_map(|site| site.remove_aside().err()) {
+            notes.add(format!("{error}; remove it by hand"));
+        }
     }
     Ok(Restored {
         paths: paths_of(&places),
@@ -138,12 +139,29 @@ fn exchange(
     let staged = stage(archive, sites, halt, notes).inspect_err(|_| {
         sites.iter().for_each(|(site, _)| site.clear());
     })?;
-    for ((site, _), stage) in sites.iter().zip(&staged) {
-        if let Some(stage) = stage {
-            site.exchange(stage, Way::AtOnce)?;
+    let mut done: Vec<PathBuf> = Vec::new();
+    for ((site, is_done), stage) in sites.iter().zip(&staged) {
+        if let Some(stage) = stage
+            && let Err(error) = site.exchange(stage, Way::AtOnce)
+        {
+            return Err(half(done, error));
+        }
+        if stage.is_some() || *is_done {
+            done.push(site.path().to_owned());
         }
     }
     Ok(())
+}
+
+/// What is told when only the paths `done` have their data back.
+pub(super) fn half(done: Vec<PathBuf>, error: BackupError) -> BackupError {
+    if done.is_empty() {
+        return error;
+    }
+    BackupError::Half {
+        done,
+        why: error.to_string(),
+    }
 }
 
 fn stage(
@@ -180,15 +198,11 @@ fn have_room(
     needed: &[u64],
     undone: &dyn Fn(usize) -> bool,
 ) -> Result<(), BackupError> {
-    let mut disks: BTreeMap<u64, (&Path, u64)> = BTreeMap::new();
+    let mut disks = Disks::default();
     for (index, (place, bytes)) in places.iter().zip(needed).enumerate() {
         if undone(index) {
-            let parent = place.parent.as_path();
-            let disk = fs::metadata(parent).map_err(cannot("read", parent))?.dev();
-            disks.entry(disk).or_insert((parent, 0)).1 += bytes;
+            disks.add(&place.parent, *bytes)?;
         }
     }
-    disks
-        .values()
-        .try_for_each(|(dir, bytes)| has_room(dir, *bytes))
+    disks.have_room()
 }

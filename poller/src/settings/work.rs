@@ -85,13 +85,30 @@ fn parts(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Parts, To
         let span = table.span_of("command");
         return Err(reader.tell(&span, table.path_of("command"), message));
     }
-    Ok(Parts {
+    let parts = Parts {
         git: git.transpose()?,
         compose: compose.transpose()?,
         command: command.transpose()?,
         backup: backup.transpose()?,
         user: user?.map(|found| found.value),
-    })
+    };
+    if restores_under_a_program(&parts) {
+        let message = "restore = true needs `command.stop` and `command.start`: data must not be exchanged under a program that runs";
+        return Err(reader.tell(
+            &table.span_of("backup"),
+            table.path_of("backup.restore"),
+            message,
+        ));
+    }
+    Ok(parts)
+}
+
+/// Whether going back would exchange data while nothing has stopped what uses them. A project's containers are stopped.
+fn restores_under_a_program(parts: &Parts) -> bool {
+    let restores = parts.backup.as_ref().is_some_and(|backup| backup.restore);
+    let command = parts.command.as_ref();
+    let is_stopped = command.is_some_and(|command| command.stop.is_some());
+    restores && parts.compose.is_none() && !is_stopped
 }
 
 /// Refuses keys that mean nothing for a service of this kind.

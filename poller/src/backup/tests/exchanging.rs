@@ -125,3 +125,33 @@ async fn a_second_try_restores_what_the_first_had_not_come_to() {
     assert_eq!(fs::read_to_string(scene.at("more/b")).unwrap(), "one");
     assert_eq!(scene.beside(), ["data", "more", "state"]);
 }
+
+#[test]
+fn what_somebody_else_has_put_beside_the_data_is_neither_read_nor_waited_for() {
+    let scene = Scene::with_a("old");
+    let theirs = scene.at(".data.restoring-theirs");
+    fs::create_dir(&theirs).unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::write(scene.at(".data.restoring-file"), "").unwrap();
+    // A pipe as the mark, which nobody ever writes to, there and in a folder that could be one of ours.
+    let ours = scene.at(STAGE);
+    fs::create_dir(&ours).unwrap();
+    fs::set_permissions(&ours, fs::Permissions::from_mode(0o700)).unwrap();
+    for stage in [&theirs, &ours] {
+        let made = std::process::Command::new("mkfifo")
+            .arg(stage.join("inode"))
+            .status();
+        assert!(made.unwrap().success());
+    }
+    assert!(!settled(&scene, DEPLOY));
+    assert_eq!(
+        scene.beside(),
+        [
+            ".data.restoring-file",
+            ".data.restoring-theirs",
+            "data",
+            "state"
+        ]
+    );
+    assert_eq!(a(&scene), "old");
+}

@@ -239,12 +239,26 @@ async fn a_disk_without_room_is_refused_with_both_figures() {
     big.set_len(1 << 50).unwrap_or_default();
     // A hole takes no room.
     scene.shelf().ready(&scene.paths(), false).await.unwrap();
-    let error = create::has_room(&scene.at("state"), 1 << 60).unwrap_err();
-    let told = error.to_string();
+    let mut disks = create::Disks::default();
+    disks.add(&scene.at("state"), 1 << 60).unwrap();
+    let told = disks.have_room().unwrap_err().to_string();
     assert!(
         told.contains(" free and ") && told.contains("1101004.8 TiB are needed"),
         "{told}"
     );
+}
+
+#[test]
+fn room_for_the_archive_and_for_what_is_restored_is_counted_together_on_one_disk() {
+    let scene = Scene::new();
+    let disk = rustix::fs::statvfs(scene.at("state")).unwrap();
+    let most = disk.f_bavail * disk.f_frsize / 3 * 2;
+    let mut disks = create::Disks::default();
+    disks.add(&scene.at("state"), most).unwrap();
+    disks.have_room().unwrap();
+    disks.add(&scene.at("data"), most).unwrap();
+    let told = disks.have_room().unwrap_err().to_string();
+    assert!(told.contains(" free and "), "{told}");
 }
 
 #[tokio::test]

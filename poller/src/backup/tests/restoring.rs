@@ -147,3 +147,21 @@ async fn several_paths_are_restored_together() {
     assert_eq!(fs::read_to_string(scene.at("more/b")).unwrap(), "one");
     assert_eq!(scene.beside(), ["data", "more", "state"]);
 }
+
+#[test]
+fn a_restore_that_stops_half_way_says_which_data_are_back() {
+    let full = BackupError::Io {
+        what: "replace",
+        path: "/srv/more".into(),
+        why: std::io::Error::other("no space left"),
+    };
+    let told = restore::half(vec!["/srv/data".into()], full).to_string();
+    assert!(
+        told.starts_with("half done: /srv/data is from the backup already"),
+        "{told}"
+    );
+    assert!(
+        told.contains("cannot replace /srv/more: no space left"),
+        "{told}"
+    );
+}

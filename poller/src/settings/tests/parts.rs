@@ -331,7 +331,7 @@ fn a_backup_is_of_places_that_are_apart() {
         restore: false,
     };
     assert_eq!(parts.backup, Some(backup));
-    let all = "git = { path = \"/srv/app\" }\nbackup = { paths = [\"/srv/data\", \"/srv/data2\"], keep = 1, restore = true }";
+    let all = "command = { run = [\"a\"], stop = [\"b\"], start = [\"c\"] }\nbackup = { paths = [\"/srv/data\", \"/srv/data2\"], keep = 1, restore = true }";
     let backup = parts_of(all).backup.unwrap();
     let paths = [PathBuf::from("/srv/data"), PathBuf::from("/srv/data2")];
     assert_eq!(backup.paths, paths);
@@ -417,4 +417,20 @@ fn what_is_journalled_is_read_again() {
     );
     let text = serde_json::to_string(&parts).unwrap();
     assert_eq!(serde_json::from_str::<Parts>(&text).unwrap(), parts);
+}
+
+#[test]
+fn data_are_not_restored_under_what_nothing_stops() {
+    let restore = "backup = { paths = [\"/srv/data\"], restore = true }";
+    for running in [
+        "git = { path = \"/srv/app\" }",
+        "command = { run = [\"a\"] }",
+    ] {
+        let told = told_of(&format!("{running}\n{restore}"));
+        assert!(
+            told.contains("backup.restore: restore = true needs `command.stop`"),
+            "{told}"
+        );
+    }
+    parts_of(&format!("compose = {{ file = \"/srv/c.yml\" }}\n{restore}"));
 }
