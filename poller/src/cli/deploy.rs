@@ -32,7 +32,7 @@ pub(super) struct Deploy {
     /// The image: REPOSITORY:TAG, a digest, or both. The hosts' files say which repository it may come from.
     #[arg(long, value_name = "REF|DIGEST", value_parser = values::image)]
     image: Option<Image>,
-    /// The commit, all of its hex digits, for hosts whose file makes the image's name of it.
+    /// The commit, all of its hex digits: for checkouts, commands and projects, and for hosts whose file makes the image's name of it.
     #[arg(long)]
     sha: Option<Sha>,
     /// A host that it is for; without it, every one. May be repeated.
