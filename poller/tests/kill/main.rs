@@ -10,8 +10,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
-mod app;
-mod commands;
+mod cover;
 mod disk;
 mod engine;
 mod host;

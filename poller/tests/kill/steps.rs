@@ -4,9 +4,11 @@
 //! Each point is met once and recovered from. Then recoveries that together pass every point that any recovery passes are
 //! killed as well, at each of their points in turn.
 
-use std::{collections::BTreeSet, net::TcpListener};
+use std::net::TcpListener;
 
-use crate::{engine, host::Host, images::V2, scene::inspect, side_by_side::side_by_side};
+use crate::{
+    cover::cover, engine, host::Host, images::V2, scene::inspect, side_by_side::side_by_side,
+};
 
 /// How a deploy must end, whoever was killed meanwhile.
 #[derive(Clone, Copy)]
@@ -95,20 +97,6 @@ fn half_way(host: &Host, story: &str) {
     let has_old = containers.values().any(|(id, _)| *id == host.old);
     let is_committed = story.contains("committed.") || story.contains("ended.");
     assert!(has_old || is_committed, "{story}: {containers:?}");
-}
-
-/// Those of the recoveries, each the first kill and the points passed afterwards, that together pass all points.
-pub(crate) fn cover(recoveries: Vec<(String, Vec<String>)>) -> Vec<Vec<String>> {
-    let mut seen = BTreeSet::new();
-    let mut chosen = Vec::new();
-    for (first, passed) in recoveries.into_iter().rev() {
-        let known = seen.len();
-        seen.extend(passed.iter().cloned());
-        if seen.len() > known {
-            chosen.push([vec![first], passed].concat());
-        }
-    }
-    chosen
 }
 
 /// Kills runs of `promise` at each of the points that `wanted` says, and recoveries at each point that they pass.

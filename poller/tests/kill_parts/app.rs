@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{poller::Poller, relay::manual};
@@ -40,6 +40,15 @@ start) touch up ;;
     ;;
 esac
 "#;
+
+/// An intent for a commit of the service `app`.
+pub(crate) fn intent(number: u64, sha: &str) -> Value {
+    let mut intent = manual(number);
+    intent["service"] = json!("app");
+    intent["revision"] = json!({ "sha": sha });
+    intent.as_object_mut().unwrap().remove("image");
+    intent
+}
 
 /// A service on v1, and a poller that is offered a v2.
 pub(crate) struct App {
@@ -83,11 +92,7 @@ impl App {
     }
 
     fn offer_commit(&self, number: u64, sha: &str) {
-        let mut intent = manual(number);
-        intent["service"] = json!("app");
-        intent["revision"] = json!({ "sha": sha });
-        intent.as_object_mut().unwrap().remove("image");
-        self.offer(&[intent]);
+        self.offer(&[intent(number, sha)]);
     }
 
     fn deploy(&self, number: u64, sha: &str) -> (i32, String) {

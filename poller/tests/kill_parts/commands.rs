@@ -5,9 +5,9 @@ use std::{fs, os::unix::process::ExitStatusExt};
 
 use crate::{
     app::{App, BAD, GOOD, V1},
+    cover::cover,
     poller::ended,
     side_by_side::side_by_side,
-    steps::cover,
 };
 
 const WITH_ROLLBACK: &str = "rollback = [\"./act\"]";
