@@ -46,7 +46,7 @@ test: ready  ## Runs every test, the whole-system ones on real parts
 	cargo build --workspace --bins $(FAILPOINTS)
 	cargo test --workspace --no-run $(FAILPOINTS)
 	tests/toy/build
-	$(SANDBOX) $(TESTS) --lib --bins --test process --test model --test system
+	$(SANDBOX) $(TESTS) --lib --bins --test process --test programs --test git --test kill_parts --test model --test system
 	@# These mostly wait, so that more of them than cores may run side by side.
 	RUST_TEST_THREADS=6 $(SANDBOX) $(TESTS) --test engine --test kill
 	@# The oldest engine that is supported, where a private one can be had.

@@ -17,6 +17,7 @@ mod host;
 mod images;
 mod leftover;
 mod outage;
+#[expect(dead_code, reason = "the tests without an engine ask it more")]
 mod poller;
 #[path = "../process/relay.rs"]
 #[expect(dead_code, reason = "the tests of the process ask it more")]

@@ -59,8 +59,8 @@ pub(super) struct Stage {
     pub(super) before: Host,
     pub(super) deploy: Sequence,
     fresh: Sequence,
-    /// What is on disk; `None` before the first commit.
-    pub(super) journal: Option<String>,
+    /// What is on disk, which is made text when it is read again; `None` before the first commit.
+    pub(super) journal: Option<Sequence>,
     /// What this process has recorded.
     recorded: Option<Sequence>,
     /// Whether this process has given up recording.
@@ -390,12 +390,13 @@ impl Stage {
         self.lost = false;
         self.away = false;
         self.recorded = None;
-        let Some(text) = &self.journal else {
+        let Some(written) = &self.journal else {
             self.deploy = self.fresh.clone();
             self.host.settle();
             return;
         };
-        let read = Sequence::from_journal(text).unwrap();
+        let text = written.to_journal().unwrap();
+        let read = Sequence::from_journal(&text).unwrap();
         if read.process.is_some() && self.mutant != Some(Mutant::ForgetsLeftovers) {
             self.host.leftover = None;
         }
@@ -416,7 +417,7 @@ impl Stage {
             return;
         }
         self.recorded = Some(self.deploy.clone());
-        self.journal = Some(self.deploy.to_journal().unwrap());
+        self.journal = Some(self.deploy.clone());
     }
 
     fn said(&self, deploy: Sequence) -> Sequence {
