@@ -9,7 +9,7 @@ use crate::{
     uptime::Uptime,
 };
 
-/// What came of an action, and the end of what it said where it failed, without secrets.
+/// What came of an action, and the last words of a version that fails, without secrets.
 pub(super) struct Acted {
     pub(super) event: Event,
     pub(super) log: String,

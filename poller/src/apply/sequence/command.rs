@@ -87,7 +87,8 @@ fn order(parts: &Parts, argv: Vec<String>, variables: Vec<(String, String)>) -> 
     })
 }
 
-/// What the end of a command means, and the end of what it said unless it is well.
+/// What the end of a command means, and the end of what it said where it failed. What `run` said counts also when it is
+/// well: where the version fails later, these are its last words.
 fn said(which: Which, order: &Order, ended: &Ended, secrets: &Secrets) -> Acted {
     // Hidden before anything is cut off: the rest of a secret is one that nobody knows.
     let is_cut = ended.tail.len() + char::MAX.len_utf8() > MAX_TAIL;
@@ -96,8 +97,18 @@ fn said(which: Which, order: &Order, ended: &Ended, secrets: &Secrets) -> Acted 
     } else {
         secrets.hide(&ended.tail)
     };
+    let log = log_tail(&text).to_owned();
     let how = match ended.how {
-        How::Exited(0) => return Event::Done.into(),
+        How::Exited(0) => {
+            return Acted {
+                log: if which == Which::Run {
+                    log
+                } else {
+                    String::new()
+                },
+                ..Acted::from(Event::Done)
+            };
+        }
         How::Exited(status) => format!("exit status {status}"),
         How::Signalled(signal) => format!("ended by signal {signal}"),
         How::TimedOut => format!(
@@ -110,7 +121,6 @@ fn said(which: Which, order: &Order, ended: &Ended, secrets: &Secrets) -> Acted 
         (Which::Run, How::Exited(POSTPONED)) => Event::Postponed { why },
         _ => Event::Failed { why },
     };
-    let log = log_tail(&text).to_owned();
     Acted {
         log,
         ..Acted::from(event)

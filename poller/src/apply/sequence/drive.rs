@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use towline_protocol::Channel;
+use towline_protocol::{Channel, Outcome, report::log_tail};
 
 use super::{
     super::{Applied, ApplyError, Progress, StepClock, journal::Journal},
@@ -82,14 +82,19 @@ impl<'a> Drive<'a> {
 pub(super) struct End<'a> {
     pub(super) sequence: Sequence,
     pub(super) with: Drive<'a>,
-    log_tail: String,
+    last_words: String,
 }
 
 impl End<'_> {
     pub(super) fn applied(self, took: Duration) -> Applied {
         let applied = applied(&self.sequence, &self.with.entry.service, took);
+        let is_well = applied.outcome == Outcome::Succeeded;
         Applied {
-            log_tail: self.log_tail,
+            log_tail: if is_well {
+                String::new()
+            } else {
+                self.last_words
+            },
             steps: self.with.clock.times(),
             ..applied
         }
@@ -104,7 +109,7 @@ pub(super) async fn drive<'a>(
     mut leave: Pin<&mut dyn Future<Output = ()>>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<End<'a>, ApplyError> {
-    let mut log_tail = String::new();
+    let mut last_words = String::new();
     while sequence.next().is_some() {
         sequence = journal.keep(store, &mut with.entry, sequence)?;
         let Some(action) = sequence.next() else { break };
@@ -152,10 +157,7 @@ pub(super) async fn drive<'a>(
         with.clock.add(&step_name(&sequence.state), begun.elapsed());
         #[cfg(feature = "failpoints")]
         failpoint::after(&sequence.state);
-        if !log.is_empty() && !log_tail.is_empty() {
-            log_tail.push('\n');
-        }
-        log_tail.push_str(&log);
+        last_words = join(last_words, &log);
         let worked = !matches!(event, Event::Failed { .. } | Event::Postponed { .. });
         let before = on_record.filter(|_| !has_not_run).unwrap_or(sequence);
         sequence = before.clone().on(hidden(event, &with.ground.secrets));
@@ -166,8 +168,17 @@ pub(super) async fn drive<'a>(
     Ok(End {
         sequence: sequence.or_stuck(),
         with,
-        log_tail,
+        last_words,
     })
+}
+
+/// What was said before and what was said then, as much of its end as a report may have.
+fn join(mut before: String, then: &str) -> String {
+    if !then.is_empty() && !before.is_empty() {
+        before.push('\n');
+    }
+    before.push_str(then);
+    log_tail(&before).to_owned()
 }
 
 fn unwritable(error: &StoreError) -> String {
@@ -194,5 +205,21 @@ fn hidden(event: Event, secrets: &Secrets) -> Event {
             why: secrets.hide(&why),
         },
         other @ (Event::Done | Event::Looked { .. } | Event::Passed { .. }) => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use towline_protocol::MAX_LOG_TAIL;
+
+    use super::*;
+
+    #[test]
+    fn of_several_last_words_a_report_has_the_end() {
+        assert_eq!(join(String::new(), "migrated"), "migrated");
+        assert_eq!(join("migrated".to_owned(), ""), "migrated");
+        let both = join("x".repeat(MAX_LOG_TAIL), "cannot go back");
+        assert!(both.ends_with("x\ncannot go back"));
+        assert_eq!(both.len(), MAX_LOG_TAIL);
     }
 }
