@@ -7,7 +7,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{child::Process, place};
@@ -74,6 +75,31 @@ impl Host {
         self.towline(args)?
             .output()
             .with_context(|| format!("towline {}", args.join(" ")))
+    }
+
+    /// `towline once`: its exit status and what it said.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn once(&self) -> Result<(Option<i32>, String)> {
+        let output = self.call(&["once"])?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok((output.status.code(), said))
+    }
+
+    /// What `towline ARGS --json` prints.
+    ///
+    /// # Errors
+    /// When it does not end well, or prints no JSON.
+    pub fn json(&self, args: &[&str]) -> Result<Value> {
+        let output = self.call(&[args, &["--json"]].concat())?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "towline {}: {said}",
+            args.join(" ")
+        );
+        Ok(serde_json::from_slice(&output.stdout)?)
     }
 
     /// Starts `towline run --interval 1s`.

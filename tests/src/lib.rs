@@ -5,6 +5,7 @@
 //! them, and a git server on loopback (`git_server`). Three stand-ins are here: GitHub's issuer of tokens (`issuer`), its API
 //! (`github_api`) and its runner (`workflow`). Not here: any assertion about Towline.
 
+pub mod checkout;
 pub mod child;
 pub mod dev_server;
 pub mod docker;

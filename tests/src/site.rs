@@ -1,7 +1,6 @@
 //! A web app in a git checkout with data beside it, kept up by a supervisor: what people have on a Raspberry Pi.
 //!
-//! Here: the repository that CI would build, the host's clone of it, and the app that serves from there. Not here: a git
-//! server, the deploy.
+//! Here: the app that serves from the host's clone. Not here: the repository, the deploy.
 
 use std::{
     fs,
@@ -11,9 +10,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use tempfile::TempDir;
 
 use crate::{
+    checkout::Checkout,
     child::Process,
     http,
     place::{free_port, root},
@@ -21,7 +20,8 @@ use crate::{
 
 /// The app, its repository and its data, gone when it is dropped.
 pub struct Site {
-    folder: TempDir,
+    /// Its repository, and the clone that it serves from.
+    pub code: Checkout,
     port: u16,
     supervisor: Process,
 }
@@ -33,14 +33,9 @@ impl Site {
     /// # Errors
     /// When git or the supervisor cannot be started.
     pub fn start(toy: &Path, version: &str, files: &[(&str, &str)]) -> Result<Self> {
-        let folder = TempDir::with_prefix("towline-site-")?;
-        let at = |name: &str| folder.path().join(name);
+        let code = Checkout::new(&[&of(version, "ok")[..], files].concat())?;
+        let at = |name: &str| code.path(name);
         let port = free_port()?;
-        git(
-            folder.path(),
-            &["init", "-q", "--bare", "-b", "main", "origin.git"],
-        )?;
-        git(folder.path(), &["clone", "-q", "origin.git", "build"])?;
         fs::create_dir_all(at("unit"))?;
         fs::create_dir_all(at("data"))?;
         fs::write(at("data/visits"), "first\n")?;
@@ -54,22 +49,17 @@ impl Site {
             .stdin(Stdio::null());
         let supervisor = Process::start("the supervisor", &mut supervise)?;
         let site = Self {
-            folder,
+            code,
             port,
             supervisor,
         };
-        site.commit(version, "ok", files)?;
-        git(
-            site.folder.path(),
-            &["clone", "-q", "origin.git", "checkout"],
-        )?;
         site.service("start")?;
         Ok(site)
     }
 
     /// A file or folder of it: `origin.git`, `checkout`, `data`, `unit`.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.code.path(name)
     }
 
     /// Where it serves.
@@ -82,24 +72,8 @@ impl Site {
     /// # Errors
     /// When git refuses.
     pub fn commit(&self, version: &str, mode: &str, files: &[(&str, &str)]) -> Result<String> {
-        let build = self.path("build");
-        for (name, text) in [("VERSION", version), ("MODE", mode)].iter().chain(files) {
-            let path = build.join(name);
-            fs::create_dir_all(path.parent().context("a file has a folder")?)?;
-            fs::write(path, text)?;
-        }
-        git(&build, &["add", "--all", "--chmod=+x", "."])?;
-        git(&build, &["commit", "-q", "-m", version])?;
-        git(&build, &["push", "-q", "origin", "HEAD:main"])?;
-        git(&build, &["rev-parse", "HEAD"])
-    }
-
-    /// The commit that the host's clone is at.
-    ///
-    /// # Errors
-    /// When git refuses.
-    pub fn head(&self) -> Result<String> {
-        git(&self.path("checkout"), &["rev-parse", "HEAD"])
+        let files = [&of(version, mode)[..], files].concat();
+        self.code.commit(version, &files)
     }
 
     /// Its section of a host's file: put at the commit of a run of `ci.yml` of `octo-org/web` that has succeeded on `main`,
@@ -159,33 +133,14 @@ health = [{{ http = {:?}, contains = "toy", within = "30s" }}]
     }
 }
 
+/// The files that tell the toy what it is.
+fn of<'a>(version: &'a str, mode: &'a str) -> [(&'static str, &'a str); 2] {
+    [("VERSION", version), ("MODE", mode)]
+}
+
 impl Drop for Site {
     fn drop(&mut self) {
         // The supervisor takes the app along.
         let _ = self.supervisor.terminate(Duration::from_secs(5));
     }
-}
-
-/// Runs git in `dir` with nobody's configuration; returns what it prints.
-///
-/// # Errors
-/// When it fails, with its words.
-pub fn git(dir: &Path, args: &[&str]) -> Result<String> {
-    let output = Command::new("git")
-        .current_dir(dir)
-        .args([
-            "-c",
-            "user.name=octocat",
-            "-c",
-            "user.email=octocat@example.com",
-        ])
-        .args(["-c", "protocol.file.allow=always"])
-        .args(args)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_SYSTEM", "/dev/null")
-        .output()
-        .context("git")?;
-    let words = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "git {}: {words}", args.join(" "));
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

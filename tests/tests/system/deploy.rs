@@ -31,14 +31,14 @@ fn operator(arguments: &[&str]) -> Result<Command> {
 }
 
 /// A `towline deploy --wait` that has queued its intent, and the intent's id.
-fn waiting(arguments: &[&str]) -> Result<(Process, String)> {
+pub(crate) fn waiting(arguments: &[&str]) -> Result<(Process, String)> {
     let mut command = operator(&[&["deploy", "--wait"][..], arguments].concat())?;
     let mut deploy = Process::start("towline deploy", &mut command)?;
     let id = deploy.line(PATIENCE, |line| line.starts_with("in_"))?;
     Ok((deploy, id.text))
 }
 
-fn ended(deploy: &mut Process) -> Result<(Option<i32>, String)> {
+pub(crate) fn ended(deploy: &mut Process) -> Result<(Option<i32>, String)> {
     let status = deploy.ended(PATIENCE)?;
     Ok((status.code(), deploy.output()))
 }

@@ -1,16 +1,19 @@
-//! Whole-system tests: the relay in workerd, the real binary, a real engine, a real registry.
+//! Whole-system tests: the relay in workerd, the real binary, a real engine, a real registry, real git and Compose.
 //!
 //! `make test` runs them inside of the sandbox, which has the engine and the registry ready.
 
 mod access;
 mod actions;
 mod api;
+mod checkout;
+mod command;
 mod deploy;
 mod doorbell;
 mod followed;
 mod killed;
 mod manual;
 mod missed;
+mod project;
 mod redeploy;
 mod rung;
 mod settings;

@@ -56,26 +56,12 @@ impl Scene {
 
     /// CI has succeeded: the intent's id, once it is in KV.
     pub(crate) fn ci_succeeds(&self, number: u64) -> Result<String> {
-        let answer = self.delivery(number)?.send(&relay()?.url, WEBHOOK_SECRET)?;
-        assert_eq!(answer.status, 202, "{}", answer.body);
-        let queued = answer.json()?;
-        until("the mailbox in KV", PATIENCE, || {
-            let mailbox = relay()?.mailbox(&self.repository).ok();
-            Ok(mailbox.filter(|mailbox| mailbox["head"].as_u64() >= queued["seq"].as_u64()))
-        })?;
-        Ok(queued["intent"]
-            .as_str()
-            .context("the answer names no intent")?
-            .to_owned())
+        queued(&self.delivery(number)?)
     }
 
     /// `towline once`: its exit status and what it said.
     pub(crate) fn once(&self) -> Result<(Option<i32>, String)> {
-        let output = self.host.call(&["once"])?;
-        Ok((
-            output.status.code(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        ))
+        self.host.once()
     }
 
     pub(crate) fn report(&self, intent: &str) -> Result<Value> {
@@ -84,17 +70,43 @@ impl Scene {
 
     /// What the relay knows of an intent and this host.
     pub(crate) fn told(&self, intent: &str) -> Result<Value> {
-        let operator = token(Role::Operator, "ops", &["*"])?;
-        let status = relay()?
-            .get(&format!("/v1/intents/{intent}"), &operator)?
-            .json()?;
-        let host = self.repository.trim_start_matches("octo-org/");
-        Ok(status["hosts"][host].clone())
+        told(intent, self.repository.trim_start_matches("octo-org/"))
     }
 
     fn container(&self) -> Result<Value> {
         Ok(inspect(&self.web.name)?["Id"].clone())
     }
+}
+
+/// Delivers what must become an intent; its id, once it is in KV.
+pub(crate) fn queued(delivery: &Delivery) -> Result<String> {
+    let answer = delivery.send(&relay()?.url, WEBHOOK_SECRET)?;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let queued = answer.json()?;
+    let channel = &delivery.body["repository"]["full_name"];
+    let channel = channel.as_str().context("a delivery is of a repository")?;
+    until("the mailbox in KV", PATIENCE, || {
+        let mailbox = relay()?.mailbox(channel).ok();
+        Ok(mailbox.filter(|mailbox| mailbox["head"].as_u64() >= queued["seq"].as_u64()))
+    })?;
+    let intent = queued["intent"].as_str();
+    Ok(intent.context("the answer names no intent")?.to_owned())
+}
+
+/// What the relay knows of an intent and a host.
+pub(crate) fn told(intent: &str, host: &str) -> Result<Value> {
+    let operator = token(Role::Operator, "ops", &["*"])?;
+    let path = format!("/v1/intents/{intent}");
+    let status = relay()?.get(&path, &operator)?.json()?;
+    Ok(status["hosts"][host].clone())
+}
+
+/// The report of how an intent has ended for the only service of a host, once it is there.
+pub(crate) fn reported(intent: &str, host: &str, service: &str) -> Result<Value> {
+    until("the report", PATIENCE, || {
+        let report = told(intent, host)?["services"][service].clone();
+        Ok(Some(report).filter(|report| report["finished_at"].is_string()))
+    })
 }
 
 #[test]
