@@ -1,8 +1,10 @@
 //! The login of `credential_file`, and the way by which only git, and only for the remote's own host, gets it.
 //!
-//! Towline reads the file, so that it may be root's alone; the service's user never sees it. Git asks a credential helper of
-//! fixed words for the login, which takes it from its environment: it is on no command line. Other helpers are not asked for
-//! that host, so that none of them stores it.
+//! Towline reads the file, so that it may be root's alone. Git asks a credential helper of fixed words for the login, which takes it
+//! from its environment: it is on no command line. Other helpers are not asked for that host, so that none of them stores it.
+//!
+//! The service's user, whom that git runs as, can see the login while it does, and says by the checkout's settings where the
+//! remote is. Hence the file names the host of each login: which one is given, and to whom, is not the user's to say.
 
 use std::{fs::File, io::Read, path::Path};
 
@@ -14,14 +16,14 @@ use super::GitError;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
-/// Who asks when the file has only a token: what GitHub wants for the tokens of its apps, and is content with for others, as GitLab,
-/// Gitea and Bitbucket's servers are.
-const TOKEN_USER: &str = "x-access-token";
 /// The variables that the helper takes the login from.
 const USER: &str = "TOWLINE_GIT_USER";
 const PASSWORD: &str = "TOWLINE_GIT_PASSWORD";
 /// A shell reads this: it has no text of anybody's in it. Git puts what it wants behind it, `get` for the login.
 const HELPER: &str = r#"!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' "$TOWLINE_GIT_USER" "$TOWLINE_GIT_PASSWORD"; }; f"#;
+
+/// What the file has, in words.
+const HOW: &str = "a line https://USER:TOKEN@HOST, such as https://x-access-token:TOKEN@github.com";
 
 /// A login for one host.
 #[derive(Clone, Debug)]
@@ -95,8 +97,7 @@ fn origin(url: &str) -> Result<String, String> {
     })
 }
 
-/// The login for `origin`: of its line where the file has lines of addresses as `git credential-store` keeps them, else the
-/// token that is all of the file.
+/// The login for `origin`, of its line: the file has lines of addresses as `git credential-store` keeps them.
 fn find(text: &str, origin: &str) -> Result<(String, String), String> {
     let lines: Vec<&str> = text
         .lines()
@@ -104,20 +105,17 @@ fn find(text: &str, origin: &str) -> Result<(String, String), String> {
         .filter(|line| !line.is_empty())
         .collect();
     let found = match lines.as_slice() {
-        [] => Err("it is empty; put a token in it".to_owned()),
+        [] => Err(format!("it is empty; expected {HOW}")),
         lines if lines.iter().any(|line| line.contains("://")) => {
             let mut logins = lines.iter().filter_map(|line| stored(line));
             let login = logins.find(|(its, ..)| its.eq_ignore_ascii_case(origin));
             let login = login.map(|(_, user, password)| (user, password));
             login.ok_or_else(|| format!("it has no login for {origin}"))
         }
-        [token] if !token.contains(char::is_whitespace) => {
-            Ok((TOKEN_USER.to_owned(), (*token).to_owned()))
-        }
-        _ => Err(
-            "expected one token alone, or lines such as https://USER:TOKEN@HOST; found neither"
-                .to_owned(),
-        ),
+        [token] if !token.contains(char::is_whitespace) => Err(format!(
+            "it has a token, and not the host that this is for; expected {HOW}"
+        )),
+        _ => Err(format!("expected {HOW}")),
     };
     found.and_then(|(user, password)| {
         let plain = |text: &str| !text.contains(char::is_control);
@@ -154,8 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_a_token_alone_is_a_login() {
-        assert_eq!(find("abc123\n", GITHUB), pair("x-access-token", "abc123"));
+    fn a_token_alone_is_nobodys_since_the_remote_is_the_users_to_say() {
+        assert_eq!(
+            find("abc123\n", GITHUB).unwrap_err(),
+            "it has a token, and not the host that this is for; expected a line https://USER:TOKEN@HOST, such as \
+             https://x-access-token:TOKEN@github.com"
+        );
     }
 
     #[test]
@@ -188,7 +190,7 @@ mod tests {
             "https://x:a%0Ab@github.com",
         ] {
             let why = find(text, GITHUB).unwrap_err();
-            assert!(!why.contains("one") || why.contains("one token"), "{why}");
+            assert!(!why.contains("one") && why.len() > 20, "{why}");
         }
     }
 

@@ -8,6 +8,12 @@ use towline_tests::git_server::{GitServer, Mood};
 
 use crate::scene::Scene;
 
+/// A line of the file for the scene's own server.
+fn line(scene: &Scene, login: &str) -> String {
+    let host = scene.server.url.strip_prefix("http://").unwrap();
+    format!("http://{login}@{host}\n")
+}
+
 fn with_login(scene: &mut Scene, content: &str) {
     let path = scene.home().join("login");
     fs::write(&path, content).unwrap();
@@ -15,13 +21,14 @@ fn with_login(scene: &mut Scene, content: &str) {
 }
 
 #[test]
-fn a_token_alone_lets_a_fetch_in() {
+fn a_token_with_its_host_lets_a_fetch_in() {
     let mut scene = Scene::new();
     let to = scene.commit("app.txt", "two");
     scene
         .server
         .set(Mood::Wants("x-access-token:s3cret-token".to_owned()));
-    with_login(&mut scene, "s3cret-token\n");
+    let login = line(&scene, "x-access-token:s3cret-token");
+    with_login(&mut scene, &login);
     scene.fetch(&to).unwrap();
     scene.server.set(Mood::Serves);
     scene.deploy(&to).unwrap();
@@ -36,11 +43,8 @@ fn a_line_of_gits_own_store_lets_a_fetch_in() {
     scene.server.set(Mood::Wants(
         "octocat:it's a \"$(touch x)\" secret".to_owned(),
     ));
-    let host = scene.server.url.strip_prefix("http://").unwrap().to_owned();
-    let line = format!(
-        "https://x:y@github.com\nhttp://octocat:it's%20a%20%22$(touch%20x)%22%20secret@{host}\n"
-    );
-    with_login(&mut scene, &line);
+    let own = line(&scene, "octocat:it's%20a%20%22$(touch%20x)%22%20secret");
+    with_login(&mut scene, &format!("https://x:y@github.com\n{own}"));
     scene.fetch(&to).unwrap();
     assert!(!scene.file("x").exists());
 }
@@ -50,7 +54,8 @@ fn a_wrong_login_is_denied_and_not_repeated() {
     let mut scene = Scene::new();
     let sha = scene.head(&scene.git.path);
     scene.server.set(Mood::Wants("octocat:right".to_owned()));
-    with_login(&mut scene, "wr0ng-token\n");
+    let login = line(&scene, "octocat:wr0ng-token");
+    with_login(&mut scene, &login);
     let error = scene.fetch(&sha).unwrap_err();
     assert_eq!(error.fate(), Fate::Failed);
     let told = error.to_string();
@@ -66,7 +71,8 @@ fn the_login_is_offered_to_no_other_host() {
     let mut scene = Scene::new();
     let other = GitServer::start(&scene.home().join("srv")).unwrap();
     other.set(Mood::Wants("nobody:knows".to_owned()));
-    with_login(&mut scene, "s3cret-token\n");
+    let login = line(&scene, "x-access-token:s3cret-token");
+    with_login(&mut scene, &login);
     // A submodule at another host, whose address whoever may push chooses.
     let work = scene.work("web");
     let lib = format!("{}/web.git", other.url);
@@ -131,4 +137,26 @@ fn a_login_that_cannot_be_used_is_refused_before_the_remote_is_asked() {
         "{error}"
     );
     assert_eq!(error.fate(), Fate::Refused);
+}
+
+#[test]
+fn a_login_does_not_follow_a_remote_that_the_user_leads_elsewhere() {
+    let mut scene = Scene::new();
+    let sha = scene.head(&scene.git.path);
+    let other = GitServer::start(&scene.home().join("srv")).unwrap();
+    other.set(Mood::Wants("nobody:knows".to_owned()));
+    let elsewhere = format!("{}/web.git", other.url);
+    scene.here(&["remote", "set-url", "origin", &elsewhere]);
+    let own = line(&scene, "x-access-token:s3cret-token");
+    for (content, why) in [
+        ("s3cret-token\n", "not the host that this is for"),
+        (own.as_str(), "it has no login for"),
+    ] {
+        with_login(&mut scene, content);
+        let error = scene.fetch(&sha).unwrap_err();
+        assert_eq!(error.fate(), Fate::Refused);
+        let told = error.to_string();
+        assert!(told.contains(why) && !told.contains("s3cret"), "{told}");
+    }
+    assert_eq!(other.logins(), Vec::<String>::new());
 }
