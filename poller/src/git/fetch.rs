@@ -106,18 +106,18 @@ impl Search<'_> {
         if heads.is_empty() {
             return Err(self.no_branch());
         }
-        let first: Vec<String> = match likely.and_then(|at| heads.get(at)) {
-            Some(head) => vec![spec(head)],
-            None => heads.iter().map(spec).collect(),
+        let first = match likely.and_then(|at| heads.get(at)) {
+            Some(head) => std::slice::from_ref(head),
+            None => heads.as_slice(),
         };
-        let all: Vec<String> = heads.iter().map(spec).collect();
-        let had_all = first.len() == all.len();
-        let first = first.into_iter().chain(tag).collect();
-        self.remote.fetch(tools, self.place, &[], first).await?;
-        if let Some(branch) = self.on(tools, &heads).await? {
+        let specs = first.iter().map(spec).chain(tag).collect();
+        self.remote.fetch(tools, self.place, &[], specs).await?;
+        // The others are here as they were some time ago: a commit may have been forced off them since.
+        if let Some(branch) = self.on(tools, first).await? {
             return Ok(branch);
         }
-        if !had_all {
+        let all: Vec<String> = heads.iter().map(spec).collect();
+        if first.len() < all.len() {
             self.remote
                 .fetch(tools, self.place, &[], all.clone())
                 .await?;
@@ -194,7 +194,7 @@ impl Search<'_> {
         }
     }
 
-    /// Which of the branches the commit is on, as they are fetched; the intent's own first.
+    /// Which of the branches, which were just fetched, the commit is on; the intent's own first.
     async fn on(
         &self,
         tools: &mut Tools<'_>,

@@ -22,7 +22,7 @@ pub(super) fn trouble(said: &str) -> RemoteTrouble {
         "does not appear to be a git repository",
         "The requested URL returned error: 404",
     ];
-    const UNREACHABLE: [&str; 19] = [
+    const UNREACHABLE: [&str; 30] = [
         "Could not resolve",
         "Failed to connect",
         "Couldn't connect",
@@ -42,6 +42,18 @@ pub(super) fn trouble(said: &str) -> RemoteTrouble {
         "early EOF",
         "Recv failure",
         "transfer closed",
+        "Send failure",
+        "Temporary failure",
+        "kex_exchange_identification",
+        // Of the libraries that speak TLS and HTTP/2: the connection broke off, not that they do not trust it.
+        "SSL_ERROR_SYSCALL",
+        "SSL_ERROR_ZERO_RETURN",
+        "SSL connection timeout",
+        "unexpected eof while reading",
+        "gnutls_handshake() failed",
+        "GnuTLS recv error",
+        "was not closed cleanly",
+        "Error in the HTTP2 framing layer",
     ];
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if says(&DENIED) {
@@ -125,6 +137,22 @@ mod tests {
             (
                 "fatal: unable to access 'http://h/x/': The requested URL returned error: 503",
                 RemoteTrouble::Unreachable,
+            ),
+            (
+                "fatal: unable to access 'https://h/x/': OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to h:443",
+                RemoteTrouble::Unreachable,
+            ),
+            (
+                "fatal: unable to access 'https://h/x/': gnutls_handshake() failed: The TLS connection was non-properly terminated.",
+                RemoteTrouble::Unreachable,
+            ),
+            (
+                "error: RPC failed; curl 92 HTTP/2 stream 5 was not closed cleanly: CANCEL (err 8)",
+                RemoteTrouble::Unreachable,
+            ),
+            (
+                "error: cannot lock ref 'refs/remotes/origin/main': is at 1 but expected 2",
+                RemoteTrouble::Other,
             ),
             (
                 "fatal: could not read Username for 'https://h': terminal prompts disabled",

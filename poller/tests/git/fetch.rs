@@ -1,5 +1,7 @@
 //! What is fetched, from whom, and which commits may be deployed.
 
+use std::fs;
+
 use towline::git::{Fate, GitError, Wanted};
 use towline_protocol::{GitTag, Glob};
 
@@ -50,6 +52,33 @@ fn a_branch_that_was_forced_is_followed_and_what_it_left_is_refused() {
             .contains(&format!("commit {} is not on main", left.short())),
         "{refused}"
     );
+}
+
+#[test]
+fn what_was_forced_off_one_branch_is_refused_also_where_the_intent_names_another() {
+    let mut scene = Scene::new();
+    let work = scene.work("web");
+    scene.git(&work, &["checkout", "--quiet", "-b", "release"]);
+    let left = scene.commit("app.txt", "left");
+    let rule = ["main", "release"];
+    scene.fetch_on(&left, Some("release"), &rule).unwrap();
+    scene.git(&work, &["reset", "--quiet", "--hard", "HEAD~1"]);
+    scene.git(&work, &["push", "--quiet", "--force", "origin", "HEAD"]);
+    let refused = scene.fetch_on(&left, Some("main"), &rule).unwrap_err();
+    assert!(matches!(refused, GitError::NotOnBranch { .. }), "{refused}");
+}
+
+#[test]
+fn a_fetch_that_another_git_is_in_the_way_of_waits() {
+    let mut scene = Scene::new();
+    let to = scene.commit("app.txt", "two");
+    let lock = scene.file(".git/refs/remotes/origin/main.lock");
+    fs::write(&lock, "").unwrap();
+    let error = scene.fetch(&to).unwrap_err();
+    assert!(error.may_never_pass(), "{error}");
+    assert_eq!(error.fate(), Fate::Waits);
+    fs::remove_file(&lock).unwrap();
+    scene.fetch(&to).unwrap();
 }
 
 #[test]
