@@ -1,6 +1,9 @@
 //! A checkout put at a commit, and put back. Each may be made again after it was broken off in the middle.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use towline_protocol::Sha;
 
@@ -32,7 +35,7 @@ pub async fn check_out(
     let forced = match entry {
         Entry::First => place.git.discard_changes,
         Entry::AfterInterruption => {
-            clear_locks(&repository.git_dir, place)?;
+            clear_locks(tools, place, &repository.git_dir).await?;
             true
         }
     };
@@ -58,7 +61,7 @@ pub async fn check_out_old(
     let repository = open(tools, place).await?;
     // A deploy that was interrupted may have been so in a git, whichever way it goes.
     if entry == Entry::AfterInterruption {
-        clear_locks(&repository.git_dir, place)?;
+        clear_locks(tools, place, &repository.git_dir).await?;
     }
     if let Some(head) = tools.commit_of(place, "HEAD").await? {
         submodule::leave(tools, place, &repository.git_dir, &head, &old.commit).await?;
@@ -82,7 +85,7 @@ async fn put(
     let done = put_files(tools, place, to, forced).await;
     if let Err(GitError::TimedOut { .. } | GitError::Killed { .. }) = done {
         // The locks are its own then, and would be in the way of going back.
-        clear_locks(&repository.git_dir, place)?;
+        clear_locks(tools, place, &repository.git_dir).await?;
     }
     done
 }
@@ -162,25 +165,23 @@ async fn verify(
 }
 
 /// Removes the locks that a git has left which is gone, in the checkout and its submodules.
-fn clear_locks(git_dir: &Path, place: &Place<'_>) -> Result<(), GitError> {
-    let failed = |error: io::Error| GitError::NoCheckout {
-        path: place.git.path.clone(),
-        why: format!("cannot remove what an earlier git has left: {error}"),
-    };
-    for lock in LOCKS {
-        match fs::remove_file(git_dir.join(lock)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    for store in stores_below(&git_dir.join("modules")) {
-        clear_locks(&store, place)?;
-    }
-    Ok(())
+async fn clear_locks(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    git_dir: &Path,
+) -> Result<(), GitError> {
+    tools.remove(place, &locks(git_dir)).await
+}
+
+fn locks(git_dir: &Path) -> Vec<PathBuf> {
+    let own = LOCKS.map(|lock| git_dir.join(lock));
+    let stores = stores_below(&git_dir.join("modules"));
+    let theirs = stores.iter().flat_map(|store| locks(store));
+    own.into_iter().chain(theirs).collect()
 }
 
 /// The stores of submodules in a folder `modules`, whose names may have slashes.
-fn stores_below(folder: &Path) -> Vec<std::path::PathBuf> {
+fn stores_below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     let stores = folders.map(|entry| entry.path()).flat_map(|path| {

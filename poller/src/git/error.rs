@@ -224,7 +224,7 @@ pub enum RemoteTrouble {
     Denied,
     /// There is no such repository, or it is hidden from this login.
     NoRepository,
-    /// Something else.
+    /// Something else, which may pass: another git's lock, words that are not known here.
     Other,
 }
 
@@ -263,10 +263,37 @@ pub enum Fate {
 }
 
 impl GitError {
+    /// Whether a checkout that ended so has changed nothing: git looks first whether its index is free and no file of
+    /// somebody's is in the way.
+    pub fn has_touched_nothing(&self) -> bool {
+        let Self::Failed { what, said } = self else {
+            return false;
+        };
+        let is_first = said.contains("would be overwritten by checkout")
+            || (said.contains("index.lock") && said.contains("File exists"));
+        what == "checkout" && is_first
+    }
+
+    /// Whether it is waited for only as long as for a version that is still to come, since it may never pass.
+    pub fn may_never_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::NoCommit { .. }
+                | Self::NoTag { .. }
+                | Self::Remote {
+                    trouble: RemoteTrouble::Other,
+                    ..
+                }
+        )
+    }
+
     /// What follows for the intent.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::Remote { trouble, .. } if !trouble.may_pass() => Fate::Failed,
+            Self::Remote {
+                trouble: RemoteTrouble::Denied | RemoteTrouble::NoRepository,
+                ..
+            } => Fate::Failed,
             Self::Remote { .. }
             | Self::NoCommit { .. }
             | Self::NoTag { .. }

@@ -103,13 +103,35 @@ impl Tools<'_> {
         place: &Place<'_>,
         folder: &Path,
     ) -> Result<(), GitError> {
-        let argv = ["mkdir", "-p", "--"].map(str::to_owned).into_iter();
-        let argv = argv.chain([text(folder)?]).collect();
+        let what = ["mkdir", "-p", "--"];
+        self.do_as_user(place, &what, &[folder.to_owned()]).await
+    }
+
+    /// Removes files and folders that may be there, as the service's user: it is his files that say where they are.
+    pub(super) async fn remove(
+        &mut self,
+        place: &Place<'_>,
+        paths: &[PathBuf],
+    ) -> Result<(), GitError> {
+        self.do_as_user(place, &["rm", "-rf", "--"], paths).await
+    }
+
+    async fn do_as_user(
+        &mut self,
+        place: &Place<'_>,
+        what: &[&str],
+        paths: &[PathBuf],
+    ) -> Result<(), GitError> {
+        let paths: Vec<String> = paths
+            .iter()
+            .map(|path| text(path))
+            .collect::<Result<_, _>>()?;
+        let words = what.iter().map(|&word| word.to_owned());
+        let argv = words.chain(paths).collect();
         let limit = self.limits.look;
         let ended = self.start(place, argv, Vec::new(), limit).await?;
-        read(place, "folder".to_owned(), limit, ended)?
-            .ok()
-            .map(drop)
+        let what = what.first().copied().unwrap_or_default();
+        read(place, what.to_owned(), limit, ended)?.ok().map(drop)
     }
 
     async fn start(

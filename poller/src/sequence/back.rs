@@ -70,7 +70,7 @@ impl Undo {
 }
 
 impl Sequence {
-    pub(super) fn undo(&self, step: Undo, at: usize, reached: Option<Step>) -> Option<Action> {
+    pub(super) fn undo(&self, step: Undo, at: usize) -> Option<Action> {
         Some(match step {
             Undo::SaveLog => Action::SaveLog,
             Undo::Stop if self.parts.compose.is_some() => Action::StopContainers,
@@ -78,7 +78,7 @@ impl Sequence {
             Undo::CheckOut => Action::CheckOutOld {
                 checkout: self.before.checkout.clone()?,
                 from: self.before.new.sha.clone()?,
-                interrupted: self.interrupted || reached == Some(Step::CheckOut),
+                interrupted: self.interrupted,
             },
             Undo::Untag => Action::MoveTagBack(self.before.tags.get(at)?.clone()),
             Undo::Restore => Action::Restore {
@@ -101,7 +101,7 @@ impl Sequence {
         self.process = None;
         match event {
             Event::Done => back.restored |= step == Undo::Restore,
-            Event::Failed { why } | Event::Postponed { why } => {
+            Event::Failed { why } | Event::Refused { why } | Event::Postponed { why } => {
                 if !self.goes_on_without(step, &back) {
                     let why = format!("could not {}: {why}", step.words());
                     return self.stuck_at(step, &back, &why);

@@ -116,6 +116,11 @@ pub enum Event {
         /// Why, for people.
         why: String,
     },
+    /// It was refused before anything of it was begun.
+    Refused {
+        /// Why, for people.
+        why: String,
+    },
     /// `run` said that this is not the time (exit status 75).
     Postponed {
         /// Why, for people.

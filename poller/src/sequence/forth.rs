@@ -126,7 +126,11 @@ impl Sequence {
     }
 
     pub(super) fn after_step(mut self, step: Step, at: usize, event: Event) -> Self {
-        let reached = self.reached(step);
+        let reached = if matches!(event, Event::Refused { .. }) {
+            self.earlier(step)
+        } else {
+            self.reached(step)
+        };
         let (fault, cause, why) = match event {
             Event::Passed { gate } if step == Step::Gate => {
                 return self.end(Ending::Succeeded { gate });
@@ -142,6 +146,7 @@ impl Sequence {
                 return self.forth(step, at.saturating_add(1));
             }
             Event::Postponed { why } if step == Step::Run => (Fault::Host, Cause::Postponed, why),
+            Event::Refused { why } => (Fault::Host, Cause::Failed, why),
             Event::Failed { why } | Event::Postponed { why } => {
                 let fault = if self.was_not_begun(step) {
                     Fault::Host
@@ -185,6 +190,11 @@ impl Sequence {
         if !self.was_not_begun(step) {
             return Some(step);
         }
+        self.earlier(step)
+    }
+
+    /// The last step that there was something to do for before `step`.
+    fn earlier(&self, step: Step) -> Option<Step> {
         let earlier = Step::ALL.into_iter().filter(|other| *other < step);
         earlier.rev().find(|other| self.is_due(*other, 0))
     }

@@ -300,9 +300,7 @@ impl Sequence {
     pub fn next(&self) -> Option<Action> {
         match &self.state {
             State::Replacing { step, at } => self.step(*step, *at),
-            State::RollingBack {
-                step, at, reached, ..
-            } => self.undo(*step, *at, *reached),
+            State::RollingBack { step, at, .. } => self.undo(*step, *at),
             State::Ended { .. } => None,
         }
     }

@@ -93,10 +93,12 @@ fn a_checkout_that_was_broken_off_is_made_again() {
     for lock in [".git/index.lock", ".git/HEAD.lock"] {
         fs::write(scene.file(lock), "").unwrap();
     }
+    let locked = scene.check_out(&to, Entry::First).unwrap_err();
     assert!(
-        scene.check_out(&to, Entry::First).is_err(),
-        "a lock may be another git's"
+        locked.has_touched_nothing(),
+        "a lock may be another git's: {locked}"
     );
+    assert!(scene.file(".git/index.lock").exists());
     scene.check_out(&to, Entry::AfterInterruption).unwrap();
     assert_eq!(scene.content("new.txt").as_deref(), Some("all of it"));
     assert_eq!(scene.look().at.commit, to);

@@ -191,7 +191,8 @@ fn an_untracked_file_that_the_commit_would_overwrite_is_refused() {
         "{refused}"
     );
     // And git itself would not do it either, had somebody written it only now.
-    assert!(scene.check_out(&to, Entry::First).is_err());
+    let refused = scene.check_out(&to, Entry::First).unwrap_err();
+    assert!(refused.has_touched_nothing(), "{refused}");
     assert_eq!(scene.content("conf/new.txt").as_deref(), Some("mine"));
     scene.git.discard_changes = true;
     scene.deploy(&to).unwrap();

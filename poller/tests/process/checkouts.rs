@@ -201,3 +201,32 @@ fn what_the_host_does_not_allow_or_cannot_have_touches_nothing() {
     assert_eq!(world.head(), first);
     assert!(!world.host.path("stopped").exists());
 }
+
+#[test]
+fn what_somebody_does_in_the_checkout_while_a_deploy_prepares_is_not_thrown_away() {
+    for (stop, why) in [
+        (
+            "echo mine >> update",
+            "tracked files were changed here: update",
+        ),
+        ("echo > .git/index.lock", "index.lock"),
+        (
+            "git -c user.name=o -c user.email=o@example.com commit -qm x --allow-empty",
+            "meanwhile",
+        ),
+    ] {
+        // It stands for an operator who works there while the data are backed up.
+        let stop = format!("stop = [\"sh\", \"-c\", \"touch ../stopped; {stop}\"]");
+        let world = World::new(&APP.replace("stop = [\"touch\", \"../stopped\"]", &stop));
+        let new = world.commit(&UPDATE.replace("-e", "-f"));
+        let (_, log, told) = world.deploy(1, &new);
+        assert_eq!(text(&told, "outcome"), "rolled_back", "{log}");
+        assert!(text(&told, "message").contains(why), "{told}");
+        assert_eq!(world.git("app", &["branch", "--show-current"]), "main");
+        let update = fs::read_to_string(world.host.path("app/update")).unwrap();
+        assert_eq!(update.contains("mine"), stop.contains("mine"));
+        let lock = world.host.path("app/.git/index.lock");
+        assert_eq!(lock.exists(), stop.contains("lock"));
+        assert!(world.migrations().is_empty() && !world.host.path("stopped").exists());
+    }
+}

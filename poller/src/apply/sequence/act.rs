@@ -46,7 +46,10 @@ pub(super) async fn act(
         }
         Action::BackUp { name } => archive::make(with, sequence, name).await.into(),
         Action::Restore { name } => archive::put_back(with, sequence, name).await.into(),
-        Action::CheckOut { to, .. } => checkout::put(with, sequence, to, record).await.into(),
+        Action::CheckOut { from, to } => {
+            let way = (from, to);
+            checkout::put(with, sequence, way, record).await.into()
+        }
         Action::CheckOutOld {
             checkout: old,
             interrupted,

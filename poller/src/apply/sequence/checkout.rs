@@ -98,8 +98,23 @@ impl<'a> Tree<'a> {
         git::forget(&mut self.tools(&mut begun), &self.place, service, sha).await
     }
 
-    async fn put(&self, to: &Sha, record: Record<'_>) -> Result<(), GitError> {
-        git::check_out(&mut self.tools(record), &self.place, to, Entry::First).await
+    /// Looks once more, since what came before it may have taken minutes, and puts it at `to`.
+    async fn put(&self, from: &Sha, to: &Sha, record: Record<'_>) -> Event {
+        let mut tools = self.tools(record);
+        match git::ready(&mut tools, &self.place, to).await {
+            Ok(look) if look.at.commit == *from => {}
+            Ok(look) => {
+                let (now, from) = (look.at.commit.short(), from.short());
+                let why =
+                    format!("somebody has put the checkout at {now} meanwhile; it was at {from}");
+                return Event::Refused { why };
+            }
+            Err(error) => return refused(&error),
+        }
+        match git::check_out(&mut tools, &self.place, to, Entry::First).await {
+            Err(error) if error.has_touched_nothing() => refused(&error),
+            done => event(done),
+        }
     }
 
     async fn put_back(
@@ -136,11 +151,11 @@ impl<'a> Tree<'a> {
 pub(super) async fn put(
     with: &Drive<'_>,
     sequence: &Sequence,
-    to: &Sha,
+    (from, to): (&Sha, &Sha),
     record: Record<'_>,
 ) -> Event {
     match Tree::of(&sequence.parts, with.host) {
-        Some(tree) => event(tree.put(to, record).await),
+        Some(tree) => tree.put(from, to, record).await,
         None => no_checkout(),
     }
 }
@@ -197,6 +212,12 @@ pub(super) fn event<E: Display>(done: Result<(), E>) -> Event {
     }
 }
 
+fn refused(error: &GitError) -> Event {
+    Event::Refused {
+        why: error.to_string(),
+    }
+}
+
 fn no_checkout() -> Event {
     Event::Failed {
         why: "the journal names no checkout".to_owned(),
@@ -206,17 +227,13 @@ fn no_checkout() -> Event {
 impl From<GitError> for Halt {
     fn from(error: GitError) -> Self {
         let message = error.to_string();
-        match (error.fate(), &error) {
-            (Fate::Waits, GitError::NoCommit { .. } | GitError::NoTag { .. }) => Self::Wait {
-                pause: None,
+        match error.fate() {
+            Fate::Waits => Self::Wait {
+                pause: (!error.may_never_pass()).then_some(AGAIN),
                 message,
             },
-            (Fate::Waits, _) => Self::Wait {
-                pause: Some(AGAIN),
-                message,
-            },
-            (Fate::Refused, _) => Self::Over(Outcome::Refused, message),
-            (Fate::Failed, _) => Self::Over(Outcome::FailedUntouched, message),
+            Fate::Refused => Self::Over(Outcome::Refused, message),
+            Fate::Failed => Self::Over(Outcome::FailedUntouched, message),
         }
     }
 }

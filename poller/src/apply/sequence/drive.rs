@@ -158,7 +158,10 @@ pub(super) async fn drive<'a>(
         #[cfg(feature = "failpoints")]
         failpoint::after(&sequence.state);
         last_words = join(last_words, &log);
-        let worked = !matches!(event, Event::Failed { .. } | Event::Postponed { .. });
+        let worked = !matches!(
+            event,
+            Event::Failed { .. } | Event::Refused { .. } | Event::Postponed { .. }
+        );
         let before = on_record.filter(|_| !has_not_run).unwrap_or(sequence);
         sequence = before.clone().on(hidden(event, &with.ground.secrets));
         if let Some(progress) = milestone(&before, &action, worked, &sequence) {
@@ -199,6 +202,9 @@ fn may_be_left(state: &State) -> bool {
 fn hidden(event: Event, secrets: &Secrets) -> Event {
     match event {
         Event::Failed { why } => Event::Failed {
+            why: secrets.hide(&why),
+        },
+        Event::Refused { why } => Event::Refused {
             why: secrets.hide(&why),
         },
         Event::Postponed { why } => Event::Postponed {

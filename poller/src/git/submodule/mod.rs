@@ -3,10 +3,7 @@
 //! Which protocols they may come by is git's own default for submodules: neither `file` nor `ext`. Not here: their files in
 //! Git LFS, which git's own settings of the user rule.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use towline_protocol::Sha;
 
@@ -64,16 +61,18 @@ async fn fill(
 ) -> Result<(), GitError> {
     if !store.git_dir.is_dir() {
         let beside = git_dir.join("towline-clone");
+        let work_tree = text(&beside)?;
         if let Some(folder) = store.git_dir.parent() {
             tools.make_folder(place, folder).await?;
         }
+        let beside = [beside];
         // What an earlier one has left.
-        let _ = fs::remove_dir_all(&beside);
+        tools.remove(place, &beside).await?;
         let call = Call::new(&["clone", "--quiet", "--no-checkout"])
             .args([format!("--separate-git-dir={}", text(&store.git_dir)?)])
-            .args(["--".to_owned(), store.url.clone(), text(&beside)?]);
+            .args(["--".to_owned(), store.url.clone(), work_tree]);
         ask(tools, place, remote, call, trouble).await?;
-        let _ = fs::remove_dir_all(&beside);
+        tools.remove(place, &beside).await?;
     }
     if store.is_here(tools, place).await? {
         return Ok(());

@@ -1,7 +1,7 @@
 //! Single deploys: what good and bad versions, refusals and interruptions lead to.
 
 use super::{
-    super::{Action, Ending, Which},
+    super::{Action, Ending, Event, Which},
     fate::{Fate, Moment, at_first},
     play::{Stage, is_the, perform},
     scene::{Commands, Kind, Scene, a_mere_command, a_project, a_service, with_commands},
@@ -296,6 +296,30 @@ fn a_restore_or_a_start_that_fails_on_the_way_back_needs_an_operator() {
     assert!(
         matches!(end.ending(), Ending::NeedsOperator { why } if why.contains("start the service"))
     );
+}
+
+#[test]
+fn a_checkout_that_was_refused_is_not_put_back() {
+    let scene = a_service(Kind::Fit);
+    let mut sequence = scene.deploy(&mut scene.host(), 1);
+    while !matches!(sequence.next(), Some(Action::CheckOut { .. })) {
+        sequence = sequence.on(Event::Done);
+    }
+    let why = "somebody works there".to_owned();
+    let mut sequence = sequence.on(Event::Refused { why });
+    let mut after = Vec::new();
+    while let Some(action) = sequence.next() {
+        after.push(action);
+        sequence = sequence.on(Event::Done);
+    }
+    let is_start =
+        |action: &Action| matches!(action, Action::Command { which, .. } if *which == Which::Start);
+    assert!(
+        is_start(&after[0]) && after[1..] == [Action::Verify],
+        "{after:?}"
+    );
+    let told = "checkout: somebody works there";
+    assert!(matches!(sequence.ending(), Some(Ending::RolledBack { why }) if why == told));
 }
 
 #[test]
