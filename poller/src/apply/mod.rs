@@ -109,6 +109,9 @@ pub enum ApplyError {
     /// The container may not be replaced like this; nothing was touched.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// What is to be gone back to on purpose may not be put in place; nothing was touched.
+    #[error("nothing was touched: {0}")]
+    Unfit(String),
     /// Somebody asked to stop; nothing was touched.
     #[error("asked to stop before anything was touched")]
     Stopped,
@@ -143,7 +146,11 @@ impl ApplyError {
     /// Whether nothing has begun, so that the intent waits.
     pub fn has_touched_nothing(&self) -> bool {
         match self {
-            Self::Engine(_) | Self::Store(_) | Self::Refused(_) | Self::Stopped => true,
+            Self::Engine(_)
+            | Self::Store(_)
+            | Self::Refused(_)
+            | Self::Unfit(_)
+            | Self::Stopped => true,
             Self::Left(_) | Self::Interrupted { .. } | Self::Outlived { .. } => false,
         }
     }

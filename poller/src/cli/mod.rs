@@ -166,9 +166,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Take a service that is one container back to a version that is kept, from the settings and the image on this host.
+    /// Take a service back to a version that is kept, with what is on this host: a container's settings and image, a
+    /// checkout's commit; commands are run once more, with the earlier commit. Compose projects are not taken back yet.
     ///
-    /// Needs neither the relay nor a registry. It goes as in a deploy: when the earlier version does not pass its checks,
+    /// Needs neither the relay nor a registry nor a git remote. It goes as in a deploy: when the earlier version does not pass its checks,
     /// the current one comes back. The service then stays there until a newer intent comes; those
     /// known by now are not applied any more. A towline run of this state directory does it, when the deploy under
     /// way, if any, has ended; without one it is done here.

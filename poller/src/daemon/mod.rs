@@ -35,6 +35,7 @@ mod deploy;
 mod ending;
 mod engine;
 mod fetch;
+mod go_back;
 mod heartbeat;
 mod leftovers;
 mod notices;

@@ -1,27 +1,25 @@
-//! Going back on purpose, for an operator: what stands in its way, and what changes with its end.
+//! Going back on purpose, for an operator: what stands in its way, and what changes with its end. Not here: which version it
+//! leads to, and the deploy there (`go_back`).
 //!
 //! Works without the relay and without a registry. What the relay is told waits in the spool like any report.
 
 use jiff::Timestamp;
-use towline_protocol::{IntentId, Mark, Outcome, Report, ServiceName, Side};
-use tracing::info;
+use towline_protocol::{IntentId, Outcome, Report, ServiceName};
 
-use super::{Declined, Poller, Stop, deploy, ending};
+use super::{Declined, Poller, Stop, ending};
 use crate::{
-    apply::{Applied, Progress, WayBack, go_back, inspect_service},
-    plan::{NoWayBack, Observed, choose_version, short_name},
+    apply::Applied,
     report,
-    settings::Service,
+    settings::Work,
     store::{
         Cause, CauseKind, End, Hold, HoldChange, JournalEntry, OnPurpose, Past, Quarantined,
-        Running, StoreError, Version,
+        Running, StoreError,
     },
-    uptime::Moment,
     version::VersionId,
 };
 
 impl Poller {
-    /// Takes `service` back to the version whose digest begins with `to`, or to the one before the current one. Returns
+    /// Takes `service` back to the version whose digest or commit begins with `to`, or to the one before the current one. Returns
     /// how that ended: `succeeded` when the earlier version runs.
     ///
     /// # Errors
@@ -41,126 +39,10 @@ impl Poller {
             let service = name.clone();
             return Err(Declined::Blocked { service, since });
         }
-        let brought = self.store.running(name)?;
-        let observed = inspect_service(self.engine.get().await?, &service)
-            .await?
-            .brought(brought.and_then(|running| running.side.digest));
-        let version = self.version(&service, &observed, to).await?;
-        let since = Timestamp::now();
-        let (entry, from) = self.entry(&service, &observed, &version)?;
-        let from_sha = from.sha.clone();
-        let way = WayBack {
-            service: &service,
-            observed: &observed,
-            from,
-            version: &version,
-        };
-        info!(service = %name, deploy = %entry.deploy, "going back to {} on purpose", short_name(&version));
-        self.begin(name, &entry.intent, from_sha.as_ref());
-        let gone_back = self.go_back(&way, &entry, since, stop).await;
-        // What waited for its image is judged anew.
-        self.todo.note_news();
-        self.over();
-        gone_back
-    }
-
-    async fn go_back(
-        &mut self,
-        way: &WayBack<'_>,
-        entry: &JournalEntry,
-        since: Timestamp,
-        stop: &Stop,
-    ) -> Result<Report, Declined> {
-        let mut leave = stop.clone();
-        let name = &entry.service;
-        let mut tell = |progress: Progress| self.notices.tell(name, &progress);
-        let engine = self.engine.get().await?;
-        let applied = go_back(
-            engine,
-            &mut self.store,
-            way,
-            entry.clone(),
-            leave.leave(),
-            &mut tell,
-        )
-        .await?;
-        match &entry.on_purpose {
-            Some(on_purpose) => {
-                let ended = self.end_on_purpose(entry, on_purpose, since, applied.clone());
-                if ended.is_err() {
-                    self.unclosed.insert(entry.deploy.clone(), applied);
-                }
-                Ok(ended?)
-            }
-            None => Err(NoWayBack::NothingKept.into()),
+        match &service.work {
+            Work::Docker { .. } => self.container_back(&service, to, stop).await,
+            Work::Parts(parts) => self.parts_back(&service, parts, to, stop).await,
         }
-    }
-
-    /// The version to go back to, with its image.
-    async fn version(
-        &mut self,
-        service: &Service,
-        observed: &Observed,
-        to: Option<&str>,
-    ) -> Result<Version, Declined> {
-        let kept = self.store.versions(&service.name)?;
-        let quarantine = self.store.quarantine(&service.name)?;
-        let version = choose_version(&kept, observed, &quarantine, to)?;
-        match self.engine.get().await?.image(&version.image_id).await? {
-            Some(_) => Ok(version.clone()),
-            None => Err(Declined::ImageGone(short_name(version).to_owned())),
-        }
-    }
-
-    /// The journal's beginning, and what runs. The intent is the one that had brought what runs, or, if none had, the
-    /// last one that ended here: a version is kept by a deploy only.
-    fn entry(
-        &self,
-        service: &Service,
-        observed: &Observed,
-        version: &Version,
-    ) -> Result<(JournalEntry, Side), Declined> {
-        let name = &service.name;
-        let digest = observed.digest();
-        let running = self.store.running(name)?;
-        let running = running.filter(|running| digest.is_some() && running.side.digest == digest);
-        let (sha, brought) = running
-            .map(|running| (running.side.sha, running.intent))
-            .unwrap_or_default();
-        let last = self.store.history(Some(name), 1)?.pop();
-        let last = last.map(|past| past.report.intent);
-        let is_reported = brought.is_some();
-        let intent = brought.or(last).ok_or(NoWayBack::NothingKept)?;
-        let standing = self.store.standings(name)?.remove(&intent);
-        let on_purpose = OnPurpose {
-            channel: service.rule.channel.clone(),
-            known: self.known(service)?,
-            brought: version.intent.clone(),
-            is_reported,
-            left: digest.clone().map(VersionId::Digest),
-        };
-        let entry = JournalEntry {
-            deploy: deploy::random_deploy(),
-            service: name.clone(),
-            intent,
-            attempt: standing.map_or(1, |standing| standing.attempt) + 1,
-            body: String::new(),
-            on_purpose: Some(on_purpose),
-            begun: Some(Moment::now()),
-        };
-        Ok((entry, Side { sha, digest }))
-    }
-
-    /// The newest intent of the service's channel that this host has heard of.
-    fn known(&self, service: &Service) -> Result<Mark, StoreError> {
-        let channel = &service.rule.channel;
-        let mark = self.store.mark(channel)?.unwrap_or_default();
-        let intents = self.store.intents(channel)?;
-        let last = intents.last().map(|intent| Mark {
-            epoch: intent.epoch,
-            seq: intent.seq,
-        });
-        Ok(last.map_or(mark, |last| last.max(mark)))
     }
 
     /// Keeps how a rollback on purpose ended, with all that changes with it.
@@ -173,6 +55,11 @@ impl Poller {
     ) -> Result<Report, StoreError> {
         for text in [&mut applied.message, &mut applied.log_tail] {
             *text = self.secrets.hide(text);
+        }
+        if applied.outcome == Outcome::Waiting {
+            // Nobody waits for an operator's order: all is as it was.
+            applied.outcome = Outcome::RolledBack;
+            applied.message.push_str("; ask again later");
         }
         let now = Timestamp::now();
         let left = std::mem::take(&mut applied.left);

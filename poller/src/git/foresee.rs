@@ -7,6 +7,7 @@ use super::{
     Checkout, GitError, Wanted,
     call::Call,
     fetch::Search,
+    keep,
     look::look_at,
     open::{open, usable},
     ready::{ready, undisturbed},
@@ -48,7 +49,7 @@ pub async fn foresee(
         shallow: repository.shallow,
     };
     let tag = search.tag(&advertised)?;
-    let is_here = is_here(tools, place, wanted.sha).await?;
+    let is_here = keep::is_here(tools, place, wanted.sha).await?;
     let is_on_branch = if wanted.branches.is_empty() && tag.is_some() {
         true
     } else {
@@ -88,7 +89,7 @@ impl Search<'_> {
         let mut all_known = is_here && !self.shallow;
         for (_, tip) in heads {
             let tip: Sha = match tip.parse() {
-                Ok(tip) if is_here && self::is_here(tools, self.place, &tip).await? => tip,
+                Ok(tip) if is_here && keep::is_here(tools, self.place, &tip).await? => tip,
                 Ok(_) | Err(_) => {
                     all_known = false;
                     continue;
@@ -104,11 +105,4 @@ impl Search<'_> {
         }
         Ok(false)
     }
-}
-
-/// Whether the commit is here. Not asked by `cat-file`, by which git fetches what a partial clone lacks.
-async fn is_here(tools: &mut Tools<'_>, place: &Place<'_>, sha: &Sha) -> Result<bool, GitError> {
-    let call = Call::new(&["rev-list", "--max-count=1", "--missing=allow-any"]);
-    let said = tools.call(place, &call.args([sha.to_string()])).await?;
-    Ok(said.status == 0 && String::from_utf8_lossy(&said.stdout).trim() == sha.as_str())
 }

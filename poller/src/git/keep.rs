@@ -42,6 +42,20 @@ pub async fn forget(
     tools.output(place, &call).await.map(drop)
 }
 
+/// Whether a commit is in this repository. Not asked by `cat-file`, by which git fetches what a partial clone lacks.
+///
+/// # Errors
+/// When git fails.
+pub async fn is_here(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    sha: &Sha,
+) -> Result<bool, GitError> {
+    let call = Call::new(&["rev-list", "--max-count=1", "--missing=allow-any"]);
+    let said = tools.call(place, &call.args([sha.to_string()])).await?;
+    Ok(said.status == 0 && String::from_utf8_lossy(&said.stdout).trim() == sha.as_str())
+}
+
 /// The commits that are held.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ pub use error::{Fate, GitError, RemoteTrouble};
 pub use export::{export, others};
 pub use fetch::fetch;
 pub use foresee::{Foreseen, foresee};
-pub use keep::{forget, keep, kept};
+pub use keep::{forget, is_here, keep, kept};
 pub use look::look;
 pub use ready::ready;
 pub use run::{Limits, Place, Tools};

@@ -73,7 +73,7 @@ impl World {
         self.git("app", &["rev-parse", "HEAD"])
     }
 
-    fn migrations(&self) -> String {
+    pub(crate) fn migrations(&self) -> String {
         fs::read_to_string(self.host.path("data/migrations")).unwrap_or_default()
     }
 

@@ -9,7 +9,7 @@ const WEB: &str = "[service.web.command]\nrun = [\"DIR/run\", \"two words\"]\nst
     start = [\"DIR/step\"]\nenv = { PASSWORD = \"correct-horse\" }\n";
 
 /// A host with such a service, whose `run` goes on with `script`; `more` are further keys of its commands.
-fn host(relay: &Relay, script: &str, more: &str) -> Host {
+pub(crate) fn host(relay: &Relay, script: &str, more: &str) -> Host {
     let host = Host::with(relay.port, &format!("{WEB}{more}"));
     let steps = host.path("steps");
     let step = format!(
@@ -35,7 +35,7 @@ impl Host {
 }
 
 /// An intent for the commit of forty times this digit.
-fn commit(seq: u64, digit: char) -> Value {
+pub(crate) fn commit(seq: u64, digit: char) -> Value {
     of_commit(seq, &digit.to_string().repeat(40))
 }
 

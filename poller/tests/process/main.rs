@@ -38,6 +38,7 @@ mod presence;
 mod relay;
 mod relay_trouble;
 mod state;
+mod taken_back;
 mod units;
 
 const KEY: &str = "a key for tests of thirty-two bytes or more";

@@ -13,6 +13,7 @@ use crate::{
     git::{self, Entry, Fate, GitError, Limits, Look, Place, Tools, Wanted},
     sequence::{Before, Checkout, Event, Sequence},
     settings::{Events, Parts, Rule},
+    version::VersionId,
 };
 
 /// How soon a remote is asked again that cannot be reached.
@@ -82,6 +83,19 @@ impl<'a> Tree<'a> {
     pub(super) async fn others(&self) -> Result<Vec<PathBuf>, Halt> {
         let mut begun = |_: &_| Ok(());
         Ok(git::others(&mut self.tools(&mut begun), &self.place).await?)
+    }
+
+    /// Refuses a commit that is not in the repository.
+    pub(super) async fn has(&self, sha: &Sha) -> Result<(), Halt> {
+        let mut begun = |_: &_| Ok(());
+        if git::is_here(&mut self.tools(&mut begun), &self.place, sha).await? {
+            return Ok(());
+        }
+        let (path, sha) = (self.place.git.path.display(), sha.short());
+        let message = format!(
+            "{path} does not have the commit {sha} any more: fetch it by hand, or name another version by --to"
+        );
+        Err(Halt::Over(Outcome::Refused, message))
     }
 
     /// Holds a commit that the service may go back to.
@@ -254,8 +268,11 @@ pub(super) fn is_at(look: &Look, sha: &Sha) -> bool {
     look.at.commit == *sha && look.changes.is_empty() && look.in_progress.is_none()
 }
 
-/// Takes down where the checkout was.
-pub(super) fn note(before: &mut Before, at: Checkout) {
+/// Takes down where the checkout of `parts` was.
+pub(super) fn note(before: &mut Before, parts: &Parts, at: Checkout) {
+    if parts.compose.is_none() {
+        before.old_version = Some(VersionId::Commit(at.commit.clone()));
+    }
     if before.old.sha.as_ref() != Some(&at.commit) {
         before.old = crate::sequence::Revision {
             sha: Some(at.commit.clone()),

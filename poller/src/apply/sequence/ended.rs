@@ -45,6 +45,7 @@ pub(super) fn applied(sequence: &Sequence, name: &ServiceName, took: Duration) -
         pause: (outcome == Outcome::Waiting).then_some(POSTPONED),
         version_before: sequence.before.old_version.clone(),
         version: sequence.before.new_version.clone(),
+        revision: Some(sequence.before.new.clone()),
         ..Applied::new(outcome, sequence.from.clone(), sequence.to.clone(), message)
     }
 }

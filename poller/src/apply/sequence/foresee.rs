@@ -50,7 +50,8 @@ pub async fn foresee(
     job: &Job<'_>,
     parts: &Parts,
 ) -> Result<Foreseen, StoreError> {
-    let known = Known::of(store, job)?;
+    let (name, intent) = (&job.service.name, &job.intent.id);
+    let known = Known::of(store, name, store.barred(name, intent)?)?;
     let look = Look {
         host,
         shelf,
@@ -139,7 +140,7 @@ impl Look<'_> {
             commit: foreseen.at.commit.clone(),
             branch: foreseen.at.branch.clone(),
         };
-        checkout::note(before, at);
+        checkout::note(before, self.parts, at);
         Ok(Some(foreseen))
     }
 

@@ -1,7 +1,6 @@
 //! What a service made of parts can be taken back to: held before it is replaced, given up when it is one too many.
 
 use jiff::Timestamp;
-use towline_protocol::IntentId;
 use tracing::warn;
 
 use super::{archive, checkout::Tree, drive::Drive};
@@ -53,12 +52,7 @@ async fn images(with: &Drive<'_>, sequence: &Sequence) -> Result<Vec<KeptImage>,
 
 /// Gives up, after a success, what nobody goes back to. What cannot be given up is only kept longer, as is everything of a
 /// service that the host's file does not name any more.
-pub(super) async fn tidy(
-    with: &Drive<'_>,
-    store: &mut Store,
-    sequence: &Sequence,
-    intent: Option<&IntentId>,
-) {
+pub(super) async fn tidy(with: &Drive<'_>, store: &mut Store, sequence: &Sequence) {
     let succeeded = matches!(sequence.ending(), Some(Ending::Succeeded { .. }));
     let (Some(service), true) = (with.service, succeeded) else {
         return;
@@ -74,7 +68,7 @@ pub(super) async fn tidy(
         version: version.clone(),
         revision: sequence.before.new.clone(),
         images,
-        intent: intent.cloned(),
+        intent: None,
         since: None,
         until: Timestamp::now(),
     };

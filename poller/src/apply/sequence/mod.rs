@@ -4,7 +4,10 @@
 //! does what the machine asks for (`act`, `command`) and tells it what came of that. What is decided is decided in
 //! `crate::sequence`. Not here: how git, Compose, programs and archives work (the top modules of these names).
 
-use std::{pin::pin, time::Instant};
+use std::{
+    pin::{Pin, pin},
+    time::Instant,
+};
 
 use super::{Applied, ApplyError, Job, Progress, StepClock, journal::Journal, unreadable};
 use crate::{
@@ -12,12 +15,13 @@ use crate::{
     process::{GRACE, Launcher, Leftover, end_leftover},
     sequence::{JournalError, Sequence},
     settings::{Parts, Service},
-    store::{JournalEntry, Store, StoreError},
+    store::{JournalEntry, Running, Store, StoreError},
     uptime::Moment,
 };
 
 mod act;
 mod archive;
+mod back;
 mod checkout;
 mod command;
 mod drive;
@@ -30,8 +34,9 @@ mod project;
 mod stack;
 mod words;
 
+pub use back::{WayBack, current, go_back};
 pub use command::refusal as program_refusal;
-use drive::{Drive, drive};
+use drive::{Drive, End, drive};
 pub use foresee::{Ahead, Foreseen, foresee};
 use ground::Ground;
 use prepare::{Known, Prepared, prepare};
@@ -63,8 +68,9 @@ pub async fn apply(
 ) -> Result<Applied, ApplyError> {
     let (begun, moment) = (Instant::now(), Moment::now());
     let mut clock = StepClock::default();
-    let known = Known::of(store, job)?;
-    let shelf = archive::shelf(store, &job.service.name);
+    let (name, intent) = (&job.service.name, &job.intent.id);
+    let known = Known::of(store, name, store.barred(name, intent)?)?;
+    let shelf = archive::shelf(store, name);
     let prepared = tokio::select! {
         biased;
         () = stop => return Err(ApplyError::Stopped),
@@ -89,20 +95,26 @@ pub async fn apply(
     let ground = Ground::of(parts);
     let mut with = Drive::new(host, Some(job.service), entry, ground, shelf, clock);
     with.channel = Some(job.intent.channel.clone());
-    keep::remember(&with, store, &sequence, known.running.as_ref()).await?;
+    let running = known.running.as_ref();
+    let end = begin(with, store, sequence, running, pin!(leave), tell).await?;
+    Ok(end.applied(begun.elapsed()))
+}
+
+/// Takes a deploy that is prepared from its beginning to its end; `running` is what the last one has brought.
+async fn begin<'a>(
+    with: Drive<'a>,
+    store: &mut Store,
+    sequence: Sequence,
+    running: Option<&Running>,
+    leave: Pin<&mut dyn Future<Output = ()>>,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<End<'a>, ApplyError> {
+    keep::remember(&with, store, &sequence, running).await?;
     #[cfg(feature = "failpoints")]
     crate::failpoint::reach("prepared");
-    let end = drive(
-        with,
-        store,
-        Journal::after(None),
-        sequence,
-        pin!(leave),
-        tell,
-    )
-    .await?;
-    keep::tidy(&end.with, store, &end.sequence, Some(&job.intent.id)).await;
-    Ok(end.applied(begun.elapsed()))
+    let end = drive(with, store, Journal::after(None), sequence, leave, tell).await?;
+    keep::tidy(&end.with, store, &end.sequence).await;
+    Ok(end)
 }
 
 /// Takes a deploy of parts that was interrupted to its end. What is on record is enough for that, also when the host's
@@ -149,7 +161,7 @@ pub async fn recover(
     with.channel = channel;
     let journal = Journal::after(Some(recorded));
     let end = drive(with, store, journal, sequence, pin!(leave), tell).await?;
-    keep::tidy(&end.with, store, &end.sequence, Some(&entry.intent)).await;
+    keep::tidy(&end.with, store, &end.sequence).await;
     let begun = entry.begun.as_ref().unwrap_or(&resumed);
     Ok(end.applied(begun.until(&Moment::now())))
 }

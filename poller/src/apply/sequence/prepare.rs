@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use towline_protocol::{Digest, Intent, Outcome, Side, Source};
+use towline_protocol::{Digest, Intent, Outcome, ServiceName, Side, Source};
 
 use super::{
     super::{Applied, ApplyError, Job, Progress, StepClock, prepare::held},
@@ -20,12 +20,12 @@ use crate::{
     machine::Fault,
     select::{Admission, admission},
     sequence::{Before, Revision, Sequence},
-    settings::Parts,
+    settings::{Parts, Service},
     store::{Quarantined, Running, Store, StoreError},
     version::VersionId,
 };
 
-/// How many of the last ends are looked through for one that says what is in place.
+/// How many of the last ends, the newest first, are looked through for one that says what is in place.
 const LOOKED_THROUGH: u32 = 50;
 
 /// Where the preparations led.
@@ -45,38 +45,70 @@ pub(super) struct Known {
     /// What was told of that.
     pub(super) old: Revision,
     /// Whether an operator was needed since, so that nobody knows what is in place.
-    is_unsure: bool,
+    pub(super) is_unsure: bool,
 }
 
 impl Known {
-    pub(super) fn of(store: &Store, job: &Job<'_>) -> Result<Self, StoreError> {
-        let name = &job.service.name;
-        let running = store.running(name)?;
+    /// What `service` is known to be; `quarantine` is what is not to be tried.
+    pub(super) fn of(
+        store: &Store,
+        service: &ServiceName,
+        quarantine: Vec<Quarantined>,
+    ) -> Result<Self, StoreError> {
+        let running = store.running(service)?;
         let intent = running.as_ref().and_then(|running| running.intent.clone());
         let intent = intent.map(|intent| store.intent(&intent)).transpose()?;
         let sha = running
             .as_ref()
             .and_then(|running| running.side.sha.clone());
-        let told = intent.flatten().map(|intent| revision(&intent));
+        // What an older version of towline has brought is told by its intent, as long as that is kept.
+        let own = running
+            .as_ref()
+            .and_then(|running| running.revision.clone());
+        let told = own.or_else(|| intent.flatten().map(|intent| revision(&intent)));
         let old = told.filter(|told| told.sha == sha).unwrap_or(Revision {
             sha,
             ..Revision::default()
         });
-        let ends = store.history(Some(name), LOOKED_THROUGH)?;
-        let ends = ends.iter().filter_map(|past| past.report.outcome);
-        let last = ends.rev().find(|outcome| says_what_is_there(*outcome));
+        let ends = store.history(Some(service), LOOKED_THROUGH)?;
+        let mut ends = ends.iter().filter_map(|past| past.report.outcome);
+        let last = ends.find(|outcome| says_what_is_there(*outcome));
         Ok(Self {
-            quarantine: store.barred(name, &job.intent.id)?,
+            quarantine,
             running,
             old,
             is_unsure: last == Some(Outcome::NeedsOperator),
         })
     }
 
+    /// What the last deploy that took effect has brought.
+    pub(super) fn brought(&self) -> Option<VersionId> {
+        self.running.as_ref().and_then(Running::version)
+    }
+
     /// Whether the last deploy that took effect has brought `version`, as far as anybody knows.
     pub(super) fn has_brought(&self, version: &VersionId) -> bool {
-        let brought = self.running.as_ref().and_then(Running::version);
-        !self.is_unsure && brought.as_ref() == Some(version)
+        !self.is_unsure && self.brought().as_ref() == Some(version)
+    }
+
+    /// The deploy from this to `new`.
+    pub(super) fn before(&self, new: Revision, new_version: Option<VersionId>) -> Before {
+        Before {
+            old: self.old.clone(),
+            old_version: self.brought(),
+            new,
+            new_version,
+            ..Before::default()
+        }
+    }
+
+    /// The side that `before` begins from.
+    pub(super) fn from(&self, before: &Before) -> Side {
+        let running = self.running.as_ref();
+        Side {
+            sha: before.old.sha.clone(),
+            digest: running.and_then(|running| running.side.digest.clone()),
+        }
     }
 }
 
@@ -148,13 +180,8 @@ pub(super) async fn prepare(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, ApplyError> {
     let new = revision(job.intent);
-    let mut before = Before {
-        old: known.old.clone(),
-        new_version: new.sha.clone().map(VersionId::Commit),
-        old_version: known.running.as_ref().and_then(Running::version),
-        new,
-        ..Before::default()
-    };
+    let new_version = new.sha.clone().map(VersionId::Commit);
+    let mut before = known.before(new, new_version);
     let with = Ready {
         host,
         job,
@@ -163,11 +190,7 @@ pub(super) async fn prepare(
         shelf,
     };
     let ready = with.look_through(&mut before, clock, tell).await;
-    let running = known.running.as_ref();
-    let from = Side {
-        sha: before.old.sha.clone(),
-        digest: running.and_then(|running| running.side.digest.clone()),
-    };
+    let from = known.from(&before);
     let mut to = Side {
         sha: before.new.sha.clone(),
         digest: None,
@@ -218,6 +241,7 @@ pub(super) async fn prepare(
         after_wait,
         pause,
         version: before.new_version,
+        revision: Some(before.new),
         version_before: before.old_version,
         ..Applied::new(outcome, from, to, message)
     })))
@@ -277,10 +301,7 @@ impl Ready<'_> {
             }
         } else {
             self.is_new(is_there, before)?;
-            can_run(self.host, parts).await?;
-            let ground = Ground::of(parts);
-            let checked = ground.checked(&self.host);
-            before.was_healthy = health::is_well_host(&checked, &job.service.health).await;
+            before.was_healthy = look(self.host, job.service, parts).await?;
         }
         archive::plan(self.shelf, parts, before, Timestamp::now()).await?;
         Ok(digest)
@@ -315,10 +336,7 @@ impl Ready<'_> {
             .await?;
         let at = tree.ready(&sha).await?;
         tell(Progress::Fetched { sha });
-        if self.parts.compose.is_none() {
-            before.old_version = Some(VersionId::Commit(at.commit.clone()));
-        }
-        checkout::note(before, at);
+        checkout::note(before, self.parts, at);
         Ok(is_there)
     }
 }
@@ -343,6 +361,13 @@ pub(super) fn admit(
         Admission::Later(failed) => Err(Halt::Held(held(failed, job))),
         Admission::Never(failed) => Err(Halt::Over(Outcome::Quarantined, held(failed, job))),
     }
+}
+
+/// Whether a service without containers passes its checks now. Refused when its commands cannot be run.
+pub(super) async fn look(host: Host<'_>, service: &Service, parts: &Parts) -> Result<bool, Halt> {
+    can_run(host, parts).await?;
+    let ground = Ground::of(parts);
+    Ok(health::is_well_host(&ground.checked(&host), &service.health).await)
 }
 
 /// Whether all commands can be run, but for those that the checkout is to bring.
