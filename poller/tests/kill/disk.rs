@@ -1,11 +1,7 @@
 //! A disk that is full: under the state directory in the middle of a deploy, and under the engine during a pull. Both are
 //! real file systems, which only the sandbox's own namespace of mounts may have.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 use crate::{
     engine::{self, Engine},
@@ -13,40 +9,8 @@ use crate::{
     images::{self, V2},
     scene::inspect,
     side_by_side::side_by_side,
+    small::{Small, mount},
 };
-
-/// A small file system on `path`.
-struct Small {
-    path: PathBuf,
-}
-
-impl Small {
-    fn on(path: PathBuf) -> Self {
-        fs::create_dir_all(&path).unwrap();
-        mount(&["-t", "tmpfs", "-o", "size=8m,mode=700", "small"], &path);
-        Self { path }
-    }
-
-    fn fill(&self) {
-        let rest = vec![0; 8 << 20];
-        fs::write(self.path.join("rest"), rest).unwrap_err();
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.path.join("rest")).unwrap();
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        Command::new("umount").arg(&self.path).status().ok();
-    }
-}
-
-fn mount(options: &[&str], path: &Path) {
-    let mounted = Command::new("mount").args(options).arg(path).status();
-    assert!(mounted.unwrap().success());
-}
 
 #[test]
 fn a_disk_that_is_full_at_any_step_begins_nothing_new_and_keeps_a_version_serving() {

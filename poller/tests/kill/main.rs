@@ -26,5 +26,6 @@ mod relay;
 #[expect(dead_code, reason = "the other tests of the engine do more")]
 mod scene;
 mod side_by_side;
+mod small;
 mod steps;
 mod taken_back;

@@ -13,6 +13,7 @@ mod app;
 mod commands;
 #[path = "../kill/cover.rs"]
 mod cover;
+mod disk;
 #[path = "../kill/poller.rs"]
 #[expect(dead_code, reason = "the tests with engines ask it more")]
 mod poller;
@@ -22,5 +23,7 @@ mod relay;
 mod remote;
 #[path = "../kill/side_by_side.rs"]
 mod side_by_side;
+#[path = "../kill/small.rs"]
+mod small;
 mod tree;
 mod trees;
