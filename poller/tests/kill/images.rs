@@ -49,6 +49,14 @@ impl Images {
         }
     }
 
+    /// The reference of a host of its own, which leads to this v2 in the registry, and to v1 on the engine.
+    pub(crate) fn released(&self, v2: V2, host: &str) -> String {
+        let image = format!("{}/kill:{host}", required("TOWLINE_TEST_REGISTRY"));
+        docker(&["tag", &by_digest(self.digest(v2)), &image]);
+        docker(&["push", "--quiet", &image]);
+        self.tagged_v1(host)
+    }
+
     /// Tags v1 for a host of its own, as the reference that its container is made with.
     pub(crate) fn tagged_v1(&self, host: &str) -> String {
         let image = format!("{}/kill:{host}", required("TOWLINE_TEST_REGISTRY"));

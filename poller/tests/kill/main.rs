@@ -27,5 +27,7 @@ mod relay;
 mod scene;
 mod side_by_side;
 mod small;
+mod stack;
+mod stacks;
 mod steps;
 mod taken_back;
