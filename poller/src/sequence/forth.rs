@@ -145,6 +145,13 @@ impl Sequence {
                 self.process = None;
                 return self.forth(step, at.saturating_add(1));
             }
+            // One that was cut off before it was run again may have changed something.
+            Event::Postponed { why } if step == Step::Run && self.resumed > 0 => {
+                let why = format!("interrupted ({step}): {why}");
+                return self
+                    .by(Fault::Interruption)
+                    .back_from(reached, Cause::Interrupted, why);
+            }
             Event::Postponed { why } if step == Step::Run => (Fault::Host, Cause::Postponed, why),
             Event::Refused { why } => (Fault::Host, Cause::Failed, why),
             Event::Failed { why } | Event::Postponed { why } => {
