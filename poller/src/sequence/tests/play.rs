@@ -308,6 +308,8 @@ impl Stage {
             }
             Fate::RefusedAmid => {
                 self.perform_in_part(action);
+                // Who sees a git end in the middle removes its lock.
+                self.host.locked = false;
                 self.hear(refused());
             }
             Fate::RefusedYetDone => {
