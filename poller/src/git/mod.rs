@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 use towline_protocol::{GitTag, Glob, Sha};
 
+pub use brings::may_bring;
 pub use check_out::{check_out, check_out_old};
 pub use error::{Fate, GitError, RemoteTrouble};
 pub use export::{export, others};
@@ -20,6 +21,7 @@ pub use look::look;
 pub use ready::ready;
 pub use run::{Limits, Place, Tools};
 
+mod brings;
 mod call;
 mod check_out;
 mod error;

@@ -2,7 +2,11 @@
 //! up before. Here: the types, as they are journalled with a deploy. Not here: how they are read (`git`, `compose`, `command`
 //! and `backup` beside), and what is done with them (the top modules of these names, and `sequence`).
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +122,13 @@ impl Parts {
         own.or_else(checkout).unwrap_or_else(|| PathBuf::from("/"))
     }
 
+    /// Where in the checkout `program` lies, if its path leads into it: a commit may bring it then.
+    pub fn in_checkout(&self, program: &str) -> Option<PathBuf> {
+        let git = self.git.as_ref().filter(|_| program.contains('/'))?;
+        let path = lexical(&self.dir().join(program));
+        path.strip_prefix(&git.path).ok().map(Path::to_owned)
+    }
+
     /// The Compose file, absolute.
     pub fn compose_file(&self) -> Option<PathBuf> {
         let compose = self.compose.as_ref()?;
@@ -126,4 +137,21 @@ impl Parts {
             None => compose.file.clone(),
         })
     }
+}
+
+/// A path without `.` and `..`, by its words alone.
+fn lexical(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other @ (Component::Prefix(_) | Component::RootDir | Component::Normal(_)) => {
+                plain.push(other);
+            }
+        }
+    }
+    plain
 }

@@ -230,3 +230,53 @@ fn what_somebody_does_in_the_checkout_while_a_deploy_prepares_is_not_thrown_away
         assert!(world.migrations().is_empty() && !world.host.path("stopped").exists());
     }
 }
+
+#[test]
+fn a_commit_without_the_program_to_run_is_refused_before_anything_is_stopped() {
+    let world = World::new(APP);
+    let first = world.head();
+    world.git("work", &["mv", "update", "upgrade"]);
+    world.git("work", &["commit", "-q", "-m", "renamed"]);
+    world.git("work", &["push", "-q", "../srv/app.git", "main"]);
+    let renamed = world.git("work", &["rev-parse", "HEAD"]);
+    let (status, log, told) = world.deploy(1, &renamed);
+    assert_eq!(
+        (status, text(&told, "outcome")),
+        (3, "failed_untouched"),
+        "{log}"
+    );
+    let expected = format!("command.run: commit {} has no ./update", &renamed[..7]);
+    assert!(text(&told, "message").contains(&expected), "{told}");
+    let steps = told["steps"].as_array().unwrap().iter();
+    assert_eq!(
+        steps.map(|step| text(step, "step")).collect::<Vec<_>>(),
+        ["fetch"]
+    );
+    assert_eq!(world.head(), first);
+}
+
+#[test]
+fn programs_that_only_the_new_commit_has_do_and_its_rollback_is_not_asked_of_the_old_one() {
+    let keys = APP
+        .replace("[\"./update\"]", "[\"DIR/app/new/update\"]")
+        .replace(
+            "[service.web.command]",
+            "[service.web.command]\nrollback = [\"./new/back\"]",
+        );
+    let world = World::new(&keys);
+    let first = world.head();
+    fs::create_dir(world.host.path("work/new")).unwrap();
+    world
+        .host
+        .script("work/new/back", "#!/bin/sh\ntouch ../data/back\n");
+    world.host.script("work/new/update", "#!/bin/sh\nexit 1\n");
+    let broken = world.commit(UPDATE);
+    let (_, log, told) = world.deploy(1, &broken);
+    assert_eq!(text(&told, "outcome"), "rolled_back", "{log}");
+    assert_eq!(world.head(), first);
+    assert!(!world.host.path("data/back").exists());
+    world.host.script("work/new/update", UPDATE);
+    let works = world.commit(UPDATE);
+    let (status, log, told) = world.deploy(2, &works);
+    assert_eq!((status, text(&told, "outcome")), (0, "succeeded"), "{log}");
+}

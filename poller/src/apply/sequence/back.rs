@@ -97,7 +97,7 @@ async fn prepare(
         let why = "a Compose project cannot be taken back on purpose yet; deploy the earlier commit or image";
         return refuse(why.to_owned());
     }
-    before.was_healthy = look(host, service, parts).await?;
+    before.was_healthy = look(host, service, parts, &before).await?;
     archive::plan(shelf, parts, &mut before, Timestamp::now()).await?;
     let from = known.from(&before);
     let side = Side {

@@ -73,6 +73,12 @@ impl<'a> Tree<'a> {
         })
     }
 
+    /// Whether a commit that is here may bring a file.
+    pub(super) async fn may_bring(&self, sha: &Sha, file: &Path) -> Result<bool, Halt> {
+        let mut begun = |_: &_| Ok(());
+        Ok(git::may_bring(&mut self.tools(&mut begun), &self.place, sha, file).await?)
+    }
+
     /// Copies the files of a commit that is here to a folder beside.
     pub(super) async fn copy(&self, sha: &Sha, into: &Path) -> Result<(), Halt> {
         let mut begun = |_: &_| Ok(());

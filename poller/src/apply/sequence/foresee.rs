@@ -8,7 +8,8 @@ use super::{
     super::Job,
     Host, archive,
     checkout::{self, Tree},
-    prepare::{Halt, Known, admit, can_run, revision, unchanged},
+    prepare::{Halt, Known, admit, revision, unchanged},
+    programs,
 };
 use crate::{
     backup::{BackupName, Shelf},
@@ -106,14 +107,15 @@ impl Look<'_> {
         {
             return Err(unchanged(&version));
         }
-        can_run(self.host, parts).await?;
+        programs::can_run(self.host, parts, &before).await?;
         let backup = self.backup(&mut before).await?;
         let side = |sha: &Option<Sha>| Side {
             sha: sha.clone(),
             digest: None,
         };
         let (from, to) = (side(&before.old.sha), side(&before.new.sha));
-        let sequence = Sequence::new(job.deploy.clone(), parts.clone(), before, from, to);
+        let mut sequence = Sequence::new(job.deploy.clone(), parts.clone(), before, from, to);
+        programs::fit_way_back(self.host, &mut sequence).await;
         Ok(Ahead {
             sequence,
             fetch,

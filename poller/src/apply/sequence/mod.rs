@@ -30,6 +30,7 @@ mod foresee;
 mod ground;
 mod keep;
 mod prepare;
+mod programs;
 mod project;
 mod stack;
 mod words;

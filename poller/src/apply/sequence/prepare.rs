@@ -9,8 +9,8 @@ use super::{
     super::{Applied, ApplyError, Job, Progress, StepClock, prepare::held},
     Host, archive,
     checkout::{self, Tree},
-    command,
     ground::Ground,
+    programs,
     project::Planning,
 };
 use crate::{
@@ -201,7 +201,8 @@ pub(super) async fn prepare(
         Ok(digest) => {
             to.digest = digest;
             let deploy = job.deploy.clone();
-            let sequence = Sequence::new(deploy, parts.clone(), before, from, to);
+            let mut sequence = Sequence::new(deploy, parts.clone(), before, from, to);
+            programs::fit_way_back(host, &mut sequence).await;
             return Ok(Prepared::Ready(Box::new(sequence)));
         }
         Err(Halt::Over(outcome, message)) => (outcome, message),
@@ -301,7 +302,7 @@ impl Ready<'_> {
             }
         } else {
             self.is_new(is_there, before)?;
-            before.was_healthy = look(self.host, job.service, parts).await?;
+            before.was_healthy = look(self.host, job.service, parts, before).await?;
         }
         archive::plan(self.shelf, parts, before, Timestamp::now()).await?;
         Ok(digest)
@@ -364,34 +365,13 @@ pub(super) fn admit(
 }
 
 /// Whether a service without containers passes its checks now. Refused when its commands cannot be run.
-pub(super) async fn look(host: Host<'_>, service: &Service, parts: &Parts) -> Result<bool, Halt> {
-    can_run(host, parts).await?;
+pub(super) async fn look(
+    host: Host<'_>,
+    service: &Service,
+    parts: &Parts,
+    before: &Before,
+) -> Result<bool, Halt> {
+    programs::can_run(host, parts, before).await?;
     let ground = Ground::of(parts);
     Ok(health::is_well_host(&ground.checked(&host), &service.health).await)
-}
-
-/// Whether all commands can be run, but for those that the checkout is to bring.
-pub(super) async fn can_run(host: Host<'_>, parts: &Parts) -> Result<(), Halt> {
-    let Some(command) = &parts.command else {
-        return Ok(());
-    };
-    let all = [
-        ("stop", command.stop.as_ref()),
-        ("run", Some(&command.run)),
-        ("rollback", command.rollback.as_ref()),
-        ("start", command.start.as_ref()),
-    ];
-    for (key, argv) in all {
-        let Some(argv) = argv else { continue };
-        let program = argv.first().map_or("", String::as_str);
-        let is_brought = parts.git.is_some() && program.contains('/') && !program.starts_with('/');
-        if is_brought {
-            continue;
-        }
-        if let Some(why) = command::refusal(host, parts, argv).await {
-            let message = format!("command.{key}: {why}");
-            return Err(Halt::Over(Outcome::Refused, message));
-        }
-    }
-    Ok(())
 }

@@ -161,8 +161,7 @@ async fn programs(launcher: &Launcher, service: &Service, parts: &Parts, found: 
     }));
     for (key, argv) in all {
         let program = argv.first().map_or("", String::as_str);
-        let is_brought = program.contains('/') && !program.starts_with('/');
-        if parts.git.is_some() && is_brought {
+        if parts.in_checkout(program).is_some() {
             continue;
         }
         if let Some(why) = program_refusal(host, parts, argv).await {
