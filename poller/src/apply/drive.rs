@@ -81,7 +81,7 @@ pub(super) async fn drive<'a>(
             acted = act(&with, &deploy, &action, &passed) => acted,
         };
         let took = begun.elapsed();
-        with.clock.add(&step_name(&deploy.state), took);
+        with.clock.add(&deploy.state.name(), took);
         let before = deploy.state.clone();
         deploy = match acted {
             Err(lost) => {
@@ -136,15 +136,6 @@ fn interrupted(deploy: &Deploy, source: EngineError) -> ApplyError {
     ApplyError::Interrupted {
         deploy: deploy.deploy.clone(),
         source,
-    }
-}
-
-fn step_name(state: &State) -> String {
-    match state {
-        State::Replacing { step, .. } => step.to_string(),
-        State::Committed { .. } => "commit".to_owned(),
-        State::RollingBack { .. } => "rollback".to_owned(),
-        State::Ended { .. } => "end".to_owned(),
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
 mod act;
 mod back;
 mod drive;
+mod foresee;
 mod hide;
 mod image;
 mod inspect;
@@ -42,6 +43,7 @@ mod progress;
 pub mod sequence;
 
 pub use back::{WayBack, go_back};
+pub use foresee::{Ahead, Foreseen, foresee};
 pub use inspect::{InspectError, find, inspect_service};
 pub use progress::Progress;
 

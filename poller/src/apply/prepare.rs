@@ -205,7 +205,11 @@ fn replaced_again_and_again(observed: &Observed) -> String {
 }
 
 /// Whether the intent may try `digest`, if that has failed here before.
-fn admit(job: &Job<'_>, quarantine: &[Quarantined], digest: &Digest) -> Result<(), Halt> {
+pub(super) fn admit(
+    job: &Job<'_>,
+    quarantine: &[Quarantined],
+    digest: &Digest,
+) -> Result<(), Halt> {
     match admission(quarantine, job.intent, &VersionId::Digest(digest.clone())) {
         Admission::Free => Ok(()),
         Admission::Later(failed) => Err(Halt::Held(format!(
@@ -278,7 +282,7 @@ impl From<RegistryError> for Halt {
     }
 }
 
-fn unchanged(observed: &Observed, digest: &Digest) -> Halt {
+pub(super) fn unchanged(observed: &Observed, digest: &Digest) -> Halt {
     let state = if observed.runs() {
         "runs"
     } else {

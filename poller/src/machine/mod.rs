@@ -26,6 +26,7 @@ mod forth;
 mod resume;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use back::Undo;
 pub use call::{Action, Event, Expected, TagMove};

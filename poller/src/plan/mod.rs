@@ -236,6 +236,30 @@ pub fn plan(
     })
 }
 
+/// The same before the image is there, for people to look at: a tag's new image is not known, unless it is the `image` of
+/// this id.
+pub fn foreseen(
+    observed: &Observed,
+    target: &Target,
+    image: Option<&str>,
+    naming: Naming<'_>,
+    to: Side,
+) -> Deploy {
+    let leads_there = image.is_some() && naming.tagged == image;
+    let tag = target.tag().filter(|_| !leads_there);
+    let tag = tag.map(|reference| TagMove {
+        reference: reference.to_string(),
+        from: naming.tagged.map(str::to_owned),
+        to: image.unwrap_or_default().to_owned(),
+    });
+    let member = member(observed, naming, tag);
+    let from = Side {
+        sha: None,
+        digest: observed.digest(),
+    };
+    Deploy::new(naming.deploy.to_owned(), vec![member], from, to)
+}
+
 /// The container to replace, as it is now.
 fn member(observed: &Observed, naming: Naming<'_>, tag: Option<TagMove>) -> Member {
     Member {

@@ -23,6 +23,7 @@ mod interposed;
 mod keep;
 mod meanwhile;
 mod ordered;
+mod planned;
 mod private;
 mod progress;
 mod pulls;

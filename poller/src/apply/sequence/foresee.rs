@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use towline_protocol::{Outcome, Sha, Side};
 
 use super::{
-    super::Job,
+    super::{Foreseen, Job},
     Host, archive,
     checkout::{self, Tree},
     prepare::{Halt, Known, admit, revision, unchanged},
@@ -19,15 +19,6 @@ use crate::{
     store::{Store, StoreError},
     version::VersionId,
 };
-
-/// What a deploy would do.
-#[derive(Clone, Debug)]
-pub enum Foreseen {
-    /// It would begin, with nothing known to be against it.
-    Begins(Box<Ahead>),
-    /// It would end or wait without touching anything, for this reason.
-    Ends(Outcome, String),
-}
 
 /// What is known of a deploy that would begin.
 #[derive(Clone, Debug)]
@@ -50,7 +41,7 @@ pub async fn foresee(
     shelf: &Shelf,
     job: &Job<'_>,
     parts: &Parts,
-) -> Result<Foreseen, StoreError> {
+) -> Result<Foreseen<Ahead>, StoreError> {
     let (name, intent) = (&job.service.name, &job.intent.id);
     let known = Known::of(store, name, store.barred(name, intent)?)?;
     let look = Look {

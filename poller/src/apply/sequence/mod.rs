@@ -38,7 +38,7 @@ mod words;
 pub use back::{WayBack, current, go_back};
 pub use command::refusal as program_refusal;
 use drive::{Drive, End, drive};
-pub use foresee::{Ahead, Foreseen, foresee};
+pub use foresee::{Ahead, foresee};
 use ground::Ground;
 use prepare::{Known, Prepared, prepare};
 

@@ -11,10 +11,12 @@ use towline_protocol::{HostName, Intent, ServiceName};
 use super::check::about_health;
 use crate::{
     apply::{
-        Job,
-        sequence::{Foreseen, Host, foresee},
+        self, Foreseen, Job,
+        sequence::{Host, foresee},
     },
     backup::Shelf,
+    credentials::Keyring,
+    docker::Docker,
     exit::Ending,
     process::Launcher,
     select::{Match, matches},
@@ -52,6 +54,9 @@ pub(super) fn plan(
     let desk = Desk {
         host: "this-host".parse()?,
         launcher: Launcher::own(),
+        keyring: Keyring::new(settings.registry_auth_file.as_deref(), |name| {
+            std::env::var_os(name)
+        }),
         store: copied.store(),
         state,
     };
@@ -81,6 +86,7 @@ struct Desk<'a> {
     /// Any host: the intent is for all.
     host: HostName,
     launcher: Launcher,
+    keyring: Keyring,
     store: &'a Store,
     state: &'a Path,
 }
@@ -108,8 +114,29 @@ impl Desk<'_> {
             (None, Work::Parts(parts)) if parts.compose.is_none() => {
                 self.parts(&job, parts).await?
             }
-            (None, Work::Parts(_) | Work::Docker { .. }) => {
-                Err("this version makes plans for checkouts and commands only".to_owned())
+            (None, Work::Parts(_)) => {
+                Err("this version makes no plans for Compose projects".to_owned())
+            }
+            (None, Work::Docker { .. }) => self.container(&job).await?,
+        })
+    }
+
+    /// The plan of a container.
+    async fn container(&self, job: &Job<'_>) -> anyhow::Result<Result<String, String>> {
+        let service = job.service;
+        let image = service.image.as_ref().map(ToString::to_string);
+        if image.is_some_and(|image| image.contains("{run_number}")) {
+            let why = "the image's tag has {run_number}, which only a run of the workflow tells";
+            return Ok(Err(why.to_owned()));
+        }
+        let engine = match Docker::connect(super::docker_host().as_deref()).await {
+            Ok(engine) => engine.with_keyring(self.keyring.clone()),
+            Err(error) => return Ok(Err(format!("not looked at: {error}"))),
+        };
+        Ok(match apply::foresee(&engine, self.store, job).await? {
+            Foreseen::Ends(outcome, why) => words::ends(outcome, &why),
+            Foreseen::Begins(ahead) => {
+                Ok(Told::of_container(&ahead, &about_health(service)).lines())
             }
         })
     }

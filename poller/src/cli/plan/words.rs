@@ -3,8 +3,9 @@
 use towline_protocol::{Intent, Outcome, ServiceName};
 
 use crate::{
-    apply::sequence::Ahead,
+    apply::{self, sequence::Ahead},
     backup::size,
+    machine,
     sequence::{About, Ending, Sequence, Step, Version, Which},
     settings::{Command, Service},
 };
@@ -83,6 +84,31 @@ impl Told {
         }
     }
 
+    /// What is to be said of a container; `gate` is what it must pass, in words.
+    pub(super) fn of_container(ahead: &apply::Ahead, gate: &str) -> Self {
+        let is_here = match ahead.is_here {
+            true => "which is here already",
+            false => "not here yet, so that whether it can run here is not known",
+        };
+        let first = [
+            ("resolve", format!("{} is {}", ahead.wanted, ahead.digest)),
+            ("pull", format!("the image, {is_here}")),
+        ];
+        let first = first.map(|(name, words)| (name.to_owned(), words));
+        let planned = ahead.deploy.planned().into_iter();
+        let planned = planned.map(|(name, words)| match name.as_str() {
+            "gate" => (name, format!("wait until {gate}")),
+            _ => (name, words),
+        });
+        let (back, ending) = ahead.deploy.way_back();
+        let needs_operator = matches!(ending, Some(machine::Ending::NeedsOperator { .. }));
+        let rest = vec![("way back", back_words(&back, needs_operator))];
+        Self {
+            steps: first.into_iter().chain(planned).collect(),
+            rest,
+        }
+    }
+
     /// All of it, a line each.
     pub(super) fn lines(&self) -> String {
         let steps = self.steps.iter().enumerate();
@@ -148,18 +174,16 @@ fn commands(
 /// What a new version that does not pass its checks would lead to.
 fn way_back(sequence: &Sequence) -> String {
     let (steps, ending) = sequence.way_back();
+    back_words(&steps, matches!(ending, Some(Ending::NeedsOperator { .. })))
+}
+
+fn back_words(steps: &[String], needs_operator: bool) -> String {
     let steps = match steps.join("; ") {
         none if none.is_empty() => "nothing is done".to_owned(),
         steps => steps,
     };
-    match ending {
-        Some(Ending::NeedsOperator { .. }) => format!("{steps}; then an operator is needed"),
-        Some(
-            Ending::RolledBack { .. }
-            | Ending::FailedUntouched { .. }
-            | Ending::Postponed { .. }
-            | Ending::Succeeded { .. },
-        )
-        | None => steps,
+    match needs_operator {
+        true => format!("{steps}; then an operator is needed"),
+        false => steps,
     }
 }

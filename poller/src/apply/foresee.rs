@@ -1,0 +1,116 @@
+//! What a deploy of a container would do, found out without doing any of it: no pull, no record, no check of its health. What
+//! would be refused is refused in the same words.
+
+use jiff::Timestamp;
+use towline_protocol::{Digest, Outcome, Side};
+
+use super::{
+    Job, StepClock,
+    image::{id, resolve, tag_of},
+    inspect::{inspect_service, loses_label},
+    prepare::{Halt, admit, unchanged},
+};
+use crate::{
+    docker::Docker,
+    machine::Deploy,
+    plan::{Naming, foreseen, plan, target},
+    reference::Reference,
+    store::{Store, StoreError},
+};
+
+/// What a deploy would do; `A` is what is known of one that would begin.
+#[derive(Clone, Debug)]
+pub enum Foreseen<A> {
+    /// It would begin, with nothing known to be against it.
+    Begins(Box<A>),
+    /// It would end or wait without touching anything, for this reason.
+    Ends(Outcome, String),
+}
+
+/// What is known of a container's deploy that would begin.
+#[derive(Clone, Debug)]
+pub struct Ahead {
+    /// The deploy at its beginning. The old container is taken to pass its checks.
+    pub deploy: Deploy,
+    /// What the registry is asked for.
+    pub wanted: Reference,
+    /// The digest of the new image.
+    pub digest: Digest,
+    /// Whether the image is here already. Whether one that is not can run here is not known yet.
+    pub is_here: bool,
+}
+
+/// Finds out what applying `job` would do. `store` is only read.
+///
+/// # Errors
+/// When the state cannot be read.
+pub async fn foresee(
+    engine: &Docker,
+    store: &Store,
+    job: &Job<'_>,
+) -> Result<Foreseen<Ahead>, StoreError> {
+    let name = &job.service.name;
+    let quarantine = store.barred(name, &job.intent.id)?;
+    let brought = store.running(name)?;
+    let brought = brought.and_then(|running| running.side.digest);
+    let ahead = async {
+        let observed = inspect_service(engine, job.service).await?.brought(brought);
+        let target = target(job.service.image.as_ref(), job.intent, &observed)?;
+        let digest = resolve(engine, &target, &mut StepClock::default()).await?;
+        if observed.has(&digest) {
+            return Err(unchanged(&observed, &digest));
+        }
+        admit(job, &quarantine, &digest)?;
+        let image = engine.image(&target.at(&digest).to_string()).await?;
+        let image_id = image.as_ref().and_then(id);
+        if image_id.is_some_and(|id| id == observed.image_id()) {
+            return Err(unchanged(&observed, &digest));
+        }
+        let tagged = tag_of(engine, &target).await?;
+        let naming = Naming {
+            container: observed.name(),
+            service: name.as_str(),
+            deploy: &job.deploy,
+            tagged: tagged.as_deref(),
+            was_healthy: true,
+            now: Timestamp::now(),
+        };
+        let to = Side {
+            sha: job.intent.revision.sha.clone(),
+            digest: Some(digest.clone()),
+        };
+        if let Some(image) = &image {
+            let plan = plan(&observed, &target, &digest, image, naming, to.clone())?;
+            if let Some(refused) = loses_label(job.service, &plan.create, image) {
+                return Err(refused.into());
+            }
+        }
+        Ok(Ahead {
+            deploy: foreseen(&observed, &target, image_id, naming, to),
+            wanted: target.wanted.clone(),
+            is_here: image.is_some(),
+            digest,
+        })
+    };
+    Ok(match ahead.await {
+        Ok(ahead) => Foreseen::Begins(Box::new(ahead)),
+        Err(halt) => {
+            let (outcome, message) = halt.foreseen();
+            Foreseen::Ends(outcome, message)
+        }
+    })
+}
+
+impl Halt {
+    /// How it ends for now, and why.
+    fn foreseen(self) -> (Outcome, String) {
+        match self {
+            Self::Later(error) => (Outcome::Waiting, error.to_string()),
+            Self::Over(outcome, message) => (outcome, message),
+            Self::Unfit(message) => (Outcome::FailedUntouched, message),
+            Self::Held(message) => (Outcome::Waiting, message),
+            Self::NoImage(trouble, message) if trouble.may_pass() => (Outcome::Waiting, message),
+            Self::NoImage(_, message) => (Outcome::FailedUntouched, message),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `towline check --plan` of a container: what it says is what the deploy that follows does, and nothing is touched before.
+
+use std::{fs, process::Command};
+
+use towline_protocol::Outcome;
+
+use crate::scene::{Scene, docker};
+
+/// What `check --plan` says, and its exit status.
+fn plan(scene: &Scene) -> (String, i32) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("towline.toml");
+    fs::write(&file, scene.file("")).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_towline"))
+        .args(["check", "--plan", &"a".repeat(40), "--config"])
+        .arg(&file)
+        .arg("--state-dir")
+        .arg(folder.path().join("state"))
+        .output()
+        .unwrap();
+    assert!(!folder.path().join("state").exists());
+    let said = String::from_utf8(output.stdout).unwrap();
+    (said, output.status.code().unwrap())
+}
+
+/// The names of the numbered steps.
+fn names(plan: &str) -> Vec<String> {
+    let numbered = plan.lines().filter_map(|line| {
+        let (number, rest) = line.trim().split_once(". ")?;
+        number.parse::<u32>().ok()?;
+        Some(rest.split_once(':')?.0.to_owned())
+    });
+    numbered.collect()
+}
+
+#[tokio::test]
+async fn a_plan_names_the_steps_of_the_deploy_that_follows_and_touches_nothing() {
+    let mut scene = Scene::new("planned").await;
+    scene.release("v1", "ok", &[]);
+    scene.run(&["--restart", "unless-stopped"]);
+    let (said, status) = plan(&scene);
+    assert!(status == 0 && said.contains("  unchanged: "), "{said}");
+    let digest = scene.release("v2", "ok", &[]);
+    let seen = |scene: &Scene| {
+        let tag = docker(&[
+            "image",
+            "inspect",
+            "--format",
+            "{{.Id}}",
+            &scene.image("live"),
+        ]);
+        let repository = scene.image("live").replace(":live", "");
+        let images = docker(&["images", "--all", "--digests", "--no-trunc", &repository]);
+        (scene.inspect(), scene.containers(), tag, images)
+    };
+    let before = seen(&scene);
+    let (said, status) = plan(&scene);
+    assert_eq!(status, 0, "{said}");
+    assert!(seen(&scene) == before, "{said}");
+    for part in [
+        &digest,
+        "not here yet",
+        "start the old container",
+        "unless-stopped",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let service = scene.service("");
+    let applied = scene.deploy(&service).await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    let done: Vec<_> = applied.steps.into_iter().map(|step| step.step).collect();
+    assert_eq!(names(&said), done, "{said}");
+}
