@@ -139,5 +139,36 @@ pub enum ComposeError {
     Unexpected(String),
 }
 
+/// What Docker's command line says of an engine that goes away or is away, in lower case. It alone says how a call ended, so
+/// that an engine which is back by now is no proof that it was there.
+const AWAY: [&str; 4] = [
+    "cannot connect to the docker daemon",
+    "error during connect",
+    "connection reset by peer",
+    "connection refused",
+];
+/// Before what an engine has answered.
+const ANSWERED: &str = "response from daemon";
+
+impl ComposeError {
+    /// Whether nobody knows what came of it, because the engine has gone away in the middle.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Engine(error) => error.is_loss(),
+            Self::NotUp { said, .. } => said.to_lowercase().lines().any(|line| {
+                let line = line.trim_end();
+                let is_away = line.ends_with("eof") || AWAY.iter().any(|away| line.contains(away));
+                !line.contains(ANSWERED) && is_away
+            }),
+            Self::Missing(_)
+            | Self::TooOld { .. }
+            | Self::Refused { .. }
+            | Self::Unset { .. }
+            | Self::Process(_)
+            | Self::Unexpected(_) => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

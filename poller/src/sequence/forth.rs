@@ -71,11 +71,16 @@ impl Step {
     fn fault(self, why: &str) -> Fault {
         match self {
             // Their words may be the version's own.
-            Self::Run | Self::Start | Self::Look | Self::Gate => Fault::Version,
+            Self::Run | Self::Start | Self::Gate => Fault::Version,
             Self::Up if !Fault::is_of_the_host(why) => Fault::Version,
-            Self::Up | Self::Stop | Self::StopAgain | Self::BackUp | Self::CheckOut | Self::Tag => {
-                Fault::Host
-            }
+            // Somebody else has changed what is looked at.
+            Self::Up
+            | Self::Stop
+            | Self::StopAgain
+            | Self::BackUp
+            | Self::CheckOut
+            | Self::Tag
+            | Self::Look => Fault::Host,
         }
     }
 }

@@ -33,6 +33,8 @@
 //! Endings: `FailedUntouched` when nothing was to be verified, `RolledBack` only after a verify that passed, `Postponed`
 //! after the same as either.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use towline_protocol::{Gate, GitTag, Sha, Side};
@@ -163,6 +165,9 @@ pub struct Brought {
     pub wanted: Vec<String>,
     /// Those, and what they depend on.
     pub services: Vec<String>,
+    /// The ids of their images by service, of those that have containers.
+    #[serde(default)]
+    pub images: BTreeMap<String, String>,
 }
 
 /// A container of a Compose project, as it was.

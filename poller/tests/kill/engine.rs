@@ -87,7 +87,8 @@ fn serves() -> bool {
     asked.is_ok_and(|asked| asked.status.success())
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Waits a minute at most.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(

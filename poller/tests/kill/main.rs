@@ -19,6 +19,8 @@ mod leftover;
 mod outage;
 #[expect(dead_code, reason = "the tests without an engine ask it more")]
 mod poller;
+mod project;
+mod projects;
 #[path = "../process/relay.rs"]
 #[expect(dead_code, reason = "the tests of the process ask it more")]
 mod relay;

@@ -17,6 +17,16 @@ pub(super) struct Acted {
     pub(super) has_not_run: bool,
 }
 
+impl Acted {
+    /// Whether it came to what was asked for.
+    pub(super) fn has_worked(&self) -> bool {
+        !matches!(
+            self.event,
+            Event::Failed { .. } | Event::Refused { .. } | Event::Postponed { .. }
+        )
+    }
+}
+
 /// Puts the process of a command on record, which may go then.
 pub(super) type Record<'a> = &'a mut dyn FnMut(&Identity) -> Result<(), String>;
 

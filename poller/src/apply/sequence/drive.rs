@@ -1,6 +1,7 @@
 //! The loop: write the journal, do what the machine asks for, tell it what came of that.
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     pin::Pin,
     time::{Duration, Instant},
@@ -9,7 +10,11 @@ use std::{
 use towline_protocol::{Channel, Outcome, report::log_tail};
 
 use super::{
-    super::{Applied, ApplyError, Progress, StepClock, journal::Journal},
+    super::{
+        Applied, ApplyError, Progress, StepClock,
+        journal::Journal,
+        loss::{After, Loss},
+    },
     Host,
     act::{Acted, act},
     ended::applied,
@@ -20,9 +25,10 @@ use super::{
 use crate::failpoint;
 use crate::{
     backup::Shelf,
+    docker::{Docker, EngineError},
     process::Identity,
     redact::Secrets,
-    sequence::{About, Event, Sequence, State, Step},
+    sequence::{About, Action, Event, Sequence, State, Step},
     settings::{HealthCheck, Service},
     store::{JournalEntry, Store, StoreError},
 };
@@ -38,6 +44,8 @@ pub(super) struct Drive<'a> {
     pub(super) ground: Ground,
     /// Its backups.
     pub(super) shelf: Shelf,
+    /// The connection that is used now: a new one, when the engine was lost in the middle.
+    engine: Option<Cow<'a, Docker>>,
     clock: StepClock,
 }
 
@@ -57,7 +65,37 @@ impl<'a> Drive<'a> {
             channel: None,
             ground,
             shelf,
+            engine: host.engine.map(Cow::Borrowed),
             clock,
+        }
+    }
+
+    /// The engine, if the parts need one.
+    pub(super) fn engine(&self) -> Option<&Docker> {
+        self.engine.as_deref()
+    }
+
+    /// How `sequence` goes on after an action that the engine was lost in.
+    async fn after_loss(
+        &mut self,
+        loss: &mut Loss,
+        sequence: Sequence,
+        took: Duration,
+        lost: EngineError,
+    ) -> Result<Sequence, ApplyError> {
+        let was_watching = may_be_left(&sequence.state);
+        let after = match &mut self.engine {
+            Some(engine) => loss.wait(engine, was_watching, took, lost).await,
+            None => Err(lost),
+        };
+        match after {
+            Ok(After::FoundAgain) => Ok(sequence.found_again()),
+            Ok(After::Again) => Ok(sequence),
+            Ok(After::Failed(why)) => Ok(sequence.after_a_loss(Event::Failed { why })),
+            Err(source) => Err(ApplyError::Interrupted {
+                deploy: sequence.deploy,
+                source,
+            }),
         }
     }
 
@@ -110,6 +148,7 @@ pub(super) async fn drive<'a>(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<End<'a>, ApplyError> {
     let mut last_words = String::new();
+    let mut loss = Loss::default();
     while sequence.next().is_some() {
         sequence = journal.keep(store, &mut with.entry, sequence)?;
         let Some(action) = sequence.next() else { break };
@@ -145,25 +184,28 @@ pub(super) async fn drive<'a>(
                 acted = act(&with, &sequence, &action, &mut record, &passed) => acted,
             }
         };
-        let acted = acted.map_err(|source| ApplyError::Interrupted {
-            deploy: sequence.deploy.clone(),
-            source,
-        });
-        let Acted {
-            event,
-            log,
-            has_not_run,
-        } = acted?;
-        with.clock.add(&step_name(&sequence.state), begun.elapsed());
-        #[cfg(feature = "failpoints")]
-        failpoint::after(&sequence.state);
-        last_words = join(last_words, &log);
-        let worked = !matches!(
-            event,
-            Event::Failed { .. } | Event::Refused { .. } | Event::Postponed { .. }
-        );
+        let took = begun.elapsed();
+        with.clock.add(&step_name(&sequence.state), took);
+        let worked = acted.as_ref().is_ok_and(Acted::has_worked);
+        let has_not_run = acted.as_ref().is_ok_and(|acted| acted.has_not_run);
         let before = on_record.filter(|_| !has_not_run).unwrap_or(sequence);
-        sequence = before.clone().on(hidden(event, &with.ground.secrets));
+        sequence = match acted {
+            Ok(Acted { event, log, .. }) => {
+                #[cfg(feature = "failpoints")]
+                failpoint::after(&before.state);
+                last_words = join(last_words, &log);
+                let event = hidden(event, &with.ground.secrets);
+                if asks_engine(&action) && loss.is_over() {
+                    before.clone().after_a_loss(event)
+                } else {
+                    before.clone().on(event)
+                }
+            }
+            Err(lost) => {
+                let before = before.clone();
+                with.after_loss(&mut loss, before, took, lost).await?
+            }
+        };
         if let Some(progress) = milestone(&before, &action, worked, &sequence) {
             tell(progress);
         }
@@ -175,13 +217,37 @@ pub(super) async fn drive<'a>(
     })
 }
 
-/// What was said before and what was said then, as much of its end as a report may have.
+/// What was said before and what was said then, as much of its end as a report may have. After a loss of the engine, logs
+/// are read once more.
 fn join(mut before: String, then: &str) -> String {
-    if !then.is_empty() && !before.is_empty() {
+    if before.contains(then) {
+        return before;
+    }
+    if !before.is_empty() {
         before.push('\n');
     }
     before.push_str(then);
     log_tail(&before).to_owned()
+}
+
+/// Whether an action that ended shows that the engine answers, for a service that needs one.
+fn asks_engine(action: &Action) -> bool {
+    match action {
+        Action::MoveTag(_)
+        | Action::MoveTagBack(_)
+        | Action::Up
+        | Action::UpOld
+        | Action::SaveLog
+        | Action::StopContainers
+        | Action::Look
+        | Action::Gate { .. }
+        | Action::Verify => true,
+        Action::Command { .. }
+        | Action::BackUp { .. }
+        | Action::Restore { .. }
+        | Action::CheckOut { .. }
+        | Action::CheckOutOld { .. } => false,
+    }
 }
 
 fn unwritable(error: &StoreError) -> String {

@@ -43,7 +43,7 @@ pub(super) async fn remember(
 
 /// The images that the project runs now, kept; none without a project.
 async fn images(with: &Drive<'_>, sequence: &Sequence) -> Result<Vec<KeptImage>, EngineError> {
-    let (Some(engine), Some(project)) = (with.host.engine, &sequence.before.project) else {
+    let (Some(engine), Some(project)) = (with.engine(), &sequence.before.project) else {
         return Ok(Vec::new());
     };
     let now = containers(engine, &project.name).await?;
@@ -76,7 +76,7 @@ pub(super) async fn tidy(with: &Drive<'_>, store: &mut Store, sequence: &Sequenc
     let Ok(forgotten) = store.forget_revisions(name, service.keep, &current) else {
         return;
     };
-    if let Some(engine) = with.host.engine {
+    if let Some(engine) = with.engine() {
         let_go(engine, &forgotten.tags).await;
     }
     let Some(tree) = Tree::of(&sequence.parts, with.host) else {

@@ -6,7 +6,7 @@ use std::{
     env, fs, io,
     os::unix::fs::{DirBuilderExt, chown, symlink},
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use towline_protocol::{Digest, Outcome, Sha};
@@ -21,7 +21,8 @@ use super::{
 use crate::{
     compose::{
         Cli, ComposeError, Container, ImageTrouble, Project, Pulled, Resolved, asked, containers,
-        digests, keep_pulled, keep_running, pull, pull_missing, taken, unchanged,
+        digests, half_made, keep_pulled, keep_running, pull, pull_missing, resolve_old, taken,
+        unchanged,
     },
     docker::{Cause, Docker, EngineError},
     health,
@@ -30,6 +31,9 @@ use crate::{
     store::KeptImage,
     version::VersionId,
 };
+
+/// How soon a project is looked at again that somebody is at.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// What is worked with.
 pub(super) struct Planning<'a> {
@@ -72,6 +76,10 @@ impl Planning<'_> {
             return refuse(why);
         }
         let now = containers(self.engine, &resolved.name).await?;
+        if let Some(message) = half_made(&now) {
+            let pause = Some(AGAIN);
+            return Err(Halt::Wait { pause, message });
+        }
         let wanted = asked(&resolved, self.job.intent.image.as_ref());
         let wanted = wanted.or_else(refuse)?;
         let begun = Instant::now();
@@ -96,11 +104,30 @@ impl Planning<'_> {
             );
             return Err(Halt::Over(Outcome::Unchanged, message));
         }
+        if now.iter().any(|one| one.runs) {
+            self.leads_back(before).await?;
+        }
         keep_pulled(self.engine, &self.job.service.name, &pulled).await?;
         self.note(before, &resolved, &now, &pulled).await?;
         let mut each = of_service.into_values();
         let one = each.next();
         Ok(one.filter(|one| each.all(|other| other == *one)))
+    }
+
+    /// Whether what runs could be brought up again.
+    async fn leads_back(&self, before: &Before) -> Result<(), Halt> {
+        let cli = cli(self.host, self.engine);
+        let project = project(self.parts, self.compose);
+        let [old, new] = [&before.old, &before.new].map(compose_variables);
+        let back = resolve_old(&cli, &project, &old, &new).await;
+        match back.map_err(Halt::from) {
+            Ok(_) => Ok(()),
+            Err(Halt::Over(outcome, why)) => {
+                let why = format!("the version that runs could not be brought up again: {why}");
+                Err(Halt::Over(outcome, why))
+            }
+            Err(other) => Err(other),
+        }
     }
 
     async fn pulled(
@@ -132,6 +159,7 @@ impl Planning<'_> {
             name: resolved.name.clone(),
             wanted: resolved.wanted.clone(),
             services,
+            images: has_containers(resolved, ids(pulled)),
         });
         let name = &self.job.service.name;
         let kept = keep_running(self.engine, name, now, &resolved.wanted).await?;
@@ -223,6 +251,18 @@ fn of_running(
     });
     let digests = each.collect::<Option<BTreeMap<_, _>>>()?;
     VersionId::of_images(commit, &digests)
+}
+
+/// Without the services that are to have no container.
+fn has_containers(
+    resolved: &Resolved,
+    mut images: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    images.retain(|service, _| {
+        let service = resolved.services.get(service);
+        service.is_some_and(|service| service.replicas > 0)
+    });
+    images
 }
 
 /// The images' ids by service.

@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{
     compose::{
-        ComposeError, Container, Up, beside, containers, missing, pins, tag_away, tag_back,
-        tag_forth,
+        Back, ComposeError, Container, Up, containers, missing, strayed, tag_back, tag_forth,
+        up_old,
     },
     docker::{Docker, EngineError},
     health::{self, Member},
     redact::Secrets,
-    sequence::{Action, Before, Brought, Event, Revision, Sequence, compose_variables},
+    sequence::{Action, Before, Brought, Event, Sequence, compose_variables},
     uptime::Uptime,
 };
 
@@ -36,7 +36,7 @@ impl<'a> Stack<'a> {
     /// The project of the deploy, if it has one.
     pub(super) fn of(with: &'a Drive<'a>, sequence: &'a Sequence) -> Option<Self> {
         Some(Self {
-            engine: with.host.engine?,
+            engine: with.engine()?,
             brought: sequence.before.project.as_ref()?,
             sequence,
             with,
@@ -50,15 +50,10 @@ impl<'a> Stack<'a> {
         record: Record<'_>,
         tell: &dyn Fn(String),
     ) -> Result<Acted, EngineError> {
-        let before = &self.sequence.before;
         let event = match action {
             Action::MoveTag(tag) => done(tag_forth(self.engine, tag).await),
             Action::MoveTagBack(tag) => done(tag_back(self.engine, tag).await),
-            Action::Up => {
-                let services = &self.brought.wanted;
-                self.up(services, &before.new, &BTreeMap::new(), record)
-                    .await
-            }
+            Action::Up => self.up(record).await,
             Action::UpOld => self.up_old(record).await,
             Action::SaveLog => return self.said().await,
             Action::StopContainers => self.stop().await,
@@ -83,36 +78,22 @@ impl<'a> Stack<'a> {
         }
     }
 
-    async fn up(
-        &self,
-        services: &[String],
-        revision: &Revision,
-        pins: &BTreeMap<String, String>,
-        record: Record<'_>,
-    ) -> Result<Event, EngineError> {
+    async fn up(&self, record: Record<'_>) -> Result<Event, EngineError> {
         let Some(compose) = &self.sequence.parts.compose else {
             return Ok(unknown());
         };
-        let project = project(&self.sequence.parts, compose);
-        let told = compose_variables(revision);
         let up = Up {
-            project: &project,
+            project: &project(&self.sequence.parts, compose),
             name: &self.brought.name,
-            services,
-            told: &told,
-            pins,
+            services: &self.brought.wanted,
+            told: &compose_variables(&self.sequence.before.new),
+            pins: &BTreeMap::new(),
             stop_timeout: self.grace(),
         };
-        let service = &self.with.entry.service;
-        let mut line = |line: &str| info!(%service, "compose: {line}");
         let cli = cli(self.with.host, self.engine);
-        match cli.up(self.engine, &up, record, &mut line).await {
-            Ok(()) => Ok(Event::Done),
-            Err(ComposeError::Engine(error)) => Err(error),
-            Err(error) => Ok(Event::Failed {
-                why: error.to_string(),
-            }),
-        }
+        let mut line = |line: &str| self.log(line);
+        let came_up = cli.up(self.engine, &up, record, &mut line).await;
+        self.event(came_up).await
     }
 
     /// Brings up what ran before, with the images that it ran with, and takes away what only the new version had.
@@ -121,46 +102,43 @@ impl<'a> Stack<'a> {
         let Some(compose) = &parts.compose else {
             return Ok(unknown());
         };
-        let olds: Vec<_> = before
-            .containers
-            .iter()
-            .map(|old| (old.service.as_str(), old.image.as_str()))
-            .collect();
-        let mut services: Vec<String> = Vec::new();
-        for old in before.containers.iter().filter(|old| old.ran) {
-            if !services.contains(&old.service) {
-                services.push(old.service.clone());
-            }
+        let olds: Vec<_> = olds(before).collect();
+        let back = Back {
+            project: &project(parts, compose),
+            name: &self.brought.name,
+            old: &compose_variables(&before.old),
+            new: &compose_variables(&before.new),
+            before: &olds,
+            brought: &self.brought.services,
+            tags: &before.tags,
+            stop_timeout: self.grace(),
+        };
+        let cli = cli(self.with.host, self.engine);
+        let mut line = |line: &str| self.log(line);
+        let came_up = up_old(&cli, self.engine, &back, record, &mut line).await;
+        self.event(came_up).await
+    }
+
+    fn log(&self, line: &str) {
+        info!(service = %self.with.entry.service, "compose: {line}");
+    }
+
+    /// What came of a `docker compose up`: when the engine has gone away under it, nobody knows.
+    async fn event(&self, came_up: Result<(), ComposeError>) -> Result<Event, EngineError> {
+        let failed = match came_up {
+            Ok(()) => return Ok(Event::Done),
+            Err(ComposeError::Engine(error)) => return Err(error),
+            Err(failed) => failed,
+        };
+        let why = failed.to_string();
+        if failed.is_loss() {
+            let address = self.engine.address();
+            return Err(EngineError::Unreachable { address, why });
         }
-        if !services.is_empty() {
-            let told = compose_variables(&before.old);
-            let cli = cli(self.with.host, self.engine);
-            let resolved = match cli.resolve(&project(parts, compose), &told).await {
-                Ok(resolved) => resolved,
-                Err(error) => {
-                    return Ok(Event::Failed {
-                        why: error.to_string(),
-                    });
-                }
-            };
-            let pins = pins(self.engine, &resolved, &olds).await?;
-            let event = self.up(&services, &before.old, &pins, record).await?;
-            if event != Event::Done {
-                return Ok(event);
-            }
+        match self.engine.again().await {
+            Err(lost) if lost.is_loss() => Err(lost),
+            Ok(_) | Err(_) => Ok(Event::Failed { why }),
         }
-        let had: Vec<_> = olds.iter().map(|(service, _)| *service).collect();
-        let brought: Vec<_> = self.brought.services.iter().map(String::as_str).collect();
-        let now = self.containers().await?;
-        for new in beside(&had, &brought, &now) {
-            self.engine.stop(&new.id, self.grace()).await?;
-            match self.engine.remove(&new.id).await {
-                Ok(()) | Err(EngineError::NotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        tag_away(self.engine, &before.tags).await?;
-        Ok(Event::Done)
     }
 
     /// How long a container may take to stop, if the host's file says so.
@@ -172,12 +150,15 @@ impl<'a> Stack<'a> {
         containers(self.engine, &self.brought.name).await
     }
 
-    /// Since when each container runs, and that each service has one.
+    /// Since when each container runs, and that each service has one of its image.
     async fn look(&self) -> Result<Event, EngineError> {
         if let Some(why) = checkout::is_elsewhere(self.with, self.sequence).await {
             return Ok(Event::Failed { why });
         }
         let now = self.containers().await?;
+        if let Some(why) = self.is_elsewhere(&now) {
+            return Ok(Event::Failed { why });
+        }
         let mut starts = Vec::new();
         for one in its(&now, &self.brought.wanted) {
             let shown = self.engine.container(&one.id).await?.unwrap_or_default();
@@ -186,6 +167,21 @@ impl<'a> Stack<'a> {
         }
         let now = Some(Uptime::now());
         Ok(Event::Looked { starts, now })
+    }
+
+    /// Why the new version is not in place. What went away with the engine while it was watched has not ended by itself.
+    fn is_elsewhere(&self, now: &[Container]) -> Option<String> {
+        let images = &self.brought.images;
+        let wanted = self.brought.wanted.iter();
+        let wanted: Vec<_> = wanted
+            .filter(|name| images.contains_key(*name))
+            .cloned()
+            .collect();
+        strayed(&wanted, now, images).or_else(|| {
+            let mut its = its(now, &wanted).filter(|_| self.sequence.resumed > 0);
+            let down = its.find(|one| !one.runs && !one.is_done)?;
+            Some(format!("{} does not run any more", down.name))
+        })
     }
 
     async fn gate(&self, spent: Duration, tell: &dyn Fn(String)) -> Result<Event, EngineError> {
@@ -204,9 +200,7 @@ impl<'a> Stack<'a> {
     async fn verify(&self) -> Result<Event, EngineError> {
         let before = &self.sequence.before;
         let now = self.containers().await?;
-        let olds = before.containers.iter();
-        let olds = olds.map(|old| (old.service.as_str(), old.image.as_str(), old.ran));
-        if let Some(why) = missing(olds, &now) {
+        if let Some(why) = missing(olds(before), &now) {
             return Ok(Event::Failed { why });
         }
         let ran = before.containers.iter().filter(|old| old.ran);
@@ -252,6 +246,12 @@ impl<'a> Stack<'a> {
             ..Event::Done.into()
         })
     }
+}
+
+/// Each container before: its service, its image's id, and whether it ran.
+fn olds(before: &Before) -> impl Iterator<Item = (&str, &str, bool)> {
+    let olds = before.containers.iter();
+    olds.map(|old| (old.service.as_str(), old.image.as_str(), old.ran))
 }
 
 fn its<'c>(now: &'c [Container], services: &'c [String]) -> impl Iterator<Item = &'c Container> {

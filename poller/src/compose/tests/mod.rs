@@ -2,5 +2,6 @@
 
 mod containers;
 mod images;
+mod lost;
 mod project;
 mod resolved;
