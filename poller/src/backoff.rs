@@ -29,6 +29,9 @@ pub(crate) fn pause(
 /// How soon to look again for an image that is not there yet; the least, whatever the trouble.
 pub(crate) const IMAGE_RETRY: Duration = Duration::from_secs(10);
 
+/// How long a commit is waited for that the remote does not have yet.
+pub(crate) const COMMIT_WAIT: Duration = Duration::from_secs(5 * 60);
+
 /// How long to leave a registry alone that wants rest, after so many tries of a service in a row: at first 10 to 20 s,
 /// doubled by each, at most five minutes. `jitter` is from 0 to 1.
 pub(crate) fn image_pause(tries: u32, jitter: f64) -> Duration {

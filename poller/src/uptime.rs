@@ -86,13 +86,27 @@ impl Moment {
     }
 }
 
+/// What is waited for, for a bounded time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Awaited {
+    /// An image.
+    #[default]
+    Image,
+    /// A commit, or its tag.
+    Commit,
+}
+
 /// How long something has waited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waited {
     /// Milliseconds up to `at`.
     pub ms: u64,
-    /// Up to when it was counted; `None` before the first time.
+    /// Up to when it was counted; `None` before the first time, and while it is not counted.
     pub at: Option<Uptime>,
+    /// For what.
+    #[serde(default)]
+    pub what: Awaited,
 }
 
 impl Waited {
@@ -105,7 +119,21 @@ impl Waited {
         Self {
             ms: self.ms.saturating_add(since),
             at: now,
+            what: self.what,
         }
+    }
+
+    /// Counts on for `what`, and from the beginning if it was something else that was waited for.
+    #[must_use]
+    pub fn going_on(self, what: Awaited) -> Self {
+        let ms = if self.what == what { self.ms } else { 0 };
+        Self { ms, what, ..self }
+    }
+
+    /// Counts no further until it is waited again.
+    #[must_use]
+    pub fn put_off(self) -> Self {
+        Self { at: None, ..self }
     }
 
     /// The time.

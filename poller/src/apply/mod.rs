@@ -18,13 +18,14 @@ use towline_protocol::{
 };
 
 use crate::{
+    backup::BackupName,
     docker::{Docker, EngineError, RegistryTrouble},
     machine::{Deploy, Ending, Fault, JournalError, Leftover, Member},
     plan::{Observed, Refusal},
     sequence::Revision,
     settings::Service,
     store::{JournalEntry, Store, StoreError, versions::ended},
-    uptime::Moment,
+    uptime::{Awaited, Moment},
     version::VersionId,
 };
 
@@ -91,12 +92,16 @@ pub struct Applied {
     pub fault: Fault,
     /// How it ends if it waits and nothing comes of that.
     pub after_wait: Outcome,
-    /// How soon it is tried again if it waits, for as long as it takes; `None` when it waits for its image, and not for ever.
+    /// How soon it is tried again if it waits, for as long as it takes; `None` when it waits for `awaited`, and not for ever.
     pub pause: Option<Duration>,
+    /// What it waits for.
+    pub awaited: Awaited,
     /// What kind of trouble there was with the image, if that is why.
     pub trouble: Option<RegistryTrouble>,
     /// Old containers that the engine did not let go.
     pub left: Vec<Leftover>,
+    /// A backup that nobody needs any more as soon as this end is on record.
+    pub spent: Option<BackupName>,
 }
 
 /// Why a try has no outcome yet. The intent stays.
@@ -311,6 +316,8 @@ impl Applied {
             fault: Fault::Host,
             after_wait: Outcome::FailedUntouched,
             pause: None,
+            awaited: Awaited::Image,
+            spent: None,
             trouble: None,
             left: Vec::new(),
         }

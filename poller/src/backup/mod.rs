@@ -272,21 +272,34 @@ impl Shelf {
         Ok(names)
     }
 
-    /// Removes all but the newest `keep`; returns what was removed.
+    /// Removes all but the newest `keep`, and never `held`; returns what was removed.
     ///
     /// # Errors
     /// When one cannot be removed; those before it are gone.
-    pub fn prune(&self, keep: u32) -> Result<Vec<BackupName>, BackupError> {
+    pub fn prune(
+        &self,
+        keep: u32,
+        held: Option<&BackupName>,
+    ) -> Result<Vec<BackupName>, BackupError> {
         let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-        let old: Vec<_> = self.names()?.into_iter().skip(keep).collect();
+        let old = self.names()?.into_iter().skip(keep);
+        let old: Vec<_> = old.filter(|name| Some(name) != held).collect();
         for name in &old {
-            let archive = self.archive(name);
-            match fs::remove_file(&archive) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                other => other.map_err(cannot("remove", &archive))?,
-            }
+            self.remove(name)?;
         }
         Ok(old)
+    }
+
+    /// Removes the backup `name`, if it is there.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, name: &BackupName) -> Result<(), BackupError> {
+        let archive = self.archive(name);
+        match fs::remove_file(&archive) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other.map_err(cannot("remove", &archive)),
+        }
     }
 }
 

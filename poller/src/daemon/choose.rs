@@ -31,7 +31,7 @@ impl Poller {
     pub(super) async fn work(&mut self, stop: &Stop) -> Result<(), StoreError> {
         let now = Instant::now();
         let left = self.recover(stop).await?;
-        let is_lost = !left.is_empty() && !self.reaches_engine().await;
+        let is_lost = self.lacks_engine(&left).await?;
         let waits = |service: &&Service| {
             left.contains(&service.name) || (is_lost && service.work.needs_engine())
         };
@@ -42,7 +42,7 @@ impl Poller {
                 return Ok(());
             }
             if !held.contains(&service.name) && self.todo.take(&service.name, now) {
-                let served = self.serve(&service, stop).await;
+                let served = self.serve_in_turn(&service, stop, now).await;
                 if served.is_err() {
                     self.todo.again(&service.name, now + LOCAL_RETRY);
                 }
@@ -66,6 +66,22 @@ impl Poller {
             })?;
         }
         Ok(())
+    }
+
+    /// As [`Self::serve`], but for an intent that asked for another time, which has not come.
+    async fn serve_in_turn(
+        &mut self,
+        service: &Service,
+        stop: &Stop,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        match self.judge(service)? {
+            Some((intent, _)) if self.todo.is_put_off(&service.name, &intent.id, now) => Ok(()),
+            Some((intent, standing)) => {
+                self.deploy(service, &intent, standing.as_ref(), stop).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Judges what there is for `service` and applies the newest.

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 use towline_protocol::{Intent, IntentId, ServiceName, Sha, Source};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     Poller, Stop,
@@ -19,6 +19,7 @@ use crate::{
         Applied, ApplyError, Job, Progress, apply, recover,
         sequence::{self, Host},
     },
+    backup::{BackupName, Shelf},
     sequence::Sequence,
     settings::{Service, Work},
     store::{JournalEntry, Standing, StoreError},
@@ -183,6 +184,17 @@ impl Poller {
         Ok(left)
     }
 
+    /// Whether one of the deploys to the services `left`, which could not be taken to their ends, needs an engine that
+    /// cannot be reached.
+    pub(super) async fn lacks_engine(
+        &mut self,
+        left: &BTreeSet<ServiceName>,
+    ) -> Result<bool, StoreError> {
+        let open = self.store.open_journals()?;
+        let mut open = open.iter().filter(|entry| left.contains(&entry.service));
+        Ok(open.any(needs_engine) && !self.reaches_engine().await)
+    }
+
     /// Whether the engine answers now.
     pub(super) async fn reaches_engine(&mut self) -> bool {
         self.engine.get().await.is_ok()
@@ -255,10 +267,24 @@ impl Poller {
     ) -> Result<(), StoreError> {
         let closed = self.end(entry, service, standing, since, applied.clone());
         match closed {
-            Ok(()) => self.unclosed.remove(&entry.deploy),
+            Ok(()) => {
+                self.give_up(&entry.service, applied.spent.as_ref());
+                self.unclosed.remove(&entry.deploy)
+            }
             Err(_) => self.unclosed.insert(entry.deploy.clone(), applied),
         };
         closed
+    }
+}
+
+impl Poller {
+    /// Removes a backup that nobody needs any more. One that stays is only kept longer.
+    fn give_up(&self, service: &ServiceName, spent: Option<&BackupName>) {
+        let Some(name) = spent else { return };
+        let shelf = Shelf::of(self.store.dir(), service.clone());
+        if let Err(error) = shelf.remove(name) {
+            warn!(%service, "backup: {error}");
+        }
     }
 }
 

@@ -10,13 +10,13 @@ use towline_protocol::{Intent, IntentId, Mark, Outcome, Report, ServiceName};
 use super::{Poller, jitter};
 use crate::{
     apply::Applied,
-    backoff::{IMAGE_RETRY, image_pause},
+    backoff::{COMMIT_WAIT, IMAGE_RETRY, image_pause},
     docker::RegistryTrouble,
     machine::Fault,
     report,
     settings::Service,
     store::{End, HoldChange, JournalEntry, Quarantined, Running, Standing, StoreError, Tries},
-    uptime::{Uptime, Waited},
+    uptime::{Awaited, Uptime, Waited},
 };
 
 /// How often an intent is tried when nothing but interruptions ends the tries.
@@ -46,6 +46,11 @@ impl Poller {
         let waited = standing
             .map_or_else(Waited::default, |standing| standing.waited.clone())
             .until(Some(Uptime::now()));
+        let waited = if applied.pause.is_some() {
+            waited.put_off()
+        } else {
+            waited.going_on(applied.awaited)
+        };
         self.wait(&mut applied, entry, service, &waited);
         let before = self.store.running(&entry.service)?;
         let before = before.filter(|running| {
@@ -110,11 +115,14 @@ impl Poller {
             return;
         }
         if let Some(pause) = applied.pause {
-            return self.todo.again(&entry.service, Instant::now() + pause);
+            let (service, at) = (&entry.service, Instant::now() + pause);
+            return self.todo.put_off(service, &entry.intent, at);
         }
-        let wait = service
-            .map(|service| service.image_wait)
-            .unwrap_or_default();
+        let wait = match applied.awaited {
+            Awaited::Image => service.map(|service| service.image_wait),
+            Awaited::Commit => Some(COMMIT_WAIT),
+        };
+        let wait = wait.unwrap_or_default();
         let left = wait.checked_sub(waited.duration());
         if let Some(left) = left.filter(|left| !left.is_zero()) {
             let at = Instant::now() + retry.min(left);
@@ -122,7 +130,10 @@ impl Poller {
         }
         applied.outcome = applied.after_wait;
         let wait = wait.as_secs();
-        let waited = format!("; waited {wait}s for it (image_wait)");
+        let waited = match applied.awaited {
+            Awaited::Image => format!("; waited {wait}s for it (image_wait)"),
+            Awaited::Commit => format!("; waited {wait}s for the commit, and not longer"),
+        };
         applied.message.push_str(&waited);
     }
 

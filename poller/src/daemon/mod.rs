@@ -230,7 +230,7 @@ impl Poller {
         if stop.is_wanted() && !left.is_empty() {
             return Ok(());
         }
-        if !left.is_empty() && !self.reaches_engine().await {
+        if self.lacks_engine(&left).await? {
             const LOST: &str =
                 "a deploy was interrupted and the engine cannot be reached to take it to its end";
             let mut services = self.settings.services.iter();

@@ -26,7 +26,8 @@ pub enum Declined {
     Unknown(ServiceName),
     /// A deploy cannot be taken to its end.
     #[error(
-        "an earlier deploy of it is not at its end: the engine is out of reach, or somebody asked to stop; nothing else is begun before"
+        "an earlier deploy of it is not at its end: the engine is out of reach, a program that it has started goes on, or \
+         somebody asked to stop (the log says which); nothing else is begun before"
     )]
     Unfinished,
     /// An operator is needed first.

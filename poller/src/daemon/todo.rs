@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use towline_protocol::ServiceName;
+use towline_protocol::{IntentId, ServiceName};
 
 /// Which services have something to do, and when. At the start all of them have.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Todo {
     /// The number of the news that each service has dealt with.
     dealt: BTreeMap<ServiceName, u64>,
     again: BTreeMap<ServiceName, Instant>,
+    /// The intent of each service that is not to be tried before a time, whatever else comes.
+    put_off: BTreeMap<ServiceName, (IntentId, Instant)>,
     hold: Option<Hold>,
 }
 
@@ -33,6 +35,28 @@ impl Todo {
     /// `service` wants to be tried again at `at`.
     pub(super) fn again(&mut self, service: &ServiceName, at: Instant) {
         self.again.insert(service.clone(), at);
+    }
+
+    /// `intent` is to be tried again with `service` at `at`, and not sooner because of news of others.
+    pub(super) fn put_off(&mut self, service: &ServiceName, intent: &IntentId, at: Instant) {
+        self.again(service, at);
+        self.put_off.insert(service.clone(), (intent.clone(), at));
+    }
+
+    /// Until when `intent` is put off with `service`, if it is at `now`; it is looked at again then.
+    pub(super) fn is_put_off(
+        &mut self,
+        service: &ServiceName,
+        intent: &IntentId,
+        now: Instant,
+    ) -> bool {
+        let (_, until) = match self.put_off.get(service) {
+            Some(put_off) if put_off.0 == *intent && put_off.1 > now => put_off,
+            Some(_) | None => return false,
+        };
+        let until = *until;
+        self.again(service, until);
+        true
     }
 
     /// Nothing is to be done with `services` before `until`, and something is to be done then, also if they are none.

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::{Poller, roll_back::in_effect};
 use crate::{
     report::fitted,
-    status::{Change, Seen, ServiceStatus, Status, look},
+    status::{Change, Seen, ServiceStatus, Sought, Status, look_at_containers},
     store::{CauseKind, HISTORY, Past, Running, Standing, StoreError},
 };
 
@@ -21,8 +21,8 @@ use crate::{
 pub(super) const LOOK: Duration = Duration::from_secs(30);
 
 impl Poller {
-    /// Looks at the containers, beside everything else. Nobody is asked as long as nothing was deployed, or when the state
-    /// cannot be read: that is told in the log, and keeps nothing from going on.
+    /// Looks at the containers, beside everything else. Nobody is asked as long as nothing was deployed, where nothing has
+    /// containers, or when the state cannot be read: that is told in the log, and keeps nothing from going on.
     pub(super) fn watch(&self) -> Option<oneshot::Receiver<Seen>> {
         let status = self.recorded().inspect_err(told_only).ok()?;
         if status
@@ -33,12 +33,14 @@ impl Poller {
             return None;
         }
         let sought = status.sought();
+        if !sought.iter().any(Sought::needs_engine) {
+            return None;
+        }
         let docker_host = self.engine.address().map(str::to_owned);
         let (answer, receiver) = oneshot::channel();
         tokio::spawn(async move {
-            answer
-                .send(look(docker_host.as_deref(), &sought).await)
-                .ok();
+            let seen = look_at_containers(docker_host.as_deref(), &sought).await;
+            answer.send(seen).ok();
         });
         Some(receiver)
     }

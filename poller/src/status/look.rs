@@ -54,7 +54,8 @@ pub struct Shown {
 }
 
 impl Sought {
-    fn needs_engine(&self) -> bool {
+    /// Whether it has containers.
+    pub fn needs_engine(&self) -> bool {
         match self {
             Self::Container { .. } => true,
             Self::Parts(parts) => parts.needs_engine(),
@@ -66,10 +67,24 @@ impl Sought {
 ///
 /// Uses a connection and a thread of its own, so that it gets its answer while a deploy is under way.
 pub async fn look(docker_host: Option<&str>, sought: &[Sought]) -> Seen {
+    look_for(docker_host, sought, |_| true).await
+}
+
+/// As [`look`], at what has containers alone: no git is run for anything else.
+pub async fn look_at_containers(docker_host: Option<&str>, sought: &[Sought]) -> Seen {
+    look_for(docker_host, sought, Sought::needs_engine).await
+}
+
+async fn look_for(
+    docker_host: Option<&str>,
+    sought: &[Sought],
+    is_meant: fn(&Sought) -> bool,
+) -> Seen {
     let (docker_host, all) = (docker_host.map(str::to_owned), sought.to_vec());
     let looking = tokio::task::spawn_blocking(move || {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(runtime.block_on(look_within(LIMIT, docker_host.as_deref(), &all)))
+        let looking = look_within(LIMIT, docker_host.as_deref(), &all, is_meant);
+        Ok(runtime.block_on(looking))
     });
     let looked = looking.await.unwrap_or_else(|error| Err(error.into()));
     looked.unwrap_or_else(|error: std::io::Error| Seen {
@@ -78,9 +93,16 @@ pub async fn look(docker_host: Option<&str>, sought: &[Sought]) -> Seen {
     })
 }
 
-async fn look_within(limit: Duration, docker_host: Option<&str>, sought: &[Sought]) -> Seen {
-    let (engine, checkouts) =
-        tokio::join!(at_engine(limit, docker_host, sought), checkouts(sought));
+async fn look_within(
+    limit: Duration,
+    docker_host: Option<&str>,
+    sought: &[Sought],
+    is_meant: fn(&Sought) -> bool,
+) -> Seen {
+    let (engine, checkouts) = tokio::join!(
+        at_engine(limit, docker_host, sought),
+        checkouts(sought, is_meant)
+    );
     let (engine, mut services) = match engine {
         Ok(services) => (None, services),
         Err(trouble) => (Some(trouble), vec![Shown::default(); sought.len()]),
@@ -91,10 +113,14 @@ async fn look_within(limit: Duration, docker_host: Option<&str>, sought: &[Sough
     Seen { engine, services }
 }
 
-async fn checkouts(sought: &[Sought]) -> Vec<Option<CheckoutStatus>> {
+async fn checkouts(
+    sought: &[Sought],
+    is_meant: fn(&Sought) -> bool,
+) -> Vec<Option<CheckoutStatus>> {
     let launcher = Launcher::own();
     let each = sought.iter().map(async |one| match one {
         Sought::Container { .. } => None,
+        Sought::Parts(_) if !is_meant(one) => None,
         Sought::Parts(parts) => checkout::look_at(parts, &launcher).await,
     });
     futures_util::future::join_all(each).await
@@ -315,7 +341,7 @@ mod tests {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("tcp://{}", silent.local_addr().unwrap());
         let limit = Duration::from_millis(50);
-        let seen = look_within(limit, Some(&address), &[named("web")]).await;
+        let seen = look_within(limit, Some(&address), &[named("web")], |_| true).await;
         let error = seen.engine.unwrap();
         assert!(error.contains("has not answered within 50ms"), "{error}");
     }

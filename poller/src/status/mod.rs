@@ -20,7 +20,7 @@ mod record;
 mod trouble;
 
 pub use checkout::CheckoutStatus;
-pub use look::{Seen, Shown, Sought, leftovers, look};
+pub use look::{Seen, Shown, Sought, leftovers, look, look_at_containers};
 pub use project::ProjectContainer;
 pub use trouble::{Change, Watch};
 

@@ -8,11 +8,12 @@ use super::{
     ServiceStatus, Status,
 };
 use crate::{
+    backoff::COMMIT_WAIT,
     history::Entry,
     select::select,
     settings::{Choice, Service, Settings, Work},
     store::{HISTORY, JournalEntry, Standing, Store, StoreError},
-    uptime::Uptime,
+    uptime::{Awaited, Uptime},
 };
 
 impl Status {
@@ -179,9 +180,15 @@ fn told<'a>(why: &'a str, otherwise: &'a str) -> &'a str {
     if why.is_empty() { otherwise } else { why }
 }
 
-/// When the wait for an image ends, if this host stays on.
+/// When the wait for an image or a commit ends, if this host stays on; `None` when it waits for as long as it takes.
 fn until(service: &Service, standing: &Standing, now: Timestamp) -> Option<Timestamp> {
-    let waited = standing.waited.until(Some(Uptime::now())).duration();
-    let left = SignedDuration::try_from(service.image_wait.saturating_sub(waited)).ok()?;
+    let waited = &standing.waited;
+    waited.at.as_ref()?;
+    let wait = match waited.what {
+        Awaited::Image => service.image_wait,
+        Awaited::Commit => COMMIT_WAIT,
+    };
+    let waited = waited.until(Some(Uptime::now())).duration();
+    let left = SignedDuration::try_from(wait.saturating_sub(waited)).ok()?;
     now.checked_add(left).ok()
 }

@@ -280,3 +280,38 @@ fn programs_that_only_the_new_commit_has_do_and_its_rollback_is_not_asked_of_the
     let (status, log, told) = world.deploy(2, &works);
     assert_eq!((status, text(&told, "outcome")), (0, "succeeded"), "{log}");
 }
+
+#[test]
+fn a_program_beside_the_checkout_is_looked_for_before_anything_is_touched() {
+    let elsewhere = APP.replace("run = [", "dir = \"DIR/srv\"\nrun = [");
+    let world = World::new(&elsewhere);
+    let new = world.commit(&UPDATE.replace("-e", "-f"));
+    let (status, log, told) = world.deploy(1, &new);
+    assert_eq!((status, text(&told, "outcome")), (3, "refused"), "{log}");
+    let message = text(&told, "message");
+    assert!(message.contains("command.run: there is no"), "{message}");
+    assert!(!world.host.path("stopped").exists());
+}
+
+#[test]
+fn a_commit_that_cannot_be_held_is_told_in_git_s_words_and_nothing_is_touched() {
+    let world = World::new(APP);
+    let first = world.head();
+    let new = world.commit(&UPDATE.replace("-e", "-f"));
+    // As a git leaves it that is ended in the middle.
+    let held = world.host.path("app/.git/refs/towline/web");
+    fs::create_dir_all(&held).unwrap();
+    fs::write(held.join(format!("{first}.lock")), "").unwrap();
+    let (status, log, told) = world.deploy(1, &new);
+    assert_eq!(
+        (status, text(&told, "outcome")),
+        (3, "failed_untouched"),
+        "{log}"
+    );
+    let message = text(&told, "message");
+    assert!(
+        message.contains("cannot be held") && message.contains("refs/towline"),
+        "{message}"
+    );
+    assert_eq!((world.head(), world.migrations().as_str()), (first, ""));
+}

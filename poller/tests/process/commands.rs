@@ -208,3 +208,159 @@ fn a_version_that_does_not_pass_its_checks_is_taken_back() {
     );
     assert!(message.contains("are they right?"), "{message}");
 }
+
+impl Host {
+    fn resolve(&self) {
+        let resolved = self.command(&["resolve", "web"]).output().unwrap();
+        assert_eq!(resolved.status.code(), Some(0), "{resolved:?}");
+    }
+
+    /// The service's backups, the oldest first.
+    fn backups(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path("state/backups/web")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+#[test]
+fn a_version_is_brought_again_after_another_needed_an_operator() {
+    let relay = Relay::start();
+    let host = host(&relay, "test $TOWLINE_SHORT_SHA != bbbbbbb", "");
+    ask_for(&relay, &[commit(1, 'a')]);
+    assert_eq!(host.once().0, 0);
+    ask_for(&relay, &[commit(1, 'a'), commit(2, 'b')]);
+    assert_eq!(host.once().0, 4);
+    host.resolve();
+    ask_for(&relay, &[commit(1, 'a'), commit(2, 'b'), commit(3, 'a')]);
+    assert_eq!(host.once().0, 0);
+    assert_eq!(
+        last(&relay)["outcome"],
+        "succeeded",
+        "nobody knew what was in place"
+    );
+}
+
+#[test]
+fn what_needed_an_operator_long_ago_says_nothing_about_what_is_in_place() {
+    let relay = Relay::start();
+    let host = host(&relay, "test $TOWLINE_SHORT_SHA != aaaaaaa", "");
+    ask_for(&relay, &[commit(1, 'a')]);
+    assert_eq!(host.once().0, 4);
+    host.resolve();
+    ask_for(&relay, &[commit(1, 'a'), commit(2, 'b')]);
+    assert_eq!(host.once().0, 0);
+    ask_for(&relay, &[commit(1, 'a'), commit(2, 'b'), commit(3, 'b')]);
+    assert_eq!(host.once().0, 0);
+    assert_eq!(last(&relay)["outcome"], "unchanged");
+}
+
+/// Three backups of earlier days, of which `BACKED_UP` keeps two.
+const EARLIER: [&str; 3] = [
+    "20200101T000000Z-aaaaaaa.tar.gz",
+    "20200102T000000Z-aaaaaaa.tar.gz",
+    "20200103T000000Z-aaaaaaa.tar.gz",
+];
+const BACKED_UP: &str = "[service.web.backup]\npaths = [\"DIR/data\"]\nkeep = 2\n";
+
+/// A host with those, whose service has data and a `run` that goes on with `script`.
+fn backed_up(relay: &Relay, script: &str, more: &str) -> Host {
+    let host = host(relay, script, &format!("{more}{BACKED_UP}"));
+    fs::create_dir(host.path("data")).unwrap();
+    let shelf = host.path("state/backups/web");
+    assert_eq!(host.once().0, 0, "nothing to do yet");
+    fs::create_dir_all(&shelf).unwrap();
+    for name in EARLIER {
+        fs::write(shelf.join(name), "").unwrap();
+    }
+    host
+}
+
+#[test]
+fn tries_that_are_put_off_leave_no_backups_and_drive_out_no_more_than_one_may() {
+    let relay = Relay::start();
+    let host = backed_up(&relay, "exit 75", "");
+    ask_for(&relay, &[commit(1, 'a')]);
+    for _ in 0..2 {
+        let (status, log) = host.once();
+        assert_eq!(
+            (status, &last(&relay)["outcome"]),
+            (1, &"waiting".into()),
+            "{log}"
+        );
+    }
+    assert_eq!(host.backups(), EARLIER[2..]);
+}
+
+#[test]
+fn a_deploy_that_was_taken_back_keeps_as_many_backups_as_one_that_succeeded() {
+    let relay = Relay::start();
+    let host = backed_up(&relay, "exit 1", "rollback = [\"DIR/step\"]\n");
+    ask_for(&relay, &[commit(1, 'a')]);
+    let (status, log) = host.once();
+    assert_eq!(status, 3, "{log}");
+    let kept = host.backups();
+    assert_eq!((kept.len(), kept[0].as_str()), (2, EARLIER[2]), "{kept:?}");
+}
+
+#[test]
+fn as_long_as_an_operator_is_needed_every_backup_stays() {
+    let relay = Relay::start();
+    let host = backed_up(&relay, "exit 1", "");
+    ask_for(&relay, &[commit(1, 'a')]);
+    assert_eq!(host.once().0, 4);
+    let kept = host.backups();
+    assert_eq!(
+        (kept.len(), &kept[..3]),
+        (4, &EARLIER.map(str::to_owned)[..])
+    );
+}
+
+#[test]
+fn what_was_put_off_gives_way_to_a_newer_version() {
+    let relay = Relay::start();
+    let host = host(&relay, "test $TOWLINE_SHORT_SHA != aaaaaaa || exit 75", "");
+    ask_for(&relay, &[commit(1, 'a')]);
+    assert_eq!(host.once().0, 1);
+    ask_for(&relay, &[commit(1, 'a'), commit(2, 'b')]);
+    let (status, log) = host.once();
+    assert_eq!(status, 0, "{log}");
+    let outcomes = names(&relay);
+    assert!(outcomes.contains(&"superseded".to_owned()), "{outcomes:?}");
+    assert_eq!(outcomes.last().unwrap(), "succeeded");
+    let tried = host
+        .steps()
+        .into_iter()
+        .filter(|step| step == "run aaaaaaa 1");
+    assert_eq!(tried.count(), 1);
+}
+
+#[test]
+fn a_commit_that_failed_is_tried_again_for_a_newer_intent_and_keeps_no_other_commit_out() {
+    let relay = Relay::start();
+    let host = host(
+        &relay,
+        "test $TOWLINE_SHORT_SHA != bbbbbbb",
+        "rollback = [\"DIR/step\"]\n",
+    );
+    let mut asked = Vec::new();
+    for (commit, status, outcome, runs) in [
+        (commit(1, 'b'), 3, "rolled_back", 1),
+        (commit(2, 'b'), 3, "rolled_back", 2),
+        (commit(3, 'c'), 0, "succeeded", 2),
+    ] {
+        asked.push(commit);
+        ask_for(&relay, &asked);
+        let (ended, log) = host.once();
+        assert_eq!(
+            (ended, &last(&relay)["outcome"]),
+            (status, &outcome.into()),
+            "{log}"
+        );
+        let tried = host.steps().into_iter();
+        let tried = tried.filter(|step| step.starts_with("run bbbbbbb"));
+        assert_eq!(tried.count(), runs);
+    }
+}

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::{checkout::event, drive::Drive, prepare::Halt};
 use crate::{
     backup::{BackupError, BackupName, Occasion, Replaced, Shelf, size},
-    sequence::{Before, Event, Sequence},
+    sequence::{Before, Ending, Event, Sequence},
     settings::Parts,
     store::Store,
 };
@@ -76,12 +76,18 @@ async fn restored(with: &Drive<'_>, sequence: &Sequence, name: &str) -> Result<(
     Ok(())
 }
 
-/// Gives up all but the newest backups. What cannot be removed is only kept longer.
+/// Gives up all but the newest backups and the one of this deploy, which an interruption may yet ask for; none when an
+/// operator is needed, who may want each. What cannot be removed is only kept longer.
 pub(super) fn prune(with: &Drive<'_>, sequence: &Sequence) {
     let Some(backup) = &sequence.parts.backup else {
         return;
     };
-    if let Err(error) = with.shelf.prune(backup.keep) {
+    if let Some(Ending::NeedsOperator { .. }) | None = sequence.ending() {
+        return;
+    }
+    let own = sequence.before.backup.as_ref();
+    let own = own.and_then(|name| name.parse().ok());
+    if let Err(error) = with.shelf.prune(backup.keep, own.as_ref()) {
         warn!(service = %with.entry.service, "backup: {error}");
     }
 }

@@ -12,6 +12,7 @@ use super::{
     checkout::{self, Tree},
     drive::Drive,
     ground::Ground,
+    keep::NotKept,
     prepare::{Halt, Known, look, refuse},
 };
 use crate::{
@@ -74,7 +75,9 @@ pub async fn go_back(
     let mut with = Drive::new(host, Some(way.service), entry, ground, shelf, clock);
     with.channel = Some(way.service.rule.channel.clone());
     let running = known.running.as_ref();
-    let end = begin(with, store, sequence, running, pin!(leave), tell).await?;
+    let end = begin(with, store, sequence, running, pin!(leave), tell)
+        .await
+        .map_err(NotKept::into_error)?;
     Ok(end.applied(begun.elapsed()))
 }
 
@@ -116,6 +119,7 @@ impl From<Halt> for ApplyError {
             | Halt::Unfit(why)
             | Halt::NoImage(_, why)
             | Halt::Held(why)
+            | Halt::NoCommit(why)
             | Halt::Wait { message: why, .. } => Self::Unfit(why),
         }
     }

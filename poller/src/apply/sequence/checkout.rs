@@ -248,8 +248,9 @@ impl From<GitError> for Halt {
     fn from(error: GitError) -> Self {
         let message = error.to_string();
         match error.fate() {
+            Fate::Waits if error.may_never_pass() => Self::NoCommit(message),
             Fate::Waits => Self::Wait {
-                pause: (!error.may_never_pass()).then_some(AGAIN),
+                pause: AGAIN,
                 message,
             },
             Fate::Refused => Self::Over(Outcome::Refused, message),

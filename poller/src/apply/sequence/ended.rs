@@ -6,6 +6,7 @@ use towline_protocol::{Outcome, ServiceName, Side};
 
 use super::super::Applied;
 use crate::{
+    backup::BackupName,
     machine::Fault,
     sequence::{Ending, Sequence},
 };
@@ -43,10 +44,32 @@ pub(super) fn applied(sequence: &Sequence, name: &ServiceName, took: Duration) -
         gate,
         fault: sequence.fault,
         pause: (outcome == Outcome::Waiting).then_some(POSTPONED),
+        spent: spent(sequence),
         version_before: sequence.before.old_version.clone(),
         version: sequence.before.new_version.clone(),
         revision: Some(sequence.before.new.clone()),
         ..Applied::new(outcome, sequence.from.clone(), sequence.to.clone(), message)
+    }
+}
+
+/// The end of a deploy that could not begin, for this reason.
+pub(super) fn untouched(sequence: &Sequence, name: &ServiceName, why: &str) -> Applied {
+    let message = format!("{name}: {} failed: {why}", short(&sequence.to));
+    let (from, to) = (sequence.from.clone(), sequence.to.clone());
+    Applied {
+        version_before: sequence.before.old_version.clone(),
+        version: sequence.before.new_version.clone(),
+        ..Applied::new(Outcome::FailedUntouched, from, to, message)
+    }
+}
+
+/// The backup of a deploy that has changed nothing. One is made with each try, and they would drive out those that matter.
+fn spent(sequence: &Sequence) -> Option<BackupName> {
+    match sequence.ending()? {
+        Ending::Postponed { .. } | Ending::FailedUntouched { .. } => {
+            sequence.before.backup.as_ref()?.parse().ok()
+        }
+        Ending::Succeeded { .. } | Ending::RolledBack { .. } | Ending::NeedsOperator { .. } => None,
     }
 }
 

@@ -59,9 +59,12 @@ pub async fn foresee(
         Err(Halt::NoImage(trouble, message)) if !trouble.may_pass() => {
             Foreseen::Ends(Outcome::FailedUntouched, message)
         }
-        Err(Halt::Held(message) | Halt::Wait { message, .. } | Halt::NoImage(_, message)) => {
-            Foreseen::Ends(Outcome::Waiting, message)
-        }
+        Err(
+            Halt::Held(message)
+            | Halt::NoCommit(message)
+            | Halt::Wait { message, .. }
+            | Halt::NoImage(_, message),
+        ) => Foreseen::Ends(Outcome::Waiting, message),
     })
 }
 

@@ -19,16 +19,22 @@ pub(super) async fn remember(
     store: &mut Store,
     sequence: &Sequence,
     running: Option<&Running>,
-) -> Result<(), ApplyError> {
+) -> Result<(), NotKept> {
     let before = &sequence.before;
     let Some(version) = &before.old_version else {
         return Ok(());
     };
     if let (Some(tree), Some(at)) = (Tree::of(&sequence.parts, with.host), &before.checkout) {
         let held = tree.keep(with, &at.commit).await;
-        held.map_err(|error| EngineError::Unexpected(error.to_string()))?;
+        held.map_err(|error| {
+            let commit = at.commit.short();
+            NotKept::Commit(format!(
+                "the commit {commit} to go back to cannot be held: {error}"
+            ))
+        })?;
     }
-    let images = images(with, sequence).await?;
+    let images = images(with, sequence).await;
+    let images = images.map_err(ApplyError::Engine)?;
     let brought = running.filter(|running| running.version().as_ref() == Some(version));
     let kept = KeptRevision {
         version: version.clone(),
@@ -38,7 +44,32 @@ pub(super) async fn remember(
         since: brought.map(|running| running.since),
         until: Timestamp::now(),
     };
-    Ok(store.keep_revision(&with.entry.service, &kept)?)
+    let done = store.keep_revision(&with.entry.service, &kept);
+    Ok(done.map_err(ApplyError::Store)?)
+}
+
+/// Why what is to be replaced was not kept. Nothing is replaced then.
+pub(super) enum NotKept {
+    /// Git did not hold its commit, for this reason.
+    Commit(String),
+    /// See there: it is tried again.
+    Apply(ApplyError),
+}
+
+impl NotKept {
+    /// For who can only tell that nothing was begun.
+    pub(super) fn into_error(self) -> ApplyError {
+        match self {
+            Self::Commit(why) => EngineError::Unexpected(why).into(),
+            Self::Apply(error) => error,
+        }
+    }
+}
+
+impl From<ApplyError> for NotKept {
+    fn from(error: ApplyError) -> Self {
+        Self::Apply(error)
+    }
 }
 
 /// The images that the project runs now, kept; none without a project.
@@ -50,14 +81,14 @@ async fn images(with: &Drive<'_>, sequence: &Sequence) -> Result<Vec<KeptImage>,
     keep_running(engine, &with.entry.service, &now, &project.wanted).await
 }
 
-/// Gives up, after a success, what nobody goes back to. What cannot be given up is only kept longer, as is everything of a
+/// Gives up the oldest backups and, after a success, what nobody goes back to. What cannot be given up is only kept longer, as is everything of a
 /// service that the host's file does not name any more.
 pub(super) async fn tidy(with: &Drive<'_>, store: &mut Store, sequence: &Sequence) {
+    archive::prune(with, sequence);
     let succeeded = matches!(sequence.ending(), Some(Ending::Succeeded { .. }));
     let (Some(service), true) = (with.service, succeeded) else {
         return;
     };
-    archive::prune(with, sequence);
     let Some(version) = &sequence.before.new_version else {
         return;
     };

@@ -38,8 +38,10 @@ mod words;
 pub use back::{WayBack, current, go_back};
 pub use command::refusal as program_refusal;
 use drive::{Drive, End, drive};
+use ended::untouched;
 pub use foresee::{Ahead, foresee};
 use ground::Ground;
+use keep::NotKept;
 use prepare::{Known, Prepared, prepare};
 
 /// What a deploy acts with.
@@ -97,8 +99,12 @@ pub async fn apply(
     let mut with = Drive::new(host, Some(job.service), entry, ground, shelf, clock);
     with.channel = Some(job.intent.channel.clone());
     let running = known.running.as_ref();
-    let end = begin(with, store, sequence, running, pin!(leave), tell).await?;
-    Ok(end.applied(begun.elapsed()))
+    let planned = sequence.clone();
+    match begin(with, store, sequence, running, pin!(leave), tell).await {
+        Ok(end) => Ok(end.applied(begun.elapsed())),
+        Err(NotKept::Commit(why)) => Ok(untouched(&planned, &job.service.name, &why)),
+        Err(NotKept::Apply(error)) => Err(error),
+    }
 }
 
 /// Takes a deploy that is prepared from its beginning to its end; `running` is what the last one has brought.
@@ -109,7 +115,7 @@ async fn begin<'a>(
     running: Option<&Running>,
     leave: Pin<&mut dyn Future<Output = ()>>,
     tell: &mut dyn FnMut(Progress),
-) -> Result<End<'a>, ApplyError> {
+) -> Result<End<'a>, NotKept> {
     keep::remember(&with, store, &sequence, running).await?;
     #[cfg(feature = "failpoints")]
     crate::failpoint::reach("prepared");

@@ -22,6 +22,7 @@ use crate::{
     sequence::{Before, Revision, Sequence},
     settings::{Parts, Service},
     store::{Quarantined, Running, Store, StoreError},
+    uptime::Awaited,
     version::VersionId,
 };
 
@@ -70,6 +71,7 @@ impl Known {
             sha,
             ..Revision::default()
         });
+        // The newest first.
         let ends = store.history(Some(service), LOOKED_THROUGH)?;
         let mut ends = ends.iter().filter_map(|past| past.report.outcome);
         let last = ends.find(|outcome| says_what_is_there(*outcome));
@@ -161,10 +163,12 @@ pub(super) enum Halt {
     NoImage(RegistryTrouble, String),
     /// The version failed here, and this intent may mean one that is still to come.
     Held(String),
+    /// The commit is not there yet, for this reason, and not waited for without end.
+    NoCommit(String),
     /// It may be possible later.
     Wait {
-        /// How soon it is tried again, for as long as it takes; `None` when it is waited for as for an image.
-        pause: Option<Duration>,
+        /// How soon it is tried again, for as long as it takes.
+        pause: Duration,
         /// Why not now.
         message: String,
     },
@@ -197,6 +201,7 @@ pub(super) async fn prepare(
     };
     let (mut pause, mut after_wait) = (None, Outcome::FailedUntouched);
     let (mut fault, mut trouble) = (Fault::Host, None);
+    let mut awaited = Awaited::Image;
     let (outcome, message) = match ready {
         Ok(digest) => {
             to.digest = digest;
@@ -228,11 +233,15 @@ pub(super) async fn prepare(
             after_wait = Outcome::Quarantined;
             (Outcome::Waiting, message)
         }
+        Err(Halt::NoCommit(message)) => {
+            awaited = Awaited::Commit;
+            (Outcome::Waiting, message)
+        }
         Err(Halt::Wait {
             pause: soon,
             message,
         }) => {
-            pause = soon;
+            pause = Some(soon);
             (Outcome::Waiting, message)
         }
     };
@@ -240,6 +249,7 @@ pub(super) async fn prepare(
         fault,
         trouble,
         after_wait,
+        awaited,
         pause,
         version: before.new_version,
         revision: Some(before.new),

@@ -77,7 +77,7 @@ impl Planning<'_> {
         }
         let now = containers(self.engine, &resolved.name).await?;
         if let Some(message) = half_made(&now) {
-            let pause = Some(AGAIN);
+            let pause = AGAIN;
             return Err(Halt::Wait { pause, message });
         }
         let wanted = asked(&resolved, self.job.intent.image.as_ref());

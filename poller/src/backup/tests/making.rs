@@ -62,7 +62,7 @@ async fn what_is_no_file_folder_or_link_is_passed_over_and_told() {
 async fn only_the_newest_are_kept_and_nothing_that_is_not_ours_is_removed() {
     let scene = Scene::with_a("one");
     let shelf = scene.shelf();
-    assert_eq!(shelf.prune(2).unwrap(), []);
+    assert_eq!(shelf.prune(2, None).unwrap(), []);
     for second in [3, 1, 4, 2] {
         let made = shelf
             .create(&name(second), &occasion(), &scene.paths())
@@ -71,7 +71,9 @@ async fn only_the_newest_are_kept_and_nothing_that_is_not_ours_is_removed() {
     }
     fs::write(shelf.folder().join("20200101T000000Z-mine.tar.gz"), "").unwrap();
     fs::create_dir(shelf.folder().join("20200101T000000Z.tar.gz")).unwrap();
-    assert_eq!(shelf.prune(2).unwrap(), [name(2), name(1)]);
+    let held = name(1);
+    assert_eq!(shelf.prune(2, Some(&held)).unwrap(), [name(2)]);
+    assert_eq!(shelf.prune(2, None).unwrap(), [held]);
     assert_eq!(shelf.names().unwrap(), [name(4), name(3)]);
     assert_eq!(names_in(&shelf.folder()).len(), 4);
 }

@@ -24,7 +24,7 @@ use crate::{
     report::Delivery,
     store::{End, JournalEntry, Running, Standing, StoreError},
     testing,
-    uptime::{Moment, Uptime, Waited},
+    uptime::{Awaited, Moment, Uptime, Waited},
 };
 
 /// A poller of the service `web` whose engine is not there.

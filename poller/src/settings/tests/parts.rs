@@ -434,3 +434,20 @@ fn data_are_not_restored_under_what_nothing_stops() {
     }
     parts_of(&format!("compose = {{ file = \"/srv/c.yml\" }}\n{restore}"));
 }
+
+#[test]
+fn a_checkout_may_bring_the_programs_whose_paths_lead_into_it_and_no_others() {
+    let git = "git = { path = \"/srv/app\" }\n";
+    let may = |keys: &str, program| {
+        let dir = format!("{git}command = {{ run = [\"true\"]{keys} }}");
+        parts_of(&dir).in_checkout(program).is_some()
+    };
+    assert!(may("", "./update") && may(", dir = \"/srv/app/bin\"", "../update"));
+    assert!(may(", dir = \"/srv\"", "app/update"));
+    assert!(may("", "/srv/app/update"), "also by its whole path");
+    assert!(!may("", "update") && !may("", "../update"));
+    assert!(!may(", dir = \"/srv/other\"", "./update"));
+    assert!(!may(", dir = \"/srv/app2\"", "./update"));
+    let plain = parts_of("command = { run = [\"true\"] }");
+    assert_eq!(plain.in_checkout("./update"), None);
+}
