@@ -6,7 +6,10 @@ use towline::git::{Entry, Fate, GitError};
 use towline_protocol::Sha;
 use towline_tests::git_server::Mood;
 
-use crate::scene::Scene;
+use crate::{
+    login::{line, with_login},
+    scene::Scene,
+};
 
 const OID: &str = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 const CONTENT: &str = "foo";
@@ -77,9 +80,8 @@ fn large_files_come_by_the_same_login_also_into_a_clone_that_has_pointers() {
     );
     assert!(scene.content("model.bin").unwrap().starts_with("version "));
     let to = scene.commit("app.txt", "two");
-    let login = scene.home().join("login");
-    fs::write(&login, "s3cret-token").unwrap();
-    scene.git.credential_file = Some(login);
+    let login = line(&scene, "x-access-token:s3cret-token");
+    with_login(&mut scene, &login);
     scene
         .server
         .set(Mood::Wants("x-access-token:s3cret-token".to_owned()));

@@ -9,12 +9,12 @@ use towline_tests::git_server::{GitServer, Mood};
 use crate::scene::Scene;
 
 /// A line of the file for the scene's own server.
-fn line(scene: &Scene, login: &str) -> String {
+pub(crate) fn line(scene: &Scene, login: &str) -> String {
     let host = scene.server.url.strip_prefix("http://").unwrap();
     format!("http://{login}@{host}\n")
 }
 
-fn with_login(scene: &mut Scene, content: &str) {
+pub(crate) fn with_login(scene: &mut Scene, content: &str) {
     let path = scene.home().join("login");
     fs::write(&path, content).unwrap();
     scene.git.credential_file = Some(path);
