@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     os::{
         fd::OwnedFd,
-        unix::{net::UnixStream, process::CommandExt},
+        unix::{fs::PermissionsExt, net::UnixStream, process::CommandExt},
     },
     process::{Child, Command},
 };
@@ -24,7 +24,12 @@ impl Waiting {
     /// Started by the user with this number, to become `/bin/sh` with this script as `user`.
     fn start(script: &str, uid: Option<u32>, user: Option<&str>) -> Self {
         let (own, other) = UnixStream::pair().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
+        // Where it was built, another user may not look.
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let program = folder.path().join("towline");
+        fs::copy(env!("CARGO_BIN_EXE_towline"), &program).unwrap();
+        let mut command = Command::new(&program);
         command.arg("exec-step").stdin(OwnedFd::from(other));
         if let Some(uid) = uid {
             command.uid(uid);
