@@ -50,7 +50,16 @@ async fn a_plan_names_the_steps_of_the_deploy_that_follows_and_touches_nothing()
             &scene.image("live"),
         ]);
         let repository = scene.image("live").replace(":live", "");
-        let images = docker(&["images", "--all", "--digests", "--no-trunc", &repository]);
+        // Without their ages, which grow.
+        let shown = "{{.ID}} {{.Tag}} {{.Digest}}";
+        let images = docker(&[
+            "images",
+            "--all",
+            "--no-trunc",
+            "--format",
+            shown,
+            &repository,
+        ]);
         (scene.inspect(), scene.containers(), tag, images)
     };
     let before = seen(&scene);
