@@ -95,7 +95,7 @@ async fn a_command_that_hangs_or_is_not_there_does_not_hold_the_deploy_up() {
     let check = "health = [{ exec = [\"/toy\", \"wait\"], within = \"2s\" }]\n";
     let why = fails(&mut scene, "v2", "ok", check).await;
     assert!(why.contains("it had not ended after"), "{why}");
-    let check = "health = [{ exec = [\"/nope\"], within = \"1s\" }]\n";
+    let check = "health = [{ exec = [\"/nope\"], within = \"3s\" }]\n";
     let why = fails(&mut scene, "v3", "ok", check).await;
     assert!(why.contains("exec /nope was not good"), "{why}");
     assert!(why.contains("no such file"), "{why}");
