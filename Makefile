@@ -48,11 +48,13 @@ test: ready  ## Runs every test, the whole-system ones on real parts
 	tests/toy/build
 	$(SANDBOX) $(TESTS) --lib --bins --test process --test programs --test git --test kill_parts --test model --test system
 	@# These mostly wait, so that more of them than cores may run side by side.
-	RUST_TEST_THREADS=6 $(SANDBOX) $(TESTS) --test engine --test kill
+	RUST_TEST_THREADS=6 $(SANDBOX) $(TESTS) --test engine
+	@# These end engines, which others then wait for.
+	RUST_TEST_THREADS=3 $(SANDBOX) $(TESTS) --test kill
 	@# The oldest engine that is supported, where a private one can be had.
 	@# Projects are killed on the newer one only: Compose is the same there.
-	if [ "$$(id -u)" = 0 ]; then export RUST_TEST_THREADS=6 TOWLINE_TEST_ENGINE=20.10; \
-	$(SANDBOX) $(TESTS) --test engine && $(SANDBOX) $(TESTS) --test kill -- --skip projects:: --skip stacks::; fi
+	if [ "$$(id -u)" = 0 ]; then export TOWLINE_TEST_ENGINE=20.10; \
+	RUST_TEST_THREADS=6 $(SANDBOX) $(TESTS) --test engine && RUST_TEST_THREADS=3 $(SANDBOX) $(TESTS) --test kill -- --skip projects:: --skip stacks::; fi
 
 bench: ready  ## Measures what docs/benchmarks.md says, on release builds
 	@relay/build.sh
