@@ -19,6 +19,7 @@ pub mod http;
 pub mod issuer;
 pub mod place;
 pub mod proc;
+pub mod program;
 pub mod relay;
 pub mod server;
 pub mod simulated;

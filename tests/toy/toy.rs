@@ -202,25 +202,27 @@ fn serve(version: &str, mode: &str) {
             } else {
                 "200 OK"
             };
-            let request = respond(stream, &answer(status));
+            let (request, mut stream) = heard(stream);
             sickened |= request.starts_with(b"GET /sicken ");
+            let answer = answer(status);
+            // Whoever has the answer finds the visit noted.
             if request.starts_with(b"GET /visit ") {
                 visit();
             }
+            let _ = stream.write_all(answer.as_bytes());
         }
         rest();
     }
 }
 
-/// Reads a request that fits one segment and answers it; a slower client gets its answer all the same.
-fn respond(mut stream: TcpStream, answer: &str) -> Vec<u8> {
+/// A request that fits one segment, and where to answer it; a slower client gets its answer all the same.
+fn heard(mut stream: TcpStream) -> (Vec<u8>, TcpStream) {
     let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
     let _ = stream.set_write_timeout(Some(Duration::from_millis(200)));
     let mut request = vec![0; 2048];
     let read = stream.read(&mut request).unwrap_or(0);
     request.truncate(read);
-    let _ = stream.write_all(answer.as_bytes());
-    request
+    (request, stream)
 }
 
 fn healthy() -> bool {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use towline::git::{Checkout, Entry, GitError};
+use towline_tests::program;
 
 use crate::scene::Scene;
 
@@ -147,13 +148,11 @@ fn a_git_that_was_killed_leaves_nothing_that_is_in_the_way_of_going_back() {
 
 #[test]
 fn hooks_of_the_checkout_do_not_run() {
-    use std::os::unix::fs::PermissionsExt;
     let mut scene = Scene::new();
     let to = scene.commit("app.txt", "two");
     let hook = scene.file(".git/hooks/post-checkout");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    fs::write(&hook, "#!/bin/sh\ntouch hooked\n").unwrap();
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    program::write(&hook, "#!/bin/sh\ntouch hooked\n").unwrap();
     scene.deploy(&to).unwrap();
     assert_eq!(scene.content("hooked"), None);
     // It is a hook that works.

@@ -3,12 +3,12 @@
 use std::{
     fs,
     ops::Deref,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use towline_tests::program;
 
 use crate::{poller::Poller, relay::manual};
 
@@ -69,8 +69,7 @@ impl App {
     pub(crate) fn new(more: &str, v2: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let act = folder.path().join("act");
-        fs::write(&act, ACT).unwrap();
-        fs::set_permissions(&act, fs::Permissions::from_mode(0o755)).unwrap();
+        program::write(&act, ACT).unwrap();
         let dir = folder.path().display();
         let service = format!(
             "[service.app]\nrepository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\nstable_for = \"1s\"\n\

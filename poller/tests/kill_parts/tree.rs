@@ -3,11 +3,11 @@
 use std::{
     fs,
     ops::Deref,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use tempfile::TempDir;
+use towline_tests::program;
 
 use crate::{
     app::intent,
@@ -70,8 +70,7 @@ impl Tree {
             folder,
         };
         remote.clone_to(&tree.file("app"));
-        fs::write(tree.file("act"), ACT).unwrap();
-        fs::set_permissions(tree.file("act"), fs::Permissions::from_mode(0o755)).unwrap();
+        program::write(&tree.file("act"), ACT).unwrap();
         fs::create_dir(tree.file("data")).unwrap();
         fs::write(tree.file("data/db"), "v1\n").unwrap();
         fs::write(tree.file("data/precious"), "kept").unwrap();

@@ -1,6 +1,7 @@
 //! Services made of commands, deployed by the real binary on a host without an engine: each command is a real process.
 
 use serde_json::Value;
+use towline_tests::program;
 
 use super::*;
 
@@ -23,8 +24,7 @@ pub(crate) fn host(relay: &Relay, script: &str, more: &str) -> Host {
 
 impl Host {
     pub(crate) fn script(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+        program::write(&self.path(name), text).unwrap();
     }
 
     /// What the commands have written down.

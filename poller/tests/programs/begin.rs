@@ -71,7 +71,7 @@ async fn a_binary_that_cannot_be_started_or_is_another_one_is_an_error_in_words(
 #[tokio::test]
 async fn what_can_be_known_before_is_refused_with_nothing_on_record() {
     let dir = folder();
-    file(&dir, "plain", 0o644, "");
+    file(&dir, "plain", "");
     for program in ["no-such-program", "./plain", "./none", "/"] {
         let mut order = order(&[program]);
         order.dir = dir.path().to_owned();

@@ -27,9 +27,9 @@ impl Waiting {
         // Where it was built, another user may not look.
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let program = folder.path().join("towline");
-        fs::copy(env!("CARGO_BIN_EXE_towline"), &program).unwrap();
-        let mut command = Command::new(&program);
+        let copied = folder.path().join("towline");
+        program::copy(Path::new(env!("CARGO_BIN_EXE_towline")), &copied).unwrap();
+        let mut command = Command::new(&copied);
         command.arg("exec-step").stdin(OwnedFd::from(other));
         if let Some(uid) = uid {
             command.uid(uid);

@@ -62,16 +62,15 @@ const SHORT: Duration = Duration::from_millis(300);
 #[tokio::test]
 async fn a_check_that_ends_with_0_is_passed_and_runs_in_the_folder_of_the_service() {
     let here = Checked::new();
-    file(
+    executable(
         &here.dir,
         "well.sh",
-        0o755,
         "#!/bin/sh\ntest \"$PASSWORD\" && exec test -e ready\n",
     );
     assert!(here.gate(&["./well.sh"], SHORT).await.is_err());
     let is_well = async |host: &Host<'_>, checks: &[HealthCheck]| is_well_host(host, checks).await;
     assert!(!here.ask(&["./well.sh"], SHORT, is_well).await);
-    file(&here.dir, "ready", 0o644, "");
+    file(&here.dir, "ready", "");
     assert_eq!(here.gate(&["./well.sh"], LONG).await, Ok(Gate::Healthy));
     assert!(here.ask(&["./well.sh"], LONG, is_well).await);
     let back = async |host: &Host<'_>, checks: &[HealthCheck]| returned_host(host, checks).await;

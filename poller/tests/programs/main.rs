@@ -17,6 +17,7 @@ use std::{
 
 use tempfile::TempDir;
 use towline::process::{self, Ended, How, Identity, Launcher, Order, ProcessError, Refusal};
+use towline_tests::program;
 
 mod begin;
 mod by_hand;
@@ -74,10 +75,15 @@ fn folder() -> TempDir {
     dir
 }
 
-fn file(dir: &TempDir, name: &str, mode: u32, text: &str) -> PathBuf {
+fn file(dir: &TempDir, name: &str, text: &str) -> PathBuf {
     let path = dir.path().join(name);
     fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    path
+}
+
+fn executable(dir: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    program::write(&path, text).unwrap();
     path
 }
 

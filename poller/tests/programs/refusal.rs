@@ -20,7 +20,7 @@ async fn a_program_that_is_not_there_is_named_with_where_it_was_looked_for() {
         words(&["./deploy"], &dir).await,
         format!("there is no \"./deploy\" in {here}")
     );
-    file(&dir, "deploy", 0o755, "#!/no/such/interpreter\n");
+    executable(&dir, "deploy", "#!/no/such/interpreter\n");
     assert_eq!(
         words(&["./deploy"], &dir).await,
         "the interpreter that \"./deploy\" names in its first line is not there"
@@ -34,13 +34,13 @@ async fn a_program_that_is_not_there_is_named_with_where_it_was_looked_for() {
 #[tokio::test]
 async fn what_cannot_be_executed_is_refused_and_no_shell_is_asked_to_guess() {
     let dir = folder();
-    file(&dir, "plain", 0o644, "#!/bin/sh\n");
+    file(&dir, "plain", "#!/bin/sh\n");
     assert_eq!(
         words(&["./plain"], &dir).await,
         "\"./plain\" may not be executed by the user root (chmod +x?)".replace("root", &me())
     );
     let done = dir.path().join("done");
-    file(&dir, "guess", 0o755, &format!("touch {}\n", done.display()));
+    executable(&dir, "guess", &format!("touch {}\n", done.display()));
     assert!(
         words(&["./guess"], &dir)
             .await

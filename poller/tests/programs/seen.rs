@@ -102,7 +102,7 @@ async fn it_is_the_user_with_all_its_groups_and_cannot_go_back() {
 #[tokio::test]
 async fn it_begins_in_its_folder_with_a_plain_mask_and_a_program_may_lie_there() {
     let dir = folder();
-    file(&dir, "deploy", 0o755, "#!/bin/sh\npwd\numask\n");
+    executable(&dir, "deploy", "#!/bin/sh\npwd\numask\n");
     let mut order = order(&["./deploy"]);
     order.dir = dir.path().to_owned();
     let there = fs::canonicalize(dir.path()).unwrap();

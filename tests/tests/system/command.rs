@@ -1,11 +1,11 @@
 //! A service that is nothing but a command, deployed because an operator asks for it: relay, binary and real processes.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::fs;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use towline_protocol::Role;
-use towline_tests::{child::Process, host::Host, relay::token};
+use towline_tests::{child::Process, host::Host, program, relay::token};
 
 use crate::{
     deploy::{ended, waiting},
@@ -46,12 +46,8 @@ impl Scene {
 
     fn write(&self, script: &str) -> Result<()> {
         let path = self.host.path("job");
-        fs::write(
-            &path,
-            format!("#!/bin/sh\necho $TOWLINE_SHORT_SHA >>ran\n{script}\n"),
-        )?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-        Ok(())
+        let text = format!("#!/bin/sh\necho $TOWLINE_SHORT_SHA >>ran\n{script}\n");
+        program::write(&path, &text)
     }
 
     /// `towline deploy --wait` of the commit of forty times this digit.

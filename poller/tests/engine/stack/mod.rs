@@ -1,10 +1,6 @@
 //! Projects on the real Compose v2: what is refused before anything is touched, bringing up, and every way back.
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
 use tempfile::TempDir;
 use towline::{
@@ -16,6 +12,7 @@ use towline::{
     process::Launcher,
     settings::Compose,
 };
+use towline_tests::program;
 
 use crate::scene::{docker, image, release, required};
 
@@ -213,10 +210,7 @@ pub(crate) fn image_id(reference: &str) -> String {
 
 /// A folder with one executable file.
 pub(crate) fn program(name: &str, script: &str) -> TempDir {
-    use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
-    let path: &Path = &folder.path().join(name);
-    fs::write(path, script).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    program::write(&folder.path().join(name), script).unwrap();
     folder
 }
