@@ -51,6 +51,8 @@ test: ready  ## Runs every test, the whole-system ones on real parts
 	RUST_TEST_THREADS=6 $(SANDBOX) $(TESTS) --test engine
 	@# These end engines, which others then wait for.
 	RUST_TEST_THREADS=3 $(SANDBOX) $(TESTS) --test kill
+	@# The pages of the documentation, which are for root.
+	if [ "$$(id -u)" = 0 ]; then $(SANDBOX) $(TESTS) --test guides; fi
 	@# The oldest engine that is supported, where a private one can be had.
 	@# Projects are killed on the newer one only: Compose is the same there.
 	if [ "$$(id -u)" = 0 ]; then export TOWLINE_TEST_ENGINE=20.10; \

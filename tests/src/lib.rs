@@ -14,6 +14,7 @@ pub mod forward;
 pub mod git_server;
 pub mod github;
 pub mod github_api;
+pub mod guide;
 pub mod host;
 pub mod http;
 pub mod issuer;
