@@ -1,0 +1,4 @@
+//! What the tables say.
+
+mod history;
+mod status;
