@@ -266,10 +266,7 @@ impl Sequence {
     /// checkout or images that are changed back.
     pub(super) fn leads_back(&self, reached: Option<Step>, cause: Cause) -> bool {
         let may_have_changed = reached >= Some(Step::Run) && cause != Cause::Postponed;
-        let has_way = self.argv(Which::RollBack).is_some()
-            || self.parts.git.is_some()
-            || self.parts.compose.is_some();
-        has_way || !may_have_changed
+        self.parts.has_way_back() || !may_have_changed
     }
 
     /// Whether anything was changed or stopped that shows.

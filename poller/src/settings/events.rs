@@ -136,6 +136,15 @@ impl On {
     }
 }
 
+/// Whether `on` names published images; `None` where it cannot be read.
+pub(super) fn names_images(table: &Table<'_, '_>) -> Option<bool> {
+    let mut entries = table.entries();
+    match entries.find(|(key, ..)| *key == "on") {
+        Some((_, _, raw)) => Some(values::on(raw.get_ref()).ok()?.contains(&On::Package)),
+        None => Some(false),
+    }
+}
+
 impl Keys {
     pub(super) fn read(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Self {
         Self {

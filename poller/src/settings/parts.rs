@@ -107,6 +107,14 @@ impl Parts {
         }
     }
 
+    /// Whether the version before can be had again when the new one is in place: what `run` has done is taken back by
+    /// `rollback` alone, or lies in a checkout or images that are changed back.
+    pub fn has_way_back(&self) -> bool {
+        let command = self.command.as_ref();
+        let has_rollback = command.is_some_and(|command| command.rollback.is_some());
+        has_rollback || self.git.is_some() || self.compose.is_some()
+    }
+
     /// Whether the service needs an engine.
     pub fn needs_engine(&self) -> bool {
         self.compose.is_some()

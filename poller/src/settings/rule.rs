@@ -17,9 +17,7 @@ pub(super) fn rule(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result
     let repository = table.get(reader, "repository", repository);
     let channel = table.get(reader, "channel", manual_channel);
     let keys = Keys::read(table, reader);
-    let manual = table.get(reader, "manual", values::boolean)?;
-    let place = reader.place(manual.as_ref().map_or(table.span(), |found| &found.span));
-    let manual = manual.is_none_or(|found| found.value);
+    let manual = table.get(reader, "manual", values::boolean);
     let (channel, events) = match (repository, channel) {
         (Ok(None), Ok(None)) => {
             let expected =
@@ -40,6 +38,9 @@ pub(super) fn rule(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result
             return Err(reader.tell(&span, table.path_of("channel"), message));
         }
     };
+    let manual = manual?;
+    let place = reader.place(manual.as_ref().map_or(table.span(), |found| &found.span));
+    let manual = manual.is_none_or(|found| found.value);
     if events.is_empty() && !manual {
         let message = "nothing but manual intents could deploy this service, so that nothing could ever deploy it";
         return Err(reader.tell(table.span(), table.path_of("manual"), message));

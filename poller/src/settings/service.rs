@@ -6,7 +6,7 @@ use toml::{Spanned, de::DeValue};
 use towline_protocol::ServiceName;
 
 use super::{
-    Rule, Service, health, placeholder,
+    Rule, Service, events, health, placeholder,
     read::{Found, Reader, Table, Told, described},
     rule, values,
     work::{self, Kind},
@@ -34,25 +34,24 @@ pub(super) fn service(
     let name: Result<ServiceName, Told> = name
         .parse()
         .map_err(|error| reader.tell(header, path, format!("{error}")));
+    let kind = Kind::of(&table);
+    let by_images = events::names_images(&table);
     let rule = rule::rule(&mut table, reader);
     let image = table.get(reader, "image", |value| {
         let text = values::string(value)?;
         Template::parse(text).map_err(|error| format!("{error}, found {}", described(value)))
     });
     if let (Ok(rule), Ok(image)) = (&rule, &image) {
-        check_image(rule, image.as_ref(), &table, reader);
+        check_image(kind, rule, image.as_ref(), &table, reader);
     }
     let image_wait = table.get(reader, "image_wait", values::duration);
     let stop_timeout = table.get(reader, "stop_timeout", values::duration);
     let keep = table.get(reader, "keep", values::keep);
-    let kind = Kind::of(&table);
     let work = work::work(&mut table, reader);
     let stable_for = table.get(reader, "stable_for", values::duration);
     let health = health::health(&mut table, kind, reader);
     work::refuse_misplaced(kind, &table, reader);
-    if let Ok(rule) = &rule {
-        work::refuse_events(kind, rule, &table, reader);
-    }
+    work::refuse_events(kind, by_images, &table, reader);
     table.finish(reader, &LATER);
     Ok(Service {
         name: name?,
@@ -69,6 +68,7 @@ pub(super) fn service(
 
 /// Whether what deploys the service can say which image.
 fn check_image(
+    kind: Kind,
     rule: &Rule,
     image: Option<&Found<Template>>,
     table: &Table<'_, '_>,
@@ -80,7 +80,7 @@ fn check_image(
                 reader.tell(&image.span, table.path_of("image"), message);
             }
         }
-        None if rule.events.packages.is_some() => {
+        None if rule.events.packages.is_some() && !kind.goes_by_commit(table) => {
             let expected =
                 "which of the repository's images deploys it, such as \"ghcr.io/octo-org/web\"";
             table.missing(reader, "image", expected);

@@ -3,7 +3,7 @@
 //! A key that means nothing for a service of its kind is a mistake: whoever wrote it expects something of it.
 
 use super::{
-    Parts, Rule, Work, backup, command, compose, docker, git, names,
+    Parts, Work, backup, command, compose, docker, git, names,
     read::{Reader, Table, Told},
 };
 
@@ -19,6 +19,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Whether it is put at a commit, of which images know nothing.
+    pub(super) fn goes_by_commit(self, table: &Table<'_, '_>) -> bool {
+        self == Self::Host || (self == Self::Project && table.has("git"))
+    }
+
     pub(super) fn of(table: &Table<'_, '_>) -> Self {
         if table.has("docker") {
             Self::Container
@@ -140,17 +145,16 @@ pub(super) fn refuse_misplaced(kind: Kind, table: &Table<'_, '_>, reader: &mut R
 /// Refuses events that have nothing to deploy for a service of this kind: a published image is no commit.
 pub(super) fn refuse_events(
     kind: Kind,
-    rule: &Rule,
+    by_images: Option<bool>,
     table: &Table<'_, '_>,
     reader: &mut Reader<'_>,
 ) {
-    let by_images = rule.events.packages.is_some();
-    let needs_commit = kind == Kind::Host || (kind == Kind::Project && table.has("git"));
-    if by_images && needs_commit {
-        let message = "a published image says no commit, which `git` and `command` go by";
+    if by_images == Some(true) && kind.goes_by_commit(table) {
+        let message = "a published image says no commit, which `git` and `command` go by; take \"package\" out, which `image` and \
+            the `tag` of images belong to as well, and deploy by \"workflow\", \"push\", \"release\" or \"deployment\"";
         reader.tell(&table.span_of("on"), table.path_of("on"), message);
     }
-    if kind == Kind::Project && table.has("image") && !by_images {
+    if kind == Kind::Project && table.has("image") && by_images == Some(false) {
         let message = "counts only with `on` = \"package\": Compose takes its images from its file, in which \
             ${TOWLINE_SHA} and ${TOWLINE_TAG} are the intent's";
         reader.tell(&table.span_of("image"), table.path_of("image"), message);

@@ -99,6 +99,18 @@ fn a_published_image_deploys_only_what_goes_by_images() {
         let expected = "service.app.on: a published image says no commit";
         assert!(told.iter().any(|told| told.contains(expected)), "{told:?}");
     }
+    // All at once, also with keys of images missing.
+    let lines = format!("on = \"package\"\nkeep = 0\n{GIT}\n{image}");
+    let told =
+        mistakes(&with_app(&lines).replace("channel = \"apps\"", "repository = \"octo-org/app\""));
+    for expected in [
+        "service.app.on: a published image says no commit",
+        "service.app.tag: is missing",
+        "service.app.image: is for images",
+        "service.app.keep: expected",
+    ] {
+        assert!(told.iter().any(|told| told.contains(expected)), "{told:?}");
+    }
     let told = mistakes(&by_package(COMPOSE));
     assert!(
         told[0].contains("service.app.image: is missing: which"),
