@@ -84,7 +84,7 @@ impl fmt::Display for Progress {
                 gate: Gate::Healthy,
             } => f.write_str("healthy"),
             Self::Healthy { gate: Gate::Weak } => {
-                f.write_str("running (weak: there is nothing to check)")
+                f.write_str("nothing has failed (weak: no health check says more)")
             }
             Self::Committed => f.write_str("committed"),
             Self::RollingBack { why } => write!(f, "rolling back: {why}"),

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use towline_protocol::{Channel, ServiceName};
 
-use crate::settings::{Relay, RelayUrl, Settings};
+use crate::settings::{Relay, RelayUrl, Settings, Work};
 
 /// The environment variable that may hold the relay's address.
 pub(super) const RELAY_VARIABLE: &str = "TOWLINE_RELAY";
@@ -18,6 +18,8 @@ pub(super) struct Aim {
     pub(super) channel: Channel,
     /// The one service; `None` is each whose rule matches.
     pub(super) service: Option<ServiceName>,
+    /// Whether the host's file says that the service is put at a commit, without which nothing can be done.
+    pub(super) by_commit: bool,
 }
 
 /// What `name` means: a repository, a service of the host's file, else a channel.
@@ -30,6 +32,7 @@ pub(super) fn aim(
         return Ok(Aim {
             channel: Channel::of_repository(name)?,
             service: service.cloned(),
+            by_commit: false,
         });
     }
     let known = match service {
@@ -41,6 +44,7 @@ pub(super) fn aim(
         None => Ok(Aim {
             channel: name.parse()?,
             service: service.cloned(),
+            by_commit: false,
         }),
     }
 }
@@ -66,6 +70,10 @@ fn named(name: &str, file: File<'_>) -> anyhow::Result<Option<Aim>> {
     Ok(Some(Aim {
         channel: own.clone(),
         service: Some(found.name.clone()),
+        by_commit: match &found.work {
+            Work::Docker { .. } => false,
+            Work::Parts(parts) => parts.git.is_some(),
+        },
     }))
 }
 

@@ -64,6 +64,12 @@ impl Deploy {
     pub(super) fn run(self, config: &Path) -> anyhow::Result<Ending> {
         let file = || settings_if_there(config);
         let aim = aim::aim(&self.name, self.service.as_ref(), &file)?;
+        ensure!(
+            self.sha.is_some() || !aim.by_commit,
+            "{} is a git checkout, which is put at a commit: say which one by --sha, all of its hex digits; the newest of each \
+             branch is what `git ls-remote --heads origin` says in the checkout",
+            self.name
+        );
         let (client, token) = self.connection.open(config, false)?;
         if let Some(claims) = token.claims {
             ensure!(

@@ -129,12 +129,16 @@ impl Shown {
 
     /// Tells how it ended.
     fn conclude(self, why: Enough) -> anyhow::Result<Ending> {
+        let room = match self.lines {
+            Some(_) => table::height(),
+            None => usize::MAX,
+        };
         drop(self.lines);
         let Some(view) = self.view else {
             let trouble = self.trouble.unwrap_or_default();
             bail!("the relay was not to be asked in all that time: {trouble}");
         };
-        let conclusion = view.conclusion(why);
+        let conclusion = view.conclusion(why, view.fits(room));
         for line in conclusion.words {
             complain(&line);
         }

@@ -98,13 +98,19 @@ impl View {
         self.rows.iter().all(Row::is_over)
     }
 
-    /// How it ended, or stands now that nobody waits any longer.
-    pub fn conclusion(&self, why: Enough) -> Conclusion {
+    /// Whether each service has a line of its own where at most so many are shown.
+    pub fn fits(&self, most: usize) -> bool {
+        self.rows.len() <= most
+    }
+
+    /// How it ended, or stands now that nobody waits any longer. `is_told` is whether each service's line has been shown, and
+    /// is not needed again.
+    pub fn conclusion(&self, why: Enough, is_told: bool) -> Conclusion {
         let outcomes = self.rows.iter().filter_map(Row::ended).collect();
         let failed = !self.is_over() || self.is_for_nobody() || self.unknown().next().is_some();
         Conclusion {
             ending: Ending::Applied { outcomes, failed },
-            words: words::conclusion(self, why),
+            words: words::conclusion(self, why, is_told),
         }
     }
 

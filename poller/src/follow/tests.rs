@@ -47,12 +47,12 @@ fn view(hosts: &[(&str, HostStatus)]) -> View {
 /// The exit status and what is said, when it is over.
 fn end(view: &View) -> (u8, String) {
     assert!(view.is_over(), "{view:?}");
-    let conclusion = view.conclusion(Enough::Over);
+    let conclusion = view.conclusion(Enough::Over, false);
     (conclusion.ending.status(), conclusion.words.join("\n"))
 }
 
 fn given_up(view: &View) -> (u8, String) {
-    let conclusion = view.conclusion(Enough::TimedOut(Duration::from_secs(900)));
+    let conclusion = view.conclusion(Enough::TimedOut(Duration::from_secs(900)), false);
     (conclusion.ending.status(), conclusion.words.join("\n"))
 }
 
@@ -163,6 +163,20 @@ fn a_failed_host_is_told_with_its_last_words_and_an_operators_case_is_4() {
 }
 
 #[test]
+fn what_was_told_already_is_not_told_again_but_the_last_words_are_new() {
+    let failed = Report {
+        log_tail: "boom".to_owned(),
+        ..said("web", Outcome::RolledBack)
+    };
+    let silent = said("db", Outcome::Refused);
+    let view = view(&[("pi", host(Some(&["web", "db"]), &[failed, silent]))]);
+    let words = view.conclusion(Enough::Over, true).words;
+    let wanted = ["pi web said last:", "  | boom", "1 refused, 1 rolled_back"];
+    assert_eq!(words, wanted);
+    assert!(view.fits(2) && !view.fits(1));
+}
+
+#[test]
 fn a_failure_is_more_urgent_than_a_host_that_is_missing() {
     let view = view(&[
         (
@@ -226,7 +240,7 @@ fn only_what_has_changed_is_news_and_a_weak_gate_is_told() {
     ]);
     assert_eq!(
         done.news(Some(&waiting)),
-        ["pi web: succeeded (nothing was checked but that it runs): because"]
+        ["pi web: succeeded (weak: no health check says more): because"]
     );
     assert_eq!(done.lines(2).len(), 2);
 }
@@ -322,7 +336,7 @@ proptest! {
         });
         prop_assert_eq!(view.is_over(), over);
         let why = if over { Enough::Over } else { Enough::TimedOut(Duration::from_secs(1)) };
-        let exit = view.conclusion(why).ending.status();
+        let exit = view.conclusion(why, false).ending.status();
         let reports: Vec<_> = status.hosts.values().flat_map(|host| host.services.values()).filter_map(|one| one.outcome).collect();
         let any = |bad: &[Outcome]| reports.iter().any(|outcome| bad.contains(outcome));
         let expected = if any(&[Outcome::NeedsOperator]) {

@@ -13,7 +13,7 @@ const LOG_LINES: usize = 20;
 impl View {
     /// A line for each service, and for each host that has named none; at most so many, those first that are not over.
     pub fn lines(&self, most: usize) -> Vec<String> {
-        if self.rows.len() <= most {
+        if self.fits(most) {
             return self.rows.iter().map(line).collect();
         }
         let (over, open): (Vec<_>, Vec<_>) = self.rows.iter().partition(|row| row.is_over());
@@ -68,7 +68,7 @@ fn reported(report: &Report) -> String {
         return "acknowledged".to_owned();
     };
     let weak = if report.gate == Some(Gate::Weak) {
-        " (nothing was checked but that it runs)"
+        " (weak: no health check says more)"
     } else {
         ""
     };
@@ -86,8 +86,9 @@ fn reported(report: &Report) -> String {
 }
 
 /// What is said at the end.
-pub(super) fn conclusion(view: &View, why: Enough) -> Vec<String> {
-    let mut words: Vec<_> = view.rows.iter().flat_map(failure).collect();
+pub(super) fn conclusion(view: &View, why: Enough, is_told: bool) -> Vec<String> {
+    let failures = view.rows.iter().flat_map(|row| failure(row, is_told));
+    let mut words: Vec<_> = failures.collect();
     let unknown = view.unknown().map(|host| {
         format!("{host} has not been seen on this channel in the last 7 days, so that it is not waited for; is the name right, does towline run there?")
     });
@@ -117,8 +118,8 @@ pub(super) fn conclusion(view: &View, why: Enough) -> Vec<String> {
     words
 }
 
-/// Why it failed, with the failed version's last words.
-fn failure(row: &Row) -> Vec<String> {
+/// Why it failed, unless that is told, with the failed version's last words.
+fn failure(row: &Row, is_told: bool) -> Vec<String> {
     let State::Reported { report } = &row.state else {
         return Vec::new();
     };
@@ -129,7 +130,13 @@ fn failure(row: &Row) -> Vec<String> {
     let shown = log.get(log.len().saturating_sub(LOG_LINES)..);
     let log = shown.unwrap_or_default().iter();
     let log = log.map(|text| format!("  | {}", printable(text)));
-    std::iter::once(line(row)).chain(log).collect()
+    let head = match (is_told, &row.service) {
+        (false, _) => line(row),
+        (true, _) if report.log_tail.is_empty() => return Vec::new(),
+        (true, Some(service)) => format!("{} {service} said last:", row.host),
+        (true, None) => format!("{} said last:", row.host),
+    };
+    std::iter::once(head).chain(log).collect()
 }
 
 /// How often each outcome came; nothing when none did.

@@ -365,6 +365,8 @@ fn a_host_that_went_back_is_3_with_its_last_words_and_an_operators_case_4() {
         let (exit, _, log) = all(desk.towline(&["follow", ID]));
         assert_eq!(exit, status, "{log}");
         assert_eq!(log.contains("  | two"), status != 0, "{log}");
+        let told = log.matches("it answered 500").count();
+        assert_eq!(told, 1, "{log}");
     }
 }
 
@@ -464,5 +466,16 @@ fn at_a_terminal_each_host_has_one_line_that_is_written_over_and_stays() {
     assert!(
         shown.trim_end().ends_with("towline: 1 succeeded"),
         "{shown:?}"
+    );
+}
+
+#[test]
+fn a_checkout_is_not_asked_for_without_the_commit_that_it_is_to_be_put_at() {
+    let host = Host::with(1, "git = { path = \"DIR/app\" }\n");
+    let (status, out, log) = all(host.command(&["deploy", "web"]));
+    assert_eq!((status, out.as_str()), (1, ""), "{log}");
+    assert!(
+        log.contains("web is a git checkout") && log.contains("--sha"),
+        "{log}"
     );
 }

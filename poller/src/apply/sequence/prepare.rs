@@ -335,7 +335,7 @@ impl Ready<'_> {
         tell: &mut dyn FnMut(Progress),
     ) -> Result<bool, Halt> {
         let Some(sha) = before.new.sha.clone() else {
-            return refuse("a checkout is put at a commit, and the intent names none".to_owned());
+            return refuse("a checkout is put at a commit, and the intent names none; say which one: --sha COMMIT".to_owned());
         };
         let version = VersionId::Commit(sha.clone());
         let look = tree.look().await?;
