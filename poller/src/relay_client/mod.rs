@@ -264,7 +264,10 @@ impl RelayClient {
             },
             ureq::Error::Io(error) => RelayError::Unreachable {
                 origin: self.origin.clone(),
-                problem: about(&error),
+                problem: match &self.proxy {
+                    Some(proxy) => format!("through the proxy {proxy}: {}", about(&error)),
+                    None => about(&error),
+                },
             },
             other => RelayError::Unreachable {
                 origin: self.origin.clone(),

@@ -77,6 +77,15 @@ fn a_proxy_that_cannot_be_used_is_told_and_never_gone_past() {
         assert!(error.to_string().contains(wanted), "{error}");
         assert!(!error.to_string().contains("octo cat"), "{error}");
     }
+    let nobody = Route {
+        proxy: Some(proxy(1)),
+        ..straight
+    };
+    let error = ask(&nobody).unwrap_err().to_string();
+    assert!(
+        error.contains("through the proxy http://127.0.0.1:1: "),
+        "{error}"
+    );
 }
 
 #[test]
