@@ -3,7 +3,7 @@
 //! Checks run side by side, and a container that ends loses at once. The first tries come fast, since every moment
 //! until the first good answer may be downtime; a window in which nothing may go wrong comes after. Here is what is
 //! waited for and how long; `trials` runs the checks, `probe` one of them with `http`, `tcp` and `address`, `vitals`
-//! reads what the engine shows. `set` is for the containers of a project, `host` for what has none. Deadlines are monotonic. Not here: what follows from a verdict (`machine`).
+//! reads what the engine shows, `crash` says how a container came to its end meanwhile. `set` is for the containers of a project, `host` for what has none. Deadlines are monotonic. Not here: what follows from a verdict (`machine`).
 
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod address;
+mod crash;
 mod halt;
 mod host;
 mod http;
@@ -31,6 +32,7 @@ pub(crate) use address::obstacle;
 pub use host::{Host, gate_host, is_well_host, returned_host};
 pub use set::{Member, gate_set, is_well_set, returned_set};
 
+use crash::{Scene, Seen};
 use halt::{Halt, verdict};
 use subject::{GLANCE, Subject};
 use trials::Trials;
@@ -74,7 +76,16 @@ async fn passes(
     spent: Duration,
     tell: &dyn Fn(String),
 ) -> Result<Gate, Halt> {
-    let first = subject.look().await?;
+    let seen = Seen::default();
+    let scene = Scene {
+        subject: &subject,
+        first: &[],
+        seen: &seen,
+    };
+    let first = match subject.look().await {
+        Ok(first) => first,
+        Err(halt) => return Err(scene.ended(halt).await),
+    };
     let asked = or_own(checks, &first);
     let is_weak = checks.is_empty() && !all_have_own(&first);
     let (window, gate) = if is_weak {
@@ -186,9 +197,10 @@ async fn are_back(engine: &Docker, olds: &[Old<'_>], checks: &[HealthCheck]) -> 
     let (steady, restarting) = (of(&steady), of(&restarting));
     let first = steady.look().await?;
     let trials = Trials::new(steady, &[], first, Duration::ZERO);
+    let seen = Seen::default();
     tokio::select! {
         biased;
-        halt = restarting.ended() => Err(halt),
+        halt = restarting.ended(&seen) => Err(halt),
         stayed = trials.stay_passed(RETURNED, &|_| ()) => stayed,
     }
 }
@@ -196,6 +208,13 @@ async fn are_back(engine: &Docker, olds: &[Old<'_>], checks: &[HealthCheck]) -> 
 /// How this container has ended, if it has; by `GET /containers/{id}/json`.
 pub(crate) fn how_ended(container: &Value) -> Option<String> {
     Vitals::read(Some(container)).ended()
+}
+
+/// Whether a container or an image has a healthcheck; by `GET /containers/{id}/json` or `GET /images/{id}/json`.
+pub(crate) fn has_own(inspected: &Value) -> bool {
+    let test = inspected.pointer("/Config/Healthcheck/Test");
+    let first = test.and_then(|test| test.get(0)?.as_str());
+    first.is_some_and(|word| word != "NONE")
 }
 
 #[cfg(test)]

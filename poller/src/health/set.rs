@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{
     Halt, RETURNED, Verdict, passes, soon_all,
     subject::{Subject, settled},
     trials::Trials,
     verdict,
+    vitals::Vitals,
 };
 use crate::{
     docker::{Docker, EngineError},
@@ -34,6 +37,13 @@ impl Member {
             name: None,
             must_run: true,
         }
+    }
+
+    /// What the engine shows of it, by `GET /containers/{id}/json`.
+    pub(super) fn vitals(&self, shown: Option<&Value>) -> Vitals {
+        let mut vitals = Vitals::read(shown);
+        vitals.is_done = !self.must_run && vitals.has_done_its_work();
+        vitals
     }
 
     /// What is wrong with it.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Halt, Host, Member, tries::Pause, vitals::Vitals};
+use super::{Halt, Host, Member, crash::Seen, tries::Pause, vitals::Vitals};
 use crate::{docker::Docker, redact::Secrets};
 
 /// How long the look at one that has no opinion of itself yet may take.
@@ -33,8 +33,7 @@ impl Subject<'_> {
         let mut all = Vec::new();
         for member in *members {
             let shown = engine.container(&member.id).await?;
-            let mut vitals = Vitals::read(shown.as_ref());
-            vitals.is_done = !member.must_run && vitals.has_done_its_work();
+            let vitals = member.vitals(shown.as_ref());
             if let Some(why) = vitals.ended().filter(|_| !vitals.is_done) {
                 return Err(Halt::Failed(member.told(&why)));
             }
@@ -43,16 +42,17 @@ impl Subject<'_> {
         Ok(all)
     }
 
-    /// Waits until one of the containers has ended that should not have, and says how.
-    pub(super) async fn ended(&self) -> Halt {
+    /// Waits until one of the containers has ended that should not have, and says how. `seen` takes note of those that go on.
+    pub(super) async fn ended(&self, seen: &Seen) -> Halt {
         if self.members().is_empty() {
             return pending().await;
         }
         let mut pause = Pause::new();
         loop {
             pause.take().await;
-            if let Err(halt) = self.look().await {
-                return halt;
+            match self.look().await {
+                Ok(all) => seen.note(&all),
+                Err(halt) => return halt,
             }
         }
     }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join_all;
 
 use super::{
-    Halt, probe,
+    Halt,
+    crash::{Scene, Seen},
+    probe,
     subject::Subject,
     tries::{Budget, Pause},
     vitals::Vitals,
@@ -28,6 +30,7 @@ pub(super) struct Trials<'a> {
     each: Vec<Trial<'a>>,
     secrets: Secrets,
     first: Vec<Vitals>,
+    seen: Seen,
 }
 
 /// One check, and the time that it has.
@@ -69,6 +72,7 @@ impl<'a> Trials<'a> {
             each: each.collect(),
             secrets: subject.secrets(&first),
             first,
+            seen: Seen::default(),
         }
     }
 
@@ -77,8 +81,19 @@ impl<'a> Trials<'a> {
         let all = try_join_all(self.each.iter().map(|trial| self.pass_one(trial, tell)));
         tokio::select! {
             biased;
-            passed = all => passed.map(drop),
-            halt = self.subject.ended() => Err(halt),
+            passed = all => match passed {
+                Ok(_) => Ok(()),
+                Err(halt) => Err(self.scene().answered(halt).await),
+            },
+            halt = self.subject.ended(&self.seen) => Err(self.scene().ended(halt).await),
+        }
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        Scene {
+            subject: &self.subject,
+            first: &self.first,
+            seen: &self.seen,
         }
     }
 
@@ -90,7 +105,7 @@ impl<'a> Trials<'a> {
             let calm = tokio::select! {
                 biased;
                 calm = self.stay(window) => calm?,
-                halt = self.subject.ended() => return Err(halt),
+                halt = self.subject.ended(&self.seen) => return Err(self.scene().ended(halt).await),
             };
             if calm {
                 return Ok(());
@@ -104,14 +119,21 @@ impl<'a> Trials<'a> {
         loop {
             let left = window.saturating_sub(begun.elapsed());
             tokio::time::sleep(AGAIN.min(left)).await;
-            let now = self.subject.look().await?;
+            let now = match self.subject.look().await {
+                Ok(now) => now,
+                Err(halt) => return Err(self.scene().ended(halt).await),
+            };
+            self.seen.note(&now);
             let mut pairs = now.iter().zip(&self.first);
             if let Some(at) = pairs.position(|(now, first)| !now.is_same_run(first)) {
-                return Err(self.subject.failed(at, "it restarted"));
+                let restarted = self.subject.failed(at, "it restarted");
+                return Err(self.scene().ended(restarted).await);
             }
             let again = self.each.iter().map(|trial| self.again(trial, &now));
-            if try_join_all(again).await?.contains(&false) {
-                return Ok(false);
+            match try_join_all(again).await {
+                Ok(good) if good.contains(&false) => return Ok(false),
+                Ok(_) => {}
+                Err(halt) => return Err(self.scene().answered(halt).await),
             }
             if left.is_zero() {
                 return Ok(true);

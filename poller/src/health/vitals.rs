@@ -19,10 +19,12 @@ pub(super) struct Vitals {
     running: bool,
     /// Between a crash and the engine's next try.
     pub(super) restarting: bool,
-    exit_code: i64,
+    /// What it ended with the last time; 0 while it runs.
+    pub(super) exit_code: i64,
     out_of_memory: bool,
     started_at: String,
-    restarts: u64,
+    /// How often the engine has started it again.
+    pub(super) restarts: u64,
     /// Whether the engine starts it again whatever it ended with.
     is_kept_up: bool,
     /// Whether it has ended, and may have; whoever looks decides.

@@ -68,7 +68,10 @@ async fn one_of_several_that_fails_is_named() {
     let failed = beside_web("no", vec![ended_with_1()], false).await;
     assert_eq!(failed, Err("job: it ended with status 1".to_owned()));
     let restarted = beside_web("on-failure", vec![runs(), restarts()], false).await;
-    assert_eq!(restarted, Err("job: it restarted".to_owned()));
+    assert_eq!(
+        restarted,
+        Err("job: it restarted after it ended with status 1".to_owned())
+    );
     let docker = of(&[("web", "no", vec![runs()])]).await;
     let members = [member("web", true), member("gone", false)];
     let verdict = gate_set(&docker, &members, &[], None, Duration::ZERO, &|_| ()).await;
@@ -165,10 +168,31 @@ async fn an_old_project_must_be_as_well_as_it_was_and_no_better() {
     let again = vec![runs(), restarts()];
     assert_eq!(
         back(again.clone(), true).await,
-        Err("web: it restarted".to_owned())
+        Err("web: it restarted after it ended with status 1".to_owned())
     );
     assert_eq!(back(again, false).await, Ok(()));
     let ended = Err("web: it ended with status 1".to_owned());
     assert_eq!(back(vec![ended_with_1()], true).await, ended);
     assert_eq!(back(vec![ended_with_1()], false).await, ended);
+}
+
+#[tokio::test]
+async fn a_container_that_is_started_again_and_again_is_told_before_the_answer_of_the_check() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let check = HealthCheck::Tried {
+        probe: Probe::Tcp(address.to_string().parse().unwrap()),
+        within: Duration::from_secs(2),
+    };
+    let restarted = json!({ "Running": true, "StartedAt": "b", "ExitCode": 0 });
+    let states = vec![runs(), restarts(), restarted];
+    let docker = of(&[("web", "always", states)]).await;
+    let members = [member("web", true)];
+    let verdict = gate_set(&docker, &members, &[check], None, Duration::ZERO, &|_| ()).await;
+    let why = verdict.unwrap().unwrap_err();
+    let told = format!(
+        "web: it restarted after it ended with status 1; tcp {address} was not good within 2 s: "
+    );
+    assert!(why.starts_with(&told), "{why}");
 }
