@@ -13,7 +13,7 @@ use towline_protocol::{Channel, GitTag, Glob, HostName, Role, ServiceName, Sha};
 
 use crate::{
     backup::BackupName,
-    daemon::{Poller, Stop},
+    daemon::{Poller, Restore, Stop},
     exit::Ending,
     logging,
     process::step,
@@ -191,6 +191,9 @@ enum Command {
         service: ServiceName,
         /// The backup's name, as towline backups lists it; by default the newest one.
         backup: Option<BackupName>,
+        /// Exchange the data although nothing stops the service, which has no `command.stop`. Stop it yourself before.
+        #[arg(long)]
+        running: bool,
     },
     /// Let a service be deployed again after an operator was needed and has seen to it.
     ///
@@ -295,7 +298,11 @@ impl Arguments {
             Command::Restore {
                 ref service,
                 ref backup,
-            } => order::restore(&self, service, backup.as_ref()),
+                running,
+            } => {
+                let backup = backup.clone();
+                order::restore(&self, service, &Restore { backup, running })
+            }
             Command::Resolve { ref service } => order::resolve(&self, service),
             Command::Status { service, json } => {
                 ask::status(&self.state_dir, &self.config, service.as_ref(), json)

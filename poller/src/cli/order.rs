@@ -5,9 +5,8 @@ use towline_protocol::ServiceName;
 
 use super::{Arguments, ask, docker_host, on_one_thread, say, settings};
 use crate::{
-    backup::BackupName,
     control::message::{Ask, Ended, Line},
-    daemon::{self, Stop},
+    daemon::{self, Restore, Stop},
     exit::Ending,
 };
 
@@ -58,15 +57,16 @@ pub(super) fn roll_back(
     })
 }
 
-/// Puts the data of `service` back as they were at `backup`, or at the newest one.
+/// Puts the data of `service` back as they were at a backup.
 pub(super) fn restore(
     arguments: &Arguments,
     service: &ServiceName,
-    backup: Option<&BackupName>,
+    asked: &Restore,
 ) -> anyhow::Result<Ending> {
     let request = Ask::Restore {
         service: service.clone(),
-        backup: backup.cloned(),
+        backup: asked.backup.clone(),
+        running: asked.running,
     };
     if let Some(ending) = ordered(arguments, &request)? {
         return Ok(ending);
@@ -75,7 +75,7 @@ pub(super) fn restore(
     let parts = arguments.parts().map_err(ask::locked)?;
     on_one_thread(async {
         let stop = Stop::on_signals()?;
-        let restored = parts.poller()?.restore(service, backup, &stop).await?;
+        let restored = parts.poller()?.restore(service, asked, &stop).await?;
         say_line(&restored.said)?;
         Ok(match restored.is_well {
             true => Ending::Done,

@@ -52,6 +52,8 @@ pub enum Errand {
     Restore {
         /// The backup; without it the newest one.
         backup: Option<BackupName>,
+        /// Whether nothing need stop the service for it.
+        running: bool,
     },
 }
 

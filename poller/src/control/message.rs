@@ -52,6 +52,9 @@ pub enum Ask {
         service: ServiceName,
         /// The backup; without it the newest one.
         backup: Option<BackupName>,
+        /// Whether nothing need stop the service for it.
+        #[serde(default)]
+        running: bool,
     },
 }
 
@@ -197,10 +200,12 @@ mod tests {
             Ask::Restore {
                 service: service.clone(),
                 backup: None,
+                running: true,
             },
             Ask::Restore {
                 service,
                 backup: "20261121T221500Z-3484a3f.tar.gz".parse().ok(),
+                running: false,
             },
         ]
     }

@@ -95,8 +95,12 @@ async fn converse(stream: UnixStream, owner: u32, desk: &Desk) -> io::Result<()>
                 let errand = Errand::Rollback { to };
                 return desk.take(service, errand, reader, writer).await;
             }
-            Ok(Ask::Restore { service, backup }) => {
-                let errand = Errand::Restore { backup };
+            Ok(Ask::Restore {
+                service,
+                backup,
+                running,
+            }) => {
+                let errand = Errand::Restore { backup, running };
                 return desk.take(service, errand, reader, writer).await;
             }
             Ok(Ask::Status) => return say(&mut writer, &desk.status().await).await,

@@ -54,7 +54,7 @@ mod watch;
 
 pub use on_purpose::Declined;
 pub use resolve::resolve;
-pub use restore::Restored;
+pub use restore::{Restore, Restored};
 pub use stop::Stop;
 
 use bell::Bell;

@@ -103,6 +103,12 @@ pub enum Declined {
         "no backup of {0} is there yet: one is made with each deploy, before it changes anything"
     )]
     NoneYet(ServiceName),
+    /// Its data would be exchanged under it.
+    #[error(
+        "[service.{0}] has no `command.stop` in the host's file, so that its data would be exchanged while it may run: stop \
+         it yourself and say --running, or give it `stop` and `start`"
+    )]
+    NotStopped(ServiceName),
     /// Its containers would go on with what was there before.
     #[error(
         "{0} is a Compose project, whose containers hold on to the files that they were started with: stop them, unpack \

@@ -10,9 +10,8 @@ use tokio::{
 use towline_protocol::{IntentId, ServiceName};
 use tracing::{info, warn};
 
-use super::{Declined, Poller, Stop, resolve::resolve};
+use super::{Declined, Poller, Restore, Stop, resolve::resolve};
 use crate::{
-    backup::BackupName,
     control::{
         board::{Errand, ORDERS, Order, Published},
         message::{Code, Ended, Line},
@@ -117,9 +116,9 @@ impl Poller {
                 self.roll_back_for(&service, to.as_deref(), stop, &answer)
                     .await
             }
-            Errand::Restore { backup } => {
-                self.restore_for(&service, backup.as_ref(), stop, &answer)
-                    .await
+            Errand::Restore { backup, running } => {
+                let asked = Restore { backup, running };
+                self.restore_for(&service, &asked, stop, &answer).await
             }
         };
         let (line, broken) = match done {
@@ -192,12 +191,12 @@ impl Poller {
     async fn restore_for(
         &mut self,
         service: &ServiceName,
-        backup: Option<&BackupName>,
+        asked: &Restore,
         stop: &Stop,
         client: &UnboundedSender<Line>,
     ) -> Result<Line, Declined> {
         self.notices.listen(Some(client.clone()));
-        let restored = self.restore(service, backup, stop).await;
+        let restored = self.restore(service, asked, stop).await;
         self.notices.listen(None);
         restored.map(|restored| {
             Line::Ended(Ended {

@@ -15,6 +15,15 @@ use crate::{
     settings::{Command, Parts, Service, Work},
 };
 
+/// What is to be restored, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restore {
+    /// The backup; without it the newest one.
+    pub backup: Option<BackupName>,
+    /// Whether it is done where nothing stops the service: its data are exchanged under it then.
+    pub running: bool,
+}
+
 /// What came of restoring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
@@ -25,20 +34,24 @@ pub struct Restored {
 }
 
 impl Poller {
-    /// Puts the data of `service` back as they were at `backup`, or at the newest one.
+    /// Puts the data of `service` back as they were at a backup.
     ///
     /// # Errors
     /// See [`Declined`]: nothing was done.
     pub async fn restore(
         &mut self,
         name: &ServiceName,
-        backup: Option<&BackupName>,
+        asked: &Restore,
         stop: &Stop,
     ) -> Result<Restored, Declined> {
         let service = self.service(name)?;
         let parts = restorable_parts(&service)?;
         let paths = parts.backup.as_ref().map(|backup| backup.paths.clone());
         let paths = paths.ok_or_else(|| Declined::NoBackup(name.clone()))?;
+        let stops = parts.command.as_ref().and_then(|it| it.stop.as_ref());
+        if stops.is_none() && !asked.running {
+            return Err(Declined::NotStopped(name.clone()));
+        }
         if self.recover(stop).await?.contains(name) {
             return Err(Declined::Unfinished);
         }
@@ -47,7 +60,7 @@ impl Poller {
             let newest = shelf.names()?.into_iter().next();
             newest.ok_or_else(|| Declined::NoneYet(name.clone()))
         };
-        let backup = backup.cloned().map_or_else(newest, Ok)?;
+        let backup = asked.backup.clone().map_or_else(newest, Ok)?;
         self.notices
             .step(name, &format!("reading the backup {backup}"));
         shelf.restorable(&backup, &paths).await?;

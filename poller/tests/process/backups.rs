@@ -184,6 +184,26 @@ fn what_cannot_be_restored_is_refused_before_the_service_is_stopped() {
 }
 
 #[test]
+fn data_are_exchanged_under_a_service_that_nothing_stops_only_on_demand() {
+    let served = Served::with_a_backup("");
+    let file = served.host.path("towline.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let is_kept = |line: &&str| !line.starts_with("stop =") && !line.starts_with("start =");
+    let lines: Vec<_> = text.lines().filter(is_kept).collect();
+    fs::write(&file, lines.join("\n")).unwrap();
+    let told = "has no `command.stop` in the host's file";
+    served.refuses(&[], told);
+    let run = Run::of(&served.host);
+    served.refuses(&[], "say --running");
+    let (status, said) = served.restore(&["--running"]);
+    assert_eq!((status, served.rows().as_str()), (0, "old"), "{said}");
+    run.terminate();
+    fs::write(served.host.path("data/rows"), "new").unwrap();
+    let (status, said) = served.restore(&["--running"]);
+    assert_eq!((status, served.rows().as_str()), (0, "old"), "{said}");
+}
+
+#[test]
 fn a_service_without_backups_says_which_key_is_missing() {
     let host = Host::new(1, "");
     drop(Store::open(&host.path("state")).unwrap());
