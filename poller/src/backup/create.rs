@@ -17,7 +17,7 @@ use super::{
     error::cannot,
     manifest::{FORMAT, Manifest},
     pack::pack,
-    place::{Place, places, replaceable},
+    place::{Place, places, replaceable, standing},
     walk::{Found, walk},
 };
 
@@ -44,7 +44,7 @@ pub(super) fn ready(
     let mut disks = Disks::default();
     for place in &places {
         let bytes = measure(std::slice::from_ref(place), halt)?;
-        disks.add(&shelf.state, bytes)?;
+        disks.add(standing(&shelf.state), bytes)?;
         if will_restore {
             // What is restored is put together beside the data, while the archive has its room already.
             disks.add(&place.parent, bytes)?;

@@ -152,18 +152,14 @@ impl Shelf {
     }
 
     /// Looks, before anything is touched, whether `paths` can be backed up: they are there and apart from each other and
-    /// from towline's own state, can be read, and there is room. With `will_restore` also whether they can be replaced.
+    /// from towline's own state, can be read, and there is room. With `will_restore` also whether they can be replaced. The
+    /// state directory need not be there yet.
     ///
     /// # Errors
     /// What is in the way.
     pub async fn ready(&self, paths: &[PathBuf], will_restore: bool) -> Result<(), BackupError> {
         let (shelf, paths) = (self.clone(), paths.to_vec());
         aside(move |halt| create::ready(&shelf, &paths, will_restore, halt)).await
-    }
-
-    /// Whether the state directory is there.
-    pub fn is_placed(&self) -> bool {
-        self.state.is_dir()
     }
 
     /// How many bytes a backup of `paths` takes at most.

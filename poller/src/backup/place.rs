@@ -76,7 +76,7 @@ impl Place {
 
 /// Finds the places of `paths`, which must be apart from each other and from the state directory `state`.
 pub(super) fn places(paths: &[PathBuf], state: &Path) -> Result<Vec<Place>, BackupError> {
-    let state = fs::canonicalize(state).map_err(cannot("read", state))?;
+    let state = located(state)?;
     let mut places: Vec<Place> = Vec::new();
     for named in paths {
         let place = Place::of(named)?;
@@ -96,6 +96,23 @@ pub(super) fn places(paths: &[PathBuf], state: &Path) -> Result<Vec<Place>, Back
         places.push(place);
     }
     Ok(places)
+}
+
+/// Where the folder `path` is, or will be once it is made.
+fn located(path: &Path) -> Result<PathBuf, BackupError> {
+    let standing = standing(path);
+    let missing = path.strip_prefix(standing).unwrap_or(path);
+    let real = fs::canonicalize(standing).map_err(cannot("read", standing))?;
+    Ok(real.join(missing))
+}
+
+/// `path`, or the nearest folder above it that is there.
+pub(super) fn standing(path: &Path) -> &Path {
+    let mut above = path.ancestors();
+    // Above a path that begins here is the folder of this process.
+    above
+        .find(|folder| folder.exists())
+        .unwrap_or(Path::new("."))
 }
 
 fn unfit(path: &Path, why: &str) -> BackupError {

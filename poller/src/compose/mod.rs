@@ -34,7 +34,7 @@ pub use images::{
 };
 pub use kept::{keep_pulled, keep_running, let_go};
 pub use name::project_name;
-pub use resolved::{ComposeService, Resolved};
+pub use resolved::{ComposeService, Healthcheck, Resolved};
 pub use tags::{tag_away, tag_back, tag_forth};
 
 /// A project, as Compose is to read it.

@@ -30,9 +30,22 @@ pub struct ComposeService {
     pub container_name: Option<String>,
     /// The profiles that it belongs to.
     pub profiles: Vec<String>,
+    /// Who says how its containers are.
+    pub healthcheck: Healthcheck,
     /// Compose's hash of its settings, which its containers carry in a label. Those of a service that shares a namespace or
     /// the volumes of another one (`network_mode: service:X`) have a different one, with that one's container in it.
     pub hash: String,
+}
+
+/// Who says how the containers of a service are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Healthcheck {
+    /// The file has a `healthcheck`.
+    OfFile,
+    /// The image may have one, since the file says nothing.
+    OfImage,
+    /// Nobody: the file turns it off.
+    Off,
 }
 
 impl Resolved {
@@ -160,8 +173,26 @@ impl ComposeService {
             replicas: replicas(shown),
             container_name: text(shown, "container_name").map(str::to_owned),
             profiles: texts(shown, "profiles"),
+            healthcheck: Healthcheck::read(shown),
             hash: String::new(),
         })
+    }
+}
+
+impl Healthcheck {
+    fn read(shown: &Value) -> Self {
+        let Some(check) = shown.get("healthcheck").filter(|check| !check.is_null()) else {
+            return Self::OfImage;
+        };
+        let test = texts(check, "test");
+        let is_off = check.get("disable") == Some(&Value::Bool(true));
+        match test.first().map(String::as_str) {
+            _ if is_off => Self::Off,
+            Some("NONE") => Self::Off,
+            Some(_) => Self::OfFile,
+            // It changes the times of the image's own.
+            None => Self::OfImage,
+        }
     }
 }
 

@@ -33,6 +33,18 @@ pub enum GitError {
         /// Its owner, by name or number.
         owner: String,
     },
+    /// The remote is a repository on this host that is somebody else's, and git does not trust it.
+    #[error(
+        "the remote {}: it belongs to {owner}, and git does not fetch from other people's repositories on the same host; as \
+         the service's user, run: git config --global --add safe.directory {}",
+        path.display(), path.display()
+    )]
+    ForeignRemote {
+        /// The repository.
+        path: PathBuf,
+        /// Its owner, by name or number.
+        owner: String,
+    },
     /// The checkout has no such remote.
     #[error("{}: there is no remote {remote:?}; it has: {known}", path.display())]
     NoRemote {
@@ -300,6 +312,7 @@ impl GitError {
             | Self::TimedOut { .. } => Fate::Waits,
             Self::NoCheckout { .. }
             | Self::Foreign { .. }
+            | Self::ForeignRemote { .. }
             | Self::NoRemote { .. }
             | Self::Login { .. }
             | Self::NoBranch { .. }

@@ -19,6 +19,7 @@ pub use foresee::{Foreseen, foresee};
 pub use keep::{forget, is_here, keep, kept};
 pub use look::look;
 pub use ready::ready;
+pub use remote::remote;
 pub use run::{Limits, Place, Tools};
 
 mod brings;

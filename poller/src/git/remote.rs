@@ -15,6 +15,26 @@ use super::{
 /// What SSH is called as where the user's own settings do not say: nobody is there to answer it.
 const SSH: &str = "ssh -o BatchMode=yes -o ConnectTimeout=30";
 
+/// The address of the checkout's remote, without a login. The remote itself is asked whether it answers only where it is a
+/// folder of this host.
+///
+/// # Errors
+/// When the checkout has no such remote, its login cannot be used, or a remote of this host cannot be read.
+pub async fn remote(tools: &mut Tools<'_>, place: &Place<'_>) -> Result<String, GitError> {
+    let remote = Remote::of(tools, place).await?;
+    if is_local(&remote.url) {
+        let call = Call::new(&["ls-remote", "--heads", "--", &remote.name]);
+        remote.ask(tools, place, call).await?;
+    }
+    Ok(remote.shown)
+}
+
+/// Whether git takes an address for a path of this host (git-fetch(1), "GIT URLS").
+fn is_local(url: &str) -> bool {
+    let before_slash = url.split('/').next().unwrap_or_default();
+    url.starts_with("file://") || !before_slash.contains(':')
+}
+
 /// A remote of a checkout.
 pub(super) struct Remote {
     /// Its name here.
@@ -195,4 +215,24 @@ async fn missing(tools: &mut Tools<'_>, place: &Place<'_>) -> Result<GitError, G
             known.join(", ")
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_of_this_host_is_told_from_one_elsewhere() {
+        for url in ["/srv/web.git", "file:///srv/web.git", "../web.git", "./a:b"] {
+            assert!(is_local(url), "{url}");
+        }
+        for url in [
+            "https://github.com/octo-org/web.git",
+            "git@github.com:octo-org/web.git",
+            "ssh://git@github.com/octo-org/web",
+            "host:web.git",
+        ] {
+            assert!(!is_local(url), "{url}");
+        }
+    }
 }

@@ -204,8 +204,8 @@ fn read(place: &Place<'_>, what: String, limit: Duration, ended: Ended) -> Resul
         How::TimedOut => return Err(GitError::TimedOut { what, limit }),
         How::Signalled(signal) => return Err(GitError::Killed { what, signal }),
     };
-    if status != 0 && ended.tail.contains("dubious ownership") {
-        return Err(foreign(&place.git.path));
+    if let Some(repository) = words::not_ours(&ended.tail).filter(|_| status != 0) {
+        return Err(foreign(&place.git.path, repository));
     }
     Ok(Said {
         status,
@@ -215,16 +215,21 @@ fn read(place: &Place<'_>, what: String, limit: Duration, ended: Ended) -> Resul
     })
 }
 
-fn foreign(path: &Path) -> GitError {
-    let uid = std::fs::metadata(path).map(|metadata| metadata.uid());
+/// A repository that git does not trust: the checkout, or one of this host that it fetches from.
+fn foreign(checkout: &Path, repository: &Path) -> GitError {
+    let uid = std::fs::metadata(repository).map(|metadata| metadata.uid());
     let name = |uid: u32| {
         let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
         user.map_or_else(|| uid.to_string(), |user| user.name)
     };
-    GitError::Foreign {
-        path: path.to_owned(),
-        owner: uid.map_or_else(|_| "another user".to_owned(), name),
+    let owner = uid.map_or_else(|_| "another user".to_owned(), name);
+    let real = std::fs::canonicalize(checkout).unwrap_or_else(|_| checkout.to_owned());
+    if repository.starts_with(&real) || repository.starts_with(checkout) {
+        let path = checkout.to_owned();
+        return GitError::Foreign { path, owner };
     }
+    let path = repository.to_owned();
+    GitError::ForeignRemote { path, owner }
 }
 
 /// `path` as an argument.

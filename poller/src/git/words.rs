@@ -1,6 +1,8 @@
 //! What git says, read: what kind of trouble it tells of, and which of its lines are repeated. The words are those of the
 //! C locale, which every git is started in.
 
+use std::path::Path;
+
 use super::RemoteTrouble;
 
 /// What kind of trouble git's words tell of.
@@ -65,6 +67,13 @@ pub(super) fn trouble(said: &str) -> RemoteTrouble {
     } else {
         RemoteTrouble::Other
     }
+}
+
+/// The repository that git does not work in because it is somebody else's.
+pub(super) fn not_ours(said: &str) -> Option<&Path> {
+    let (_, after) = said.split_once("dubious ownership in repository at '")?;
+    let (path, _) = after.split_once("'\n").or_else(|| after.split_once('\''))?;
+    Some(Path::new(path))
 }
 
 /// The lines of what git said that tell most, without the logins of addresses.
@@ -173,6 +182,13 @@ mod tests {
         ] {
             assert_eq!(trouble(said), expected, "{said}");
         }
+    }
+
+    #[test]
+    fn the_repository_that_is_somebody_elses_is_known_by_its_path() {
+        let said = "fatal: detected dubious ownership in repository at '/srv/octo's web.git'\nTo add an exception, call:";
+        assert_eq!(not_ours(said), Some(Path::new("/srv/octo's web.git")));
+        assert_eq!(not_ours("fatal: not a git repository"), None);
     }
 
     #[test]

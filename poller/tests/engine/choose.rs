@@ -190,3 +190,18 @@ async fn a_check_says_which_container_a_label_leads_to_and_what_would_be_refused
     );
     assert_eq!(status, Some(1), "{said}");
 }
+
+#[tokio::test]
+async fn a_check_says_where_no_healthcheck_can_ever_say_healthy() {
+    let scene = Scene::new("unasked").await;
+    scene.release("v1", "ok", &[]);
+    scene.run(&[]);
+    let lines = "[[service.unasked.health]]\ndocker = true\n";
+    let (said, status) = check(&scene.file(lines));
+    let told = "health.docker: PROBLEM: neither unasked nor its image has a healthcheck";
+    assert!(said.contains(told) && status == Some(1), "{said}");
+    docker(&["rm", "--force", "unasked"]);
+    scene.run(&["--health-cmd", "/toy"]);
+    let (said, status) = check(&scene.file(lines));
+    assert_eq!(status, Some(0), "{said}");
+}

@@ -136,44 +136,191 @@ fn what_could_not_be_run_or_backed_up_is_a_problem() {
     assert!(nobody.contains(problem), "{nobody}");
 }
 
+/// A checkout of one file, without a remote.
+struct Tree(TempDir);
+
+impl Tree {
+    fn new() -> Self {
+        let tree = Self(tempfile::tempdir().unwrap());
+        tree.git(&["init", "--quiet", "--initial-branch=main"]);
+        fs::write(tree.0.path().join("file"), "1").unwrap();
+        tree.git(&["add", "."]);
+        let who = [
+            "-c",
+            "user.name=octocat",
+            "-c",
+            "user.email=octocat@example.com",
+        ];
+        tree.git(&[&who[..], &["commit", "--quiet", "-m", "first"]].concat());
+        tree
+    }
+
+    fn with_remote(address: &str) -> Self {
+        let tree = Self::new();
+        tree.git(&["remote", "add", "origin", address]);
+        tree
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let mut git = Command::new("git");
+        let done = git.arg("-C").arg(self.0.path()).args(arguments).output();
+        assert!(done.unwrap().status.success(), "{arguments:?}");
+    }
+
+    /// What `check` says of a service with this checkout, other keys of it and other lines.
+    fn checked(&self, keys: &str, lines: &str) -> (String, String) {
+        let path = self.0.path().display();
+        checked(&format!("git = {{ path = \"{path}\"{keys} }}\n{lines}"))
+    }
+}
+
+const REMOTE: &str = "https://github.example/octo-org/web";
+
 #[test]
 fn a_checkout_is_looked_at_and_its_own_programs_may_still_come() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().display();
-    let git = |arguments: &[&str]| {
-        let mut git = Command::new("git");
-        let done = git.arg("-C").arg(folder.path()).args(arguments).output();
-        assert!(done.unwrap().status.success(), "{arguments:?}");
-    };
-    let lines = format!("git = {{ path = \"{path}\" }}\ncommand = {{ run = [\"./update\"] }}");
-    let none = checked(&lines);
+    let none = checked(&format!("git = {{ path = \"{path}\" }}"));
     assert!(none.0.contains("checkout: PROBLEM: "), "{none:?}");
     assert_eq!(none.1, "towline: 1 problem\n");
-    git(&["init", "--quiet", "--initial-branch=main"]);
-    fs::write(folder.path().join("file"), "1").unwrap();
-    git(&["add", "."]);
-    let who = [
-        "-c",
-        "user.name=octocat",
-        "-c",
-        "user.email=octocat@example.com",
-    ];
-    git(&[&who[..], &["commit", "--quiet", "-m", "first"]].concat());
-    git(&[
-        "remote",
-        "add",
-        "origin",
-        "https://github.example/octo-org/web",
-    ]);
-    let (said, log) = checked(&lines);
+    let tree = Tree::with_remote(REMOTE);
+    let (said, log) = tree.checked("", "command = { run = [\"./update\"] }");
     assert_eq!(log, "", "{said}");
     assert!(said.contains(" on main\n"), "{said}");
-    fs::write(folder.path().join("file"), "2").unwrap();
-    let (said, _) = checked(&lines);
+    assert!(said.contains(&format!("remote: origin at {REMOTE}\n")));
+    let program = "command.run: a commit has to bring it: there is no \"./update\"";
+    assert!(said.contains(program), "{said}");
+    fs::write(tree.0.path().join("file"), "2").unwrap();
+    let (said, _) = tree.checked("", "");
     assert!(
         said.contains("checkout: PROBLEM: it has local changes: file"),
         "{said}"
     );
+}
+
+#[test]
+fn what_stops_the_service_is_called_before_a_commit_can_bring_it() {
+    let lines = "command = { run = [\"true\"], stop = [\"./stop\"], start = [\"true\"] }";
+    let (said, log) = Tree::with_remote(REMOTE).checked("", lines);
+    assert_eq!(log, "towline: 1 problem\n", "{said}");
+    assert!(
+        said.contains("command.stop: PROBLEM: there is no \"./stop\""),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_missing_program_of_a_check_is_told_where_there_is_nothing_but_a_checkout() {
+    let lines = "health = [{ exec = [\"no-such-check\"] }]";
+    let (said, log) = Tree::with_remote(REMOTE).checked("", lines);
+    assert_eq!(log, "towline: 1 problem\n", "{said}");
+    assert!(
+        said.contains("health.exec: PROBLEM: there is no program \"no-such-check\" in"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_remote_that_a_deploy_could_not_fetch_from_is_told_without_asking_the_network() {
+    let problem = |tree: &Tree, keys: &str, expected: &str| {
+        let (said, log) = tree.checked(keys, "");
+        assert_eq!(log, "towline: 1 problem\n", "{said}");
+        let (_, told) = said.split_once("remote: PROBLEM: ").unwrap();
+        assert!(told.contains(expected), "{told}");
+    };
+    problem(
+        &Tree::new(),
+        "",
+        "there is no remote \"origin\"; it has: none",
+    );
+    let tree = Tree::with_remote(REMOTE);
+    problem(
+        &tree,
+        ", remote = \"up\"",
+        "there is no remote \"up\"; it has: origin",
+    );
+    problem(
+        &tree,
+        ", credential_file = \"/nowhere/login\"",
+        "/nowhere/login: cannot read the login for the remote: No such file",
+    );
+    let login = tree.0.path().join(".git/login");
+    fs::write(&login, "https://octocat:hunter2@other.example\n").unwrap();
+    let keys = format!(", credential_file = \"{}\"", login.display());
+    problem(&tree, &keys, "it has no login for https://github.example");
+    problem(
+        &Tree::with_remote("/nowhere/web.git"),
+        "",
+        "no such repository, or hidden from this login",
+    );
+}
+
+#[test]
+fn a_remote_that_is_somebody_elses_is_not_taken_for_the_checkout() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let remote = tempfile::tempdir().unwrap();
+    let bare = remote.path().join("web.git");
+    let tree = Tree::with_remote(&format!("file://{}", bare.display()));
+    tree.git(&["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]);
+    let (said, log) = tree.checked("", "");
+    assert_eq!(log, "", "{said}");
+    std::os::unix::fs::chown(&bare, Some(65534), None).unwrap();
+    let (said, log) = tree.checked("", "");
+    assert_eq!(log, "towline: 1 problem\n", "{said}");
+    assert!(said.contains(" on main\n"), "{said}");
+    let told = format!(
+        "remote: PROBLEM: the remote {}: it belongs to ",
+        bare.display()
+    );
+    assert!(
+        said.contains(&told) && said.contains("--add safe.directory"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_backup_is_looked_at_before_there_is_a_state_directory() {
+    let place = tempfile::tempdir().unwrap();
+    let inner = place.path().join("state-to-be");
+    let lines = |path: &std::path::Path| {
+        let path = path.display();
+        format!("command = {{ run = [\"true\"] }}\nbackup = {{ paths = \"{path}\" }}")
+    };
+    let said = checked(&lines(&place.path().join("none"))).0;
+    assert!(
+        said.contains("backup: PROBLEM: ") && said.contains("is not there, so that"),
+        "{said}"
+    );
+    let host = Host::with(1, &lines(place.path()));
+    let mut check = host.command(&["check"]);
+    let ended_so = |said: Output| String::from_utf8(said.stdout).unwrap();
+    let said = ended_so(check.output().unwrap());
+    assert!(said.contains("backup: there is room in "), "{said}");
+    assert!(said.contains(", which is not there yet\n"), "{said}");
+    let mut inside = towline(&["check", "--config"]);
+    inside.arg(host.path("towline.toml"));
+    inside.arg("--state-dir").arg(&inner);
+    let said = ended_so(inside.output().unwrap());
+    let told = format!("towline's own state is in {}", inner.display());
+    assert!(said.contains(&told) && !inner.exists(), "{said}");
+}
+
+#[test]
+fn a_state_directory_that_others_may_look_into_is_told() {
+    let host = Host::with(1, "command = { run = [\"true\"] }\n");
+    let said = |mode: u32| {
+        fs::create_dir_all(host.path("state")).unwrap();
+        fs::set_permissions(host.path("state"), fs::Permissions::from_mode(mode)).unwrap();
+        let output = host.command(&["check"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let open = said(0o755);
+    assert!(open.contains("state: WARNING: "), "{open}");
+    assert!(open.contains("(mode 0755); run: chmod 700 "), "{open}");
+    assert!(!said(0o700).contains("WARNING"));
 }
 
 #[test]

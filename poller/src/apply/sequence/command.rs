@@ -1,6 +1,6 @@
 //! The service's own commands: how they are called, and what their ends mean.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use towline_protocol::report::log_tail;
 use tracing::info;
@@ -18,6 +18,8 @@ use crate::{
 
 /// The exit status by which `run` asks for another time (`EX_TEMPFAIL` of sysexits).
 const POSTPONED: i32 = 75;
+/// How long a program has where no command says it: it is looked for, and not run.
+const LOOK: Duration = Duration::from_secs(30);
 /// How many lines of one command the host's log gets; the report gets the last ones.
 const LOGGED: u32 = 500;
 /// How much of a last line a message tells, in characters.
@@ -32,11 +34,11 @@ pub(super) async fn run(
     record: Record<'_>,
 ) -> Acted {
     let variables = sequence.variables(with.about(), which, version);
-    let argv = sequence.argv(which).cloned().unwrap_or_default();
-    let Some(order) = order(&sequence.parts, argv, variables) else {
+    let Some(argv) = sequence.argv(which).cloned() else {
         let why = "the journal has no such command".to_owned();
         return Event::Failed { why }.into();
     };
+    let order = order(&sequence.parts, argv, variables);
     let service = &with.entry.service;
     let lines = Cell::new(0);
     let mut log = |line: &str| {
@@ -58,9 +60,9 @@ pub(super) async fn run(
     }
 }
 
-/// Why the program of a command cannot be run, if so. It is not.
+/// Why the program of a command, or of a check, cannot be run, if so. It is not.
 pub async fn refusal(with: super::Host<'_>, parts: &Parts, argv: &[String]) -> Option<String> {
-    let order = order(parts, argv.to_vec(), Vec::new())?;
+    let order = order(parts, argv.to_vec(), Vec::new());
     let mut stopped = |_: &_| Err(String::new());
     match process::run(with.launcher, &order, &mut stopped, &mut |_| ()).await {
         Err(ProcessError::NotBegun(_)) | Ok(_) => None,
@@ -68,23 +70,23 @@ pub async fn refusal(with: super::Host<'_>, parts: &Parts, argv: &[String]) -> O
     }
 }
 
-fn order(parts: &Parts, argv: Vec<String>, variables: Vec<(String, String)>) -> Option<Order> {
-    let command = parts.command.as_ref()?;
-    let own = command.env.iter();
+fn order(parts: &Parts, argv: Vec<String>, variables: Vec<(String, String)>) -> Order {
+    let command = parts.command.as_ref();
+    let own = command.into_iter().flat_map(|command| &command.env);
     let mut env: Vec<_> = own
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     env.extend(variables);
-    Some(Order {
+    Order {
         argv,
         user: parts.user.clone(),
         dir: parts.dir(),
         env,
-        timeout: command.timeout,
+        timeout: command.map_or(LOOK, |command| command.timeout),
         grace: GRACE,
         capture: false,
         stdin: None,
-    })
+    }
 }
 
 /// What the end of a command means, and the end of what it said where it failed. What `run` said counts also when it is

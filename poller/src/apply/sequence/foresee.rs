@@ -12,7 +12,7 @@ use super::{
     programs,
 };
 use crate::{
-    backup::{BackupName, Shelf},
+    backup::Shelf,
     git,
     sequence::{Before, Checkout, Sequence},
     settings::Parts,
@@ -27,7 +27,7 @@ pub struct Ahead {
     pub sequence: Sequence,
     /// What is known of the commit and the checkout, of a service that has one.
     pub fetch: Option<git::Foreseen>,
-    /// How many bytes the backup would take at most; `None` without one, or without a state directory to measure it for.
+    /// How many bytes the backup would take at most; `None` without one.
     pub backup: Option<u64>,
 }
 
@@ -140,18 +140,12 @@ impl Look<'_> {
         Ok(Some(foreseen))
     }
 
-    /// The name and size of the backup. Before the first deploy there may be no place for it, which makes it then.
+    /// The name and size of the backup.
     async fn backup(&self, before: &mut Before) -> Result<Option<u64>, Halt> {
         let Some(backup) = &self.parts.backup else {
             return Ok(None);
         };
-        let time = Timestamp::now();
-        if !self.shelf.is_placed() {
-            let name = BackupName::new(time, before.old.sha.as_ref());
-            before.backup = Some(name.as_str().to_owned());
-            return Ok(None);
-        }
-        archive::plan(self.shelf, self.parts, before, time).await?;
+        archive::plan(self.shelf, self.parts, before, Timestamp::now()).await?;
         let bytes = self.shelf.measured(&backup.paths).await;
         let failed = |error| Halt::Over(Outcome::FailedUntouched, format!("backup: {error}"));
         bytes.map(Some).map_err(failed)

@@ -5,7 +5,13 @@ use std::collections::BTreeMap;
 use towline_protocol::ServiceName;
 
 use super::Found;
-use crate::{apply::inspect_service, docker::Docker, plan::Observed, settings::Service};
+use crate::{
+    apply::inspect_service,
+    docker::Docker,
+    health,
+    plan::Observed,
+    settings::{HealthCheck, Service},
+};
 
 /// What was found of the container of `service`, and the name of the image that it was made from. `taken` has the services
 /// whose containers were found before.
@@ -21,6 +27,9 @@ pub(super) async fn look<'a>(
             if let Some(other) = taken.insert(observed.id().to_owned(), &service.name) {
                 found.problem(&format!("service {other} has the same container"));
             }
+            if let Some(why) = unhealthy_forever(service, &observed) {
+                found.line("health.docker", Err(why));
+            }
             (found, Some(observed.reference().to_owned()))
         }
         Err(error) => {
@@ -28,6 +37,32 @@ pub(super) async fn look<'a>(
             (found, None)
         }
     }
+}
+
+/// Whether a check of the service asks for Docker's own healthcheck.
+pub(super) fn asks_for_own(service: &Service) -> bool {
+    let is_own = |check: &HealthCheck| matches!(check, HealthCheck::Docker { .. });
+    service.health.iter().any(is_own)
+}
+
+/// Why no version will ever be healthy, as far as the container shows that there is.
+fn unhealthy_forever(service: &Service, observed: &Observed) -> Option<String> {
+    if !asks_for_own(service) || health::has_own(&observed.container) {
+        return None;
+    }
+    let name = observed.name();
+    let why = if observed.image.as_ref().is_some_and(health::has_own) {
+        format!(
+            "{name} turns the healthcheck of its image off, so that no version passes docker = true; make the container \
+             without that, or check it by http, tcp or exec"
+        )
+    } else {
+        format!(
+            "neither {name} nor its image has a healthcheck, so that no version passes docker = true whose image does not \
+             bring one; write a HEALTHCHECK in the Dockerfile, or check it by http, tcp or exec"
+        )
+    };
+    Some(why)
 }
 
 fn about_container(observed: &Observed) -> String {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -50,6 +51,9 @@ pub(super) fn check(path: &Path, state: &Path) -> anyhow::Result<Ending> {
         problems += 1;
         text += &format!("relay: PROBLEM: {error}\n");
     }
+    if let Some(warning) = open_to_others(state) {
+        text += &format!("state: WARNING: {warning}\n");
+    }
     let (all, refused) = super::on_one_thread(async { Ok(look(&settings, state).await) })?;
     problems += refused;
     for (service, found) in settings.services.iter().zip(all) {
@@ -61,6 +65,15 @@ pub(super) fn check(path: &Path, state: &Path) -> anyhow::Result<Ending> {
         1 => anyhow::bail!("1 problem"),
         many => anyhow::bail!("{many} problems"),
     }
+}
+
+/// That others may look into the state directory, which has backups and what deploys have said.
+fn open_to_others(state: &Path) -> Option<String> {
+    let mode = state.metadata().ok()?.permissions().mode();
+    (mode & 0o077 != 0).then(|| {
+        let (shown, mode) = (state.display(), mode & 0o7777);
+        format!("{shown} is open to other users (mode {mode:04o}); run: chmod 700 {shown}")
+    })
 }
 
 fn about_token(token: &HostToken, settings: &Settings) -> String {

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use super::Found;
+use super::{Found, container::asks_for_own};
 use crate::{
     apply::sequence::{Host, program_refusal},
     backup::Shelf,
-    compose::{Cli, Project},
+    compose::{Cli, ComposeService, Healthcheck, Project, Resolved},
     docker::Docker,
-    git,
+    git::{self, Look},
+    health,
     process::Launcher,
-    settings::{Backup, Command, Compose, Events, HealthCheck, Parts, Probe, Service},
+    settings::{Backup, Command, Compose, Events, Git, HealthCheck, Parts, Probe, Service},
 };
 
 /// A commit and a git tag that a project is told while it is looked at, where what deploys it has one.
@@ -26,7 +27,7 @@ pub(super) async fn look(
     let launcher = Launcher::own();
     let mut found = Found::default();
     if let Some(git) = &parts.git {
-        found.line("checkout", checkout(&launcher, git, parts).await);
+        checkout(&launcher, git, parts, &mut found).await;
     }
     let mut images = Vec::new();
     match (&parts.compose, engine) {
@@ -53,19 +54,27 @@ pub(super) async fn look(
     (found, images)
 }
 
-async fn checkout(
-    launcher: &Launcher,
-    git: &crate::settings::Git,
-    parts: &Parts,
-) -> Result<String, String> {
+/// The checkout, and where its commits come from. Nobody but this host is asked.
+async fn checkout(launcher: &Launcher, git: &Git, parts: &Parts, found: &mut Found) {
     let mut tools = git::Tools {
         launcher,
         begun: &mut |_| Ok(()),
         limits: git::Limits::default(),
     };
     let user = parts.user.as_deref();
-    let look = git::look(&mut tools, &git::Place { git, user }).await;
-    let look = look.map_err(|error| error.to_string())?;
+    let place = git::Place { git, user };
+    let look = match git::look(&mut tools, &place).await {
+        Ok(look) => look,
+        Err(error) => return found.line("checkout", Err(error.to_string())),
+    };
+    found.line("checkout", undisturbed(look, git));
+    let remote = git::remote(&mut tools, &place).await;
+    let remote = remote.map(|address| format!("{} at {address}", git.remote));
+    found.line("remote", remote.map_err(|error| error.to_string()));
+}
+
+/// Whether the checkout may be put at another commit, and where it is.
+fn undisturbed(look: Look, git: &Git) -> Result<String, String> {
     if let Some(what) = look.in_progress {
         return Err(format!("somebody is in the middle of a {what} there"));
     }
@@ -79,8 +88,7 @@ async fn checkout(
         .at
         .branch
         .map_or(String::new(), |name| format!(" on {name}"));
-    let sha = look.at.commit.to_string();
-    Ok(format!("at {}{branch}", sha.get(..7).unwrap_or(&sha)))
+    Ok(format!("at {}{branch}", look.at.commit.short()))
 }
 
 /// What a project is told by all that deploys it: a variable that one of them leaves unset is one that its deploys are
@@ -119,6 +127,13 @@ async fn project(
     let told = sample(&service.rule.events);
     let resolved = cli.resolve(&Project::new(compose, checkout), &told).await;
     let resolved = resolved.map_err(|error| error.to_string())?;
+    if asks_for_own(service) && !may_have_own(engine, &resolved).await {
+        return Err(
+            "none of its containers has a healthcheck, so that no version passes docker = true; write a `healthcheck` in the \
+             file, or check it by http or tcp"
+                .to_owned(),
+        );
+    }
     let names: Vec<_> = resolved.wanted().map(|(name, _)| name.to_owned()).collect();
     let images = resolved
         .wanted()
@@ -132,7 +147,28 @@ async fn project(
     Ok((what, images))
 }
 
-/// Whether the programs of commands and checks can be run. One that the checkout may still bring is none of it.
+/// Whether a container of the project has a healthcheck, or may have: an image that is not here is not known.
+async fn may_have_own(engine: &Docker, resolved: &Resolved) -> bool {
+    for (_, service) in resolved.wanted() {
+        let ComposeService {
+            image, healthcheck, ..
+        } = service;
+        let may = match healthcheck {
+            Healthcheck::OfFile => true,
+            Healthcheck::Off => false,
+            Healthcheck::OfImage => match engine.image(image).await {
+                Ok(Some(image)) => health::has_own(&image),
+                Ok(None) | Err(_) => true,
+            },
+        };
+        if may {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether the programs of commands and checks can be run. One that a commit may still bring is no problem.
 async fn programs(launcher: &Launcher, service: &Service, parts: &Parts, found: &mut Found) {
     let host = Host {
         engine: None,
@@ -160,29 +196,34 @@ async fn programs(launcher: &Launcher, service: &Service, parts: &Parts, found: 
         HealthCheck::Tried { .. } | HealthCheck::Docker { .. } => None,
     }));
     for (key, argv) in all {
-        let program = argv.first().map_or("", String::as_str);
-        if parts.in_checkout(program).is_some() {
+        let Some(why) = program_refusal(host, parts, argv).await else {
             continue;
-        }
-        if let Some(why) = program_refusal(host, parts, argv).await {
-            found.line(key, Err(why));
-        }
+        };
+        let program = argv.first().map_or("", String::as_str);
+        // What stops the service is called in what is checked out now.
+        let may_come = key != "command.stop" && parts.in_checkout(program).is_some();
+        found.line(
+            key,
+            if may_come {
+                Ok(format!("a commit has to bring it: {why}"))
+            } else {
+                Err(why)
+            },
+        );
     }
 }
 
 /// Whether what is backed up is there, and room for it where backups lie.
 async fn room(service: &Service, backup: &Backup, state: &Path) -> Result<String, String> {
     let shelf = Shelf::of(state, service.name.clone());
-    if !state.is_dir() {
-        let missing = backup.paths.iter().find(|path| !path.exists());
-        return match missing {
-            Some(path) => Err(format!("there is no {}", path.display())),
-            None => Ok(format!("{} is not there yet", state.display())),
-        };
-    }
     let ready = shelf.ready(&backup.paths, backup.restore).await;
     ready.map_err(|error| error.to_string())?;
-    Ok(format!("there is room in {}", state.display()))
+    let there = if state.is_dir() {
+        ""
+    } else {
+        ", which is not there yet"
+    };
+    Ok(format!("there is room in {}{there}", state.display()))
 }
 
 #[cfg(test)]

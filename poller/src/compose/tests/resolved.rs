@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::compose::Resolved;
+use crate::compose::{Healthcheck, Resolved};
 
 fn config(services: Value) -> Value {
     json!({ "name": "stack", "services": services })
@@ -76,4 +76,17 @@ fn a_service_without_a_hash_is_no_answer() {
     assert_eq!(whole.services["b"].hash, "02");
     let refused = resolved.with_hashes("a 01\n").unwrap_err();
     assert!(refused.contains("no hash for the service b"), "{refused}");
+}
+
+#[test]
+fn a_healthcheck_is_the_files_the_images_or_turned_off() {
+    let of = |check: Value| {
+        let services = json!({ "web": { "image": "w", "healthcheck": check } });
+        read(services, &[]).unwrap().services["web"].healthcheck
+    };
+    assert_eq!(of(json!({ "test": ["CMD", "true"] })), Healthcheck::OfFile);
+    assert_eq!(of(json!({ "interval": "5s" })), Healthcheck::OfImage);
+    assert_eq!(of(Value::Null), Healthcheck::OfImage);
+    assert_eq!(of(json!({ "test": ["NONE"] })), Healthcheck::Off);
+    assert_eq!(of(json!({ "disable": true })), Healthcheck::Off);
 }
