@@ -96,7 +96,9 @@ async fn a_version_that_ends_at_once_is_rolled_back_with_its_last_words() {
     let whose = (Outcome::RolledBack, Fault::Version);
     assert_eq!(end, whose, "{}", applied.message);
     assert!(
-        applied.message.contains("ended with status 1"),
+        applied
+            .message
+            .contains("ended with status 1, and said last \"toy v2 starts in mode exit\""),
         "{}",
         applied.message
     );

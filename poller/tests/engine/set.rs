@@ -2,7 +2,10 @@
 
 use std::{process::Command, time::Duration};
 
-use towline::health::{Member, gate_set, is_well_set, returned_set};
+use towline::{
+    health::{Member, gate_set, is_well_set, returned_set},
+    settings::{HealthCheck, Probe},
+};
 use towline_protocol::Gate;
 
 use crate::scene::{Scene, docker};
@@ -66,13 +69,15 @@ async fn a_job_that_is_done_is_well_beside_what_runs_unless_it_should_run_on() {
         Ok(Ok(()))
     );
     let kept_up = done(&scene, "kept", &["--restart", "unless-stopped"]);
-    let ended = Err("job: it ended with status 0".to_owned());
-    assert_eq!(gate(&scene, &[web.clone(), kept_up]).await, ended);
+    let ended = "job: it ended with status 0, and said last ";
+    let why = gate(&scene, &[web.clone(), kept_up]).await.unwrap_err();
+    assert!(why.starts_with(ended), "{why}");
     let ran_before = Member {
         must_run: true,
         ..job
     };
-    assert_eq!(gate(&scene, &[web.clone(), ran_before]).await, ended);
+    let why = gate(&scene, &[web.clone(), ran_before]).await;
+    assert!(why.unwrap_err().starts_with(ended));
     let image = scene.image("live");
     let never = docker(&["create", "--name", "set--never", &image]);
     let never = gate(&scene, &[web, member(never, "never")]).await;
@@ -91,7 +96,30 @@ async fn a_container_that_ends_badly_fails_the_whole_set_by_name() {
     let bad = docker(&["run", "--detach", "--name", "badset--bad", &image]);
     docker(&["wait", &bad]);
     let bad = [web, member(bad, "migrate")];
-    let why = Err("migrate: it ended with status 1".to_owned());
-    assert_eq!(gate(&scene, &bad).await, why);
+    let why = "migrate: it ended with status 1, and said last \"toy v2 starts in mode exit\"";
+    assert_eq!(gate(&scene, &bad).await, Err(why.to_owned()));
     assert_eq!(is_well_set(&scene.docker, &bad, &[]).await, Ok(false));
+}
+
+#[tokio::test]
+async fn a_container_that_is_started_again_and_again_is_told_before_the_check_that_nobody_answers()
+{
+    let scene = Scene::new("looped").await;
+    scene.release("v1", "exit", &[]);
+    let image = scene.image("live");
+    docker(&["pull", "--quiet", &image]);
+    let run = ["run", "--detach", "--name", "looped--web", "--restart"];
+    let id = docker(&[&run[..], &["always", &image]].concat());
+    let check = HealthCheck::Tried {
+        probe: Probe::Tcp("127.0.0.1:1".parse().unwrap()),
+        within: Duration::from_secs(8),
+    };
+    let members = [member(id, "web")];
+    let none = Duration::ZERO;
+    let verdict = gate_set(&scene.docker, &members, &[check], None, none, &|_| ()).await;
+    let why = verdict.unwrap().unwrap_err();
+    assert!(why.starts_with("web: it restarted "), "{why}");
+    let end = "after it ended with status 1, and said last \"toy v1 starts in mode exit\"; \
+        tcp 127.0.0.1:1 was not good within 8 s: ";
+    assert!(why.contains(end), "{why}");
 }
