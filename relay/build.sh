@@ -46,16 +46,30 @@ fi
 export WASM_BINDGEN_USE_JS_SYS=1
 
 cd "$root/relay"
+made_by="$worker $bindgen ${options[*]} $(sha256sum <Cargo.toml)"
+# Where nothing is newer than what was made of it, cargo need not be asked: it would wait, without a word, for any other
+# build in this folder.
+if [[ -f $root/build/index.js && $(cat "$root/build/.made-from" 2>/dev/null) == *" $made_by" &&
+  -z $(find . ../Cargo.toml ../Cargo.lock -newer "$root/build/.made-from" -print -quit) ]]; then
+  exit 0
+fi
+
+# What changes while it is compiled is newer than that.
+begun=@$(date +%s.%N)
 target=$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 wasm=$target/wasm32-unknown-unknown/release/towline_relay.wasm
 if [[ ! -f $wasm ]]; then echo "compiling the relay to wasm (about a minute, the first time)" >&2; fi
 cargo build --quiet --release --lib --target wasm32-unknown-unknown
 
-made_from="$(sha256sum <"$wasm") $worker $bindgen ${options[*]} $(sha256sum <Cargo.toml)"
-if [[ -f $root/build/index.js && $(cat "$root/build/.made-from" 2>/dev/null) == "$made_from" ]]; then exit 0; fi
+made_from="$(sha256sum <"$wasm") $made_by"
+if [[ -f $root/build/index.js && $(cat "$root/build/.made-from" 2>/dev/null) == "$made_from" ]]; then
+  touch -d "$begun" "$root/build/.made-from"
+  exit 0
+fi
 rm -f "$root/build/.made-from"
 if ! words=$("$worker_build" "${options[@]}" --out-dir ../build 2>&1); then
   echo "$words" >&2
   exit 1
 fi
 echo "$made_from" >"$root/build/.made-from"
+touch -d "$begun" "$root/build/.made-from"
