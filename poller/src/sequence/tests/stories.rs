@@ -131,6 +131,41 @@ fn a_run_that_asks_for_another_time_changes_nothing_and_is_nobodys_fault() {
 }
 
 #[test]
+fn a_run_that_asks_for_another_time_after_one_that_was_cut_off_is_taken_back_with_the_data() {
+    let mut runs = 0;
+    let cut_off_then_postponed = |moment: Moment<'_>| match moment {
+        Moment::Act(action) if is_the(action, Which::Run) => {
+            runs += 1;
+            if runs == 1 {
+                Fate::DiesAmid
+            } else {
+                Fate::Postponed
+            }
+        }
+        Moment::Commit | Moment::Begun | Moment::Act(_) => Fate::Works,
+    };
+    let scene = rerunning(a_service(Kind::Fit), OnInterrupt::Rerun);
+    let end = perform(&scene, cut_off_then_postponed);
+    let is_told = |why: &str| why.starts_with("interrupted (run)");
+    assert!(matches!(end.ending(), Ending::RolledBack { why } if is_told(why)));
+    assert_eq!((end.runs, end.host.restores), (2, 1));
+    assert_eq!(end.deploy.fault, Fault::Interruption);
+}
+
+#[test]
+fn a_checkout_that_fails_in_the_middle_is_put_back_and_needs_no_operator() {
+    let checks_out = |action: &Action| matches!(action, Action::CheckOut { .. });
+    let without_rollback = with_commands(a_service(Kind::Fit), |commands| Commands {
+        rolls_back: false,
+        ..commands
+    });
+    let end = perform(&without_rollback, at_first(Fate::RefusedAmid, checks_out));
+    assert!(matches!(end.ending(), Ending::RolledBack { .. }));
+    let back = ["checkout", "checkout old", "start", "verify"];
+    assert_eq!(words(&end)[2..], back);
+}
+
+#[test]
 fn a_backup_that_fails_leaves_a_service_that_was_not_stopped_untouched() {
     let backs_up = |action: &Action| matches!(action, Action::BackUp { .. });
     let still = with_commands(a_service(Kind::Fit), |commands| Commands {
