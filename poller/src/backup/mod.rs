@@ -136,6 +136,11 @@ impl Shelf {
         Ok(services.into_iter().map(shelf).collect())
     }
 
+    /// The state directory that they are in.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
     /// The service.
     pub fn service(&self) -> &ServiceName {
         &self.service

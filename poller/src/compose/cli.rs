@@ -298,6 +298,7 @@ impl Cli {
             grace: GRACE,
             capture: true,
             stdin: None,
+            dies_with_us: false,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Old containers whose removal the engine refused after a deploy: it is tried again at each start, and told.
+//! What earlier processes have left beside a deploy's journal, removed at each start and told: old containers whose removal the
+//! engine refused after a deploy, and a folder of one that was killed while it prepared.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tracing::{info, warn};
 
 use super::{Poller, Stop};
 use crate::{
+    apply::sequence::sweep,
     docker::{Docker, EngineError},
     machine::Leftover,
     store::StoreError,
@@ -23,6 +25,15 @@ enum Cleared {
 }
 
 impl Poller {
+    /// Removes the folder in which an earlier process has looked at a commit's files, if it was killed meanwhile.
+    pub(super) fn clear_scratch(&self) {
+        match sweep(self.store.dir()) {
+            Ok(None) => {}
+            Ok(Some(path)) => info!("removed {}, which an earlier run had left", path.display()),
+            Err(why) => warn!("{why}; it is tried again at the next start"),
+        }
+    }
+
     /// Removes what earlier deploys could not, within [`PATIENCE`] or until `stop`: one whose removal is cut off there is
     /// looked for again at the next start. What the engine does not let go, or an engine that is not there, is only told.
     ///

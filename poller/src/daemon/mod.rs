@@ -240,6 +240,7 @@ impl Poller {
             error!("{LOST}");
             self.failed = true;
         }
+        self.clear_scratch();
         self.clear_leftovers(stop).await?;
         if let Err(error) = self.fetch_all().await {
             error!("{error:#}");

@@ -106,6 +106,7 @@ impl Poller {
             grace: GRACE,
             capture: false,
             stdin: None,
+            dies_with_us: false,
         };
         let secrets = secrets_of(parts);
         let name = &service.name;

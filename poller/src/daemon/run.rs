@@ -43,6 +43,7 @@ impl Poller {
         if let Err(error) = self.recover(stop).await {
             survivable(&error).map_err(|()| error)?;
         }
+        self.clear_scratch();
         if let Err(error) = self.clear_leftovers(stop).await {
             survivable(&error).map_err(|()| error)?;
         }

@@ -150,6 +150,7 @@ impl Tools<'_> {
             grace: GRACE,
             capture: true,
             stdin: None,
+            dies_with_us: true,
         };
         process::run(self.launcher, &order, self.begun, &mut |_| {})
             .await

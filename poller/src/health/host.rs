@@ -92,6 +92,7 @@ impl Host<'_> {
             grace: GRACE,
             capture: false,
             stdin: None,
+            dies_with_us: true,
         };
         let ended = process::run(self.launcher, &order, &mut |_| Ok(()), &mut |_| ()).await;
         let (how, text) = match ended {

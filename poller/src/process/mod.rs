@@ -68,6 +68,9 @@ pub struct Order {
     pub capture: bool,
     /// What it reads from standard input, at most [`MAX_STDIN`] bytes; `None` is `/dev/null`.
     pub stdin: Option<Vec<u8>>,
+    /// It is asked to end (TERM) when towline dies, for a program whose end nobody would wait for then, and which may be
+    /// ended anywhere. What may not is on record, so that the next process sees to its end.
+    pub dies_with_us: bool,
 }
 
 impl fmt::Debug for Order {

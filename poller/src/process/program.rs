@@ -31,6 +31,8 @@ use super::{
 const READY: Duration = Duration::from_secs(60);
 /// How long others of the session may go on after the program's end: the other half of a pipe, say.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long one that nobody waits for any more may take to tidy up. The thread stands still meanwhile.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How often the program is looked at when the system does not tell of ends any more.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -198,7 +200,11 @@ fn how(status: &WaitIdStatus) -> How {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Until it is waited for, its number is nobody else's.
+        // Until it is waited for, its number is nobody else's. A git takes its locks away when it is asked to end.
+        if self.session.lives() {
+            self.session.ask_to_end();
+            self.session.empties_soon(FAREWELL);
+        }
         self.session.signal(Signal::KILL);
         if let Ok(pid) = self.pid() {
             let _ = kill_process_group(pid, Signal::KILL);

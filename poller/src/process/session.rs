@@ -24,9 +24,7 @@ impl Session {
 
     /// Ends it whole: TERM, and KILL after `grace`. Whether nobody is left.
     pub(super) async fn end(self, grace: Duration) -> bool {
-        self.signal(Signal::TERM);
-        // Whoever is stopped hears nothing else.
-        self.signal(Signal::CONT);
+        self.ask_to_end();
         if self.empties_within(grace).await {
             return true;
         }
@@ -37,6 +35,21 @@ impl Session {
             self.empties_within(LOOKS[1]).await;
         }
         !self.lives()
+    }
+
+    /// Sends TERM.
+    pub(super) fn ask_to_end(self) {
+        self.signal(Signal::TERM);
+        // Whoever is stopped hears nothing else.
+        self.signal(Signal::CONT);
+    }
+
+    /// Waits until nobody is left in it, at most so long, where nothing else can be done meanwhile.
+    pub(super) fn empties_soon(self, limit: Duration) {
+        let since = std::time::Instant::now();
+        while self.lives() && since.elapsed() < limit {
+            std::thread::sleep(LOOKS[0]);
+        }
     }
 
     /// Waits until nobody is left in it, at most so long; whether that is so.

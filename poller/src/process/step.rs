@@ -23,7 +23,7 @@ use nix::{
 };
 use rustix::{
     fs::{Access, Mode, access},
-    process::{setsid, umask},
+    process::{Signal, set_parent_process_death_signal, setsid, umask},
     stdio::dup2_stdin,
 };
 use tokio::{
@@ -134,6 +134,12 @@ impl Image {
             ));
         }
         let user = become_user(request.user.as_deref())?;
+        if request.dies_with_us {
+            // Forgotten where a process becomes another user. If towline is dead already, the word to go never comes.
+            set_parent_process_death_signal(Some(Signal::TERM)).map_err(|error| {
+                senseless(&format!("it cannot be tied to towline's life: {error}"))
+            })?;
+        }
         let variables = environment(&user, &request.env);
         let user = user.name.unwrap_or_else(|| geteuid().to_string());
         env::set_current_dir(&request.dir).map_err(|error| Refusal::Dir {

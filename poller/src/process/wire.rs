@@ -21,6 +21,7 @@ pub(super) struct Request {
     pub(super) dir: PathBuf,
     pub(super) env: Vec<(String, String)>,
     pub(super) stdin: Option<Vec<u8>>,
+    pub(super) dies_with_us: bool,
 }
 
 impl From<&Order> for Request {
@@ -31,6 +32,7 @@ impl From<&Order> for Request {
             dir: order.dir.clone(),
             env: order.env.clone(),
             stdin: order.stdin.clone(),
+            dies_with_us: order.dies_with_us,
         }
     }
 }

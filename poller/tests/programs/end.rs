@@ -124,3 +124,19 @@ async fn dropping_the_run_kills_all_of_it() {
     });
     all_gone(&pids);
 }
+
+#[tokio::test]
+async fn dropping_the_run_lets_it_tidy_up() {
+    let dir = folder();
+    let [begun, lock] = ["begun", "lock"].map(|name| dir.path().join(name));
+    let mut order = script(
+        "trap 'rm \"$LOCK\"; exit' TERM; touch \"$LOCK\"; touch \"$BEGUN\"; while :; do sleep 0.02; done",
+    );
+    let variable = |name: &str, path: &Path| (name.to_owned(), path.display().to_string());
+    order.env = vec![variable("BEGUN", &begun), variable("LOCK", &lock)];
+    tokio::select! {
+        ended = told(&order) => panic!("{ended:?}"),
+        () = async { while !begun.exists() { tokio::time::sleep(Duration::from_millis(10)).await; } } => {}
+    }
+    assert!(!lock.exists());
+}

@@ -41,6 +41,7 @@ fn order(argv: &[&str]) -> Order {
         grace: Duration::from_secs(20),
         capture: false,
         stdin: None,
+        dies_with_us: false,
     }
 }
 

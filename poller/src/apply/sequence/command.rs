@@ -86,6 +86,7 @@ fn order(parts: &Parts, argv: Vec<String>, variables: Vec<(String, String)>) -> 
         grace: GRACE,
         capture: false,
         stdin: None,
+        dies_with_us: false,
     }
 }
 

@@ -32,6 +32,7 @@ mod keep;
 mod prepare;
 mod programs;
 mod project;
+mod scratch;
 mod stack;
 mod words;
 
@@ -43,6 +44,7 @@ pub use foresee::{Ahead, foresee};
 use ground::Ground;
 use keep::NotKept;
 use prepare::{Known, Prepared, prepare};
+pub use scratch::sweep;
 
 /// What a deploy acts with.
 #[derive(Clone, Copy, Debug)]

@@ -304,6 +304,7 @@ impl Ready<'_> {
                 job,
                 parts,
                 compose,
+                state: self.shelf.state(),
                 is_there,
             };
             digest = planning.plan(before, clock, tell).await?;

@@ -3,9 +3,8 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs, io,
-    os::unix::fs::{DirBuilderExt, chown, symlink},
-    path::{Path, PathBuf},
+    env,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -16,6 +15,7 @@ use super::{
     Host,
     checkout::Tree,
     prepare::{Halt, refuse},
+    scratch::Scratch,
     stack::members,
 };
 use crate::{
@@ -42,6 +42,8 @@ pub(super) struct Planning<'a> {
     pub(super) job: &'a Job<'a>,
     pub(super) parts: &'a Parts,
     pub(super) compose: &'a Compose,
+    /// The state directory.
+    pub(super) state: &'a Path,
     /// Whether the checkout is at the commit already.
     pub(super) is_there: bool,
 }
@@ -183,48 +185,16 @@ impl Planning<'_> {
             let project = project(self.parts, self.compose);
             return Ok(cli.resolve(&project, &told).await?);
         };
-        let scratch = Scratch::new(&self.job.deploy, self.parts.user.as_deref())
+        let scratch = Scratch::new(self.state, &self.job.deploy, self.parts.user.as_deref())
             .map_err(|why| Halt::Over(Outcome::FailedUntouched, why))?;
         if let Some(tree) = Tree::of(self.parts, self.host) {
-            tree.copy(sha, &scratch.0).await?;
+            tree.copy(sha, scratch.path()).await?;
             scratch.add(&git.path, &tree.others().await?);
         }
-        let project = Project::in_scratch(self.compose, &git.path, &scratch.0);
+        #[cfg(feature = "failpoints")]
+        crate::failpoint::reach("copied");
+        let project = Project::in_scratch(self.compose, &git.path, scratch.path());
         Ok(cli.resolve(&project, &told).await?)
-    }
-}
-
-/// A folder beside, for the service's user, that goes away.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(deploy: &str, user: Option<&str>) -> Result<Self, String> {
-        let path = env::temp_dir().join(format!("towline-{deploy}"));
-        let made = || -> io::Result<()> {
-            fs::DirBuilder::new().mode(0o700).create(&path)?;
-            if let Some(user) = user
-                && let Some(user) = nix::unistd::User::from_name(user)?
-            {
-                chown(&path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
-            }
-            Ok(())
-        };
-        made().map_err(|why| format!("cannot make the folder {}: {why}", path.display()))?;
-        Ok(Self(path))
-    }
-
-    /// Shows what git does not track, such as `.env`, where the copy has nothing of that name.
-    fn add(&self, checkout: &Path, others: &[PathBuf]) {
-        for other in others {
-            // One that cannot be shown is missed by Compose, in its own words.
-            let _ = symlink(checkout.join(other), self.0.join(other));
-        }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
