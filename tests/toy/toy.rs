@@ -8,7 +8,8 @@
 //!
 //! As a plain process it serves where `TOY_ADDRESS` says, or on the socket that it is passed as its third file
 //! (`LISTEN_FDS`, see sd_listen_fds(3)); its files lie in the folder `TOY_ROOT`. With `TOY_DATA` it shows that file's text
-//! in each answer, and asked for `/visit` it adds a line to it. Modes:
+//! in each answer, and asked for `/visit` it adds a line to it; with `TOY_MOVES` besides, each version adds itself when it
+//! starts, as a migration would, unless the file ends with it. Modes:
 //!
 //! | mode | behaviour |
 //! |---|---|
@@ -67,6 +68,9 @@ fn main() {
     let version = file("VERSION");
     let mode = file("MODE");
     println!("toy {version} starts in mode {mode}");
+    if env::var("TOY_MOVES").is_ok() && !data().ends_with(&version) {
+        note(&version);
+    }
     if mode != "deaf" {
         // The first process of a container ignores every signal that it does not handle.
         // SAFETY: the handler does nothing but `_exit`.
@@ -122,10 +126,10 @@ fn data() -> String {
 }
 
 /// Adds a line to the data file.
-fn visit() {
-    let path = env::var("TOY_DATA").expect("a visit is noted in TOY_DATA");
+fn note(line: &str) {
+    let path = env::var("TOY_DATA").expect("the data file is in TOY_DATA");
     let file = fs::OpenOptions::new().append(true).create(true).open(path);
-    file.and_then(|mut file| file.write_all(b"visit\n"))
+    file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
         .expect("the data file takes a line");
 }
 
@@ -207,7 +211,7 @@ fn serve(version: &str, mode: &str) {
             let answer = answer(status);
             // Whoever has the answer finds the visit noted.
             if request.starts_with(b"GET /visit ") {
-                visit();
+                note("visit");
             }
             let _ = stream.write_all(answer.as_bytes());
         }

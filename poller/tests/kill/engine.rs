@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-    thread,
-    time::{Duration, Instant},
 };
+
+use crate::poller::until;
 
 static SERVED: RwLock<()> = RwLock::new(());
 
@@ -47,14 +47,24 @@ impl Engine {
         })
     }
 
+    /// Has it do nothing more: calls arrive, and are not answered.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
     /// Ends it as a power cut would. What it runs may live on for a while.
     pub(crate) fn kill(&self) -> Down<'_> {
-        let pid = fs::read_to_string(self.sandbox.join("dockerd.pid")).unwrap();
-        let killed = Command::new("kill").args(["-KILL", pid.trim()]).status();
-        assert!(killed.unwrap().success());
-        let process = PathBuf::from("/proc").join(pid.trim());
+        let process = self.signal("-KILL");
         until("the engine is dead", || !process.exists());
         Down(self)
+    }
+
+    /// Sends it a signal; returns where the system shows it.
+    fn signal(&self, signal: &str) -> PathBuf {
+        let pid = fs::read_to_string(self.sandbox.join("dockerd.pid")).unwrap();
+        let sent = Command::new("kill").args([signal, pid.trim()]).status();
+        assert!(sent.unwrap().success());
+        PathBuf::from("/proc").join(pid.trim())
     }
 
     fn start(&self) {
@@ -85,16 +95,4 @@ impl Drop for Down<'_> {
 fn serves() -> bool {
     let asked = Command::new("docker").arg("version").output();
     asked.is_ok_and(|asked| asked.status.success())
-}
-
-/// Waits a minute at most.
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "waited too long until {what}"
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -57,6 +57,16 @@ impl Images {
         self.tagged_v1(host)
     }
 
+    /// A reference that leads to v1 in the registry and on the engine, for what gets no new versions.
+    pub(crate) fn v1_alone(&self) -> &str {
+        static ALONE: OnceLock<String> = OnceLock::new();
+        ALONE.get_or_init(|| {
+            let image = self.tagged_v1("alone");
+            docker(&["push", "--quiet", &image]);
+            image
+        })
+    }
+
     /// Tags v1 for a host of its own, as the reference that its container is made with.
     pub(crate) fn tagged_v1(&self, host: &str) -> String {
         let image = format!("{}/kill:{host}", required("TOWLINE_TEST_REGISTRY"));

@@ -10,6 +10,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod composed;
 mod cover;
 mod disk;
 mod engine;
@@ -24,9 +25,14 @@ mod projects;
 #[path = "../process/relay.rs"]
 #[expect(dead_code, reason = "the tests of the process ask it more")]
 mod relay;
+#[path = "../kill_parts/remote.rs"]
+#[expect(dead_code, reason = "the tests without an engine have its server hang")]
+mod remote;
 #[path = "../engine/scene.rs"]
 #[expect(dead_code, reason = "the other tests of the engine do more")]
 mod scene;
+#[path = "../kill_parts/seen.rs"]
+mod seen;
 mod side_by_side;
 mod small;
 mod stack;

@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
     io::Read,
     os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -125,6 +125,15 @@ impl Poller {
         Paused { process, go }
     }
 
+    /// Runs `towline run`.
+    pub(crate) fn runs(&self) -> Running {
+        fs::remove_file(self.path("passed")).ok();
+        let log = self.path("run.log");
+        let mut run = self.towline(&["run"]);
+        let process = run.stderr(File::create(&log).unwrap()).spawn().unwrap();
+        Running { process, log }
+    }
+
     /// What the relay was told until now counts no more.
     pub(crate) fn forget_reports(&self) {
         self.relay.change(|state| state.heard.clear());
@@ -176,5 +185,54 @@ impl Drop for Paused {
     fn drop(&mut self) {
         self.process.kill().ok();
         self.process.wait().ok();
+    }
+}
+
+/// A `towline run`; it ends with the test.
+pub(crate) struct Running {
+    process: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Asks it to end, and waits until it has heard.
+    pub(crate) fn ask_to_end(&self) {
+        self.signal("-TERM");
+        until("it has heard", || {
+            let log = fs::read_to_string(&self.log).unwrap();
+            log.contains("asked to stop")
+        });
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end; returns its exit status and its log.
+    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
+        let status = self.process.wait().unwrap();
+        (status, fs::read_to_string(&self.log).unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// Waits three minutes at most: an engine that starts looks at all that was there.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(180),
+            "waited too long until {what}"
+        );
+        thread::sleep(Duration::from_millis(20));
     }
 }

@@ -3,8 +3,10 @@
 use std::{fs, thread, time::Duration};
 
 use crate::{
-    engine::{self, Engine, until},
-    project::{Project, SHA, Seen},
+    composed::Seen,
+    engine::{self, Engine},
+    poller::until,
+    project::{Project, SHA},
 };
 
 #[test]
@@ -27,7 +29,7 @@ fn a_project_is_deployed_and_reported_and_stays_compose_s() {
     );
     project.is_compose_s();
 
-    project.ask(2);
+    project.ask(2, SHA);
     let (_, log, _) = project.once();
     assert!(log.contains("has all that it should already"), "{log}");
 }
@@ -58,7 +60,7 @@ fn what_cannot_be_deployed_or_taken_back_is_told_before_anything_is_touched() {
     let project = Project::new("stack-refused", "");
     let before = project.containers();
     project.names("@-web:live${UNKNOWN}");
-    project.ask(1);
+    project.ask(1, SHA);
     let (_, log, passed) = project.once();
     let refused = &project.reports()[&1];
     assert_eq!(refused["outcome"], "refused", "{log}");
@@ -72,7 +74,7 @@ fn what_cannot_be_deployed_or_taken_back_is_told_before_anything_is_touched() {
     assert!(never_began(&passed), "{passed:?}");
 
     project.names("@-web:never");
-    project.ask(2);
+    project.ask(2, SHA);
     let (_, log, passed) = project.once();
     assert!(log.contains("waiting"), "{log}");
     assert!(never_began(&passed), "{passed:?}");
@@ -85,7 +87,7 @@ fn the_first_deploy_of_a_file_that_names_its_commit_is_taken_back_to_the_image_t
     let project = Project::new("stack-first", "");
     crate::scene::push("stack-first-web", SHA, "crash", &[]);
     project.names("@-web:${TOWLINE_SHA:?}");
-    project.ask(1);
+    project.ask(1, SHA);
     let (_, log, _) = project.once();
     assert_eq!(project.truth("first").0, "rolled_back", "{log}");
 }

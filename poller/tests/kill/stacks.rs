@@ -1,30 +1,41 @@
-//! `kill -9` at every step of a deploy of a Compose project, and again during the recovery.
+//! `kill -9` at every step of a deploy of a Compose project, alone and with the checkout that it is in and its data, and again during
+//! the recovery.
 
-use crate::{cover::cover, engine, images::V2, side_by_side::side_by_side, stack::Stack};
+use std::fs;
+
+use crate::{
+    composed::Seen,
+    cover::cover,
+    engine,
+    images::V2,
+    remote::Remote,
+    side_by_side::side_by_side,
+    stack::{Origin, Stack},
+};
 
 /// A deploy, and how it must end, whoever was killed meanwhile.
 #[derive(Clone, Copy)]
-struct Play {
+struct Play<'a> {
+    origin: Origin<'a>,
     v2: V2,
     outcome: &'static str,
 }
 
-impl Play {
+impl Play<'_> {
     /// What is to be seen after a run without a kill, and the points that it passes.
     fn clean_run(self, name: &str) -> (Vec<String>, Vec<String>) {
-        let stack = Stack::new(name.to_owned(), self.v2);
-        let before = stack.seen();
+        let stack = Stack::new(name.to_owned(), self.v2, self.origin);
+        let before = stack.containers();
         let (_, log, passed) = stack.once();
         assert_eq!(self.told(&stack), self.outcome, "{log}");
-        let seen = stack.seen();
-        assert_eq!(seen == before, self.v2 == V2::Bad, "{log}");
-        (seen, passed)
+        stack.is_of_one_version(&log);
+        let is_as_before = images(&stack.containers()) == images(&before);
+        assert_eq!(is_as_before, self.v2 == V2::Bad, "{log}");
+        (stack.world(), passed)
     }
 
-    fn told(self, stack: &Stack) -> String {
-        let reports = stack.reports();
-        let (_, last) = reports.last_key_value().unwrap();
-        for report in reports.values() {
+    fn told(self, stack: &Stack<'_>) -> String {
+        for report in stack.reports().values() {
             let message = report["message"].as_str().unwrap();
             let is_as_promised = report["outcome"] == self.outcome;
             assert!(
@@ -32,33 +43,31 @@ impl Play {
                 "{report}"
             );
         }
-        last["outcome"].as_str().unwrap().to_owned()
+        stack.told().0
     }
 
     /// Kills a first run at `points` one after the other, then lets one go to its end; returns the points that this one
     /// passed while it took the open journal to its end.
     fn killed_at(self, name: String, points: &[String], clean: &[String]) -> Vec<String> {
         let story = points.join(" -> ");
-        let stack = Stack::new(name, self.v2);
+        let stack = Stack::new(name, self.v2, self.origin);
         let other = stack.other();
         for point in points {
             stack.killed_at(point);
         }
         let (_, log, passed) = stack.once();
         assert_eq!(self.told(&stack), self.outcome, "{story}: {log}");
-        assert_eq!(stack.seen(), clean, "{story}: {log}");
+        assert_eq!(stack.world(), clean, "{story}: {log}");
+        stack.is_of_one_version(&story);
         assert_eq!(stack.other(), other, "{story}: {log}");
-        let (world, reports) = (stack.world(), stack.reports());
+        let (ids, reports) = (stack.ids(), stack.reports());
         let (status, log, again) = stack.once();
         assert_eq!((status, again), (0, Vec::new()), "{story}: {log}");
-        assert_eq!(
-            (stack.world(), stack.reports()),
-            (world, reports),
-            "{story}"
-        );
+        assert_eq!(stack.world(), clean, "{story}: a second recovery");
+        assert_eq!((stack.ids(), stack.reports()), (ids, reports), "{story}");
         let of_recovery = passed.into_iter();
         of_recovery
-            .take_while(|point| point != "prepared")
+            .take_while(|point| !["copied", "prepared"].contains(&point.as_str()))
             .collect()
     }
 
@@ -81,22 +90,62 @@ impl Play {
     }
 }
 
-#[test]
-fn a_good_project_comes_up_whichever_step_the_poller_is_killed_at() {
-    let play = Play {
+fn images(containers: &[Seen]) -> Vec<&str> {
+    containers.iter().map(|one| one.image.as_str()).collect()
+}
+
+fn is_way_back(point: &str) -> bool {
+    point.starts_with("rolling_back") || point.starts_with("ended")
+}
+
+fn good(origin: Origin<'_>) -> Play<'_> {
+    Play {
+        origin,
         v2: V2::Good,
         outcome: "succeeded",
-    };
-    play.killed_everywhere("kill-stack-good", |_| true);
+    }
+}
+
+fn bad(origin: Origin<'_>) -> Play<'_> {
+    Play {
+        origin,
+        v2: V2::Bad,
+        outcome: "rolled_back",
+    }
+}
+
+#[test]
+fn a_good_project_comes_up_whichever_step_the_poller_is_killed_at() {
+    good(Origin::Host).killed_everywhere("kill-stack-good", |_| true);
 }
 
 #[test]
 fn a_bad_project_is_taken_back_whichever_step_back_the_poller_is_killed_at() {
-    let play = Play {
-        v2: V2::Bad,
-        outcome: "rolled_back",
-    };
-    play.killed_everywhere("kill-stack-bad", |point| {
-        point.starts_with("rolling_back") || point.starts_with("ended")
-    });
+    bad(Origin::Host).killed_everywhere("kill-stack-bad", is_way_back);
+}
+
+#[test]
+fn a_commit_and_its_project_come_as_one_whichever_step_the_poller_is_killed_at() {
+    let remote = Remote::new();
+    good(Origin::Git(&remote)).killed_everywhere("kill-both-good", |_| true);
+}
+
+#[test]
+fn a_commit_and_its_project_are_taken_back_as_one_with_the_data_whichever_step_back_the_poller_is_killed_at()
+ {
+    let remote = Remote::new();
+    bad(Origin::Git(&remote)).killed_everywhere("kill-both-bad", is_way_back);
+}
+
+#[test]
+fn a_copy_of_a_commit_that_a_killed_poller_has_left_is_removed_by_the_next_start() {
+    let _served = engine::served();
+    let remote = Remote::new();
+    let stack = Stack::new("kill-copied".to_owned(), V2::Good, Origin::Git(&remote));
+    stack.killed_at("copied");
+    let copy = fs::read_link(stack.state().join("scratch")).unwrap();
+    assert!(copy.join("compose.yml").exists() && copy.join(".env").exists());
+    let (status, log, _) = stack.once();
+    assert_eq!((status, stack.told().0.as_str()), (0, "succeeded"), "{log}");
+    assert!(!copy.exists() && log.contains("had left"), "{log}");
 }

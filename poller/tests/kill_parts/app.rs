@@ -10,14 +10,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use towline_tests::program;
 
-use crate::{poller::Poller, relay::manual};
+use crate::{poller::Poller, relay::manual, seen};
 
 /// The commits: the one that is in place, one that is well, and one that does not pass its check.
 pub(crate) const V1: &str = "1111111111111111111111111111111111111111";
 pub(crate) const GOOD: &str = "2222222222222222222222222222222222222222";
 pub(crate) const BAD: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
-/// All commands are this script. It can be made to kill the poller in the middle, and to leave somebody running then.
+/// All commands are this script. It can be made to wait in the middle, to kill the poller there, and to leave somebody running
+/// then.
 const ACT: &str = r#"#!/bin/sh
 if [ -e survivor ]; then
     case $(cut -d ' ' -f 3 "/proc/$(cat survivor)/stat" 2>/dev/null) in ''|Z) ;; *) echo survivor >> log ;; esac
@@ -28,6 +29,7 @@ stop) rm -f up ;;
 start) touch up ;;
 *)
     echo half > live
+    while [ -e "hold-in-$TOWLINE_STEP" ]; do sleep 0.1; done
     if [ -e "kill-in-$TOWLINE_STEP" ]; then
         rm "kill-in-$TOWLINE_STEP"
         trap '' TERM
@@ -71,11 +73,13 @@ impl App {
         let act = folder.path().join("act");
         program::write(&act, ACT).unwrap();
         let dir = folder.path().display();
+        // For as long a version that is not well is tried, each time.
+        let within = if v2 == BAD { "2s" } else { "1m" };
         let service = format!(
-            "[service.app]\nrepository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\nstable_for = \"1s\"\n\
+            "[service.app]\nrepository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\nstable_for = \"100ms\"\n\
              [service.app.command]\nrun = [\"./act\"]\nstop = [\"./act\"]\nstart = [\"./act\"]\ndir = \"{dir}\"\n{more}\n\
              [[service.app.health]]\nexec = [\"sh\", \"-c\", \"test -e up && grep -qx '[12]*' live\"]\n\
-             within = \"2s\"\n"
+             within = \"{within}\"\n"
         );
         let no_engine = "unix:///nowhere/docker.sock".to_owned();
         let app = Self {
@@ -134,6 +138,29 @@ impl App {
     /// The next time that this step's command runs, it kills the poller half-way and does not end by itself.
     pub(crate) fn kill_in(&self, step: &str) {
         fs::write(self.file(&format!("kill-in-{step}")), "").unwrap();
+    }
+
+    /// This step's command waits in the middle, until the file that is returned is removed.
+    pub(crate) fn hold_in(&self, step: &str) -> PathBuf {
+        let hold = self.file(&format!("hold-in-{step}"));
+        fs::write(&hold, "").unwrap();
+        hold
+    }
+
+    /// From now on a version has to be well for so long.
+    pub(crate) fn watches_for(&self, stable: &str) {
+        let path = self.path("towline.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let lines = text.lines().map(|line| match line.split_once(" = ") {
+            Some(("stable_for", _)) => format!("stable_for = \"{stable}\"\n"),
+            _ => format!("{line}\n"),
+        });
+        fs::write(path, lines.collect::<String>()).unwrap();
+    }
+
+    /// The programs that run in the service's folder or for its poller.
+    pub(crate) fn running(&self) -> Vec<String> {
+        seen::running(&[self.folder.path(), &self.state()])
     }
 
     /// Whether what that command has left running is there.

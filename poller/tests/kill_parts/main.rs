@@ -21,9 +21,11 @@ mod poller;
 #[expect(dead_code, reason = "the tests of the process ask it more")]
 mod relay;
 mod remote;
+mod seen;
 #[path = "../kill/side_by_side.rs"]
 mod side_by_side;
 #[path = "../kill/small.rs"]
 mod small;
+mod told;
 mod tree;
 mod trees;

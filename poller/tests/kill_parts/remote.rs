@@ -19,10 +19,22 @@ if [ -e ../kill-in-run ]; then
 fi
 "#;
 
+/// The project of each commit, for services that are one. Which images it has is in a file that git ignores.
+const PROJECT: &str = "services:
+  api:
+    image: ${IMAGE}
+    labels: {commit: VERSION}
+    environment: {TOY_DATA: /data/db, TOY_MOVES: always}
+    volumes: ['../data:/data']
+  other:
+    image: ${OTHER}
+";
+
 /// The three versions of an app: each is what its file `version` says, and moves the data there.
 pub(crate) struct Remote {
     dir: TempDir,
-    _server: GitServer,
+    /// Who serves it.
+    pub(crate) server: GitServer,
     /// The commit that hosts begin with.
     pub(crate) v1: String,
     /// One that is well.
@@ -47,7 +59,7 @@ impl Remote {
         let bad = commit(dir.path(), "bad", "rm ../data/precious; exit 9");
         Self {
             dir,
-            _server: server,
+            server,
             v1,
             good,
             bad,
@@ -77,6 +89,9 @@ fn commit(dir: &Path, version: &str, update: &str) -> String {
     let work = dir.join("work");
     fs::write(work.join("version"), format!("{version}\n")).unwrap();
     fs::write(work.join("update"), format!("{UPDATE}{update}\n")).unwrap();
+    let project = PROJECT.replace("VERSION", version);
+    fs::write(work.join("compose.yml"), project).unwrap();
+    fs::write(work.join(".gitignore"), ".env\n").unwrap();
     let chmod = ["update-index", "--chmod=+x", "update"];
     git(&work, &["add", "--all"]);
     git(&work, &chmod);

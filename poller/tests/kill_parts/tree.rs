@@ -1,10 +1,6 @@
 //! A service with a checkout, whose poller is killed; and all that can be seen of it.
 
-use std::{
-    fs,
-    ops::Deref,
-    path::{Path, PathBuf},
-};
+use std::{fs, ops::Deref, path::PathBuf};
 
 use tempfile::TempDir;
 use towline_tests::program;
@@ -13,6 +9,7 @@ use crate::{
     app::intent,
     poller::Poller,
     remote::{Remote, git},
+    seen::{self, files, names},
 };
 
 /// Stops and starts the service: it is there when `up` is.
@@ -29,13 +26,15 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn table(self, dir: &str) -> String {
+    fn table(self, dir: &str, within: &str) -> String {
         match self {
-            Self::Alone => "[[service.app.health]]\nexec = [\"grep\", \"-qx\", \"v[12]\", \"version\"]\nwithin = \"2s\"\n".to_owned(),
+            Self::Alone => format!(
+                "[[service.app.health]]\nexec = [\"grep\", \"-qx\", \"v[12]\", \"version\"]\nwithin = \"{within}\"\n"
+            ),
             Self::WithData => format!(
                 "backup = {{ paths = [\"{dir}/data\"], restore = true }}\n[service.app.command]\nrun = [\"./update\"]\n\
                  stop = [\"{dir}/act\"]\nstart = [\"{dir}/act\"]\non_interrupt = \"rollback\"\n[[service.app.health]]\n\
-                 exec = [\"sh\", \"-c\", \"test -e ../up && cmp -s version ../data/db\"]\nwithin = \"2s\"\n"
+                 exec = [\"sh\", \"-c\", \"test -e ../up && cmp -s version ../data/db\"]\nwithin = \"{within}\"\n"
             ),
         }
     }
@@ -59,10 +58,12 @@ impl Tree {
     pub(crate) fn new(kind: Kind, remote: &Remote, sha: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().to_str().unwrap();
+        // For as long a version that is not well is tried, each time.
+        let within = if sha == remote.bad { "2s" } else { "1m" };
         let service = format!(
-            "[service.app]\nrepository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\nstable_for = \"1s\"\n\
+            "[service.app]\nrepository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\nstable_for = \"100ms\"\n\
              git = {{ path = \"{dir}/app\" }}\n{}",
-            kind.table(dir)
+            kind.table(dir, within)
         );
         let no_engine = "unix:///nowhere/docker.sock".to_owned();
         let tree = Self {
@@ -91,20 +92,11 @@ impl Tree {
     /// All of the service that can be seen, a line each, but for when that was and what its commands have written down: the
     /// checkout, its refs, what lies around, who runs there.
     pub(crate) fn world(&self) -> Vec<String> {
-        let app = self.file("app");
-        let git = |args: &[&str]| git(&app, args);
-        let mut world = vec![
-            git(&["rev-parse", "HEAD"]),
-            git(&["rev-parse", "--abbrev-ref", "HEAD"]),
-            git(&["status", "--porcelain", "--ignored"]),
-            git(&["for-each-ref"]),
-            format!("db {}", self.text("data/db")),
-        ];
+        let mut world = seen::checkout(&self.file("app"));
+        world.push(format!("db {}", self.text("data/db")));
         for folder in [self.folder.path(), &self.file("data"), &self.state()] {
             world.extend(names(folder).into_iter().filter(|name| name != "log"));
         }
-        let lying = files(&app.join(".git")).into_iter();
-        world.extend(lying.filter(|path| path.contains("lock") || path.contains("tmp_")));
         world.extend(self.running());
         world
     }
@@ -116,16 +108,7 @@ impl Tree {
 
     /// The programs that run in the service's folders or for its poller.
     pub(crate) fn running(&self) -> Vec<String> {
-        let state = self.state();
-        let processes = fs::read_dir("/proc").unwrap().flatten();
-        let ours = processes.filter(|process| {
-            let of = |link: &str| fs::read_link(process.path().join(link)).unwrap_or_default();
-            let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
-            of("cwd").starts_with(self.folder.path())
-                || String::from_utf8_lossy(&line).contains(state.to_str().unwrap())
-        });
-        ours.map(|process| format!("process {:?}", process.file_name()))
-            .collect()
+        seen::running(&[self.folder.path(), &self.state()])
     }
 
     /// The outcome and message of the last report.
@@ -146,23 +129,4 @@ impl Tree {
         assert!(self.file("up").exists());
         head
     }
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
-/// The files in a folder and those below it.
-fn files(folder: &Path) -> Vec<String> {
-    let paths = names(folder).into_iter().map(|name| folder.join(name));
-    let below = paths.flat_map(|path| match path.is_dir() {
-        true => files(&path),
-        false => vec![path.display().to_string()],
-    });
-    below.collect()
 }
