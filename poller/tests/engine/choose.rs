@@ -125,7 +125,7 @@ async fn a_label_that_would_be_lost_with_the_old_image_is_refused_before_anythin
 }
 
 /// What `towline check` says of this file, and its exit status.
-fn check(file: &str) -> (String, Option<i32>) {
+pub(crate) fn check(file: &str) -> (String, Option<i32>) {
     let dir = tempfile::tempdir().unwrap();
     let towline = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));

@@ -3,7 +3,10 @@
 use towline::compose::taken;
 
 use super::{Stack, program};
-use crate::scene::docker;
+use crate::{
+    choose::check,
+    scene::{docker, image},
+};
 
 /// What is said against a project with this file, of which nothing is on the engine afterwards.
 async fn refused(text: &str) -> String {
@@ -162,4 +165,28 @@ async fn a_name_that_another_container_has_is_found_before() {
         said.unwrap()
             .contains("named-web of the service web is taken")
     );
+}
+
+#[tokio::test]
+async fn a_check_tells_a_project_in_which_nothing_has_the_healthcheck_that_is_asked_for() {
+    let plain = "services: {web: {image: \"@-web:live\"}}";
+    let stack = Stack::new("unhealed", plain).await;
+    stack.release("web", "v1");
+    let checked = || {
+        let file = stack.part.file.display();
+        check(&format!(
+            "[relay]\nurl = \"http://127.0.0.1:1\"\ntoken_file = \"/nowhere\"\n[service.web]\nchannel = \"stacks\"\n\
+             compose = {{ file = \"{file}\" }}\nhealth = [{{ docker = true }}]\n"
+        ))
+    };
+    let told = "project: PROBLEM: none of its containers has a healthcheck";
+    let (said, status) = checked();
+    assert_eq!(status, Some(0), "its image is not here: {said}");
+    docker(&["pull", "--quiet", &image("unhealed-web", "live")]);
+    let (said, status) = checked();
+    assert!(said.contains(told) && status == Some(1), "{said}");
+    let own = "healthcheck: {test: [\"CMD\", \"/toy\", \"health\"]}";
+    stack.write("compose.yml", &plain.replace("}}", &format!(", {own}}}}}")));
+    let (said, status) = checked();
+    assert_eq!(status, Some(0), "{said}");
 }
