@@ -15,6 +15,9 @@ use crate::{
     store::Spooled,
 };
 
+/// What a report's place among the host's takes of a request, in bytes at most: two numbers and their name.
+const PLACE: usize = 64;
+
 /// The longest message, in characters.
 const MAX_MESSAGE: usize = 1000;
 
@@ -86,6 +89,7 @@ fn about(intent: IntentId, attempt: u32, started_at: Timestamp) -> Report {
         log_tail: String::new(),
         steps: Vec::new(),
         matched: Vec::new(),
+        order: None,
     }
 }
 
@@ -94,12 +98,12 @@ pub fn message(text: &str) -> String {
     text.chars().take(MAX_MESSAGE).collect()
 }
 
-/// Cuts a report's texts so that it fits into one request on its own.
+/// Cuts a report's texts so that it fits into one request on its own, with its place among the host's.
 pub fn fitted(mut report: Report) -> Report {
     report.message = message(&report.message);
     report.log_tail = towline_protocol::report::log_tail(&report.log_tail).to_owned();
     // JSON writes a control character as six, so that 8 KiB of log may still be too much.
-    while size(&report) > MAX_REQUEST_BODY - 2 && !report.log_tail.is_empty() {
+    while size(&report) > MAX_REQUEST_BODY - 2 - PLACE && !report.log_tail.is_empty() {
         let half = report.log_tail.chars().count().div_ceil(2);
         report.log_tail = report.log_tail.chars().skip(half).collect();
     }
@@ -164,7 +168,7 @@ pub fn deliver(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use towline_protocol::MAX_LOG_TAIL;
+    use towline_protocol::{MAX_LOG_TAIL, Order};
 
     use super::*;
     use crate::testing::intent;
@@ -217,7 +221,10 @@ mod tests {
         assert!(
             bytes(&[Spooled {
                 id: 0,
-                report: fitted
+                report: Report {
+                    order: Some(Order(u64::MAX, u64::MAX)),
+                    ..fitted
+                }
             }]) <= MAX_REQUEST_BODY
         );
     }

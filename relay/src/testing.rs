@@ -52,5 +52,6 @@ pub(crate) fn report(service: Option<&str>, attempt: u32, outcome: Option<Outcom
         log_tail: String::new(),
         steps: Vec::new(),
         matched: Vec::new(),
+        order: None,
     }
 }

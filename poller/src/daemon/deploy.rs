@@ -84,9 +84,10 @@ impl Poller {
             deploy: random_deploy(),
         };
         let mut begun = Begun::of_try(name, &intent.id, attempt, standing);
+        let (aside, spooled) = (&mut self.aside, self.store.last_spooled()?);
         let mut tell = |progress: Progress| {
             self.notices.tell(name, &progress);
-            let told = begun.note(&progress, &self.secrets);
+            let told = begun.note(&progress, &self.secrets, || aside.place(spooled));
             mention(told, &self.bell, &self.relay);
         };
         let (mut stop, mut leave) = (stop.clone(), stop.clone());
@@ -208,9 +209,10 @@ impl Poller {
             .find(|service| service.name == entry.service)
             .cloned();
         let mut begun = Begun::of_recovery(entry);
+        let (aside, spooled) = (&mut self.aside, self.store.last_spooled()?);
         let mut tell = |progress: Progress| {
             self.notices.tell(&entry.service, &progress);
-            let told = begun.note(&progress, &self.secrets);
+            let told = begun.note(&progress, &self.secrets, || aside.place(spooled));
             let told = told.filter(|_| entry.on_purpose.is_none());
             mention(told, &self.bell, &self.relay);
         };

@@ -62,6 +62,7 @@ use engine::Engine;
 use heartbeat::Heartbeat;
 use notices::Notices;
 use outbox::Outbox;
+use pending::Aside;
 use relay_thread::RelayThread;
 use todo::Todo;
 
@@ -85,6 +86,7 @@ pub struct Poller {
     heartbeat: Heartbeat,
     /// What the relay was told by this process of tries that are not at their ends, beside what is on disk.
     pending: BTreeMap<ServiceName, Report>,
+    aside: Aside,
     /// The host's token, which no report may tell.
     secrets: Secrets,
     /// The tag of the last answer that was taken in.
@@ -137,6 +139,7 @@ impl Poller {
             outbox: Outbox::default(),
             heartbeat: Heartbeat::new(Instant::now()),
             pending: BTreeMap::new(),
+            aside: Aside::new(Timestamp::now()),
             secrets,
             settings,
             host,

@@ -3,7 +3,8 @@
 //! `applying` is told from within a deploy and kept nowhere: what comes next is reported anyway, and a deploy shall not wait
 //! for a disk or a relay that only wants to know. What an intent waits for goes through the spool.
 
-use towline_protocol::{Intent, IntentId, Outcome, Report, ServiceName};
+use jiff::Timestamp;
+use towline_protocol::{Intent, IntentId, Order, Outcome, Report, ServiceName};
 use tracing::debug;
 
 use super::{
@@ -72,8 +73,13 @@ impl Begun {
         }
     }
 
-    /// What the relay is to be told now, if anything.
-    pub(super) fn note(&mut self, progress: &Progress, secrets: &Secrets) -> Option<Report> {
+    /// What the relay is to be told now, if anything; `place` is asked then.
+    pub(super) fn note(
+        &mut self,
+        progress: &Progress,
+        secrets: &Secrets,
+        place: impl FnOnce() -> Order,
+    ) -> Option<Report> {
         let goes_back = matches!(progress, Progress::RollingBack { .. });
         let prepares = matches!(
             progress,
@@ -93,6 +99,7 @@ impl Begun {
         let applying = self.applying.clone();
         Some(fitted(Report {
             message,
+            order: Some(place()),
             ..applying
         }))
     }
@@ -100,6 +107,26 @@ impl Begun {
     /// What the relay was told, if it was.
     fn told(self) -> Option<Report> {
         self.is_told.then_some(self.applying)
+    }
+}
+
+/// Places what is told past the spool among the host's reports: after all that was spooled, and told, before.
+#[derive(Debug)]
+pub(super) struct Aside {
+    last: u64,
+}
+
+impl Aside {
+    /// What a process tells that begins `now` comes after what those before it have told, if the clock goes right.
+    pub(super) fn new(now: Timestamp) -> Self {
+        let last = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        Self { last }
+    }
+
+    /// The next place, after the report that has got the number `spooled`.
+    pub(super) fn place(&mut self, spooled: u64) -> Order {
+        self.last = self.last.saturating_add(1);
+        Order(spooled, self.last)
     }
 }
 
@@ -165,7 +192,8 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.add("tl1.e30.AAAA");
         let told = progress.iter();
-        let told = told.filter_map(|progress| begun.note(progress, &secrets));
+        let mut aside = Aside::new(Timestamp::UNIX_EPOCH);
+        let told = told.filter_map(|progress| begun.note(progress, &secrets, || aside.place(7)));
         told.map(|report| {
             assert_eq!(report.outcome, Some(Outcome::Applying));
             report.message
@@ -205,6 +233,17 @@ mod tests {
         assert!(messages[0].starts_with("web: pulling"), "{messages:?}");
         assert_eq!(messages[1], "web: rolling back: it answered ***");
         assert_eq!(begun.told().unwrap().attempt, 1);
+    }
+
+    #[test]
+    fn what_is_told_past_the_spool_comes_after_what_was_spooled_and_told_before() {
+        let mut aside = Aside::new(Timestamp::UNIX_EPOCH);
+        let mut places = vec![Order(6, 0)];
+        places.extend([6, 6, 7].map(|spooled| aside.place(spooled)));
+        let mut next_process =
+            Aside::new(Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1));
+        places.extend([next_process.place(7), Order(8, 0)]);
+        assert!(places.is_sorted_by(|one, next| one < next), "{places:?}");
     }
 
     #[test]

@@ -92,6 +92,10 @@ const VERSION_4: &str = "
     CREATE TABLE revision (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
 ";
 
+/// The reports of a new state are numbered on from the time in milliseconds: they come after those of a state that was lost.
+const NUMBERED_ON: &str =
+    "INSERT INTO sqlite_sequence (name, seq) VALUES ('spool', unixepoch() * 1000)";
+
 /// Why the state could not be read or written.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -265,6 +269,9 @@ fn migrate(db: &mut Connection, found: i64) -> Result<(), StoreError> {
         let tx = db.transaction()?;
         for version in missing {
             tx.execute_batch(version)?;
+        }
+        if found == 0 {
+            tx.execute_batch(NUMBERED_ON)?;
         }
         tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         tx.commit()?;

@@ -1,10 +1,11 @@
 //! The spool: reports that the relay has not acknowledged.
 //!
 //! A report's later phase takes the place of an earlier one under a new number, so that the acknowledgement of the
-//! earlier one does not remove it.
+//! earlier one does not remove it. The numbers only grow, also where the clock was set back, and tell the relay which
+//! report was made later.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use towline_protocol::Report;
+use towline_protocol::{Order, Report};
 
 use super::{Store, StoreError, row};
 
@@ -18,8 +19,19 @@ const PARKED: u32 = 100;
 pub struct Spooled {
     /// Its number in the spool.
     pub id: i64,
-    /// The report.
+    /// The report, with its place among the host's.
     pub report: Report,
+}
+
+#[cfg(test)]
+impl Spooled {
+    /// The report as it was spooled, without its place.
+    pub(crate) fn made(self) -> Report {
+        Report {
+            order: None,
+            ..self.report
+        }
+    }
 }
 
 impl Store {
@@ -35,7 +47,8 @@ impl Store {
         let rows = query.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         rows.map(|found| {
             let (id, key, sealed): (i64, String, Vec<u8>) = found?;
-            let report = row::open(SPOOL, &key, &sealed)?;
+            let mut report: Report = row::open(SPOOL, &key, &sealed)?;
+            report.order = Some(Order(number(id), 0));
             Ok(Spooled { id, report })
         })
         .collect()
@@ -63,6 +76,15 @@ impl Store {
         let tx = self.db.transaction()?;
         push(&tx, report)?;
         Ok(tx.commit()?)
+    }
+
+    /// The number that the spool gave last, whether or not its report was sent meanwhile.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn last_spooled(&self) -> Result<u64, StoreError> {
+        let last = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'spool'";
+        Ok(number(self.db.query_row(last, [], |row| row.get(0))?))
     }
 
     /// Forgets the reports that the relay has taken.
@@ -122,6 +144,10 @@ pub(super) fn push(db: &Connection, report: &Report) -> Result<(), StoreError> {
     db.prepare_cached("INSERT INTO spool (key, row) VALUES (?1, ?2)")?
         .execute(params![key, sealed])?;
     Ok(())
+}
+
+fn number(id: i64) -> u64 {
+    u64::try_from(id).unwrap_or_default()
 }
 
 /// What a report is known by. Nothing stands between the slashes in the key of an acknowledgement.

@@ -42,7 +42,7 @@ pub use mailbox::{ChannelNews, MAILBOX_WINDOW, Mailbox};
 pub use manual::{NewIntent, Queued};
 pub use mark::{ChannelMark, Mark};
 pub use name::{Channel, Digest, GitTag, HostName, IntentId, NameError, ServiceName, Sha};
-pub use report::{Gate, Outcome, Report, Side, StepTime};
+pub use report::{Gate, Order, Outcome, Report, Side, StepTime};
 pub use secret::Secret;
 pub use ticket::{TICKET_LIFE, Ticket};
 pub use token::{Claims, Revocations, Role, TokenError, TokenKey};

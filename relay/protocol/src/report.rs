@@ -50,7 +50,16 @@ pub struct Report {
     /// In an acknowledgement: the services whose rule matched, possibly none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub matched: Vec<ServiceName>,
+    /// Where it stands among the host's reports; `None` from a poller that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
 }
+
+/// A place in the order in which a host has made its reports: whatever way they took, the later one has the greater.
+///
+/// Two numbers, of which the first counts more. Nothing else is to be read out of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Order(pub u64, pub u64);
 
 /// One side of a deploy, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +171,24 @@ mod tests {
             let outcome: Outcome = serde_json::from_value(name.into()).unwrap();
             assert_eq!(outcome.as_str(), name);
         }
+    }
+
+    #[test]
+    fn an_order_is_two_numbers_and_may_be_missing() {
+        let mut told = serde_json::json!({
+            "intent": "in_aaaaaaaaaaaaaaaaaaaaaaaaaa", "attempt": 1,
+            "started_at": "2026-11-20T15:00:00Z",
+        });
+        let older: Report = serde_json::from_value(told.clone()).unwrap();
+        assert_eq!(older.order, None);
+        told["order"] = serde_json::json!([17, 1_795_186_000_000_u64]);
+        let report: Report = serde_json::from_value(told.clone()).unwrap();
+        assert_eq!(report.order, Some(Order(17, 1_795_186_000_000)));
+        assert_eq!(
+            serde_json::to_value(report).unwrap()["order"],
+            told["order"]
+        );
+        assert!(Order(2, 0) > Order(1, 9) && Order(1, 9) > Order(1, 8));
     }
 
     #[test]

@@ -49,18 +49,35 @@ pub fn cut(text: &mut String, limit: usize) {
     text.truncate(text.floor_char_boundary(limit));
 }
 
-/// Whether a report takes the place of the one that is there with the same host, intent, service and
-/// attempt.
+/// Whether `new` takes the place of the report that is `there` with the same host, intent, service and attempt.
 ///
-/// A pending one that was sent earlier may arrive later, so that it never replaces a terminal one.
-pub fn replaces(there: Option<Outcome>, new: Option<Outcome>) -> bool {
-    let terminal = |outcome: Option<Outcome>| outcome.is_some_and(Outcome::is_terminal);
-    !terminal(there) || terminal(new)
+/// They may come in another order than the host has made them: what is told while a deploy goes on takes another way than
+/// what waits in the spool, and a request that was given up may still arrive. An outcome is never undone by a pending one;
+/// else the one that was made later stays, and where the host does not say which that is, the one that came later.
+pub fn replaces(there: &Report, new: &Report) -> bool {
+    match (is_terminal(there), is_terminal(new)) {
+        (true, false) => false,
+        (false, true) => true,
+        (true, true) | (false, false) => !is_overtaken(there, new),
+    }
+}
+
+/// Whether the host says that it has made `new` before what is `there`, and it only came later.
+pub fn is_overtaken(there: &Report, new: &Report) -> bool {
+    there
+        .order
+        .zip(new.order)
+        .is_some_and(|(there, new)| new < there)
+}
+
+fn is_terminal(report: &Report) -> bool {
+    report.outcome.is_some_and(Outcome::is_terminal)
 }
 
 #[cfg(test)]
 mod tests {
-    use towline_protocol::{MAX_LOG_TAIL, StepTime};
+    use proptest::prelude::*;
+    use towline_protocol::{MAX_LOG_TAIL, Order, StepTime};
 
     use super::*;
     use crate::testing::report;
@@ -117,9 +134,17 @@ mod tests {
         );
     }
 
+    fn told(outcome: Option<Outcome>, order: Option<Order>) -> Report {
+        Report {
+            order,
+            ..report(Some("web"), 1, outcome)
+        }
+    }
+
     #[test]
     fn a_late_pending_report_does_not_undo_an_outcome() {
         use Outcome::{Applying, RolledBack, Succeeded, Waiting};
+        let replaces = |there, new| replaces(&told(there, None), &told(new, None));
         assert!(replaces(None, None) && replaces(None, Some(Waiting)));
         assert!(replaces(Some(Waiting), Some(Applying)));
         assert!(replaces(Some(Applying), Some(Waiting)));
@@ -127,5 +152,72 @@ mod tests {
         assert!(!replaces(Some(Succeeded), Some(Applying)));
         assert!(!replaces(Some(RolledBack), None));
         assert!(replaces(Some(Succeeded), Some(Succeeded)));
+    }
+
+    #[test]
+    fn a_pending_report_that_was_overtaken_by_another_one_does_not_undo_it() {
+        use Outcome::{Applying, Succeeded, Waiting};
+        let applying = told(Some(Applying), Some(Order(4, 1)));
+        let waiting = told(Some(Waiting), Some(Order(5, 0)));
+        assert!(replaces(&applying, &waiting) && !replaces(&waiting, &applying));
+        let again = told(Some(Applying), Some(Order(5, 1)));
+        assert!(replaces(&waiting, &again) && !replaces(&again, &waiting));
+        let ended = told(Some(Succeeded), Some(Order(1, 0)));
+        assert!(replaces(&again, &ended) && !replaces(&ended, &again));
+    }
+
+    #[test]
+    fn one_that_does_not_say_when_it_was_made_counts_as_made_when_it_came() {
+        use Outcome::{Applying, Waiting};
+        let ordered = told(Some(Waiting), Some(Order(5, 0)));
+        let unordered = told(Some(Applying), None);
+        assert!(replaces(&ordered, &unordered) && replaces(&unordered, &ordered));
+    }
+
+    /// What stays of reports that come in this order.
+    fn kept(coming: &[Report]) -> Report {
+        let (first, rest) = coming.split_first().unwrap();
+        rest.iter().fold(first.clone(), |there, new| {
+            if replaces(&there, new) {
+                new.clone()
+            } else {
+                there
+            }
+        })
+    }
+
+    fn reports() -> impl Strategy<Value = Vec<Report>> {
+        use Outcome::{Applying, NeedsOperator, Succeeded, Waiting};
+        let outcomes = prop::sample::select(vec![Waiting, Applying, Succeeded, NeedsOperator]);
+        let orders = prop::collection::btree_set((0..4u64, 0..4u64), 1..8);
+        (orders, prop::collection::vec(outcomes, 8)).prop_map(|(orders, outcomes)| {
+            let made = orders.into_iter().zip(outcomes);
+            made.map(|((first, second), outcome)| told(Some(outcome), Some(Order(first, second))))
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn in_whatever_order_they_come_and_however_often_the_same_one_stays(
+            (made, coming) in reports().prop_flat_map(|made| {
+                let twice = [made.clone(), made.clone()].concat();
+                (Just(made), Just(twice).prop_shuffle())
+            })
+        ) {
+            let outcome = made.iter().rfind(|one| is_terminal(one));
+            prop_assert_eq!(Some(&kept(&coming)), outcome.or(made.last()));
+        }
+
+        #[test]
+        fn no_outcome_is_undone_also_where_some_do_not_say_when_they_were_made(
+            (coming, silent) in (reports().prop_shuffle(), prop::collection::vec(any::<bool>(), 8))
+        ) {
+            let coming: Vec<_> = coming.into_iter().zip(silent).map(|(one, is_silent)| Report {
+                order: one.order.filter(|_| !is_silent),
+                ..one
+            }).collect();
+            prop_assert_eq!(is_terminal(&kept(&coming)), coming.iter().any(is_terminal));
+        }
     }
 }

@@ -5,7 +5,7 @@ use towline_protocol::{Report, StepTime};
 use super::*;
 use crate::{
     status::{Observed, Seen, Shown},
-    store::{Cause, CauseKind, Past, Unwell},
+    store::{Cause, CauseKind, Past, Spooled, Unwell},
 };
 
 fn side(digit: char) -> Side {
@@ -80,7 +80,7 @@ impl Host {
             }],
         });
         let waiting = self.poller.store.spooled(99).unwrap();
-        waiting.into_iter().map(|one| one.report).collect()
+        waiting.into_iter().map(Spooled::made).collect()
     }
 
     fn unwell(&self) -> Option<Unwell> {

@@ -14,7 +14,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
-use towline_protocol::{Channel, Intent, Mark, Outcome, Report, ServiceName, Side};
+use towline_protocol::{Channel, Intent, Mark, Order, Outcome, Report, ServiceName, Side};
 
 use super::*;
 use crate::{

@@ -8,7 +8,10 @@ use super::{
     column::{Row, Value, body, failed, millis, number, parsed, string, text, time},
 };
 use crate::{
-    api::fleet::{Known, Said},
+    api::{
+        fleet::{Known, Said},
+        report::is_overtaken,
+    },
     error::Fault,
     tally,
 };
@@ -55,7 +58,8 @@ impl Store {
         said.collect()
     }
 
-    /// Notes what a service said last; `host` and `at_ms` as in the report's row.
+    /// Notes what a service said last, unless that was overtaken by what is noted already; `host` and `at_ms` as in the
+    /// report's row.
     pub(super) fn note_said(
         &self,
         host: Value,
@@ -66,6 +70,13 @@ impl Store {
         let Some(service) = &report.service else {
             return Ok(());
         };
+        let last = "SELECT body FROM said JOIN report USING (intent, host, service) \
+                    WHERE host = ? AND service = ? ORDER BY attempt DESC LIMIT 1";
+        if let Some(row) = self.row(last, vec![host.clone(), text(service)])?
+            && is_overtaken(&body(&row, 0)?, report)
+        {
+            return Ok(());
+        }
         let insert = "INSERT OR REPLACE INTO said (host, service, intent, outcome, at_ms) \
                       VALUES (?, ?, ?, ?, ?)";
         let outcome = outcome.as_str().into();
@@ -251,6 +262,33 @@ mod tests {
             (Outcome::RolledBack, 3)
         );
         assert_eq!(last.intent, IntentId::of_key("two"));
+    }
+
+    #[test]
+    fn what_comes_late_of_an_earlier_intent_is_not_what_a_service_said_last() {
+        let store = store();
+        commit(&store, "one");
+        commit(&store, "two");
+        let mut told = Vec::new();
+        for (cause, outcome, order) in [
+            ("two", "applying", [7, 1]),
+            ("one", "superseded", [7, 0]),
+            ("two", "succeeded", [8, 0]),
+        ] {
+            let report = json!({
+                "intent": IntentId::of_key(cause), "service": "web", "attempt": 1, "outcome": outcome,
+                "started_at": "2026-11-20T15:00:00Z", "order": order,
+            });
+            let reports = [serde_json::from_value(report).unwrap()];
+            let kept = store.keep(&name("pi"), &[Glob::new("*")], &reports, 1);
+            assert_eq!(kept.unwrap().accepted, 1);
+            let said = store.said().unwrap();
+            told.extend(said.values().map(|last| last.outcome));
+        }
+        use Outcome::{Applying, Succeeded};
+        assert_eq!(told, [Applying, Applying, Succeeded]);
+        let status = store.status(&IntentId::of_key("one"), Timestamp::UNIX_EPOCH, |_| None);
+        assert_eq!(status.unwrap().unwrap().hosts.len(), 1, "it is kept");
     }
 
     #[test]

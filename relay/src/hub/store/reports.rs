@@ -145,7 +145,7 @@ impl Store {
                      WHERE intent = ? AND host = ? AND service = ? AND attempt = ?";
         if let Some(row) = self.row(query, key.clone())? {
             let there: Report = body(&row, 0)?;
-            if there == *report || !report::replaces(there.outcome, report.outcome) {
+            if there == *report || !report::replaces(&there, report) {
                 return Ok(());
             }
         }

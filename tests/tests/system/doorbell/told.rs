@@ -62,6 +62,38 @@ fn a_report_over_the_doorbell_is_kept_and_acknowledged_by_its_name() -> Result<(
 }
 
 #[test]
+fn a_report_that_another_way_has_overtaken_takes_no_later_ones_place() -> Result<()> {
+    let intent = queue("octo-org/told-twice", 1)?["intent"].clone();
+    let runner = host("runner")?;
+    let mut bell = Doorbell::connect(relay()?, &runner)?;
+    let made = |outcome: &str, order: [u64; 2]| {
+        let mut report = report(&intent, Some("web"), Some(outcome));
+        report["order"] = json!(order);
+        report
+    };
+    let told = || Ok(hosts(&intent)?["runner"]["services"]["web"]["outcome"].clone());
+    let mut by_bell = |report: Value| -> Result<Value> {
+        bell.say(&report)?;
+        bell.frame()?;
+        told()
+    };
+    let by_post = |report: Value| -> Result<Value> {
+        let answer = relay()?.post("/v1/reports", &runner, &json!([report]))?;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        told()
+    };
+    let (applying, waiting) = (made("applying", [6, 1]), made("waiting", [7, 0]));
+    assert_eq!(by_bell(waiting.clone())?, "waiting");
+    assert_eq!(by_post(applying.clone())?, "waiting");
+    assert_eq!(by_post(made("applying", [7, 1]))?, "applying");
+    assert_eq!(by_bell(waiting)?, "applying");
+    assert_eq!(by_post(made("rolled_back", [8, 0]))?, "rolled_back");
+    assert_eq!(by_bell(made("applying", [8, 1]))?, "rolled_back");
+    assert_eq!(by_bell(applying)?, "rolled_back");
+    Ok(())
+}
+
+#[test]
 fn a_report_that_the_token_does_not_allow_is_acknowledged_and_not_kept() -> Result<()> {
     let intent = queue("elsewhere/told", 1)?["intent"].clone();
     let mut bell = Doorbell::connect(relay()?, &host("meddler")?)?;
