@@ -251,7 +251,9 @@ impl Poller {
                 self.note_stop(&entry.service, &stopped);
                 Ok(false)
             }
+            Err(ApplyError::Store(error)) => Err(error),
             Err(error) => {
+                self.tell_interrupted(entry, &error.to_string());
                 self.note_trouble(&entry.service, error)?;
                 Ok(false)
             }

@@ -1,4 +1,4 @@
-//! The loop: fetch, take in, apply, report. One tokio thread, beside the thread in which the relay client blocks.
+//! The loop: fetch, take in, apply, report. One tokio thread, beside the threads in which the relay client blocks.
 //!
 //! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
 //! `choose` and `deploy` carry it out, `run` and `todo` say when. `on_purpose`, `roll_back`, `restore` and `resolve` do what an

@@ -162,13 +162,41 @@ impl Poller {
             // When something newer comes, nothing more would be told of it.
             return;
         }
-        let (attempt, waiting) = (next_try(standing), Outcome::Waiting);
+        let attempt = next_try(standing);
         let begun_at = since(standing, attempt);
+        let waiting = blank(
+            intent.id.clone(),
+            service,
+            attempt,
+            Outcome::Waiting,
+            begun_at,
+        );
+        self.tell_once(service, waiting, why);
+    }
+
+    /// Tells the relay why a deploy that was interrupted is not taken to its end yet, once as long as that stays so. Its end
+    /// will be told.
+    pub(super) fn tell_interrupted(&mut self, entry: &JournalEntry, why: &str) {
+        if entry.on_purpose.is_some() {
+            return;
+        }
+        let (service, waiting) = (&entry.service, Outcome::Waiting);
+        let begun_at = entry.begun.as_ref().map(|begun| begun.at);
+        let begun_at = begun_at.unwrap_or_else(Timestamp::now);
+        let waiting = blank(
+            entry.intent.clone(),
+            service,
+            entry.attempt,
+            waiting,
+            begun_at,
+        );
+        let why = format!("a deploy was interrupted and cannot be taken to its end yet: {why}");
+        self.tell_once(service, waiting, &why);
+    }
+
+    fn tell_once(&mut self, service: &ServiceName, waiting: Report, why: &str) {
         let message = self.secrets.hide(&format!("{service}: {why}"));
-        let report = fitted(Report {
-            message,
-            ..blank(intent.id.clone(), service, attempt, waiting, begun_at)
-        });
+        let report = fitted(Report { message, ..waiting });
         let is_same = |told: &Report| {
             (&told.intent, told.outcome, &told.message)
                 == (&report.intent, report.outcome, &report.message)

@@ -1,4 +1,5 @@
-//! The thread in which the relay client blocks, and what it is asked.
+//! The threads in which the relay client blocks, and what it is asked: one for polls of the mailboxes, one for all that the
+//! relay passes on to its hub, so that a hub that hangs holds up no poll.
 
 use std::{
     sync::mpsc::{Receiver, Sender, channel},
@@ -39,20 +40,20 @@ enum Job {
     },
 }
 
-/// The way to the thread. It ends when this is dropped and its last job is done.
+/// The way to the threads. They end when this is dropped and their last jobs are done.
 #[derive(Debug)]
 pub(super) struct RelayThread {
-    jobs: Sender<Job>,
+    mailboxes: Sender<Job>,
+    hub: Sender<Job>,
 }
 
 impl RelayThread {
-    /// Starts the thread.
+    /// Starts the threads.
     pub(super) fn start(client: RelayClient) -> std::io::Result<Self> {
-        let (jobs, todo) = channel();
-        thread::Builder::new()
-            .name("relay".to_owned())
-            .spawn(move || work(client, &todo))?;
-        Ok(Self { jobs })
+        Ok(Self {
+            mailboxes: thread_of("mailboxes", client.clone())?,
+            hub: thread_of("hub", client)?,
+        })
     }
 
     /// Asks for intents; `known` is the tag of what is on disk.
@@ -63,38 +64,48 @@ impl RelayThread {
         known: Option<Tag>,
     ) -> oneshot::Receiver<Polling> {
         let (answer, receiver) = oneshot::channel();
-        self.push(Job::Poll {
+        let asked_of = if fresh { &self.hub } else { &self.mailboxes };
+        let poll = Job::Poll {
             asked,
             fresh,
             known,
             answer,
-        });
+        };
+        push(asked_of, poll);
         receiver
     }
 
     /// Sends reports.
     pub(super) fn deliver(&self, batch: Vec<Spooled>) -> oneshot::Receiver<Delivery> {
         let (answer, receiver) = oneshot::channel();
-        self.push(Job::Deliver { batch, answer });
+        push(&self.hub, Job::Deliver { batch, answer });
         receiver
     }
 
     /// Says who is there.
     pub(super) fn greet(&self, hello: Hello) -> oneshot::Receiver<Greeting> {
         let (answer, receiver) = oneshot::channel();
-        self.push(Job::Greet { hello, answer });
+        push(&self.hub, Job::Greet { hello, answer });
         receiver
     }
 
     /// Sends a report that nobody will miss.
     pub(super) fn mention(&self, report: Report) {
-        self.push(Job::Mention(Box::new(report)));
+        push(&self.hub, Job::Mention(Box::new(report)));
     }
+}
 
-    fn push(&self, job: Job) {
-        // The thread lives as long as this sender; were it gone, the answer's channel would say so.
-        let _ = self.jobs.send(job);
-    }
+fn thread_of(name: &str, client: RelayClient) -> std::io::Result<Sender<Job>> {
+    let (jobs, todo) = channel();
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || work(client, &todo))?;
+    Ok(jobs)
+}
+
+fn push(jobs: &Sender<Job>, job: Job) {
+    // The thread lives as long as this sender; were it gone, the answer's channel would say so.
+    let _ = jobs.send(job);
 }
 
 fn work(client: RelayClient, todo: &Receiver<Job>) {
@@ -121,5 +132,71 @@ fn work(client: RelayClient, todo: &Receiver<Job>) {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        net::{TcpListener, TcpStream},
+        time::Duration,
+    };
+
+    use towline_protocol::Secret;
+
+    use super::*;
+    use crate::{relay_client::Deadlines, route::Route, settings::Settings, testing::net::head};
+
+    /// The next request's first line, and the connection that waits for its answer.
+    fn asked(listener: &TcpListener) -> (String, TcpStream) {
+        let (mut stream, _) = listener.accept().unwrap();
+        let head = head(&mut stream);
+        (head.lines().next().unwrap().to_owned(), stream)
+    }
+
+    #[tokio::test]
+    async fn a_hub_that_hangs_holds_up_no_poll_of_the_mailboxes() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let file = format!(
+            "[relay]\nurl = \"http://127.0.0.1:{port}\"\n[service.a]\nchannel = \"a\"\n\
+             docker = {{ container = \"aa\" }}"
+        );
+        let settings = Settings::parse(&file, "t").unwrap();
+        let route = Route::of(&settings.relay, |_| None).unwrap();
+        let deadlines = Deadlines {
+            connect: Duration::from_secs(60),
+            total: Duration::from_secs(60),
+        };
+        let client = RelayClient::new(&route, &Secret::new("t"), deadlines).unwrap();
+        let relay = RelayThread::start(client).unwrap();
+        let asks = || {
+            let mark = "a@0.0".parse().unwrap();
+            vec![mark]
+        };
+        let greeting = relay.greet(Hello::default());
+        let (hello, hanging) = asked(&listener);
+        assert!(hello.starts_with("POST /v1/hello"), "{hello}");
+        let filling = relay.poll(asks(), true, None);
+        let polling = relay.poll(asks(), false, None);
+        let (poll, mut stream) = asked(&listener);
+        assert!(
+            poll.starts_with("GET /v1/intents") && !poll.contains("fresh"),
+            "{poll}"
+        );
+        let body = r#"{"channels":{"a":{"epoch":1,"head":0,"pruned_before":0,"intents":[]}}}"#;
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all((head + body).as_bytes()).unwrap();
+        let answer = polling.await.unwrap().unwrap().unwrap();
+        assert_eq!(answer.channels.len(), 1);
+        drop((stream, hanging));
+        assert!(greeting.await.unwrap().is_err());
+        let (fill, _) = asked(&listener);
+        assert!(fill.contains("fresh=1"), "{fill}");
+        assert!(filling.await.unwrap().is_err());
     }
 }

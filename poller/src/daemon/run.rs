@@ -99,7 +99,7 @@ impl Poller {
         }
         let names = || self.settings.services.iter().map(|service| &service.name);
         let work = self.todo.pause(names(), now).filter(|_| rounds.polled);
-        let gap = self.gap_pause(now).filter(|_| rounds.polling.is_none());
+        let gap = self.gap_pause(now).filter(|_| rounds.filling.is_none());
         let beat = self.heartbeat.pause(now).filter(|_| !self.bell.is_new());
         let (bell, sending) = (self.bell.pause(now), self.outbox.pause(now));
         let wake = rounds.wake(now, [work, gap, beat, bell, sending]);
@@ -108,6 +108,7 @@ impl Poller {
             () = tokio::time::sleep(wake) => {}
             order = orders.next() => self.obey(order, stop).await?,
             answer = reply(&mut rounds.polling) => self.note_answer(rounds, answer, interval)?,
+            answer = reply(&mut rounds.filling) => self.note_filled(rounds, answer)?,
             event = self.bell.next() => self.note_event(rounds, event, interval)?,
             seen = reply(&mut rounds.looking) => self.note_seen(seen),
             answer = self.heartbeat.said() => self.note_said(answer),
@@ -134,15 +135,14 @@ impl Poller {
         Ok(false)
     }
 
-    /// Asks the hub for what is missing, unless the relay is being asked already.
+    /// Asks the hub for what is missing, unless it is being asked already. Polls go on beside it.
     fn fill_gaps(&mut self, rounds: &mut Rounds) -> Result<(), StoreError> {
-        if rounds.polling.is_some() {
+        if rounds.filling.is_some() {
             return Ok(());
         }
         let gaps = self.gaps()?;
         if !gaps.is_empty() {
-            rounds.fresh = true;
-            rounds.polling = Some(self.poll(gaps, true));
+            rounds.filling = Some(self.poll(gaps, true));
         }
         Ok(())
     }
@@ -175,13 +175,29 @@ impl Poller {
         self.fill_gaps(rounds)
     }
 
+    /// Takes in what the hub answers. While it does not, the mailboxes are asked as usual, unless it wants rest.
+    fn note_filled(&mut self, rounds: &mut Rounds, answer: Polling) -> Result<(), StoreError> {
+        match answer {
+            Ok(answer) => {
+                answer.map_or(Ok(()), |answer| self.take_in(answer, true))?;
+                self.fill_gaps(rounds)
+            }
+            Err(error) => {
+                self.leave_hub();
+                let rest = error.retry_after().map(|rest| Instant::now() + rest);
+                rounds.next_poll = rounds.next_poll.max(rest);
+                warn!("the hub does not say what is missing: {error}; asking again later");
+                Ok(())
+            }
+        }
+    }
+
     fn note_answer(
         &mut self,
         rounds: &mut Rounds,
         answer: Polling,
         interval: Duration,
     ) -> Result<(), StoreError> {
-        let fresh = std::mem::take(&mut rounds.fresh);
         rounds.polled = true;
         match answer {
             Ok(answer) => {
@@ -190,18 +206,16 @@ impl Poller {
                 }
                 rounds.poll_failures = 0;
                 self.notices.note_relay(None);
-                answer.map_or(Ok(()), |answer| self.take_in(answer, fresh))?;
+                answer.map_or(Ok(()), |answer| self.take_in(answer, false))?;
                 self.fill_gaps(rounds)?;
-                if !fresh {
-                    let now = Instant::now();
-                    rounds.answered = Some(now);
-                    rounds.next_poll = Some(now + self.usual_pause(interval));
-                }
+                let now = Instant::now();
+                rounds.answered = Some(now);
+                rounds.next_poll = Some(now + self.usual_pause(interval));
             }
             Err(error) => {
                 self.leave_hub();
                 self.notices.note_relay(Some(error.to_string()));
-                rounds.poll_failures += u32::from(!fresh);
+                rounds.poll_failures += 1;
                 let pause = pause(
                     interval,
                     rounds.poll_failures,
@@ -223,10 +237,10 @@ pub(super) struct Rounds {
     /// that it heard of.
     polled: bool,
     polling: Option<oneshot::Receiver<Polling>>,
-    /// Whether the poll under way asks the hub.
-    fresh: bool,
+    /// What the hub is asked for, of which a mailbox does not have all.
+    filling: Option<oneshot::Receiver<Polling>>,
     pub(super) next_poll: Option<Instant>,
-    /// When the relay last answered a poll that was not for the hub.
+    /// When the relay last answered a poll.
     pub(super) answered: Option<Instant>,
     pub(super) poll_failures: u32,
     looking: Option<oneshot::Receiver<Seen>>,

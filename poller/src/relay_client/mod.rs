@@ -45,7 +45,7 @@ impl Default for Deadlines {
 }
 
 /// A connection to one relay, with this host's token.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RelayClient {
     agent: Agent,
     origin: String,

@@ -89,3 +89,35 @@ async fn a_deploy_that_is_taken_to_its_end_has_lasted_since_it_was_begun() {
     let ms = crate::history::Entry::of(past[0].clone()).unwrap().ms;
     assert!((90_000..600_000).contains(&ms), "{ms}");
 }
+
+#[tokio::test]
+async fn an_interrupted_deploy_without_its_engine_is_told_once_as_waiting() {
+    let mut host = Host::new();
+    host.receive(&[manual(1)]);
+    let other = JournalEntry {
+        service: "db".parse().unwrap(),
+        ..interrupted()
+    };
+    host.poller.store.write_journal(&other).unwrap();
+    for _ in 0..2 {
+        let left = host.poller.recover(&host.stop).await.unwrap();
+        assert_eq!(left, [other.service.clone()].into());
+    }
+    let spooled = host.poller.store.spooled(9).unwrap();
+    assert_eq!(spooled.len(), 1);
+    let waits = &spooled[0].report;
+    assert_eq!(
+        (&waits.service, waits.outcome, waits.attempt),
+        (&Some(other.service.clone()), Some(Outcome::Waiting), 1)
+    );
+    let told = "db: a deploy was interrupted and cannot be taken to its end yet: ";
+    assert!(waits.message.starts_with(told), "{}", waits.message);
+    assert!(
+        waits.message.contains("does not answer"),
+        "{}",
+        waits.message
+    );
+    host.poller.store.acknowledge(&[spooled[0].id]).unwrap();
+    host.poller.recover(&host.stop).await.unwrap();
+    assert_eq!(host.poller.store.spooled(9).unwrap(), [], "it was told");
+}

@@ -35,6 +35,19 @@ fn taken_back(outcome: Outcome, is_reported: bool) -> Host {
 }
 
 #[tokio::test]
+async fn a_rollback_on_purpose_that_waits_for_its_engine_is_told_to_nobody_before_its_end() {
+    let mut host = Host::new();
+    let entry = JournalEntry {
+        body: testing::deploy().to_journal().unwrap(),
+        ..on_purpose(true)
+    };
+    host.poller.store.write_journal(&entry).unwrap();
+    let left = host.poller.recover(&host.stop).await.unwrap();
+    assert_eq!(left, [entry.service].into());
+    assert_eq!(host.poller.store.spooled(9).unwrap(), []);
+}
+
+#[tokio::test]
 async fn a_rollback_on_purpose_is_reported_as_rolled_back_and_the_service_is_held() {
     let host = taken_back(Outcome::Succeeded, true);
     let (store, web) = (&host.poller.store, "web".parse().unwrap());
