@@ -6,7 +6,7 @@ use towline_protocol::{
 };
 
 use crate::{
-    reference::Reference,
+    reference::{Reference, Template},
     settings::{DeploymentRule, PackageRule, PushRule, ReleaseRule, Rule, RunRule, Service},
 };
 
@@ -41,6 +41,9 @@ pub fn matches(host: &HostName, service: &Service, intent: &Intent) -> Match {
             "{}: manual = false in [service.{}]",
             rule.place, service.name
         ));
+    }
+    if asked_for && let Some(why) = other_image(service, intent) {
+        return Match::Refused(format!("{}: [service.{}]: {why}", rule.place, service.name));
     }
     match objection(service, intent) {
         None => Match::Yes,
@@ -164,22 +167,30 @@ fn check_package(
 ) -> Result<(), String> {
     let image = intent.image.as_ref();
     let reference = image.and_then(|image| image.reference.as_deref());
-    let reference = reference.unwrap_or_default();
-    let name = reference
-        .parse::<Reference>()
-        .ok()
-        .map(|named| named.name());
-    let own = service.image.as_ref().map(|image| image.name());
-    if name.is_none() || name != own {
-        let own = own.unwrap_or_default();
-        return Err(format!(
-            "the image is {reference:?}, and the service's is {own}"
-        ));
-    }
+    let own = service.image.as_ref().map(Template::name);
+    own_image(reference.unwrap_or_default(), &own.unwrap_or_default())?;
     if image.is_none_or(|image| image.digest.is_none()) {
         return Err("the image has no digest".to_owned());
     }
     among(&rule.tags, "tag", &package.tag)
+}
+
+/// What an order's image has against it, so that it is not in the way of what waits for the service's own. Where the file names
+/// none it is the container's, which is not known here: `plan` looks at that.
+fn other_image(service: &Service, intent: &Intent) -> Option<String> {
+    let own = service.image.as_ref()?.name();
+    let reference = intent.image.as_ref()?.reference.as_deref()?;
+    own_image(reference, &own).err()
+}
+
+fn own_image(reference: &str, own: &str) -> Result<(), String> {
+    let named = reference.parse::<Reference>().ok();
+    if named.is_some_and(|named| named.name() == own) {
+        return Ok(());
+    }
+    Err(format!(
+        "the image is {reference:?}, and the service's is {own}"
+    ))
 }
 
 fn of_repository(channel: &Channel, what: &str, repository: &str) -> Result<(), String> {

@@ -82,6 +82,38 @@ fn a_manual_intent_may_name_a_service_and_an_image_and_can_be_refused_by_the_fil
 }
 
 #[test]
+fn an_order_for_another_image_is_refused_and_what_waits_keeps_its_turn() {
+    let mut host = Host::new("image = \"ghcr.io/octo-org/web:{sha}\"");
+    host.receive([intent(7, 1)]).work(Outcome::Waiting);
+    let ordered = |seq, reference: &str| Intent {
+        image: Some(Image {
+            reference: Some(reference.to_owned()),
+            digest: None,
+        }),
+        ..manual(seq)
+    };
+    let others = ["ghcr.io/octo-org/api:v1", "web:v1", "no image"];
+    let seqs = 2..;
+    host.receive(seqs.zip(others).map(|(seq, name)| ordered(seq, name)));
+    let selection = host.work(Outcome::Waiting);
+    assert_eq!(selection.apply.map(|one| one.seq), Some(1));
+    for (settled, name) in selection.settled.iter().zip(others) {
+        let why = format!(
+            "towline.toml:3: [service.web]: the image is {name:?}, and the service's is ghcr.io/octo-org/web"
+        );
+        assert_eq!(
+            (settled.outcome, &settled.message),
+            (Outcome::Refused, &why)
+        );
+    }
+    assert_eq!(selection.settled.len(), others.len());
+    host.receive([ordered(5, "ghcr.io/octo-org/web:v1")]);
+    let selection = host.choose();
+    assert_eq!(selection.apply.map(|one| one.seq), Some(5));
+    assert_eq!(selection.settled[0].outcome, Outcome::Superseded);
+}
+
+#[test]
 fn an_intent_for_the_service_by_name_that_the_rule_does_not_allow_is_refused_and_told() {
     let mut forged = intent(7, 1);
     forged.service = Some("web".parse().unwrap());
