@@ -114,8 +114,10 @@ impl Sequence {
         command.map_or(OnInterrupt::Ask, |command| command.on_interrupt)
     }
 
-    fn resume_back(mut self, step: Undo, back: Back) -> Self {
+    fn resume_back(mut self, step: Undo, mut back: Back) -> Self {
         let was_begun = self.process.take().is_some();
+        // A system that starts the service by itself has started neither version: what that one wrote does not stay.
+        back.restored &= step != Undo::RollBack;
         match step {
             // A restart of the system or the engine may have stopped what was started.
             Undo::Start | Undo::Verify => {

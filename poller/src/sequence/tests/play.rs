@@ -235,7 +235,12 @@ impl Stage {
             self.deploy = deploy.unrecorded(recorded, "disk full".to_owned());
             self.lost = true;
         }
-        true
+        // What must be on record is tried once more, on the same full disk.
+        let must = self.deploy.next().is_some() && !self.deploy.may_go_unrecorded();
+        if must {
+            self.hear(failed("the journal cannot be written"));
+        }
+        !must
     }
 
     /// Writes the process of a command that is about to go; whether it goes.

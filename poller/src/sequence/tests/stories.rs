@@ -256,7 +256,25 @@ fn a_rollback_that_fails_or_is_interrupted_needs_an_operator_and_one_that_failed
         at_first(Fate::DiesAmid, rolls_back),
     );
     assert!(matches!(end.ending(), Ending::RolledBack { .. }));
-    assert_eq!((end.rollbacks, end.host.restores), (2, 1));
+    assert_eq!((end.rollbacks, end.host.restores), (2, 2));
+}
+
+#[test]
+fn what_the_system_has_started_between_two_steps_back_leaves_nothing_in_the_data() {
+    let mut restores = 0;
+    let end = perform(&a_service(Kind::Unfit), |moment| match moment {
+        Moment::Act(Action::Restore { .. }) => {
+            restores += 1;
+            Fate::Works
+        }
+        Moment::Commit if restores == 1 => {
+            restores += 1;
+            Fate::Reboot
+        }
+        Moment::Commit | Moment::Begun | Moment::Act(_) => Fate::Works,
+    });
+    assert!(matches!(end.ending(), Ending::RolledBack { .. }));
+    assert_eq!(end.host.data.form, end.before.data.form);
 }
 
 #[test]
