@@ -47,7 +47,8 @@ pub struct GitServer {
 
 struct Shared {
     root: PathBuf,
-    mood: Mutex<Mood>,
+    /// How it behaves, and in requests for which paths: those that hold this.
+    mood: Mutex<(String, Mood)>,
     /// The `Authorization` of each request.
     logins: Mutex<Vec<String>>,
     ended: AtomicBool,
@@ -63,7 +64,7 @@ impl GitServer {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             root: root.to_owned(),
-            mood: Mutex::new(Mood::Serves),
+            mood: Mutex::new((String::new(), Mood::Serves)),
             logins: Mutex::default(),
             ended: AtomicBool::new(false),
         });
@@ -87,7 +88,12 @@ impl GitServer {
 
     /// Changes how it behaves from the next request on.
     pub fn set(&self, mood: Mood) {
-        *lock(&self.shared.mood) = mood;
+        self.set_for("", mood);
+    }
+
+    /// The same where a path holds `part`; everything else is served as it should be.
+    pub fn set_for(&self, part: &str, mood: Mood) {
+        *lock(&self.shared.mood) = (part.to_owned(), mood);
     }
 
     /// The `Authorization` of each request so far, empty where there was none.
@@ -125,7 +131,12 @@ impl Shared {
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         let asked = read(stream)?;
         lock(&self.logins).push(asked.header("authorization").to_owned());
-        let mood = lock(&self.mood).clone();
+        let (part, mood) = lock(&self.mood).clone();
+        let mood = if asked.path.contains(&part) {
+            mood
+        } else {
+            Mood::Serves
+        };
         match mood {
             Mood::Serves => self.answer(&asked, stream),
             Mood::Hangs => {

@@ -117,6 +117,7 @@ fn parts(journal: &str) {
         sequence::Event::Done,
         sequence::Event::Failed { why: why() },
         sequence::Event::Postponed { why: why() },
+        sequence::Event::Outlived { why: why() },
     ] {
         for start in [
             deploy.clone(),

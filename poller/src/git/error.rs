@@ -177,6 +177,8 @@ pub enum GitError {
     Lfs {
         /// The commit.
         sha: Sha,
+        /// What kind of trouble the server made; `None` where it was not asked, or is not at fault.
+        trouble: Option<RemoteTrouble>,
         /// Why not.
         why: String,
     },
@@ -185,6 +187,8 @@ pub enum GitError {
     Submodule {
         /// Its name.
         name: String,
+        /// What kind of trouble its remote made; `None` where it was not asked, or is not at fault.
+        trouble: Option<RemoteTrouble>,
         /// Why not.
         why: String,
     },
@@ -225,6 +229,9 @@ pub enum GitError {
     /// No git could be started.
     #[error("git could not be started: {0}")]
     NotStarted(String),
+    /// Something of a git goes on and cannot be ended.
+    #[error("{0}")]
+    Outlived(String),
 }
 
 /// The kinds of trouble with a remote.
@@ -254,11 +261,10 @@ impl std::fmt::Display for RemoteTrouble {
 }
 
 impl RemoteTrouble {
-    /// Whether the same request may work later.
-    pub(super) fn may_pass(self) -> bool {
+    fn fate(self) -> Fate {
         match self {
-            Self::Unreachable => true,
-            Self::Denied | Self::NoRepository | Self::Other => false,
+            Self::Unreachable | Self::Other => Fate::Waits,
+            Self::Denied | Self::NoRepository => Fate::Failed,
         }
     }
 }
@@ -286,6 +292,11 @@ impl GitError {
         what == "checkout" && is_first
     }
 
+    /// Whether something of a git goes on, beside which nothing may be done.
+    pub fn goes_on(&self) -> bool {
+        matches!(self, Self::Outlived(_))
+    }
+
     /// Whether it is waited for only as long as for a version that is still to come, since it may never pass.
     pub fn may_never_pass(&self) -> bool {
         matches!(
@@ -296,20 +307,30 @@ impl GitError {
                     trouble: RemoteTrouble::Other,
                     ..
                 }
+                | Self::Lfs {
+                    trouble: Some(RemoteTrouble::Other),
+                    ..
+                }
+                | Self::Submodule {
+                    trouble: Some(RemoteTrouble::Other),
+                    ..
+                }
         )
     }
 
     /// What follows for the intent.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::Remote {
-                trouble: RemoteTrouble::Denied | RemoteTrouble::NoRepository,
+            Self::Remote { trouble, .. }
+            | Self::Lfs {
+                trouble: Some(trouble),
                 ..
-            } => Fate::Failed,
-            Self::Remote { .. }
-            | Self::NoCommit { .. }
-            | Self::NoTag { .. }
-            | Self::TimedOut { .. } => Fate::Waits,
+            }
+            | Self::Submodule {
+                trouble: Some(trouble),
+                ..
+            } => trouble.fate(),
+            Self::NoCommit { .. } | Self::NoTag { .. } | Self::TimedOut { .. } => Fate::Waits,
             Self::NoCheckout { .. }
             | Self::Foreign { .. }
             | Self::ForeignRemote { .. }
@@ -323,12 +344,13 @@ impl GitError {
             | Self::Obstructed { .. } => Fate::Refused,
             Self::Unusable { .. }
             | Self::Shallow { .. }
-            | Self::Lfs { .. }
-            | Self::Submodule { .. }
+            | Self::Lfs { trouble: None, .. }
+            | Self::Submodule { trouble: None, .. }
             | Self::Killed { .. }
             | Self::Failed { .. }
             | Self::Elsewhere { .. }
-            | Self::NotStarted(_) => Fate::Failed,
+            | Self::NotStarted(_)
+            | Self::Outlived(_) => Fate::Failed,
         }
     }
 }

@@ -42,6 +42,7 @@ pub(super) async fn is_installed(
 pub(super) fn missing(sha: &Sha) -> GitError {
     GitError::Lfs {
         sha: sha.clone(),
+        trouble: None,
         why: "git-lfs is not installed here; install it".to_owned(),
     }
 }
@@ -53,10 +54,6 @@ pub(super) async fn fetch(
     remote: &Remote,
     sha: &Sha,
 ) -> Result<(), GitError> {
-    let trouble = |why: String| GitError::Lfs {
-        sha: sha.clone(),
-        why,
-    };
     if !is_installed(tools, place).await? {
         return Err(missing(sha));
     }
@@ -65,13 +62,14 @@ pub(super) async fn fetch(
         .network(&remote.network)
         .limit(tools.limits.network);
     let said = tools.call(place, &call).await?;
-    match said.status {
-        0 => Ok(()),
-        _ => Err(trouble(format!(
-            "they were not fetched: {}",
-            words::words(&said.stderr)
-        ))),
+    if said.status == 0 {
+        return Ok(());
     }
+    Err(GitError::Lfs {
+        sha: sha.clone(),
+        trouble: Some(words::lfs_trouble(&said.stderr)),
+        why: format!("they were not fetched: {}", words::words(&said.stderr)),
+    })
 }
 
 /// Puts files where pointers to them are, and refuses when one is left.
@@ -90,6 +88,7 @@ pub(super) async fn fill(
         0 => Ok(()),
         left => Err(GitError::Lfs {
             sha: sha.clone(),
+            trouble: None,
             why: format!("{left} of them are pointers still"),
         }),
     }

@@ -154,7 +154,10 @@ impl Tools<'_> {
         };
         process::run(self.launcher, &order, self.begun, &mut |_| {})
             .await
-            .map_err(|error| GitError::NotStarted(error.to_string()))
+            .map_err(|error| match error.goes_on() {
+                true => GitError::Outlived(error.to_string()),
+                false => GitError::NotStarted(error.to_string()),
+            })
     }
 
     /// What one git printed; an error when it did not succeed.

@@ -76,6 +76,29 @@ pub(super) fn not_ours(said: &str) -> Option<&Path> {
     Some(Path::new(path))
 }
 
+/// What kind of trouble the words of Git LFS tell of. It has its own, those of a library, and repeats those of git for logins.
+pub(super) fn lfs_trouble(said: &str) -> RemoteTrouble {
+    const NOT_THERE: [&str; 2] = ["Repository or object not found", "[404]"];
+    const UNREACHABLE: [&str; 9] = [
+        "dial tcp",
+        "Server error",
+        "Rate limit exceeded",
+        "connection refused",
+        "connection reset",
+        "i/o timeout",
+        "Timeout exceeded",
+        "TLS handshake timeout",
+        "EOF",
+    ];
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    match trouble(said) {
+        RemoteTrouble::Other if said.contains("Authorization error") => RemoteTrouble::Denied,
+        RemoteTrouble::Other if says(&NOT_THERE) => RemoteTrouble::NoRepository,
+        RemoteTrouble::Other if says(&UNREACHABLE) => RemoteTrouble::Unreachable,
+        known => known,
+    }
+}
+
 /// The lines of what git said that tell most, without the logins of addresses.
 pub(super) fn words(said: &str) -> String {
     /// How much is repeated, in characters.
@@ -86,7 +109,15 @@ pub(super) fn words(said: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect();
     let telling = |line: &&&str| {
-        let marks = ["fatal:", "error:", "remote:", "ERROR:", "batch response:"];
+        let marks = [
+            "fatal:",
+            "error:",
+            "remote:",
+            "ERROR:",
+            "batch response:",
+            "LFS:",
+            "Fatal error:",
+        ];
         marks.iter().any(|mark| line.starts_with(mark)) || line.contains("Permission denied")
     };
     let mut chosen: Vec<&str> = lines.iter().filter(telling).copied().collect();
@@ -189,6 +220,47 @@ mod tests {
         let said = "fatal: detected dubious ownership in repository at '/srv/octo's web.git'\nTo add an exception, call:";
         assert_eq!(not_ours(said), Some(Path::new("/srv/octo's web.git")));
         assert_eq!(not_ours("fatal: not a git repository"), None);
+    }
+
+    #[test]
+    fn what_git_lfs_says_of_its_server_is_read_too() {
+        for (said, expected) in [
+            (
+                "batch response: Post \"http://h/x.git/info/lfs/objects/batch\": dial tcp 127.0.0.1:1: connect: connection refused",
+                RemoteTrouble::Unreachable,
+            ),
+            (
+                "batch response: Post \"http://h/x.git/info/lfs/objects/batch\": EOF",
+                RemoteTrouble::Unreachable,
+            ),
+            (
+                "batch response: Fatal error: Server error: http://h/x.git/info/lfs/objects/batch",
+                RemoteTrouble::Unreachable,
+            ),
+            (
+                "batch response: Rate limit exceeded: http://h/x.git/info/lfs/objects/batch",
+                RemoteTrouble::Unreachable,
+            ),
+            (
+                "fatal: could not read Username for 'http://h': terminal prompts disabled\nbatch response: Git credentials for http://h/x.git not found.",
+                RemoteTrouble::Denied,
+            ),
+            (
+                "batch response: Authorization error: http://h/x.git/info/lfs/objects/batch",
+                RemoteTrouble::Denied,
+            ),
+            (
+                "[2c26b46] no such object: [404] no such object",
+                RemoteTrouble::NoRepository,
+            ),
+            (
+                "LFS: Repository or object not found: http://h/o",
+                RemoteTrouble::NoRepository,
+            ),
+            ("batch response: something new", RemoteTrouble::Other),
+        ] {
+            assert_eq!(lfs_trouble(said), expected, "{said}");
+        }
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub enum How {
 pub struct Ended {
     /// How.
     pub how: How,
+    /// Whether it had left something running, which was ended after it.
+    pub others_ended: bool,
     /// The end of what it said, in order, at most [`MAX_TAIL`] bytes; without standard output where that is captured.
     pub tail: String,
     /// Standard output where it is captured, at most [`MAX_STDOUT`] bytes.

@@ -45,14 +45,11 @@ pub(super) enum Left {
 }
 
 impl Left {
-    /// What is told of it, beside how the program has ended.
-    pub(super) fn note(self, how: How) -> Option<&'static str> {
+    /// Whether others than a program that has ended like this were ended after it.
+    pub(super) fn were_ended(self, how: How) -> bool {
         match (self, how) {
-            (Self::Nobody, _) | (Self::Ended, How::TimedOut) => None,
-            (Self::Ended, How::Exited(_) | How::Signalled(_)) => Some(
-                "(towline has ended what this program had left running; what shall stay belongs to a supervisor)",
-            ),
-            (Self::Stays, _) => Some("(a process of this program could not be ended)"),
+            (Self::Nobody | Self::Stays, _) | (Self::Ended, How::TimedOut) => false,
+            (Self::Ended, How::Exited(_) | How::Signalled(_)) => true,
         }
     }
 }
@@ -141,11 +138,13 @@ impl Program {
                 }
                 Ok((how, self.end(order.grace).await))
             }
-            Ok(Err(why)) => {
-                self.end(order.grace).await;
-                let program = self.name.clone();
-                Err(ProcessError::Watch { program, why })
-            }
+            Ok(Err(why)) => match self.end(order.grace).await {
+                Left::Nobody | Left::Ended => {
+                    let program = self.name.clone();
+                    Err(ProcessError::Watch { program, why })
+                }
+                Left::Stays => Err(self.outlived(None, String::new())),
+            },
             Err(_) => Ok((How::TimedOut, self.end(order.grace).await)),
         }
     }
@@ -183,6 +182,16 @@ impl Program {
 
     fn pid(&self) -> io::Result<Pid> {
         Pid::from_raw(self.session.0).ok_or_else(|| io::Error::other("it has no number"))
+    }
+
+    /// Something of it goes on, after it has ended like this.
+    pub(super) fn outlived(&self, how: Option<How>, tail: String) -> ProcessError {
+        ProcessError::Outlived {
+            program: self.name.clone(),
+            session: self.session.0,
+            how,
+            tail,
+        }
     }
 
     fn lost(&self, what: &'static str) -> ProcessError {

@@ -5,6 +5,8 @@ use std::{io, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::How;
+
 /// Why a run gave no ending.
 #[derive(Debug, Error)]
 pub enum ProcessError {
@@ -41,13 +43,32 @@ pub enum ProcessError {
         /// Bytes.
         max: usize,
     },
+    /// It has run, and something of it goes on that cannot be ended: the kernel does not let go of it, or it is not ours to end.
+    #[error(
+        "what {program} has started goes on as session {session} and cannot be ended (ps -s {session})"
+    )]
+    Outlived {
+        /// The program.
+        program: String,
+        /// The number of the process that led it.
+        session: i32,
+        /// How the program itself has ended; `None` where it was to be ended for something else than the time.
+        how: Option<How>,
+        /// The end of what it said, at most [`super::MAX_TAIL`] bytes.
+        tail: String,
+    },
 }
 
 impl ProcessError {
+    /// Whether something of the program goes on, beside which nothing may be done.
+    pub fn goes_on(&self) -> bool {
+        matches!(self, Self::Outlived { .. })
+    }
+
     /// Whether the program may have done something.
     pub fn has_run(&self) -> bool {
         match self {
-            Self::TooMuch { .. } | Self::Watch { .. } => true,
+            Self::TooMuch { .. } | Self::Watch { .. } | Self::Outlived { .. } => true,
             Self::Launch(_) | Self::Lost { .. } | Self::NotBegun(_) | Self::Refused(_) => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Back, Ending, Event, Sequence, State, Step, Version, Which};
+use super::{Action, Back, Ending, Event, Sequence, State, Step, Version, Which, forth::BESIDE};
 
 /// A step back. The order is the order of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -107,6 +107,10 @@ impl Sequence {
                     return self.stuck_at(step, &back, &why);
                 }
                 self.failed_undo(step, &mut back, &why);
+            }
+            Event::Outlived { why } => {
+                let why = format!("could not {}: {why}{BESIDE}", step.words());
+                return self.stuck_at(step, &back, &why);
             }
             other @ (Event::Looked { .. } | Event::Passed { .. }) => {
                 self.notes.push(format!("unexpected answer {other:?}"));

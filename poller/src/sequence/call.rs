@@ -126,4 +126,9 @@ pub enum Event {
         /// Why, for people.
         why: String,
     },
+    /// A program that was run for it goes on and cannot be ended, so that nothing may be done beside it.
+    Outlived {
+        /// How it ended, if it did, and what goes on, for people.
+        why: String,
+    },
 }

@@ -37,6 +37,9 @@ pub enum Step {
     Gate,
 }
 
+/// Why nothing more is done then.
+pub(super) const BESIDE: &str = ", so that nothing more was done";
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -159,6 +162,12 @@ impl Sequence {
             }
             Event::Postponed { why } if step == Step::Run => (Fault::Host, Cause::Postponed, why),
             Event::Refused { why } => (Fault::Host, Cause::Failed, why),
+            Event::Outlived { why } => {
+                let archive = self.archive(reached);
+                return self
+                    .by(step.fault(&why))
+                    .needs_operator(format!("{step}: {why}{BESIDE}{archive}"));
+            }
             Event::Failed { why } | Event::Postponed { why } => {
                 let fault = if self.was_not_begun(step) {
                     Fault::Host

@@ -88,3 +88,23 @@ fn large_files_come_by_the_same_login_also_into_a_clone_that_has_pointers() {
     scene.deploy(&to).unwrap();
     assert_eq!(scene.content("model.bin").as_deref(), Some(CONTENT));
 }
+
+#[test]
+fn large_files_are_waited_for_while_their_server_is_in_trouble() {
+    if !is_lfs_here() {
+        return;
+    }
+    let mut scene = Scene::new();
+    let to = large(&scene, true);
+    for mood in [Mood::HangsUp, Mood::Answers(503), Mood::Answers(429)] {
+        scene.server.set_for("/info/lfs/", mood.clone());
+        let error = scene.fetch(&to).unwrap_err();
+        assert!(matches!(error, GitError::Lfs { .. }), "{error}");
+        assert_eq!(error.fate(), Fate::Waits, "{mood:?}: {error}");
+    }
+    scene.server.set_for("/info/lfs/", Mood::Answers(403));
+    assert_eq!(scene.fetch(&to).unwrap_err().fate(), Fate::Failed);
+    scene.server.set(Mood::Serves);
+    scene.deploy(&to).unwrap();
+    assert_eq!(scene.content("model.bin").as_deref(), Some(CONTENT));
+}

@@ -7,8 +7,9 @@ use std::{
     process::Command,
 };
 
-use towline::git::{self, Entry, GitError};
+use towline::git::{self, Entry, Fate, GitError};
 use towline_protocol::Sha;
+use towline_tests::git_server::Mood;
 
 use crate::scene::Scene;
 
@@ -94,6 +95,37 @@ fn a_submodule_that_cannot_be_had_is_told_before_anything_is_touched() {
     let error = scene.fetch(&to).unwrap_err();
     assert!(error.to_string().starts_with("submodule lib: "), "{error}");
     assert!(!scene.file("lib").exists());
+}
+
+#[test]
+fn a_submodule_whose_remote_is_in_trouble_is_waited_for_like_the_checkouts_own() {
+    for (mood, may_never_pass) in [
+        (Mood::HangsUp, false),
+        (Mood::Answers(503), false),
+        (Mood::Answers(418), true),
+    ] {
+        let mut scene = Scene::new();
+        library(&scene, "lib", "lib one");
+        let to = add_submodule(&scene, "web", "lib", "lib");
+        scene.server.set_for("/lib.git", mood);
+        let error = scene.fetch(&to).unwrap_err();
+        assert!(error.to_string().starts_with("submodule lib: "), "{error}");
+        let waits = (error.fate(), error.may_never_pass());
+        assert_eq!(waits, (Fate::Waits, may_never_pass), "{error}");
+        scene.server.set(Mood::Serves);
+        scene.deploy(&to).unwrap();
+        assert_eq!(scene.content("lib/lib.txt").as_deref(), Some("lib one"));
+    }
+}
+
+#[test]
+fn a_submodule_that_needs_another_login_is_not_waited_for() {
+    let mut scene = Scene::new();
+    library(&scene, "lib", "lib one");
+    let to = add_submodule(&scene, "web", "lib", "lib");
+    scene.server.set_for("/lib.git", Mood::Answers(403));
+    let error = scene.fetch(&to).unwrap_err();
+    assert_eq!(error.fate(), Fate::Failed, "{error}");
 }
 
 #[test]

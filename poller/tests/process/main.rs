@@ -33,6 +33,7 @@ mod commands;
 mod control;
 mod deploy;
 mod once;
+mod outlived;
 mod plan;
 mod presence;
 mod relay;

@@ -13,6 +13,8 @@ use crate::{
 pub(super) struct Acted {
     pub(super) event: Event,
     pub(super) log: String,
+    /// What is to be told in the report whatever the end is.
+    pub(super) note: Option<String>,
     /// Whether a command that was put on record has not run all the same.
     pub(super) has_not_run: bool,
 }
@@ -22,7 +24,10 @@ impl Acted {
     pub(super) fn has_worked(&self) -> bool {
         !matches!(
             self.event,
-            Event::Failed { .. } | Event::Refused { .. } | Event::Postponed { .. }
+            Event::Failed { .. }
+                | Event::Refused { .. }
+                | Event::Postponed { .. }
+                | Event::Outlived { .. }
         )
     }
 }
@@ -35,6 +40,7 @@ impl From<Event> for Acted {
         Self {
             event,
             log: String::new(),
+            note: None,
             has_not_run: false,
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use towline_protocol::{Outcome, ServiceName};
 use tracing::{info, warn};
 
-use super::{checkout::event, drive::Drive, prepare::Halt};
+use super::{drive::Drive, prepare::Halt};
 use crate::{
     backup::{BackupError, BackupName, Occasion, Replaced, Shelf, size},
     sequence::{Before, Ending, Event, Sequence},
@@ -95,5 +95,12 @@ pub(super) fn prune(with: &Drive<'_>, sequence: &Sequence) {
 fn tell(service: &ServiceName, notes: &[String]) {
     for note in notes {
         info!(%service, "backup: {note}");
+    }
+}
+
+fn event(done: Result<(), String>) -> Event {
+    match done {
+        Ok(()) => Event::Done,
+        Err(why) => Event::Failed { why },
     }
 }

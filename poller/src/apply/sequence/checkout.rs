@@ -1,7 +1,6 @@
 //! The checkout of a service: its commit fetched, and put in place and back, by `git`.
 
 use std::{
-    fmt::Display,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -129,6 +128,7 @@ impl<'a> Tree<'a> {
                     format!("somebody has put the checkout at {now} meanwhile; it was at {from}");
                 return Event::Refused { why };
             }
+            Err(error) if error.goes_on() => return event(Err(error)),
             Err(error) => return refused(&error),
         }
         match git::check_out(&mut tools, &self.place, to, Entry::First).await {
@@ -223,12 +223,12 @@ fn branches(events: &Events, intent: &Intent) -> Vec<Glob> {
 }
 
 /// What git did, as the machine takes it.
-pub(super) fn event<E: Display>(done: Result<(), E>) -> Event {
-    match done {
-        Ok(()) => Event::Done,
-        Err(error) => Event::Failed {
-            why: error.to_string(),
-        },
+fn event(done: Result<(), GitError>) -> Event {
+    let Err(error) = done else { return Event::Done };
+    let why = error.to_string();
+    match error.goes_on() {
+        true => Event::Outlived { why },
+        false => Event::Failed { why },
     }
 }
 

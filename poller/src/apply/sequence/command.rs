@@ -51,12 +51,7 @@ pub(super) async fn run(
     };
     match process::run(with.host.launcher, &order, record, &mut log).await {
         Ok(ended) => said(which, &order, &ended, &with.ground.secrets),
-        Err(error) => Acted {
-            has_not_run: !error.has_run(),
-            ..Acted::from(Event::Failed {
-                why: error.to_string(),
-            })
-        },
+        Err(error) => unended(&order, &error, &with.ground.secrets),
     }
 }
 
@@ -93,40 +88,67 @@ fn order(parts: &Parts, argv: Vec<String>, variables: Vec<(String, String)>) -> 
 /// What the end of a command means, and the end of what it said where it failed. What `run` said counts also when it is
 /// well: where the version fails later, these are its last words.
 fn said(which: Which, order: &Order, ended: &Ended, secrets: &Secrets) -> Acted {
-    // Hidden before anything is cut off: the rest of a secret is one that nobody knows.
-    let is_cut = ended.tail.len() + char::MAX.len_utf8() > MAX_TAIL;
-    let text = if is_cut {
-        secrets.hide_in_tail(&ended.tail)
-    } else {
-        secrets.hide(&ended.tail)
+    let text = without_secrets(&ended.tail, secrets);
+    let why = with_last_line(words(ended.how, order), &text);
+    let event = match (which, ended.how) {
+        (_, How::Exited(0)) => Event::Done,
+        (Which::Run, How::Exited(POSTPONED)) => Event::Postponed { why },
+        (_, How::Exited(_) | How::Signalled(_)) => Event::Failed { why },
+        (_, How::TimedOut) => Event::Failed {
+            why: with_last_line(words(ended.how, order) + ", and ended", &text),
+        },
     };
-    let log = log_tail(&text).to_owned();
-    let how = match ended.how {
-        How::Exited(0) => {
-            return Acted {
-                log: if which == Which::Run {
-                    log
-                } else {
-                    String::new()
-                },
-                ..Acted::from(Event::Done)
-            };
-        }
+    let is_told = event != Event::Done || which == Which::Run;
+    let log = if is_told { log_tail(&text) } else { "" };
+    let note = ended.others_ended.then(|| {
+        format!(
+            "what {} had left running was ended after it: what shall stay belongs to a supervisor",
+            which.word()
+        )
+    });
+    Acted {
+        log: log.to_owned(),
+        note,
+        ..Acted::from(event)
+    }
+}
+
+/// What it means that a command has no end: it has not begun, or something of it goes on.
+fn unended(order: &Order, error: &ProcessError, secrets: &Secrets) -> Acted {
+    let why = error.to_string();
+    let has_not_run = !error.has_run();
+    let ProcessError::Outlived { how, tail, .. } = error else {
+        return Acted {
+            has_not_run,
+            ..Acted::from(Event::Failed { why })
+        };
+    };
+    let how = how.map_or(String::new(), |how| words(how, order) + ", and ");
+    Acted {
+        log: log_tail(&without_secrets(tail, secrets)).to_owned(),
+        ..Acted::from(Event::Outlived {
+            why: format!("{how}{why}"),
+        })
+    }
+}
+
+fn words(how: How, order: &Order) -> String {
+    match how {
         How::Exited(status) => format!("exit status {status}"),
         How::Signalled(signal) => format!("ended by signal {signal}"),
         How::TimedOut => format!(
-            "not done after {} s (command.timeout), and ended",
+            "not done after {} s (command.timeout)",
             order.timeout.as_secs()
         ),
-    };
-    let why = with_last_line(how, &text);
-    let event = match (which, ended.how) {
-        (Which::Run, How::Exited(POSTPONED)) => Event::Postponed { why },
-        _ => Event::Failed { why },
-    };
-    Acted {
-        log,
-        ..Acted::from(event)
+    }
+}
+
+/// Hidden before anything is cut off: the rest of a secret is one that nobody knows.
+fn without_secrets(tail: &str, secrets: &Secrets) -> String {
+    if tail.len() + char::MAX.len_utf8() > MAX_TAIL {
+        secrets.hide_in_tail(tail)
+    } else {
+        secrets.hide(tail)
     }
 }
 

@@ -190,9 +190,12 @@ pub(super) async fn drive<'a>(
         let has_not_run = acted.as_ref().is_ok_and(|acted| acted.has_not_run);
         let before = on_record.filter(|_| !has_not_run).unwrap_or(sequence);
         sequence = match acted {
-            Ok(Acted { event, log, .. }) => {
+            Ok(Acted {
+                event, log, note, ..
+            }) => {
                 #[cfg(feature = "failpoints")]
                 failpoint::after(&before.state);
+                let before = before.clone().noting(note);
                 last_words = join(last_words, &log);
                 let event = hidden(event, &with.ground.secrets);
                 if asks_engine(&action) && loss.is_over() {
@@ -274,6 +277,9 @@ fn hidden(event: Event, secrets: &Secrets) -> Event {
             why: secrets.hide(&why),
         },
         Event::Postponed { why } => Event::Postponed {
+            why: secrets.hide(&why),
+        },
+        Event::Outlived { why } => Event::Outlived {
             why: secrets.hide(&why),
         },
         other @ (Event::Done | Event::Looked { .. } | Event::Passed { .. }) => other,

@@ -131,6 +131,9 @@ impl<'a> Stack<'a> {
             Err(failed) => failed,
         };
         let why = failed.to_string();
+        if matches!(&failed, ComposeError::Process(error) if error.goes_on()) {
+            return Ok(Event::Outlived { why });
+        }
         if failed.is_loss() {
             let address = self.engine.address();
             return Err(EngineError::Unreachable { address, why });

@@ -35,15 +35,12 @@ pub(super) async fn fetch(
     while let Some(store) = stores.pop() {
         for module in store.modules(tools, place).await? {
             let name = module.name.clone();
-            let trouble = |why: String| GitError::Submodule {
-                name: name.clone(),
-                why,
-            };
             let its = store.of(module);
             if its.depth > DEPTH {
-                return Err(trouble(format!("it is nested more than {DEPTH} deep")));
+                let (trouble, why) = (None, format!("it is nested more than {DEPTH} deep"));
+                return Err(GitError::Submodule { name, trouble, why });
             }
-            fill(tools, place, remote, &its, git_dir, &trouble).await?;
+            fill(tools, place, remote, &its, git_dir, &name).await?;
             stores.push(its);
         }
     }
@@ -57,7 +54,7 @@ async fn fill(
     remote: &Remote,
     store: &Store,
     git_dir: &Path,
-    trouble: &impl Fn(String) -> GitError,
+    name: &str,
 ) -> Result<(), GitError> {
     if !store.git_dir.is_dir() {
         let beside = git_dir.join("towline-clone");
@@ -71,7 +68,7 @@ async fn fill(
         let call = Call::new(&["clone", "--quiet", "--no-checkout"])
             .args([format!("--separate-git-dir={}", text(&store.git_dir)?)])
             .args(["--".to_owned(), store.url.clone(), work_tree]);
-        ask(tools, place, remote, call, trouble).await?;
+        ask(tools, place, remote, call, name).await?;
         tools.remove(place, &beside).await?;
     }
     if store.is_here(tools, place).await? {
@@ -87,18 +84,19 @@ async fn fill(
         "origin",
     ];
     let call = store.call(&fetch)?.args([branches.to_owned()]);
-    ask(tools, place, remote, call, trouble).await?;
+    ask(tools, place, remote, call, name).await?;
     if store.is_here(tools, place).await? {
         return Ok(());
     }
     let call = store.call(&fetch)?.args([store.sha.to_string()]);
-    ask(tools, place, remote, call, trouble).await?;
+    ask(tools, place, remote, call, name).await?;
     match store.is_here(tools, place).await? {
         true => Ok(()),
-        false => Err(trouble(format!(
-            "its remote has no commit {}",
-            store.sha.short()
-        ))),
+        false => Err(GitError::Submodule {
+            name: name.to_owned(),
+            trouble: None,
+            why: format!("its remote has no commit {}", store.sha.short()),
+        }),
     }
 }
 
@@ -107,7 +105,7 @@ async fn ask(
     place: &Place<'_>,
     remote: &Remote,
     call: Call<'_>,
-    trouble: &impl Fn(String) -> GitError,
+    name: &str,
 ) -> Result<(), GitError> {
     let call = call
         .network(&remote.network)
@@ -115,11 +113,15 @@ async fn ask(
         // Its address comes with a commit, not from the user.
         .env("GIT_PROTOCOL_FROM_USER", "0");
     let said = tools.call(place, &call).await?;
-    match said.status {
-        0 => Ok(()),
-        _ if words::trouble(&said.stderr).may_pass() => Err(remote.trouble(&said)),
-        _ => Err(trouble(words::words(&said.stderr))),
+    if said.status == 0 {
+        return Ok(());
     }
+    let trouble = words::trouble(&said.stderr);
+    Err(GitError::Submodule {
+        name: name.to_owned(),
+        trouble: Some(trouble),
+        why: format!("{trouble}: {}", words::words(&said.stderr)),
+    })
 }
 
 /// Puts the submodules of the commit that is checked out at what it records. Asks no remote.

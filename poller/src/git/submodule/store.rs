@@ -85,7 +85,11 @@ impl Store {
             };
             if !name::is_submodule(&name) || url.starts_with('-') || path.starts_with('-') {
                 let why = "its name, path or address is not one that git allows".to_owned();
-                return Err(GitError::Submodule { name, why });
+                return Err(GitError::Submodule {
+                    name,
+                    trouble: None,
+                    why,
+                });
             }
             let own = format!("submodule.{name}.url");
             let own = self.setting(tools, place, &own).await?;

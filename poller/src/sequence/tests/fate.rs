@@ -34,6 +34,8 @@ pub(super) enum Fate {
     Reboot,
     /// The engine is started again in the middle of it, and the same process goes on.
     Blink,
+    /// Its program goes on and cannot be ended.
+    Outlives,
 }
 
 impl Fate {
@@ -99,6 +101,7 @@ fn a_fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::RefusedAmid),
         1 => Just(Fate::RefusedYetDone),
         1 => Just(Fate::Postponed),
+        1 => Just(Fate::Outlives),
     ]
 }
 

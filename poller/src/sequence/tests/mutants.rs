@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Each mistake, and the promise that it breaks.
-const MISTAKES: [(Mutant, Promise); 26] = [
+const MISTAKES: [(Mutant, Promise); 27] = [
     (Mutant::ForgetsUpOld, Promise::OldServes),
     (Mutant::SkipsVerify, Promise::OldServes),
     (Mutant::ForgetsRollBack, Promise::Truthful),
@@ -46,6 +46,7 @@ const MISTAKES: [(Mutant, Promise); 26] = [
     (Mutant::ForgetsToStopNew, Promise::StillMeanwhile),
     (Mutant::ForgetsToStopContainers, Promise::StillMeanwhile),
     (Mutant::ForgetsToStopAgain, Promise::StillMeanwhile),
+    (Mutant::GoesOnBeside, Promise::Alone),
 ];
 
 /// The same plays for every mutant.
@@ -100,6 +101,7 @@ pub(super) enum Mutant {
     ForgetsToStopNew,
     ForgetsToStopContainers,
     ForgetsToStopAgain,
+    GoesOnBeside,
 }
 
 impl Mutant {
@@ -145,6 +147,7 @@ impl Mutant {
     pub(super) fn on(self, deploy: Sequence, event: Event) -> Sequence {
         match (self, event) {
             (Self::TakesPostponedForDone, Event::Postponed { .. }) => deploy.on(Event::Done),
+            (Self::GoesOnBeside, Event::Outlived { why }) => deploy.on(Event::Failed { why }),
             (_, event) => deploy.on(event),
         }
     }

@@ -207,7 +207,7 @@ impl Stage {
         // It is tried again only where it must be.
         self.lost &= !must;
         match fate {
-            Fate::Works | Fate::Postponed | Fate::Blink => {
+            Fate::Works | Fate::Postponed | Fate::Blink | Fate::Outlives => {
                 self.record();
                 true
             }
@@ -279,7 +279,8 @@ impl Stage {
             | Fate::Reboot
             | Fate::RefusedYetDone
             | Fate::Postponed
-            | Fate::Blink => true,
+            | Fate::Blink
+            | Fate::Outlives => true,
             // How it ended is kept until it can be written.
             Fate::Refused | Fate::RefusedAmid => false,
             Fate::DiesBefore | Fate::DiesAmid => {
@@ -320,6 +321,13 @@ impl Stage {
             Fate::RefusedYetDone => {
                 self.perform(action);
                 self.hear(refused());
+            }
+            Fate::Outlives => {
+                self.perform_in_part(action);
+                self.host.leftover = Some(action.clone());
+                self.hindered = true;
+                let why = "it goes on".to_owned();
+                self.hear(Event::Outlived { why });
             }
             Fate::DiesBefore => self.revive(),
             Fate::DiesAmid => {

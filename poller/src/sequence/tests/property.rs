@@ -31,6 +31,8 @@ pub(super) enum Promise {
     StartedAgain,
     /// 9. While data are copied or put back, or `run` or `rollback` begins, a service that can be stopped is.
     StillMeanwhile,
+    /// 10. Nothing is done beside a program that goes on and cannot be ended.
+    Alone,
 }
 
 /// The promises that a run has broken, each with how.
@@ -39,6 +41,10 @@ pub(super) type Broken = BTreeMap<Promise, String>;
 impl Stage {
     /// Before an action has an effect.
     pub(super) fn check_before(&mut self, action: &Action) {
+        if let Some(other) = &self.host.leftover {
+            let how = format!("{action:?} beside {other:?}");
+            self.breaks(Promise::Alone, how);
+        }
         let is_backup =
             matches!(action, Action::BackUp { name } if !self.host.backups.contains_key(name));
         let is_restore = matches!(action, Action::Restore { .. });

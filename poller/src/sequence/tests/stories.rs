@@ -442,3 +442,31 @@ fn a_journal_that_cannot_be_written_after_run_lets_the_version_come_up_and_befor
     assert!(matches!(end.ending(), Ending::RolledBack { .. }));
     assert_eq!(end.runs, 0);
 }
+
+#[test]
+fn nothing_is_done_beside_a_command_that_cannot_be_ended_on_neither_way() {
+    let forth = perform(
+        &a_service(Kind::Fit),
+        at_first(Fate::Outlives, |action| is_the(action, Which::Run)),
+    );
+    assert!(matches!(forth.ending(), Ending::NeedsOperator { .. }));
+    assert_eq!(words(&forth), ["stop", "backup", "checkout", "run"]);
+    assert_eq!(
+        why(&forth),
+        "run: it goes on, so that nothing more was done; the data from before are in the backup 00000001.tar.gz"
+    );
+    assert_eq!(forth.deploy.fault, Fault::Version);
+    let back = perform(
+        &a_service(Kind::Unfit),
+        at_first(Fate::Outlives, |action| is_the(action, Which::RollBack)),
+    );
+    assert!(matches!(back.ending(), Ending::NeedsOperator { .. }));
+    assert_eq!(words(&back).last(), Some(&"rollback"));
+    assert!(
+        why(&back).starts_with(
+            "gate: it answered 500; then it could not run `rollback` to its end: it goes on, so that nothing more was done"
+        ),
+        "{}",
+        why(&back)
+    );
+}

@@ -1,0 +1,140 @@
+//! What programs leave running: it is ended and told, and where it cannot be ended, nothing is done beside it.
+//!
+//! Root without `CAP_KILL`, as a service manager may start it, is not let end the programs of other users.
+
+use super::{
+    commands::{ask_for, commit, last},
+    *,
+};
+
+const WEB: &str =
+    "user = \"nobody\"\n[service.web.command]\nrun = [\"DIR/run\"]\nrollback = [\"DIR/step\"]\n";
+const STEP: &str = "#!/bin/sh\necho $TOWLINE_STEP $TOWLINE_SHORT_SHA >> DIR/open/steps\n";
+
+/// A host whose service runs as another user, and whose `run` goes on with `script`. `None` where tests are not root.
+fn host(relay: &Relay, script: &str) -> Option<Host> {
+    if !nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    let host = Host::with(relay.port, WEB);
+    let open = host.path("open");
+    fs::create_dir(&open).unwrap();
+    for (folder, mode) in [(host.dir.path(), 0o755), (&open, 0o777)] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let here = |text: &str| text.replace("DIR", host.dir.path().to_str().unwrap());
+    host.script("step", &here(STEP));
+    host.script("run", &here(&format!("{STEP}{script}\n")));
+    Some(host)
+}
+
+impl Host {
+    /// `towline once`, which may not end other users' programs.
+    fn once_without_kill(&self) -> Command {
+        let once = self.command(&["once"]);
+        let mut command = Command::new("/usr/bin/setpriv");
+        command
+            .args(["--bounding-set=-kill", "--inh-caps=-kill"])
+            .arg(once.get_program())
+            .args(once.get_args())
+            .env_clear();
+        let set = once.get_envs();
+        command.envs(set.filter_map(|(name, value)| Some((name, value?))));
+        command
+    }
+
+    fn steps_of_nobody(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("open/steps")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The number that `run` has written down.
+    fn pid(&self) -> Option<String> {
+        let pid = fs::read_to_string(self.path("open/pid")).unwrap_or_default();
+        pid.ends_with('\n').then(|| pid.trim().to_owned())
+    }
+
+    /// Ends what `run` has left, as the operator does.
+    fn end_it(&self) {
+        let pid = self.pid().unwrap();
+        assert!(fs::exists(format!("/proc/{pid}")).unwrap(), "it has ended");
+        let kill = Command::new("kill").args(["-KILL", &pid]).status();
+        assert!(kill.unwrap().success());
+    }
+}
+
+#[test]
+fn beside_a_program_that_cannot_be_ended_nothing_more_is_done_and_an_operator_is_needed() {
+    let relay = Relay::start();
+    let script =
+        "test $TOWLINE_SHORT_SHA = bbbbbbb && exit\nsleep 600 & echo $! > DIR/open/pid\necho half";
+    let Some(host) = host(&relay, script) else {
+        return;
+    };
+    ask_for(&relay, &[commit(1, 'a')]);
+    let (status, log) = ended(host.once_without_kill().output().unwrap());
+    assert_eq!(status, 4, "{log}");
+    let told = last(&relay);
+    assert_eq!(told["outcome"], "needs_operator");
+    let message = told["message"].as_str().unwrap();
+    let is_told = message.contains("run: exit status 0, and what ")
+        && message.contains("has started goes on as session ")
+        && message.contains("so that nothing more was done");
+    assert!(is_told, "{message}");
+    assert_eq!(told["log_tail"], "half\n");
+    assert_eq!(host.steps_of_nobody(), ["run aaaaaaa"], "{log}");
+
+    host.end_it();
+    let resolved = host.command(&["resolve", "web"]).output().unwrap();
+    assert_eq!(resolved.status.code(), Some(0), "{resolved:?}");
+    ask_for(&relay, &[commit(1, 'a'), commit(2, 'b')]);
+    let (status, log) = host.once();
+    assert_eq!(status, 0, "{log}");
+    assert_eq!(host.steps_of_nobody(), ["run aaaaaaa", "run bbbbbbb"]);
+}
+
+#[test]
+fn what_a_killed_towline_has_left_running_is_waited_for_where_it_cannot_be_ended() {
+    let relay = Relay::start();
+    let script = "test -e DIR/open/pid && exit\necho $$ > DIR/open/pid\nexec sleep 600";
+    let Some(host) = host(&relay, script) else {
+        return;
+    };
+    ask_for(&relay, &[commit(1, 'a')]);
+    let mut once = host.command(&["once"]).spawn().unwrap();
+    until("it runs", || host.pid().is_some());
+    once.kill().unwrap();
+    once.wait().unwrap();
+
+    let (status, log) = ended(host.once_without_kill().output().unwrap());
+    assert_eq!(status, 1, "{log}");
+    let session = host.pid().unwrap();
+    let told = format!("goes on as session {session} and cannot be ended");
+    assert!(log.contains(&told), "{log}");
+    assert_eq!(host.steps_of_nobody(), ["run aaaaaaa"], "{log}");
+
+    host.end_it();
+    let (status, log) = host.once();
+    assert_eq!(last(&relay)["outcome"], "succeeded", "{status} {log}");
+    let steps = ["run aaaaaaa", "rollback", "run aaaaaaa"];
+    assert_eq!(host.steps_of_nobody(), steps);
+}
+
+#[test]
+fn what_a_command_leaves_running_is_ended_and_that_is_in_the_report() {
+    let relay = Relay::start();
+    let Some(host) = host(&relay, "sleep 600 & echo $! > DIR/open/pid") else {
+        return;
+    };
+    ask_for(&relay, &[commit(1, 'a')]);
+    let (status, log) = host.once();
+    assert_eq!(status, 0, "{log}");
+    let message = last(&relay)["message"].as_str().unwrap().to_owned();
+    let told =
+        "; what run had left running was ended after it: what shall stay belongs to a supervisor";
+    assert!(message.ends_with(told), "{message}");
+    // What has ended may still wait for init to take note of it, and has no command line then.
+    let pid = host.pid().unwrap();
+    let runs = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    assert_eq!(runs, "");
+}
