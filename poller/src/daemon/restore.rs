@@ -8,11 +8,12 @@ use towline_protocol::ServiceName;
 
 use super::{Declined, Poller, Stop};
 use crate::{
+    apply::sequence::{Ground, Host},
     backup::{self, BackupError, BackupName, Replaced, Shelf},
-    health::{Host, returned_host},
-    process::{self, GRACE, How, Launcher, Order},
-    redact::Secrets,
-    settings::{Command, Parts, Service, Work},
+    health::returned_host,
+    process::{self, How},
+    sequence::Which,
+    settings::{Parts, Service, Work},
 };
 
 /// What is to be restored, and how.
@@ -31,6 +32,13 @@ pub struct Restored {
     pub said: String,
     /// Whether the data are restored and the service passes its checks, if it has any.
     pub is_well: bool,
+}
+
+/// A command that did not do what it should.
+struct Unrun {
+    why: String,
+    /// Whether something of it goes on, beside which nothing may be done.
+    goes_on: bool,
 }
 
 impl Poller {
@@ -64,19 +72,23 @@ impl Poller {
         self.notices
             .step(name, &format!("reading the backup {backup}"));
         shelf.restorable(&backup, &paths).await?;
-        if let Err(why) = self.command(&service, parts, "stop").await {
-            let again = self.command(&service, parts, "start").await.err();
-            let again = again.map_or_else(String::new, |why| format!("; {why}"));
+        if let Err(stop) = self.command(&service, parts, Which::Stop).await {
+            let again = match stop.goes_on {
+                true => None,
+                false => self.command(&service, parts, Which::Start).await.err(),
+            };
+            let again = again.map_or_else(String::new, |start| format!("; {}", start.why));
+            let why = stop.why;
             return Ok(unwell(format!("{name} was not restored: {why}{again}")));
         }
         self.notices.step(name, "restoring");
         let key = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let restored = shelf.restore(&backup, &paths, &key, Replaced::Kept).await;
-        let started = self.command(&service, parts, "start").await;
+        let started = self.command(&service, parts, Which::Start).await;
         let is_restored = restored.is_ok();
         let mut said = about(name, &backup, restored);
-        if let Err(why) = &started {
-            said.push_str(&format!("; {why}"));
+        if let Err(unrun) = &started {
+            said.push_str(&format!("; {}", unrun.why));
         }
         let checked = self.checked(&service, parts, started.is_ok()).await;
         said.push_str(&checked.said);
@@ -86,42 +98,34 @@ impl Poller {
         })
     }
 
-    /// Runs the service's command for `step`, if it has one.
-    async fn command(&self, service: &Service, parts: &Parts, step: &str) -> Result<(), String> {
+    /// Runs the service's command, if it has it.
+    async fn command(&self, service: &Service, parts: &Parts, which: Which) -> Result<(), Unrun> {
         let command = parts.command.as_ref();
-        let argv = command.and_then(|command| match step {
-            "stop" => command.stop.clone(),
-            _ => command.start.clone(),
-        });
-        let (Some(command), Some(argv)) = (command, argv) else {
+        let Some(argv) = command.and_then(|command| which.of(command)).cloned() else {
             return Ok(());
         };
-        self.notices.step(&service.name, &format!("running {step}"));
-        let order = Order {
-            argv,
-            user: parts.user.clone(),
-            dir: parts.dir(),
-            env: variables(&service.name, command, step),
-            timeout: command.timeout,
-            grace: GRACE,
-            capture: false,
-            stdin: None,
-            dies_with_us: false,
-        };
-        let secrets = secrets_of(parts);
-        let name = &service.name;
+        let (name, step) = (&service.name, which.word());
+        self.notices.step(name, &format!("running {step}"));
+        let ground = Ground::of(parts);
+        let order = ground.order(argv, variables(name, step));
         let mut line =
-            |line: &str| tracing::info!(service = %name, "{step}: {}", secrets.hide(line));
-        let ended = process::run(&Launcher::own(), &order, &mut |_| Ok(()), &mut line).await;
-        let ended = ended.map_err(|error| format!("`{step}` could not be run: {error}"))?;
+            |line: &str| tracing::info!(service = %name, "{step}: {}", ground.secrets.hide(line));
+        let ended = process::run(&self.launcher, &order, &mut |_| Ok(()), &mut line).await;
+        let ended = ended.map_err(|error| Unrun {
+            why: format!("`{step}` could not be run to its end: {error}"),
+            goes_on: error.goes_on(),
+        })?;
         let how = match ended.how {
             How::Exited(0) => return Ok(()),
             How::Exited(status) => format!("ended with status {status}"),
             How::Signalled(signal) => format!("was ended by signal {signal}"),
             How::TimedOut => "took too long and was ended".to_owned(),
         };
-        let tail = secrets.hide_in_tail(&ended.tail);
-        Err(format!("`{step}` {how}: {}", tail.trim_end()))
+        let tail = ground.secrets.hide_in_tail(&ended.tail);
+        Err(Unrun {
+            why: format!("`{step}` {how}: {}", tail.trim_end()),
+            goes_on: false,
+        })
     }
 
     /// Whether the service is well with the restored data.
@@ -133,16 +137,12 @@ impl Poller {
             };
         }
         self.notices.step(&service.name, "checking");
-        let launcher = Launcher::own();
-        let command = parts.command.as_ref();
-        let env = command.map(|command| variables(&service.name, command, "health"));
-        let host = Host {
-            launcher: &launcher,
-            user: parts.user.as_deref(),
-            dir: &parts.dir(),
-            env: &env.unwrap_or_default(),
-            secrets: &secrets_of(parts),
+        let ground = Ground::of(parts);
+        let with = Host {
+            engine: None,
+            launcher: &self.launcher,
         };
+        let host = ground.checked(&with);
         match returned_host(&host, &service.health).await {
             Ok(()) => Restored {
                 said: "; it passes its checks".to_owned(),
@@ -163,26 +163,13 @@ fn restorable_parts(service: &Service) -> Result<&Parts, Declined> {
     }
 }
 
-fn variables(service: &ServiceName, command: &Command, step: &str) -> Vec<(String, String)> {
+fn variables(service: &ServiceName, step: &str) -> Vec<(String, String)> {
     let own = [
         ("TOWLINE_SERVICE", service.as_str()),
         ("TOWLINE_STEP", step),
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let set = command.env.iter();
-    let set = set.map(|(name, value)| (name.clone(), value.clone()));
-    set.chain(own).collect()
-}
-
-/// The values of the host's file for commands, which must not be told.
-fn secrets_of(parts: &Parts) -> Secrets {
-    let mut secrets = Secrets::default();
-    let values = parts
-        .command
-        .iter()
-        .flat_map(|command| command.env.values());
-    values.for_each(|value| secrets.add(value));
-    secrets
+    own.into()
 }
 
 fn unwell(said: String) -> Restored {

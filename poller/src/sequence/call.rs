@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use towline_protocol::{Gate, Sha};
 
 use super::Checkout;
-use crate::{machine::TagMove, uptime::Uptime};
+use crate::{machine::TagMove, settings::Command, uptime::Uptime};
 
 /// A command of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,18 @@ pub enum Which {
     RollBack,
     /// `start`
     Start,
+}
+
+impl Which {
+    /// Its program and arguments.
+    pub fn of(self, command: &Command) -> Option<&Vec<String>> {
+        match self {
+            Self::Stop => command.stop.as_ref(),
+            Self::Run => Some(&command.run),
+            Self::RollBack => command.rollback.as_ref(),
+            Self::Start => command.start.as_ref(),
+        }
+    }
 }
 
 /// The version that is being brought in place.

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::{Action, Back, Cause, Ending, Event, Sequence, State, Undo, Version, Which};
 use crate::{
     machine::{Fault, Watch},
-    settings::Command,
     uptime::Waited,
 };
 
@@ -118,19 +117,7 @@ impl Sequence {
 
     /// The program and arguments of a command.
     pub fn argv(&self, which: Which) -> Option<&Vec<String>> {
-        let Command {
-            run,
-            rollback,
-            stop,
-            start,
-            ..
-        } = self.parts.command.as_ref()?;
-        match which {
-            Which::Stop => stop.as_ref(),
-            Which::Run => Some(run),
-            Which::RollBack => rollback.as_ref(),
-            Which::Start => start.as_ref(),
-        }
+        which.of(self.parts.command.as_ref()?)
     }
 
     pub(super) fn after_step(mut self, step: Step, at: usize, event: Event) -> Self {

@@ -34,15 +34,14 @@
 //! Endings: `FailedUntouched` when nothing was to be verified, `RolledBack` only after a verify that passed, `Postponed`
 //! after the same as either.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
-use towline_protocol::{Gate, GitTag, Sha, Side};
+use towline_protocol::{Gate, Side};
 
 mod back;
+mod before;
 mod call;
 mod forth;
+mod journal;
 mod resume;
 #[cfg(test)]
 mod tests;
@@ -50,19 +49,18 @@ mod variables;
 mod words;
 
 pub use back::{Cause, Undo};
+pub use before::{Before, Brought, Checkout, OldContainer, Revision};
 pub use call::{Action, Event, Version, Which};
 pub use forth::Step;
+use journal::FORMAT;
+pub use journal::JournalError;
 pub use variables::{About, compose_variables};
 
 use crate::{
-    machine::{Fault, TagMove, Watch},
+    machine::{Fault, Watch},
     process::Identity,
     settings::Parts,
-    version::VersionId,
 };
-
-/// The journal format that this version writes, and the newest that it reads. Format 1 is `machine`'s.
-const FORMAT: u32 = 2;
 
 /// A deploy of parts under way: what it is about, and how far it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,87 +99,6 @@ pub struct Sequence {
     /// Whether it was ever interrupted.
     #[serde(default)]
     pub interrupted: bool,
-}
-
-/// What is known before the first step.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Before {
-    /// The revision that ran, as far as it is known.
-    pub old: Revision,
-    /// The revision that should run.
-    pub new: Revision,
-    /// Where the checkout was; there when the parts have a checkout.
-    pub checkout: Option<Checkout>,
-    /// The tags to move, of a Compose project.
-    pub tags: Vec<TagMove>,
-    /// The Compose project, as it was understood; there when the parts have one.
-    #[serde(default)]
-    pub project: Option<Brought>,
-    /// The containers of the Compose project that are to be brought up, as they were.
-    pub containers: Vec<OldContainer>,
-    /// The file name of the backup to make; there when the parts have a backup.
-    pub backup: Option<String>,
-    /// Whether the service passed its checks.
-    pub was_healthy: bool,
-    /// What the version that ran is known by, if that is known.
-    #[serde(default)]
-    pub old_version: Option<VersionId>,
-    /// What the version that should run is known by, if that is known.
-    #[serde(default)]
-    pub new_version: Option<VersionId>,
-}
-
-/// What is told of a version: to commands, and to people.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Revision {
-    /// The commit.
-    #[serde(default)]
-    pub sha: Option<Sha>,
-    /// The branch, as its pusher has named it.
-    #[serde(default)]
-    pub branch: Option<String>,
-    /// The git tag.
-    #[serde(default)]
-    pub tag: Option<GitTag>,
-    /// The number of the workflow's run.
-    #[serde(default)]
-    pub run_number: Option<u64>,
-}
-
-/// Where a checkout was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkout {
-    /// Its commit.
-    pub commit: Sha,
-    /// The branch that it was on; `None` for a detached one.
-    pub branch: Option<String>,
-}
-
-/// What is brought up of a Compose project.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Brought {
-    /// The project's name.
-    pub name: String,
-    /// The services that are wanted.
-    pub wanted: Vec<String>,
-    /// Those, and what they depend on.
-    pub services: Vec<String>,
-    /// The ids of their images by service, of those that have containers.
-    #[serde(default)]
-    pub images: BTreeMap<String, String>,
-}
-
-/// A container of a Compose project, as it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OldContainer {
-    /// Its id.
-    pub id: String,
-    /// Its service in the Compose file.
-    pub service: String,
-    /// The id of its image.
-    pub image: String,
-    /// Whether it ran.
-    pub ran: bool,
 }
 
 /// How far a deploy is. Each names the action that comes next, which may have been done already.
@@ -250,34 +167,6 @@ pub enum Ending {
         /// What went wrong, and what then.
         why: String,
     },
-}
-
-/// Why a journal cannot be read.
-#[derive(Debug, Error)]
-pub enum JournalError {
-    /// Not what any version writes.
-    #[error("the journal of a deploy is damaged: {0}")]
-    Damaged(#[from] serde_json::Error),
-    /// Written by a newer version.
-    #[error(
-        "the journal of a deploy has format {found}, and this version reads up to {FORMAT}: install the newer towline again"
-    )]
-    Newer {
-        /// The format found.
-        found: u32,
-    },
-    /// A container's journal, which `machine` reads.
-    #[error("the journal is one of a container's deploy, not of a service made of parts")]
-    OfContainer,
-    /// Without a part.
-    #[error("the journal of a deploy names neither a checkout, a Compose project nor a command")]
-    Empty,
-}
-
-/// The format of a journal of any kind.
-#[derive(Deserialize)]
-struct Format {
-    format: u32,
 }
 
 impl Sequence {
@@ -381,44 +270,6 @@ impl Sequence {
             State::Ended { ending } => Some(ending),
             State::Replacing { .. } | State::RollingBack { .. } => None,
         }
-    }
-
-    /// The journal's text.
-    ///
-    /// # Errors
-    /// Never for what this crate builds; the type of `serde_json` allows for it.
-    pub fn to_journal(&self) -> Result<String, JournalError> {
-        Ok(serde_json::to_string(self)?)
-    }
-
-    /// Whether a journal is one of a deploy of parts, not of a container, which `machine` reads.
-    pub fn is_in(journal: &str) -> bool {
-        serde_json::from_str(journal).is_ok_and(|Format { format }| format >= FORMAT)
-    }
-
-    /// Reads what [`Self::to_journal`] wrote.
-    ///
-    /// # Errors
-    /// See [`JournalError`].
-    pub fn from_journal(text: &str) -> Result<Self, JournalError> {
-        let Format { format } = serde_json::from_str(text)?;
-        if format > FORMAT {
-            return Err(JournalError::Newer { found: format });
-        }
-        if format < FORMAT {
-            return Err(JournalError::OfContainer);
-        }
-        let sequence: Self = serde_json::from_str(text)?;
-        let Parts {
-            git,
-            compose,
-            command,
-            ..
-        } = &sequence.parts;
-        if git.is_none() && compose.is_none() && command.is_none() {
-            return Err(JournalError::Empty);
-        }
-        Ok(sequence)
     }
 
     fn end(self, ending: Ending) -> Self {

@@ -255,6 +255,72 @@ fn a_commit_without_the_program_to_run_is_refused_before_anything_is_stopped() {
     assert_eq!(world.head(), first);
 }
 
+/// A service that is stopped and started by programs of its checkout.
+fn started_by_itself() -> World {
+    let keys = APP
+        .replace("[\"touch\", \"../stopped\"]", "[\"./stop\"]")
+        .replace("[\"rm\", \"../stopped\"]", "[\"./start\"]");
+    World::new(&keys)
+}
+
+impl World {
+    /// Pushes a commit in which both programs are there, or not.
+    fn commit_with(&self, stop: bool, start: bool) -> String {
+        for (name, is_there, script) in [
+            ("stop", stop, "#!/bin/sh\ntouch ../stopped\n"),
+            ("start", start, "#!/bin/sh\nrm ../stopped\n"),
+        ] {
+            let path = format!("work/{name}");
+            if is_there {
+                self.host.script(&path, script);
+            } else if self.host.path(&path).exists() {
+                fs::remove_file(self.host.path(&path)).unwrap();
+            }
+        }
+        self.commit(UPDATE)
+    }
+}
+
+#[test]
+fn a_commit_that_could_not_be_stopped_or_started_is_refused_before_anything_is_stopped() {
+    for (stop, start, which) in [(false, true, "stop"), (true, false, "start")] {
+        let world = started_by_itself();
+        let whole = world.commit_with(true, true);
+        world.git("app", &["pull", "-q"]);
+        let new = world.commit_with(stop, start);
+        let (status, log, told) = world.deploy(1, &new);
+        let end = (status, text(&told, "outcome"));
+        assert_eq!(end, (3, "failed_untouched"), "{log}");
+        let expected = format!("command.{which}: commit {} has no ./{which}", &new[..7]);
+        assert!(text(&told, "message").contains(&expected), "{told}");
+        assert_eq!((world.head(), world.migrations().as_str()), (whole, ""));
+        assert!(!world.host.path("stopped").exists());
+    }
+}
+
+#[test]
+fn a_commit_that_could_not_be_started_again_is_not_left() {
+    let world = started_by_itself();
+    let old = world.commit_with(true, false);
+    world.git("app", &["pull", "-q"]);
+    let new = world.commit_with(true, true);
+    let (status, log, told) = world.deploy(1, &new);
+    assert_eq!((status, text(&told, "outcome")), (3, "refused"), "{log}");
+    let expected = format!("commit {}, which is left, has no ./start", &old[..7]);
+    assert!(text(&told, "message").contains(&expected), "{told}");
+    assert_eq!(world.head(), old);
+    assert!(!world.host.path("stopped").exists());
+
+    // By the hint that it gives.
+    world.host.script("start", "#!/bin/sh\nrm ../stopped\n");
+    let keys = fs::read_to_string(world.host.path("towline.toml")).unwrap();
+    let beside = keys.replace("\"./start\"", "\"../start\"");
+    fs::write(world.host.path("towline.toml"), beside).unwrap();
+    let (status, log, _) = world.deploy(2, &new);
+    assert_eq!(status, 0, "{log}");
+    assert_eq!(world.head(), new);
+}
+
 #[test]
 fn programs_that_only_the_new_commit_has_do_and_its_rollback_is_not_asked_of_the_old_one() {
     let keys = APP

@@ -1,6 +1,6 @@
 //! The service's own commands: how they are called, and what their ends mean.
 
-use std::{cell::Cell, time::Duration};
+use std::cell::Cell;
 
 use towline_protocol::report::log_tail;
 use tracing::info;
@@ -8,9 +8,10 @@ use tracing::info;
 use super::{
     act::{Acted, Record},
     drive::Drive,
+    ground::Ground,
 };
 use crate::{
-    process::{self, Ended, GRACE, How, MAX_TAIL, Order, ProcessError},
+    process::{self, Ended, How, MAX_TAIL, Order, ProcessError},
     redact::Secrets,
     sequence::{Event, Sequence, Version, Which},
     settings::Parts,
@@ -18,8 +19,6 @@ use crate::{
 
 /// The exit status by which `run` asks for another time (`EX_TEMPFAIL` of sysexits).
 const POSTPONED: i32 = 75;
-/// How long a program has where no command says it: it is looked for, and not run.
-const LOOK: Duration = Duration::from_secs(30);
 /// How many lines of one command the host's log gets; the report gets the last ones.
 const LOGGED: u32 = 500;
 /// How much of a last line a message tells, in characters.
@@ -38,7 +37,7 @@ pub(super) async fn run(
         let why = "the journal has no such command".to_owned();
         return Event::Failed { why }.into();
     };
-    let order = order(&sequence.parts, argv, variables);
+    let order = with.ground.order(argv, variables);
     let service = &with.entry.service;
     let lines = Cell::new(0);
     let mut log = |line: &str| {
@@ -57,31 +56,11 @@ pub(super) async fn run(
 
 /// Why the program of a command, or of a check, cannot be run, if so. It is not.
 pub async fn refusal(with: super::Host<'_>, parts: &Parts, argv: &[String]) -> Option<String> {
-    let order = order(parts, argv.to_vec(), Vec::new());
+    let order = Ground::of(parts).order(argv.to_vec(), Vec::new());
     let mut stopped = |_: &_| Err(String::new());
     match process::run(with.launcher, &order, &mut stopped, &mut |_| ()).await {
         Err(ProcessError::NotBegun(_)) | Ok(_) => None,
         Err(error) => Some(error.to_string()),
-    }
-}
-
-fn order(parts: &Parts, argv: Vec<String>, variables: Vec<(String, String)>) -> Order {
-    let command = parts.command.as_ref();
-    let own = command.into_iter().flat_map(|command| &command.env);
-    let mut env: Vec<_> = own
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    env.extend(variables);
-    Order {
-        argv,
-        user: parts.user.clone(),
-        dir: parts.dir(),
-        env,
-        timeout: command.map_or(LOOK, |command| command.timeout),
-        grace: GRACE,
-        capture: false,
-        stdin: None,
-        dies_with_us: false,
     }
 }
 

@@ -1,21 +1,31 @@
 //! What a service's programs have on this host: who runs them, where, with which variables, and what they may not tell.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use super::Host;
-use crate::{health, redact::Secrets, settings::Parts};
+use crate::{
+    health,
+    process::{GRACE, Order},
+    redact::Secrets,
+    settings::Parts,
+};
+
+/// How long a program has where no command says it: it is looked for, and not run.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// What the programs of a service have in common.
-pub(super) struct Ground {
+pub(crate) struct Ground {
     user: Option<String>,
     dir: PathBuf,
     env: Vec<(String, String)>,
+    timeout: Duration,
     /// The values that the host's file gives to them.
-    pub(super) secrets: Secrets,
+    pub(crate) secrets: Secrets,
 }
 
 impl Ground {
-    pub(super) fn of(parts: &Parts) -> Self {
+    /// That of a service's parts.
+    pub(crate) fn of(parts: &Parts) -> Self {
         let variables = parts.command.iter().flat_map(|command| &command.env);
         let mut secrets = Secrets::default();
         for (_, value) in variables.clone() {
@@ -26,12 +36,29 @@ impl Ground {
             user: parts.user.clone(),
             dir: parts.dir(),
             env: variables.map(own).collect(),
+            timeout: parts.command.as_ref().map_or(LOOK, |it| it.timeout),
             secrets,
         }
     }
 
+    /// A command of the service, with these variables beside its own.
+    pub(crate) fn order(&self, argv: Vec<String>, variables: Vec<(String, String)>) -> Order {
+        let own = self.env.iter().cloned();
+        Order {
+            argv,
+            user: self.user.clone(),
+            dir: self.dir.clone(),
+            env: own.chain(variables).collect(),
+            timeout: self.timeout,
+            grace: GRACE,
+            capture: false,
+            stdin: None,
+            dies_with_us: false,
+        }
+    }
+
     /// For checks that are programs.
-    pub(super) fn checked<'a>(&'a self, host: &Host<'a>) -> health::Host<'a> {
+    pub(crate) fn checked<'a>(&'a self, host: &Host<'a>) -> health::Host<'a> {
         health::Host {
             launcher: host.launcher,
             user: self.user.as_deref(),

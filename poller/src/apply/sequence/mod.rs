@@ -41,7 +41,7 @@ pub use command::refusal as program_refusal;
 use drive::{Drive, End, drive};
 use ended::untouched;
 pub use foresee::{Ahead, foresee};
-use ground::Ground;
+pub(crate) use ground::Ground;
 use keep::NotKept;
 use prepare::{Known, Prepared, prepare};
 pub use scratch::sweep;

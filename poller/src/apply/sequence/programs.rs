@@ -19,6 +19,8 @@ pub(super) async fn can_run(host: Host<'_>, parts: &Parts, before: &Before) -> R
     let all = [
         // It is called first before the checkout: what lies there now counts.
         ("stop", command.stop.as_ref(), None),
+        // And on the way back, before the checkout too.
+        ("stop", command.stop.as_ref(), new),
         ("run", Some(&command.run), new),
         ("rollback", command.rollback.as_ref(), new),
         ("start", command.start.as_ref(), new),
@@ -38,7 +40,28 @@ pub(super) async fn can_run(host: Host<'_>, parts: &Parts, before: &Before) -> R
             return Err(Halt::Over(Outcome::Refused, message));
         }
     }
-    Ok(())
+    can_start_again(host, parts, before).await
+}
+
+/// Whether the commit that is left has the program by which it would be started again.
+async fn can_start_again(host: Host<'_>, parts: &Parts, before: &Before) -> Result<(), Halt> {
+    let start = parts.command.as_ref().and_then(|it| it.start.as_ref());
+    let (Some(argv), Some(at)) = (start, &before.checkout) else {
+        return Ok(());
+    };
+    let program = argv.first().map_or("", String::as_str);
+    let Some(file) = parts.in_checkout(program) else {
+        return Ok(());
+    };
+    if is_there(host, parts, before, &at.commit, argv, &file).await? {
+        return Ok(());
+    }
+    let commit = at.commit.short();
+    let message = format!(
+        "command.start: commit {commit}, which is left, has no {program}, so that nothing could start it again; put the \
+         program beside the checkout, or check out a commit that has it by hand"
+    );
+    Err(Halt::Over(Outcome::Refused, message))
 }
 
 /// Takes `rollback` out of a deploy from a commit that has no such program: the checkout alone leads back then.

@@ -24,7 +24,6 @@ const MISTAKES: [(Mutant, Promise); 27] = [
     (Mutant::SkipsVerify, Promise::OldServes),
     (Mutant::ForgetsRollBack, Promise::Truthful),
     (Mutant::ForgetsUntag, Promise::Truthful),
-    (Mutant::ForgetsLeftovers, Promise::Truthful),
     (Mutant::GoesWithoutRecord, Promise::Truthful),
     (Mutant::SkipsGate, Promise::Truthful),
     (Mutant::SkipsLook, Promise::Truthful),
@@ -46,6 +45,7 @@ const MISTAKES: [(Mutant, Promise); 27] = [
     (Mutant::ForgetsToStopNew, Promise::StillMeanwhile),
     (Mutant::ForgetsToStopContainers, Promise::StillMeanwhile),
     (Mutant::ForgetsToStopAgain, Promise::StillMeanwhile),
+    (Mutant::ForgetsLeftovers, Promise::Alone),
     (Mutant::GoesOnBeside, Promise::Alone),
 ];
 

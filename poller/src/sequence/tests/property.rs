@@ -31,7 +31,7 @@ pub(super) enum Promise {
     StartedAgain,
     /// 9. While data are copied or put back, or `run` or `rollback` begins, a service that can be stopped is.
     StillMeanwhile,
-    /// 10. Nothing is done beside a program that goes on and cannot be ended.
+    /// 10. Nothing is done beside a program that goes on, of an earlier process or because it cannot be ended.
     Alone,
 }
 
