@@ -91,11 +91,17 @@ pub(super) fn lfs_trouble(said: &str) -> RemoteTrouble {
         "EOF",
     ];
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    match trouble(said) {
-        RemoteTrouble::Other if said.contains("Authorization error") => RemoteTrouble::Denied,
-        RemoteTrouble::Other if says(&NOT_THERE) => RemoteTrouble::NoRepository,
-        RemoteTrouble::Other if says(&UNREACHABLE) => RemoteTrouble::Unreachable,
-        known => known,
+    let known = trouble(said);
+    if known != RemoteTrouble::Other {
+        known
+    } else if said.contains("Authorization error") {
+        RemoteTrouble::Denied
+    } else if says(&NOT_THERE) {
+        RemoteTrouble::NoRepository
+    } else if says(&UNREACHABLE) {
+        RemoteTrouble::Unreachable
+    } else {
+        RemoteTrouble::Other
     }
 }
 
