@@ -21,17 +21,22 @@ use super::{
 /// How many files in the way are asked about at a time: they are arguments.
 const AT_A_TIME: usize = 500;
 
-/// Refuses a checkout that may not be put at `to`, a commit that is here. Touches nothing.
+/// Refuses a checkout that may not be put at `to`, a commit that is here. Touches nothing. What is returned has all among its changes
+/// that `discard_changes` throws away, files that git does not track included.
 ///
 /// # Errors
 /// What is against it, or that git failed.
 pub async fn ready(tools: &mut Tools<'_>, place: &Place<'_>, to: &Sha) -> Result<Look, GitError> {
-    let look = look(tools, place).await?;
+    let mut look = look(tools, place).await?;
     undisturbed(place, &look)?;
     let path = place.git.path.clone();
     let mut files = in_the_way(tools, place, to).await?;
     if place.git.discard_changes {
-        files = ignored(tools, place, files).await?;
+        let data = ignored(tools, place, files.clone()).await?;
+        let lost = files.iter().filter(|file| !data.contains(file));
+        look.changes
+            .extend(lost.map(|file| file.display().to_string()));
+        files = data;
     }
     if files.is_empty() {
         return Ok(look);

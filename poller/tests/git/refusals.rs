@@ -159,6 +159,33 @@ fn changes_are_thrown_away_where_the_file_says_so() {
 }
 
 #[test]
+fn an_edit_made_right_before_the_checkout_is_refused_by_git_itself() {
+    let mut scene = Scene::new();
+    let to = scene.commit("app.txt", "two");
+    scene.fetch(&to).unwrap();
+    let old = scene.ready(&to).unwrap().at;
+    fs::write(scene.file("app.txt"), "mine").unwrap();
+    let refused = scene.check_out(&to, Entry::First).unwrap_err();
+    assert!(refused.has_touched_nothing(), "{refused}");
+    assert_eq!(scene.content("app.txt").as_deref(), Some("mine"));
+    assert_eq!(scene.look().at, old);
+}
+
+#[test]
+fn what_is_to_be_thrown_away_is_named_before() {
+    let mut scene = Scene::new();
+    scene.commit("new.txt", "theirs");
+    let to = scene.commit("app.txt", "two");
+    scene.fetch(&to).unwrap();
+    for file in ["app.txt", "new.txt", "beside.txt"] {
+        fs::write(scene.file(file), "mine").unwrap();
+    }
+    scene.git.discard_changes = true;
+    let look = scene.ready(&to).unwrap();
+    assert_eq!(look.changes, ["app.txt", "new.txt"]);
+}
+
+#[test]
 fn a_rebase_or_merge_that_has_begun_is_refused_always() {
     for (file, what) in [
         (".git/MERGE_HEAD", "merge"),

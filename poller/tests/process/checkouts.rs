@@ -255,6 +255,17 @@ fn a_commit_without_the_program_to_run_is_refused_before_anything_is_stopped() {
     assert_eq!(world.head(), first);
 }
 
+#[test]
+fn what_is_thrown_away_is_in_the_report() {
+    let world = World::new(&APP.replace("/app\" }", "/app\", discard_changes = true }"));
+    let new = world.commit(&UPDATE.replace("-e", "-f"));
+    fs::write(world.host.path("app/update"), "mine").unwrap();
+    let (status, log, told) = world.deploy(1, &new);
+    assert_eq!(status, 0, "{log}");
+    let lost = "; discard_changes has thrown away what was changed here: update";
+    assert!(text(&told, "message").ends_with(lost), "{told}");
+}
+
 /// A service that is stopped and started by programs of its checkout.
 fn started_by_itself() -> World {
     let keys = APP

@@ -64,7 +64,7 @@ pub(super) async fn act(
         Action::Restore { name } => archive::put_back(with, sequence, name).await.into(),
         Action::CheckOut { from, to } => {
             let way = (from, to);
-            checkout::put(with, sequence, way, record).await.into()
+            checkout::put(with, sequence, way, record).await
         }
         Action::CheckOutOld {
             checkout: old,

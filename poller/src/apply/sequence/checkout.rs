@@ -7,7 +7,12 @@ use std::{
 
 use towline_protocol::{Glob, Intent, Outcome, Sha, Source};
 
-use super::{Host, act::Record, drive::Drive, prepare::Halt};
+use super::{
+    Host,
+    act::{Acted, Record},
+    drive::Drive,
+    prepare::Halt,
+};
 use crate::{
     git::{self, Entry, Fate, GitError, Limits, Look, Place, Tools, Wanted},
     sequence::{Before, Checkout, Event, Sequence},
@@ -118,22 +123,30 @@ impl<'a> Tree<'a> {
     }
 
     /// Looks once more, since what came before it may have taken minutes, and puts it at `to`.
-    async fn put(&self, from: &Sha, to: &Sha, record: Record<'_>) -> Event {
+    async fn put(&self, from: &Sha, to: &Sha, record: Record<'_>) -> Acted {
         let mut tools = self.tools(record);
-        match git::ready(&mut tools, &self.place, to).await {
-            Ok(look) if look.at.commit == *from => {}
+        let lost = match git::ready(&mut tools, &self.place, to).await {
+            Ok(look) if look.at.commit == *from => look.changes,
             Ok(look) => {
                 let (now, from) = (look.at.commit.short(), from.short());
                 let why =
                     format!("somebody has put the checkout at {now} meanwhile; it was at {from}");
-                return Event::Refused { why };
+                return Event::Refused { why }.into();
             }
-            Err(error) if error.goes_on() => return event(Err(error)),
-            Err(error) => return refused(&error),
-        }
-        match git::check_out(&mut tools, &self.place, to, Entry::First).await {
-            Err(error) if error.has_touched_nothing() => refused(&error),
+            Err(error) if error.goes_on() => return event(Err(error)).into(),
+            Err(error) => return refused(&error).into(),
+        };
+        let event = match git::check_out(&mut tools, &self.place, to, Entry::First).await {
+            Err(error) if error.has_touched_nothing() => return refused(&error).into(),
             done => event(done),
+        };
+        let note = (!lost.is_empty()).then(|| {
+            let lost = lost.join(", ");
+            format!("discard_changes has thrown away what was changed here: {lost}")
+        });
+        Acted {
+            note,
+            ..event.into()
         }
     }
 
@@ -173,10 +186,10 @@ pub(super) async fn put(
     sequence: &Sequence,
     (from, to): (&Sha, &Sha),
     record: Record<'_>,
-) -> Event {
+) -> Acted {
     match Tree::of(&sequence.parts, with.host) {
         Some(tree) => tree.put(from, to, record).await,
-        None => no_checkout(),
+        None => no_checkout().into(),
     }
 }
 
