@@ -85,7 +85,8 @@ pub struct Kept {
 pub enum Replaced {
     /// They are removed when all is restored.
     Removed,
-    /// They stay beside, as `PATH.before-restore-DEPLOY`.
+    /// They stay beside, as `PATH.before-restore-DEPLOY`, or `-DEPLOY-2` and so on where that is taken: a restoring that
+    /// keeps them is never a repeated one.
     Kept,
 }
 

@@ -32,7 +32,10 @@ pub(super) fn restore(
         places,
         needed,
     } = restorable(shelf, name, paths, halt)?;
-    let sites = settled(&places, deploy)?;
+    let sites = match replaced {
+        Replaced::Removed => settled(&places, deploy)?,
+        Replaced::Kept => settled_anew(&places, deploy)?,
+    };
     let mut notes = Notes::default();
     have_room(&places, &needed, &|index| !is_done(&sites, index))?;
     exchange(&archive, &sites, halt, &mut notes)?;
@@ -91,6 +94,18 @@ fn paths_of(places: &[Place]) -> Vec<PathBuf> {
 fn settled(places: &[Place], deploy: &str) -> Result<Vec<(Site, bool)>, BackupError> {
     let settle = |place: &Place| Site::settled(place.clone(), deploy);
     places.iter().map(settle).collect()
+}
+
+/// The sites for a restoring that no earlier one has done: where one has set its old data aside by this very name, a number
+/// is put behind it.
+fn settled_anew(places: &[Place], deploy: &str) -> Result<Vec<(Site, bool)>, BackupError> {
+    let mut sites = settled(places, deploy)?;
+    let mut number = 1_u32;
+    while (0..sites.len()).any(|index| is_done(&sites, index)) {
+        number = number.saturating_add(1);
+        sites = settled(places, &format!("{deploy}-{number}"))?;
+    }
+    Ok(sites)
 }
 
 /// The places of the manifest's paths, which must be this service's and where they were.

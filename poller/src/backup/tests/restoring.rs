@@ -134,6 +134,25 @@ async fn what_was_there_is_kept_beside_when_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_second_restoring_within_one_second_restores_and_keeps_what_the_first_one_was_followed_by()
+ {
+    let scene = Scene::with_a("one");
+    scene.create().await.unwrap();
+    for (written, aside) in [
+        ("two", "data.before-restore-0a1b2c3d"),
+        ("three", "data.before-restore-0a1b2c3d-2"),
+        ("four", "data.before-restore-0a1b2c3d-3"),
+    ] {
+        fs::write(scene.data("a"), written).unwrap();
+        let restored = scene.restore(Replaced::Kept).await.unwrap();
+        assert_eq!(restored.aside, [scene.at(aside)]);
+        assert_eq!(fs::read_to_string(scene.data("a")).unwrap(), "one");
+        let kept = fs::read_to_string(scene.at(aside).join("a"));
+        assert_eq!(kept.unwrap(), written);
+    }
+}
+
+#[tokio::test]
 async fn several_paths_are_restored_together() {
     let scene = Scene::with_a("one");
     fs::create_dir(scene.at("more")).unwrap();
