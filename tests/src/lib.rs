@@ -25,5 +25,6 @@ pub mod relay;
 pub mod server;
 pub mod simulated;
 pub mod site;
+pub mod user;
 pub mod wait;
 pub mod workflow;

@@ -5,7 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use crate::{
     child::Process,
     http,
     place::{free_port, root},
+    program, user,
 };
 
 /// The app, its repository and its data, gone when it is dropped.
@@ -24,25 +25,36 @@ pub struct Site {
     pub code: Checkout,
     port: u16,
     supervisor: Process,
+    /// Who runs it and owns its clone and its data, where that is somebody else.
+    user: Option<String>,
 }
 
 impl Site {
-    /// Commits version `version` with these further files, clones it, and keeps the app running from the clone. `toy` is
-    /// the app's program.
+    /// Commits version `version` with these further files, clones it, and keeps the app running from the clone: all of that
+    /// as `user`, where one is named. `toy` is the app's program.
     ///
     /// # Errors
     /// When git or the supervisor cannot be started.
-    pub fn start(toy: &Path, version: &str, files: &[(&str, &str)]) -> Result<Self> {
-        let code = Checkout::new(&[&of(version, "ok")[..], files].concat())?;
+    pub fn start(
+        toy: &Path,
+        version: &str,
+        files: &[(&str, &str)],
+        user: Option<&str>,
+    ) -> Result<Self> {
+        let mut code = Checkout::new(&[&of(version, "ok")[..], files].concat())?;
+        furnish(&code, toy)?;
+        if let Some(user) = user {
+            code.give(user)?;
+            for folder in ["data", "unit"] {
+                user::give(user, &code.path(folder))?;
+            }
+        }
         let at = |name: &str| code.path(name);
         let port = free_port()?;
-        fs::create_dir_all(at("unit"))?;
-        fs::create_dir_all(at("data"))?;
-        fs::write(at("data/visits"), "first\n")?;
-        let mut supervise = Command::new(root().join("tests/toy/supervise"));
+        let mut supervise = user::command(user, at("bin/supervise"));
         supervise
             .arg(at("unit"))
-            .arg(toy)
+            .arg(at("bin/toy"))
             .env("TOY_ADDRESS", format!("127.0.0.1:{port}"))
             .env("TOY_ROOT", at("checkout"))
             .env("TOY_DATA", at("data/visits"))
@@ -52,12 +64,13 @@ impl Site {
             code,
             port,
             supervisor,
+            user: user.map(str::to_owned),
         };
         site.service("start")?;
         Ok(site)
     }
 
-    /// A file or folder of it: `origin.git`, `checkout`, `data`, `unit`.
+    /// A file or folder of it: `origin.git`, `checkout`, `bin`, `data`, `unit`.
     pub fn path(&self, name: &str) -> PathBuf {
         self.code.path(name)
     }
@@ -96,8 +109,7 @@ health = [{{ http = {:?}, contains = "toy", within = "30s" }}]
 
     /// The command that stops, starts or restarts the app, for the host's file.
     pub fn command(&self, verb: &str) -> Vec<String> {
-        let service = root().join("tests/toy/service");
-        [service, self.path("unit"), verb.into()]
+        [self.path("bin/service"), self.path("unit"), verb.into()]
             .iter()
             .map(|part| part.display().to_string())
             .collect()
@@ -110,7 +122,8 @@ health = [{{ http = {:?}, contains = "toy", within = "30s" }}]
     pub fn service(&self, verb: &str) -> Result<()> {
         let argv = self.command(verb);
         let (program, args) = argv.split_first().context("a command has a program")?;
-        let status = Command::new(program).args(args).status()?;
+        let mut service = user::command(self.user.as_deref(), program);
+        let status = service.args(args).status()?;
         ensure!(
             status.success(),
             "{verb}: {status}\n{}",
@@ -131,6 +144,20 @@ health = [{{ http = {:?}, contains = "toy", within = "30s" }}]
     pub fn output(&self) -> String {
         self.supervisor.output()
     }
+}
+
+/// What it needs beside its clone: its programs where every user may run them, its data, and its supervisor's folder.
+fn furnish(code: &Checkout, toy: &Path) -> Result<()> {
+    for folder in ["bin", "data", "unit"] {
+        fs::create_dir_all(code.path(folder))?;
+    }
+    fs::write(code.path("data/visits"), "first\n")?;
+    program::copy(toy, &code.path("bin/toy"))?;
+    for script in ["supervise", "service"] {
+        let from = root().join("tests/toy").join(script);
+        program::copy(&from, &code.path("bin").join(script))?;
+    }
+    Ok(())
 }
 
 /// The files that tell the toy what it is.

@@ -1,13 +1,13 @@
 //! A web app in a git checkout with data beside it, as it runs on a Raspberry Pi: relay, binary, git and processes together.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use towline_protocol::Role;
 use towline_tests::{
     child::Process, git_server::GitServer, github::Delivery, host::Host, http::get, place::toy,
-    relay::token, site::Site,
+    relay::token, site::Site, user,
 };
 
 use crate::{
@@ -44,7 +44,7 @@ impl Pi {
             ("migrate", KEEP),
             ("update", UPDATE),
         ];
-        let site = Site::start(&toy()?, "v1", &files)?;
+        let site = Site::start(&toy()?, "v1", &files, user::other())?;
         let server = site.code.over_http()?;
         assert_eq!(site.page(PATIENCE)?, "toy v1 first");
         let pi = token(Role::Host, "raspberry-pi", &["octo-org/*"])?;
@@ -85,6 +85,22 @@ impl Pi {
         Ok(installed)
     }
 
+    /// All that git, the commands, the app and a restored backup have written is its user's.
+    fn belongs_to_its_user(&self) -> Result<()> {
+        let owner = |name: &str| -> Result<u32> { Ok(fs::metadata(self.site.path(name))?.uid()) };
+        let user = owner("checkout")?;
+        assert_ne!(user, 0, "root is nobody that a service should run as");
+        for written in [
+            "checkout/VERSION",
+            "checkout/vendor/clock",
+            "data",
+            "data/visits",
+        ] {
+            assert_eq!(owner(written)?, user, "{written}");
+        }
+        Ok(())
+    }
+
     /// The outcomes of its deploys and the commits that they were from and to, the newest first.
     fn history(&self) -> Result<Vec<Value>> {
         let history = self.host.json(&["history"])?;
@@ -96,9 +112,10 @@ impl Pi {
 
 fn section(site: &Site) -> String {
     let data = site.path("data").display().to_string();
+    let user = user::other().map_or_else(String::new, |user| format!("user = {user:?}\n"));
     format!(
         r#"[service.site]
-repository = "octo-org/site"
+{user}repository = "octo-org/site"
 workflow = "ci.yml"
 branch = "main"
 stable_for = "1s"
@@ -189,6 +206,7 @@ fn an_app_with_its_data_is_updated_survives_a_broken_commit_and_gets_the_fix() -
     pi.visit()?;
     let broken = pi.survives_a_broken_commit(&second)?;
     assert_eq!(pi.site.page(PATIENCE)?, format!("toy v2 {data},visit"));
+    pi.belongs_to_its_user()?;
     let fix = pi.gets_the_fix()?;
     assert_eq!(pi.site.page(PATIENCE)?, format!("toy v4 {data},visit"));
     let told = [

@@ -13,7 +13,7 @@ pub(crate) fn show() -> Result<()> {
         "there is neither root nor DOCKER_HOST, so that this shows a git checkout and a command; with one of them it shows containers",
     );
     let relay = story.relay()?;
-    let site = Site::start(Path::new(&toy()?), "v1", &[])?;
+    let site = Site::start(Path::new(&toy()?), "v1", &[], None)?;
     let page = site.page(PATIENCE)?;
     story.tell(&format!("site v1 runs on this host and answers {page:?}"));
     let (_host, mut towline) = story.towline(&relay, &site.section())?;
