@@ -167,9 +167,9 @@ enum Command {
         json: bool,
     },
     /// Take a service back to a version that is kept, with what is on this host: a container's settings and image, a
-    /// checkout's commit; commands are run once more, with the earlier commit. Compose projects are not taken back yet.
+    /// checkout's commit, a Compose project's images; commands are run once more, with the earlier commit.
     ///
-    /// Needs neither the relay nor a registry nor a git remote. It goes as in a deploy: when the earlier version does not pass its checks,
+    /// Needs neither the relay nor a git remote, and a registry only for an image that was removed here by hand. It goes as in a deploy: when the earlier version does not pass its checks,
     /// the current one comes back. The service then stays there until a newer intent comes; those
     /// known by now are not applied any more. A towline run of this state directory does it, when the deploy under
     /// way, if any, has ended; without one it is done here.

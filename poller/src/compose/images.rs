@@ -196,31 +196,63 @@ pub async fn pull(
     tell: &mut dyn FnMut(&Layers),
 ) -> Result<Vec<Pulled>, ImageTrouble> {
     let mut all = Vec::new();
-    for Asked { image, digest } in asked {
-        let (shown, is_new) = fetch(engine, &image.reference, digest, tell).await?;
-        for old in before
-            .iter()
-            .filter(|old| image.services.contains(&old.service))
-        {
-            let old = engine.image(&old.image).await?;
-            if let Err(unfit) = check_platform(&image.reference, &shown, old) {
-                if is_new {
-                    engine.remove_unnamed(id(&shown)).await.ok();
-                }
-                return Err(ImageTrouble::Unfit(unfit));
+    for one in asked {
+        let (shown, is_new) = fetch(engine, &one.image.reference, &one.digest, tell).await?;
+        if let Some(unfit) = unfit(engine, one, &shown, before).await? {
+            if is_new {
+                engine.remove_unnamed(id(&shown)).await.ok();
             }
+            return Err(ImageTrouble::Unfit(unfit));
         }
-        let id = id(&shown).to_owned();
-        all.push(Pulled {
-            tag: tag_move(engine, &image.reference, &id).await?,
-            reference: image.reference.clone(),
-            services: image.services.clone(),
-            digest: Some(digest.clone()),
-            id,
-            is_new,
-        });
+        all.push(pulled(engine, one, id(&shown), is_new).await?);
     }
     Ok(all)
+}
+
+/// What [`pull`] would come to, as far as that can be known without a pull: an image that is not here has its digest in place
+/// of its id, and may not fit.
+///
+/// # Errors
+/// See [`ImageTrouble`].
+pub async fn foresee(
+    engine: &Docker,
+    asked: &[Asked],
+    before: &[Container],
+) -> Result<Vec<Pulled>, ImageTrouble> {
+    let mut all = Vec::new();
+    for one in asked {
+        let name = one.image.reference.at_digest(&one.digest).to_string();
+        let Some(shown) = engine.image(&name).await? else {
+            all.push(pulled(engine, one, &one.digest.to_string(), true).await?);
+            continue;
+        };
+        if let Some(unfit) = unfit(engine, one, &shown, before).await? {
+            return Err(ImageTrouble::Unfit(unfit));
+        }
+        all.push(pulled(engine, one, id(&shown), false).await?);
+    }
+    Ok(all)
+}
+
+async fn pulled(
+    engine: &Docker,
+    asked: &Asked,
+    id: &str,
+    is_new: bool,
+) -> Result<Pulled, EngineError> {
+    let WantedImage {
+        reference,
+        services,
+        ..
+    } = &asked.image;
+    Ok(Pulled {
+        tag: tag_move(engine, reference, id).await?,
+        reference: reference.clone(),
+        services: services.clone(),
+        digest: Some(asked.digest.clone()),
+        id: id.to_owned(),
+        is_new,
+    })
 }
 
 /// The images that only dependencies want: those that are here stay as they are, the others are pulled.
@@ -232,6 +264,18 @@ pub async fn pull_missing(
     resolved: &Resolved,
     tell: &mut dyn FnMut(&Layers),
 ) -> Result<Vec<Pulled>, ImageTrouble> {
+    let asked = missing_images(engine, resolved).await?;
+    pull(engine, &asked, &[], tell).await
+}
+
+/// The images that only dependencies want and that are not here, with their digests.
+///
+/// # Errors
+/// See [`ImageTrouble`]: also for one that would have to be built.
+pub async fn missing_images(
+    engine: &Docker,
+    resolved: &Resolved,
+) -> Result<Vec<Asked>, ImageTrouble> {
     let wanted: Vec<_> = resolved
         .wanted()
         .map(|(_, service)| &service.image)
@@ -260,11 +304,11 @@ pub async fn pull_missing(
             services,
         });
     let asked = digests(engine, wanted.collect()).await;
-    let asked = asked.map_err(Box::new)?;
-    pull(engine, &asked, &[], tell).await
+    Ok(asked.map_err(Box::new)?)
 }
 
-async fn fetch(
+/// The image by its digest, and whether it had to be pulled.
+pub(super) async fn fetch(
     engine: &Docker,
     reference: &Reference,
     digest: &Digest,
@@ -284,21 +328,39 @@ async fn fetch(
     }
 }
 
-fn check_platform(reference: &Reference, new: &Value, old: Option<Value>) -> Result<(), String> {
+/// Why an image is no good for the services that have containers, if it is not.
+async fn unfit(
+    engine: &Docker,
+    asked: &Asked,
+    new: &Value,
+    before: &[Container],
+) -> Result<Option<String>, EngineError> {
+    let image = &asked.image;
+    let its = before
+        .iter()
+        .filter(|old| image.services.contains(&old.service));
+    for old in its {
+        let old = engine.image(&old.image).await?;
+        if let Some(unfit) = other_platform(&image.reference, new, old) {
+            return Ok(Some(unfit));
+        }
+    }
+    Ok(None)
+}
+
+fn other_platform(reference: &Reference, new: &Value, old: Option<Value>) -> Option<String> {
     let platform = |image: &Value| {
         let text = |key: &str| image.get(key)?.as_str().filter(|text| !text.is_empty());
         Some(format!("{}/{}", text("Os")?, text("Architecture")?))
     };
-    match (platform(new), old.as_ref().and_then(platform)) {
-        (Some(found), Some(expected)) if found != expected => Err(format!(
-            "{reference} is for {found}, and the container that it would replace is {expected}"
-        )),
-        _ => Ok(()),
-    }
+    let (found, expected) = (platform(new)?, old.as_ref().and_then(platform)?);
+    (found != expected).then(|| {
+        format!("{reference} is for {found}, and the container that it would replace is {expected}")
+    })
 }
 
 /// The move of the file's tag to the image `id`, unless it leads there or the file names a digest.
-async fn tag_move(
+pub(super) async fn tag_move(
     engine: &Docker,
     reference: &Reference,
     to: &str,
@@ -317,7 +379,7 @@ async fn tag_move(
     }))
 }
 
-fn id(image: &Value) -> &str {
+pub(super) fn id(image: &Value) -> &str {
     image.get("Id").and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -30,8 +30,46 @@ pub async fn keep_pulled(
     Ok(kept)
 }
 
-/// Keeps the images that the containers of these services were made from, each once. One that is gone from the engine is left out:
+/// An image that containers were made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The reference that they were made with.
+    pub reference: String,
+    /// Its id.
+    pub id: String,
+    /// Its digest, if it came from a registry.
+    pub digest: Option<Digest>,
+}
+
+/// The images that the containers of these services were made from, each once. One that is gone from the engine is left out:
 /// there is nothing to keep.
+///
+/// # Errors
+/// See [`EngineError`].
+pub async fn running(
+    engine: &Docker,
+    containers: &[Container],
+    services: &[String],
+) -> Result<Vec<Running>, EngineError> {
+    let its = containers
+        .iter()
+        .filter(|one| services.contains(&one.service));
+    let images: BTreeMap<_, _> = its.map(|one| ((&one.reference, &one.image), ())).collect();
+    let mut all = Vec::new();
+    for (reference, id) in images.into_keys() {
+        let Some(image) = engine.image(id).await? else {
+            continue;
+        };
+        all.push(Running {
+            digest: digest(&image, reference),
+            reference: reference.clone(),
+            id: id.clone(),
+        });
+    }
+    Ok(all)
+}
+
+/// Keeps the images that [`running`] finds.
 ///
 /// # Errors
 /// See [`EngineError`].
@@ -41,17 +79,9 @@ pub async fn keep_running(
     containers: &[Container],
     services: &[String],
 ) -> Result<Vec<KeptImage>, EngineError> {
-    let its = containers
-        .iter()
-        .filter(|one| services.contains(&one.service));
-    let images: BTreeMap<_, _> = its.map(|one| ((&one.reference, &one.image), ())).collect();
     let mut kept = Vec::new();
-    for (reference, id) in images.into_keys() {
-        let Some(image) = engine.image(id).await? else {
-            continue;
-        };
-        let digest = digest(&image, reference);
-        kept.push(keep(engine, service, reference.clone(), id, digest).await?);
+    for one in running(engine, containers, services).await? {
+        kept.push(keep(engine, service, one.reference, &one.id, one.digest).await?);
     }
     Ok(kept)
 }

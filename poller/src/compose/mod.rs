@@ -1,9 +1,9 @@
 //! The user's own Compose v2: what a file means, and bringing a project up.
 //!
-//! Here: asking Compose (`cli`), what it answered (`resolved`, `unset`: pure), the images of a project (`images`) and its
-//! containers (`containers`). Compose alone interprets the file and makes the containers; its command line is the only
-//! interface that it promises. Not here: how programs run (`process`), when what is done (`sequence`), whether the result is well
-//! (`health`).
+//! Here: asking Compose (`cli`), what it answered (`resolved`, `unset`: pure), the images of a project (`images`,
+//! `earlier`, `kept`) and its containers (`containers`). Compose alone interprets the file and makes the containers; its
+//! command line is the only interface that it promises. Not here: how programs run (`process`), when what is done (`sequence`),
+//! whether the result is well (`health`).
 //!
 //! What can be refused is refused by [`Cli::resolve`] and by the functions of `images`, which touch nothing but the
 //! engine's store of images. [`Cli::up`] may be repeated after it was killed at any moment.
@@ -17,6 +17,7 @@ use crate::{docker::EngineError, process::ProcessError, settings::Compose};
 mod back;
 mod cli;
 mod containers;
+mod earlier;
 mod images;
 mod kept;
 mod name;
@@ -29,10 +30,12 @@ pub use cli::{Cli, UP_LIMIT, Up};
 pub use containers::{
     Container, Mend, beside, containers, mend, mends, missing, strayed, taken, unchanged,
 };
+pub use earlier::pull_kept;
 pub use images::{
-    Asked, ImageTrouble, Pulled, WantedImage, asked, digests, pins, pull, pull_missing,
+    Asked, ImageTrouble, Pulled, WantedImage, asked, digests, foresee, missing_images, pins, pull,
+    pull_missing,
 };
-pub use kept::{keep_pulled, keep_running, let_go};
+pub use kept::{Running, keep_pulled, keep_running, let_go, running};
 pub use name::project_name;
 pub use resolved::{ComposeService, Healthcheck, Resolved};
 pub use tags::{tag_away, tag_back, tag_forth};

@@ -1,6 +1,6 @@
 //! A Compose project in a git checkout, deployed as one: relay, binary, git, Compose, engine and registry together.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -149,5 +149,40 @@ fn a_commit_brings_its_file_and_its_image_and_a_broken_one_takes_neither_along()
         before,
         "the same set of the same images"
     );
+    Ok(())
+}
+
+#[test]
+fn a_project_is_taken_back_with_its_checkout_but_not_over_changes_that_somebody_has_made()
+-> Result<()> {
+    let stack = Stack::new("restacked")?;
+    let (earlier, status, report) = stack.release(2, ("two", "", "ok"))?;
+    assert_eq!(status, Some(0), "{report}");
+    let before = stack.containers()?;
+    let (left, status, report) = stack.release(3, ("three", "", "ok"))?;
+    assert_eq!(status, Some(0), "{report}");
+    assert_eq!(stack.page()?, format!("toy {left} three"));
+
+    let back = stack.host.call(&["rollback", "stack"])?;
+    let said = String::from_utf8_lossy(&back.stderr);
+    assert_eq!(back.status.code(), Some(0), "{said}");
+    assert_eq!(stack.page()?, format!("toy {earlier} two"));
+    assert_eq!(stack.code.head()?, earlier);
+    let images = |all: Vec<(String, Value)>| all.into_iter().map(|(_, image)| image).collect();
+    let [then, now]: [Vec<Value>; 2] = [before, stack.containers()?].map(images);
+    assert_eq!(now, then);
+    let before = stack.containers()?;
+    fs::write(
+        stack.code.path("checkout").join("compose.yml"),
+        "services: {}",
+    )?;
+    let refused = stack.host.call(&["rollback", "stack", "--to", &left])?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("nothing was touched") && said.contains("compose.yml"),
+        "{said}"
+    );
+    assert_eq!(stack.containers()?, before);
     Ok(())
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use towline_protocol::{Outcome, ServiceName};
 use tracing::{info, warn};
 
-use super::{drive::Drive, prepare::Halt};
+use super::{drive::Drive, halt::Halt};
 use crate::{
     backup::{BackupError, BackupName, Occasion, Replaced, Shelf, size},
     sequence::{Before, Ending, Event, Sequence},
@@ -27,6 +27,22 @@ pub(super) async fn plan(
     let name = BackupName::new(now, before.old.sha.as_ref());
     before.backup = Some(name.as_str().to_owned());
     Ok(())
+}
+
+/// The same for a plan; says how large it may be.
+pub(super) async fn foresee(
+    shelf: &Shelf,
+    parts: &Parts,
+    before: &mut Before,
+    now: Timestamp,
+) -> Result<Option<u64>, Halt> {
+    let Some(backup) = &parts.backup else {
+        return Ok(None);
+    };
+    plan(shelf, parts, before, now).await?;
+    let bytes = shelf.measured(&backup.paths).await;
+    let failed = |error| Halt::Over(Outcome::FailedUntouched, format!("backup: {error}"));
+    bytes.map(Some).map_err(failed)
 }
 
 /// Where the backups of a service are.

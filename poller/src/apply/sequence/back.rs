@@ -1,5 +1,5 @@
 //! Going back on purpose to a revision that is kept: forth through the same steps as a deploy, with what this host has. No
-//! relay, registry or git remote is asked.
+//! relay or git remote is asked, and a registry only for an image that somebody has removed here.
 
 use std::{pin::pin, time::Instant};
 
@@ -12,8 +12,11 @@ use super::{
     checkout::{self, Tree},
     drive::Drive,
     ground::Ground,
+    halt::Halt,
     keep::NotKept,
-    prepare::{Halt, Known, look, refuse},
+    known::Known,
+    prepare::{Way, look},
+    project::Planning,
 };
 use crate::{
     backup::Shelf,
@@ -34,7 +37,8 @@ pub struct WayBack<'a> {
     pub to: &'a KeptRevision,
 }
 
-/// What the service is at, if that is known: not after an end of which nobody knows what it has left.
+/// What the service is at, if that is known. What shows nothing of itself is not known after an end of which nobody knows what
+/// it has left; a Compose project is looked at.
 ///
 /// # Errors
 /// See [`ApplyError`]; nothing was touched.
@@ -45,10 +49,27 @@ pub async fn current(
     parts: &Parts,
 ) -> Result<Option<VersionId>, ApplyError> {
     let known = Known::of(store, &service.name, Vec::new())?;
+    if let (Some(compose), Some(engine)) = (&parts.compose, host.engine) {
+        let mut old = known.old;
+        if let Some(tree) = Tree::of(parts, host) {
+            old.sha = Some(tree.look().await?.at.commit);
+        }
+        let planning = Planning {
+            host,
+            engine,
+            service,
+            deploy: "",
+            parts,
+            compose,
+            state: store.dir(),
+            is_there: true,
+        };
+        return Ok(planning.current(&old).await?);
+    }
     if known.is_unsure {
         return Ok(None);
     }
-    match Tree::of(parts, host).filter(|_| parts.compose.is_none()) {
+    match Tree::of(parts, host) {
         Some(tree) => Ok(Some(VersionId::Commit(tree.look().await?.at.commit))),
         None => Ok(known.brought()),
     }
@@ -70,8 +91,16 @@ pub async fn go_back(
     let name = &way.service.name;
     let known = Known::of(store, name, Vec::new())?;
     let shelf = archive::shelf(store, name);
-    let sequence = prepare(host, way, &entry.deploy, &known, &shelf).await?;
-    let (ground, clock) = (Ground::of(way.parts), StepClock::default());
+    let mut clock = StepClock::default();
+    let sequence = {
+        let mut to_deploy = Way::Deploy {
+            clock: &mut clock,
+            tell: &mut *tell,
+        };
+        let seen = (&known, &shelf);
+        prepare(host, way, &entry.deploy, seen, &mut to_deploy).await?
+    };
+    let ground = Ground::of(way.parts);
     let mut with = Drive::new(host, Some(way.service), entry, ground, shelf, clock);
     with.channel = Some(way.service.rule.channel.clone());
     let running = known.running.as_ref();
@@ -84,28 +113,41 @@ pub async fn go_back(
 /// Finds out what is to be known before, and whether anything is against it.
 async fn prepare(
     host: Host<'_>,
-    way: WayBack<'_>,
+    way_back: WayBack<'_>,
     deploy: &str,
-    known: &Known,
-    shelf: &Shelf,
+    (known, shelf): (&Known, &Shelf),
+    way: &mut Way<'_>,
 ) -> Result<Sequence, Halt> {
-    let WayBack { service, parts, to } = way;
+    let WayBack { service, parts, to } = way_back;
     let mut before = known.before(to.revision.clone(), Some(to.version.clone()));
+    let mut is_there = true;
     if let (Some(tree), Some(sha)) = (Tree::of(parts, host), &to.revision.sha) {
         tree.has(sha).await?;
+        is_there = checkout::is_at(&tree.look().await?, sha);
         let at = tree.ready(sha).await?;
         checkout::note(&mut before, parts, at);
     }
-    if parts.compose.is_some() {
-        let why = "a Compose project cannot be taken back on purpose yet; deploy the earlier commit or image";
-        return refuse(why.to_owned());
+    let mut digest = None;
+    if let (Some(compose), Some(engine)) = (&parts.compose, host.engine) {
+        let planning = Planning {
+            host,
+            engine,
+            service,
+            deploy,
+            parts,
+            compose,
+            state: shelf.state(),
+            is_there,
+        };
+        digest = planning.plan_back(to, &mut before, way).await?;
+    } else {
+        before.was_healthy = look(host, service, parts, &before, way).await?;
     }
-    before.was_healthy = look(host, service, parts, &before).await?;
     archive::plan(shelf, parts, &mut before, Timestamp::now()).await?;
     let from = known.from(&before);
     let side = Side {
         sha: before.new.sha.clone(),
-        digest: None,
+        digest,
     };
     let deploy = deploy.to_owned();
     Ok(Sequence::new(deploy, parts.clone(), before, from, side))

@@ -11,7 +11,7 @@ use super::{
     Host,
     act::{Acted, Record},
     drive::Drive,
-    prepare::Halt,
+    halt::Halt,
 };
 use crate::{
     git::{self, Entry, Fate, GitError, Limits, Look, Place, Tools, Wanted},

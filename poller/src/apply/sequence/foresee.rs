@@ -1,20 +1,22 @@
-//! What a deploy of a service made of parts would do, found out without doing any of it: no record, no fetch, no check of its
-//! health. What would be refused is refused in the same words.
+//! What a deploy of a service made of parts would do, found out without doing any of it: no record, no fetch, no pull, no check
+//! of its health. It goes the way of the preparations ([`super::prepare`]), so that what would be refused is refused in the same
+//! words.
 
-use jiff::Timestamp;
-use towline_protocol::{Outcome, Sha, Side};
+use towline_protocol::{Outcome, Side};
 
 use super::{
     super::{Foreseen, Job},
-    Host, archive,
-    checkout::{self, Tree},
-    prepare::{Halt, Known, admit, revision, unchanged},
+    Host,
+    halt::Halt,
+    known::{Known, revision},
+    prepare::{Ready, Seen, Way},
     programs,
 };
 use crate::{
     backup::Shelf,
+    compose::Pulled,
     git,
-    sequence::{Before, Checkout, Sequence},
+    sequence::Sequence,
     settings::Parts,
     store::{Store, StoreError},
     version::VersionId,
@@ -27,6 +29,9 @@ pub struct Ahead {
     pub sequence: Sequence,
     /// What is known of the commit and the checkout, of a service that has one.
     pub fetch: Option<git::Foreseen>,
+    /// The images of a Compose project; `None` without one, or while its commit is not here. One that `is_new` is not here, and
+    /// has its digest in place of its id.
+    pub images: Option<Vec<Pulled>>,
     /// How many bytes the backup would take at most; `None` without one.
     pub backup: Option<u64>,
 }
@@ -44,110 +49,62 @@ pub async fn foresee(
 ) -> Result<Foreseen<Ahead>, StoreError> {
     let (name, intent) = (&job.service.name, &job.intent.id);
     let known = Known::of(store, name, store.barred(name, intent)?)?;
-    let look = Look {
+    let with = Ready {
         host,
-        shelf,
         job,
         parts,
         known: &known,
+        shelf,
+        state: store.dir(),
     };
-    Ok(match look.through().await {
+    Ok(match ahead(&with).await {
         Ok(ahead) => Foreseen::Begins(Box::new(ahead)),
-        Err(Halt::Over(outcome, message)) => Foreseen::Ends(outcome, message),
-        Err(Halt::Unfit(message)) => Foreseen::Ends(Outcome::FailedUntouched, message),
-        Err(Halt::Later(error)) => Foreseen::Ends(Outcome::Waiting, error.to_string()),
-        Err(Halt::NoImage(trouble, message)) if !trouble.may_pass() => {
-            Foreseen::Ends(Outcome::FailedUntouched, message)
-        }
-        Err(
-            Halt::Held(message)
-            | Halt::NoCommit(message)
-            | Halt::Wait { message, .. }
-            | Halt::NoImage(_, message),
-        ) => Foreseen::Ends(Outcome::Waiting, message),
+        Err(halt) => halt.foreseen(),
     })
 }
 
-/// What is looked through: as by `prepare`, in the same order.
-struct Look<'a> {
-    host: Host<'a>,
-    shelf: &'a Shelf,
-    job: &'a Job<'a>,
-    parts: &'a Parts,
-    known: &'a Known,
+async fn ahead(with: &Ready<'_>) -> Result<Ahead, Halt> {
+    let new = revision(with.job.intent);
+    let new_version = new.sha.clone().map(VersionId::Commit);
+    let mut before = with.known.before(new, new_version);
+    let mut seen = Seen::default();
+    let mut way = Way::Plan(&mut seen);
+    let digest = with.look_through(&mut before, &mut way).await?;
+    let from = with.known.from(&before);
+    let to = Side {
+        sha: before.new.sha.clone(),
+        digest,
+    };
+    let deploy = with.job.deploy.clone();
+    let mut sequence = Sequence::new(deploy, with.parts.clone(), before, from, to);
+    programs::fit_way_back(with.host, &mut sequence).await;
+    let Seen {
+        fetch,
+        images,
+        backup,
+    } = seen;
+    Ok(Ahead {
+        sequence,
+        fetch,
+        images,
+        backup,
+    })
 }
 
-impl Look<'_> {
-    async fn through(&self) -> Result<Ahead, Halt> {
-        let (parts, job) = (self.parts, self.job);
-        let new = revision(job.intent);
-        let version = new.sha.clone().map(VersionId::Commit);
-        let mut before = Before {
-            old: self.known.old.clone(),
-            new_version: version.clone(),
-            new,
-            was_healthy: true,
-            ..Before::default()
-        };
-        if let Some(version) = &version {
-            admit(job, &self.known.quarantine, version)?;
+impl Halt {
+    /// What a deploy that halts so would come to, and why.
+    fn foreseen<A>(self) -> Foreseen<A> {
+        match self {
+            Self::Over(outcome, message) => Foreseen::Ends(outcome, message),
+            Self::Unfit(message) => Foreseen::Ends(Outcome::FailedUntouched, message),
+            Self::Later(error) => Foreseen::Ends(Outcome::Waiting, error.to_string()),
+            Self::NoImage(trouble, message) if !trouble.may_pass() => {
+                Foreseen::Ends(Outcome::FailedUntouched, message)
+            }
+            Self::Held(message)
+            | Self::NoCommit(message)
+            | Self::Wait { message, .. }
+            | Self::NoImage(_, message) => Foreseen::Ends(Outcome::Waiting, message),
         }
-        let fetch = match Tree::of(parts, self.host) {
-            Some(tree) => self.fetch(tree, &mut before).await?,
-            None => None,
-        };
-        if let Some(version) = version.filter(|_| fetch.is_none())
-            && self.known.has_brought(&version)
-        {
-            return Err(unchanged(&version));
-        }
-        programs::can_run(self.host, parts, &before).await?;
-        let backup = self.backup(&mut before).await?;
-        let side = |sha: &Option<Sha>| Side {
-            sha: sha.clone(),
-            digest: None,
-        };
-        let (from, to) = (side(&before.old.sha), side(&before.new.sha));
-        let mut sequence = Sequence::new(job.deploy.clone(), parts.clone(), before, from, to);
-        programs::fit_way_back(self.host, &mut sequence).await;
-        Ok(Ahead {
-            sequence,
-            fetch,
-            backup,
-        })
-    }
-
-    async fn fetch(
-        &self,
-        tree: Tree<'_>,
-        before: &mut Before,
-    ) -> Result<Option<git::Foreseen>, Halt> {
-        let Some(sha) = before.new.sha.clone() else {
-            return Ok(None);
-        };
-        let version = VersionId::Commit(sha.clone());
-        let look = tree.look().await?;
-        if checkout::is_at(&look, &sha) && self.known.has_brought(&version) {
-            return Err(unchanged(&version));
-        }
-        let rule = &self.job.service.rule;
-        let foreseen = tree.foresee(rule, self.job.intent, &sha).await?;
-        let at = Checkout {
-            commit: foreseen.at.commit.clone(),
-            branch: foreseen.at.branch.clone(),
-        };
-        checkout::note(before, self.parts, at);
-        Ok(Some(foreseen))
-    }
-
-    /// The name and size of the backup.
-    async fn backup(&self, before: &mut Before) -> Result<Option<u64>, Halt> {
-        let Some(backup) = &self.parts.backup else {
-            return Ok(None);
-        };
-        archive::plan(self.shelf, self.parts, before, Timestamp::now()).await?;
-        let bytes = self.shelf.measured(&backup.paths).await;
-        let failed = |error| Halt::Over(Outcome::FailedUntouched, format!("backup: {error}"));
-        bytes.map(Some).map_err(failed)
     }
 }

@@ -28,7 +28,9 @@ mod drive;
 mod ended;
 mod foresee;
 mod ground;
+mod halt;
 mod keep;
+mod known;
 mod prepare;
 mod programs;
 mod project;
@@ -43,7 +45,8 @@ use ended::untouched;
 pub use foresee::{Ahead, foresee};
 pub(crate) use ground::Ground;
 use keep::NotKept;
-use prepare::{Known, Prepared, prepare};
+use known::Known;
+use prepare::{Prepared, prepare};
 pub use scratch::sweep;
 
 /// What a deploy acts with.

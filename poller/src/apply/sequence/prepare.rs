@@ -1,33 +1,33 @@
-//! Everything before the first touch of a service made of parts: what is refused, what is there, what it will be.
+//! Everything before the first touch of a service made of parts: what is refused, what is there, what it will be. A plan goes
+//! the same way, and fetches, pulls and checks nothing.
 
-use std::time::{Duration, Instant};
+use std::{path::Path, time::Instant};
 
 use jiff::Timestamp;
-use towline_protocol::{Digest, Intent, Outcome, ServiceName, Side, Source};
+use towline_protocol::{Digest, Outcome, Side};
 
 use super::{
     super::{Applied, ApplyError, Job, Progress, StepClock, prepare::held},
     Host, archive,
     checkout::{self, Tree},
     ground::Ground,
+    halt::{Halt, refuse},
+    known::{Known, revision},
     programs,
     project::Planning,
 };
 use crate::{
     backup::Shelf,
-    docker::RegistryTrouble,
-    health,
+    compose::Pulled,
+    git, health,
     machine::Fault,
     select::{Admission, admission},
-    sequence::{Before, Revision, Sequence},
+    sequence::{Before, Checkout, Sequence},
     settings::{Parts, Service},
-    store::{Quarantined, Running, Store, StoreError},
+    store::Quarantined,
     uptime::Awaited,
     version::VersionId,
 };
-
-/// How many of the last ends, the newest first, are looked through for one that says what is in place.
-const LOOKED_THROUGH: u32 = 50;
 
 /// Where the preparations led.
 pub(super) enum Prepared {
@@ -37,141 +37,55 @@ pub(super) enum Prepared {
     Over(Box<Applied>),
 }
 
-/// What is known of the service from earlier deploys.
-pub(super) struct Known {
-    /// What is not to be tried.
-    pub(super) quarantine: Vec<Quarantined>,
-    /// What the last one that took effect has brought.
-    pub(super) running: Option<Running>,
-    /// What was told of that.
-    pub(super) old: Revision,
-    /// Whether an operator was needed since, so that nobody knows what is in place.
-    pub(super) is_unsure: bool,
-}
-
-impl Known {
-    /// What `service` is known to be; `quarantine` is what is not to be tried.
-    pub(super) fn of(
-        store: &Store,
-        service: &ServiceName,
-        quarantine: Vec<Quarantined>,
-    ) -> Result<Self, StoreError> {
-        let running = store.running(service)?;
-        let intent = running.as_ref().and_then(|running| running.intent.clone());
-        let intent = intent.map(|intent| store.intent(&intent)).transpose()?;
-        let sha = running
-            .as_ref()
-            .and_then(|running| running.side.sha.clone());
-        // What an older version of towline has brought is told by its intent, as long as that is kept.
-        let own = running
-            .as_ref()
-            .and_then(|running| running.revision.clone());
-        let told = own.or_else(|| intent.flatten().map(|intent| revision(&intent)));
-        let old = told.filter(|told| told.sha == sha).unwrap_or(Revision {
-            sha,
-            ..Revision::default()
-        });
-        // The newest first.
-        let ends = store.history(Some(service), LOOKED_THROUGH)?;
-        let mut ends = ends.iter().filter_map(|past| past.report.outcome);
-        let last = ends.find(|outcome| says_what_is_there(*outcome));
-        Ok(Self {
-            quarantine,
-            running,
-            old,
-            is_unsure: last == Some(Outcome::NeedsOperator),
-        })
-    }
-
-    /// What the last deploy that took effect has brought.
-    pub(super) fn brought(&self) -> Option<VersionId> {
-        self.running.as_ref().and_then(Running::version)
-    }
-
-    /// Whether the last deploy that took effect has brought `version`, as far as anybody knows.
-    pub(super) fn has_brought(&self, version: &VersionId) -> bool {
-        !self.is_unsure && self.brought().as_ref() == Some(version)
-    }
-
-    /// The deploy from this to `new`.
-    pub(super) fn before(&self, new: Revision, new_version: Option<VersionId>) -> Before {
-        Before {
-            old: self.old.clone(),
-            old_version: self.brought(),
-            new,
-            new_version,
-            ..Before::default()
-        }
-    }
-
-    /// The side that `before` begins from.
-    pub(super) fn from(&self, before: &Before) -> Side {
-        let running = self.running.as_ref();
-        Side {
-            sha: before.old.sha.clone(),
-            digest: running.and_then(|running| running.side.digest.clone()),
-        }
-    }
-}
-
-/// Whether what is in place is known by such an end, or is known not to be.
-fn says_what_is_there(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Succeeded | Outcome::Unchanged | Outcome::RolledBack | Outcome::NeedsOperator => {
-            true
-        }
-        Outcome::FailedUntouched
-        | Outcome::Waiting
-        | Outcome::Applying
-        | Outcome::Superseded
-        | Outcome::Stale
-        | Outcome::Expired
-        | Outcome::Quarantined
-        | Outcome::Refused => false,
-    }
-}
-
-/// What an intent tells of its version.
-pub(super) fn revision(intent: &Intent) -> Revision {
-    let run_number = match &intent.source {
-        Source::WorkflowRun(run) => Some(run.run_number),
-        Source::Actions(job) => Some(job.run_number),
-        Source::Push(_)
-        | Source::RegistryPackage(_)
-        | Source::Release(_)
-        | Source::Deployment(_)
-        | Source::Manual { .. }
-        | Source::Unknown => None,
-    };
-    Revision {
-        sha: intent.revision.sha.clone(),
-        branch: intent.revision.branch.clone(),
-        tag: intent.revision.tag.clone(),
-        run_number,
-    }
-}
-
-/// Why there will be no deploy.
-pub(super) enum Halt {
-    /// It ends here, for this reason.
-    Over(Outcome, String),
-    /// Nothing is known yet; the intent stays.
-    Later(ApplyError),
-    /// The version can never run here, for this reason.
-    Unfit(String),
-    /// An image could not be had, for this reason.
-    NoImage(RegistryTrouble, String),
-    /// The version failed here, and this intent may mean one that is still to come.
-    Held(String),
-    /// The commit is not there yet, for this reason, and not waited for without end.
-    NoCommit(String),
-    /// It may be possible later.
-    Wait {
-        /// How soon it is tried again, for as long as it takes.
-        pause: Duration,
-        /// Why not now.
-        message: String,
+/// How far the preparations go.
+pub(super) enum Way<'w> {
+    /// To a deploy: what it needs is fetched, pulled and kept, and how well the service is is seen by its checks.
+    Deploy {
+        /// Counts how long that takes.
+        clock: &'w mut StepClock,
+        /// Hears of it.
+        tell: &'w mut dyn FnMut(Progress),
     },
+    /// To a plan: it is only looked for what there is, and the service is taken to be well.
+    Plan(&'w mut Seen),
+}
+
+/// What was seen on the way to a plan.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// What is known of the commit and the checkout, of a service that has one.
+    pub(super) fetch: Option<git::Foreseen>,
+    /// The images of a Compose project; `None` without one, or while its commit is not here.
+    pub(super) images: Option<Vec<Pulled>>,
+    /// How many bytes the backup would take at most; `None` without one.
+    pub(super) backup: Option<u64>,
+}
+
+impl Way<'_> {
+    pub(super) fn is_deploy(&self) -> bool {
+        matches!(self, Self::Deploy { .. })
+    }
+
+    /// The step has taken as long as since `begun`.
+    pub(super) fn took(&mut self, step: &str, begun: Instant) {
+        if let Self::Deploy { clock, .. } = self {
+            clock.add(step, begun.elapsed());
+        }
+    }
+
+    pub(super) fn tell(&mut self, progress: Progress) {
+        if let Self::Deploy { tell, .. } = self {
+            tell(progress);
+        }
+    }
+
+    /// Whether the files of the commit are here to be looked at.
+    fn has_commit(&self) -> bool {
+        match self {
+            Self::Deploy { .. } => true,
+            Self::Plan(seen) => seen.fetch.as_ref().is_none_or(|fetch| fetch.is_here),
+        }
+    }
 }
 
 pub(super) async fn prepare(
@@ -192,8 +106,10 @@ pub(super) async fn prepare(
         parts,
         known,
         shelf,
+        state: shelf.state(),
     };
-    let ready = with.look_through(&mut before, clock, tell).await;
+    let mut way = Way::Deploy { clock, tell };
+    let ready = with.look_through(&mut before, &mut way).await;
     let from = known.from(&before);
     let mut to = Side {
         sha: before.new.sha.clone(),
@@ -259,21 +175,23 @@ pub(super) async fn prepare(
 }
 
 /// What the preparations look at.
-struct Ready<'a> {
-    host: Host<'a>,
-    job: &'a Job<'a>,
-    parts: &'a Parts,
-    known: &'a Known,
-    shelf: &'a Shelf,
+pub(super) struct Ready<'a> {
+    pub(super) host: Host<'a>,
+    pub(super) job: &'a Job<'a>,
+    pub(super) parts: &'a Parts,
+    pub(super) known: &'a Known,
+    pub(super) shelf: &'a Shelf,
+    /// Where a note of what is to be swept away may lie: the state directory, or a copy of it.
+    pub(super) state: &'a Path,
 }
 
 impl Ready<'_> {
-    /// Finds out the rest of what is to be known before, and whether anything is against it.
-    async fn look_through(
+    /// Finds out the rest of what is to be known before, and whether anything is against it. Returns the digest, of a project
+    /// with one.
+    pub(super) async fn look_through(
         &self,
         before: &mut Before,
-        clock: &mut StepClock,
-        tell: &mut dyn FnMut(Progress),
+        way: &mut Way<'_>,
     ) -> Result<Option<Digest>, Halt> {
         let (parts, job) = (self.parts, self.job);
         if job.intent.image.is_some() && parts.compose.is_none() {
@@ -292,8 +210,8 @@ impl Ready<'_> {
         let mut is_there = true;
         if let Some(tree) = Tree::of(parts, self.host) {
             let begun = Instant::now();
-            let checked = self.fetch(tree, before, tell).await;
-            clock.add("fetch", begun.elapsed());
+            let checked = self.fetch(tree, before, way).await;
+            way.took("fetch", begun);
             is_there = checked?;
         }
         let mut digest = None;
@@ -301,21 +219,24 @@ impl Ready<'_> {
             let planning = Planning {
                 host: self.host,
                 engine,
-                job,
+                service: job.service,
+                deploy: &job.deploy,
                 parts,
                 compose,
-                state: self.shelf.state(),
+                state: self.state,
                 is_there,
             };
-            digest = planning.plan(before, clock, tell).await?;
+            if way.has_commit() {
+                digest = planning.plan(job.intent, before, way).await?;
+            }
             if let Some(version) = &before.new_version {
                 admit(job, &self.known.quarantine, version)?;
             }
         } else {
             self.is_new(is_there, before)?;
-            before.was_healthy = look(self.host, job.service, parts, before).await?;
+            before.was_healthy = look(self.host, job.service, parts, before, way).await?;
         }
-        archive::plan(self.shelf, parts, before, Timestamp::now()).await?;
+        self.back_up(before, way).await?;
         Ok(digest)
     }
 
@@ -328,12 +249,13 @@ impl Ready<'_> {
         }
     }
 
-    /// Has the commit here, and looks whether the checkout may be put at it; returns whether it is there already.
+    /// Has the commit here, or looks where it is, and whether the checkout may be put at it; returns whether it is there
+    /// already.
     async fn fetch(
         &self,
         tree: Tree<'_>,
         before: &mut Before,
-        tell: &mut dyn FnMut(Progress),
+        way: &mut Way<'_>,
     ) -> Result<bool, Halt> {
         let Some(sha) = before.new.sha.clone() else {
             return refuse("a checkout is put at a commit, and the intent names none; say which one: --sha COMMIT".to_owned());
@@ -344,17 +266,39 @@ impl Ready<'_> {
         if is_there && self.parts.compose.is_none() && self.known.has_brought(&version) {
             return Ok(true);
         }
-        tree.fetch(&self.job.service.rule, self.job.intent, &sha)
-            .await?;
-        let at = tree.ready(&sha).await?;
-        tell(Progress::Fetched { sha });
+        let (rule, intent) = (&self.job.service.rule, self.job.intent);
+        let at = match way {
+            Way::Deploy { tell, .. } => {
+                tree.fetch(rule, intent, &sha).await?;
+                let at = tree.ready(&sha).await?;
+                tell(Progress::Fetched { sha });
+                at
+            }
+            Way::Plan(seen) => {
+                let fetch = tree.foresee(rule, intent, &sha).await?;
+                let at = Checkout {
+                    commit: fetch.at.commit.clone(),
+                    branch: fetch.at.branch.clone(),
+                };
+                seen.fetch = Some(fetch);
+                at
+            }
+        };
         checkout::note(before, self.parts, at);
         Ok(is_there)
     }
-}
 
-pub(super) fn refuse<T>(why: String) -> Result<T, Halt> {
-    Err(Halt::Over(Outcome::Refused, why))
+    /// Looks whether the backup can be made, and for a plan how large it may be.
+    async fn back_up(&self, before: &mut Before, way: &mut Way<'_>) -> Result<(), Halt> {
+        let now = Timestamp::now();
+        match way {
+            Way::Deploy { .. } => archive::plan(self.shelf, self.parts, before, now).await,
+            Way::Plan(seen) => {
+                seen.backup = archive::foresee(self.shelf, self.parts, before, now).await?;
+                Ok(())
+            }
+        }
+    }
 }
 
 pub(super) fn unchanged(version: &VersionId) -> Halt {
@@ -381,8 +325,12 @@ pub(super) async fn look(
     service: &Service,
     parts: &Parts,
     before: &Before,
+    way: &Way<'_>,
 ) -> Result<bool, Halt> {
     programs::can_run(host, parts, before).await?;
+    if !way.is_deploy() {
+        return Ok(true);
+    }
     let ground = Ground::of(parts);
     Ok(health::is_well_host(&ground.checked(&host), &service.health).await)
 }

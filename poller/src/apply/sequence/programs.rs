@@ -4,7 +4,7 @@ use std::path::Path;
 
 use towline_protocol::{Outcome, Sha};
 
-use super::{Host, checkout::Tree, command, prepare::Halt};
+use super::{Host, checkout::Tree, command, halt::Halt};
 use crate::{
     sequence::{Before, Sequence},
     settings::Parts,

@@ -8,27 +8,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use towline_protocol::{Digest, Outcome, Sha};
+use towline_protocol::{Digest, Intent, Outcome, Sha};
 
 use super::{
-    super::{Job, Progress, StepClock},
+    super::Progress,
     Host,
     checkout::Tree,
-    prepare::{Halt, refuse},
+    halt::{Halt, refuse},
+    prepare::Way,
     scratch::Scratch,
     stack::members,
 };
 use crate::{
     compose::{
-        Cli, ComposeError, Container, ImageTrouble, Project, Pulled, Resolved, asked, containers,
-        digests, half_made, keep_pulled, keep_running, pull, pull_missing, resolve_old, taken,
-        unchanged,
+        Asked, Cli, Container, ImageTrouble, Project, Pulled, Resolved, Running, asked, containers,
+        digests, foresee, half_made, keep_pulled, keep_running, missing_images, pull, pull_kept,
+        pull_missing, resolve_old, running, taken, unchanged,
     },
-    docker::{Cause, Docker, EngineError},
+    docker::{Docker, Layers},
     health,
-    sequence::{Before, Brought, OldContainer, compose_variables},
-    settings::{Compose, Parts},
-    store::KeptImage,
+    sequence::{Before, Brought, OldContainer, Revision, compose_variables},
+    settings::{Compose, Parts, Service},
+    store::KeptRevision,
     version::VersionId,
 };
 
@@ -39,13 +40,23 @@ const AGAIN: Duration = Duration::from_secs(60);
 pub(super) struct Planning<'a> {
     pub(super) host: Host<'a>,
     pub(super) engine: &'a Docker,
-    pub(super) job: &'a Job<'a>,
+    pub(super) service: &'a Service,
+    /// The deploy's name.
+    pub(super) deploy: &'a str,
     pub(super) parts: &'a Parts,
     pub(super) compose: &'a Compose,
     /// The state directory.
     pub(super) state: &'a Path,
     /// Whether the checkout is at the commit already.
     pub(super) is_there: bool,
+}
+
+/// What was found of the project, with nothing against it.
+struct Found {
+    /// What the file means for the new version.
+    resolved: Resolved,
+    /// Its containers.
+    now: Vec<Container>,
 }
 
 /// Docker's command line for the engine.
@@ -65,13 +76,63 @@ pub(super) fn project(parts: &Parts, compose: &Compose) -> Project {
 }
 
 impl Planning<'_> {
-    /// Finds out what is to be known of the project, and has its images here. Returns the digest, if it is one.
+    /// Finds out what is to be known of the project, and has its images here, or looks what there is of them. Returns the
+    /// digest, if it is one.
     pub(super) async fn plan(
         &self,
+        intent: &Intent,
         before: &mut Before,
-        clock: &mut StepClock,
-        tell: &mut dyn FnMut(Progress),
+        way: &mut Way<'_>,
     ) -> Result<Option<Digest>, Halt> {
+        let found = self.find(before).await?;
+        let wanted = asked(&found.resolved, intent.image.as_ref());
+        let wanted = wanted.or_else(refuse)?;
+        let begun = Instant::now();
+        let known = digests(self.engine, wanted).await;
+        way.took("resolve", begun);
+        let known = known.map_err(|error| Halt::from(ImageTrouble::from(Box::new(error))))?;
+        let digests = of_services(&found.resolved, &known);
+        let commit = before.new.sha.as_ref().filter(|_| self.parts.git.is_some());
+        before.new_version = VersionId::of_images(commit, &digests);
+        let pulled = self.images(&found, &known, way).await?;
+        self.settle(before, &found, &pulled, way).await?;
+        Ok(only(digests.into_values()))
+    }
+
+    /// The same for going back to a version that is kept: with its images, whatever the registry has by their names now.
+    pub(super) async fn plan_back(
+        &self,
+        to: &KeptRevision,
+        before: &mut Before,
+        way: &mut Way<'_>,
+    ) -> Result<Option<Digest>, Halt> {
+        let found = self.find(before).await?;
+        let begun = Instant::now();
+        let pulled = self.kept(&found, to, way).await;
+        way.took("pull", begun);
+        let pulled = pulled?;
+        self.settle(before, &found, &pulled, way).await?;
+        let digests: Option<Vec<_>> = pulled.into_iter().map(|one| one.digest).collect();
+        Ok(digests.and_then(|all| only(all.into_iter())))
+    }
+
+    /// What the project runs now; `None` where an image of it came from no registry. `old` is what is known of it.
+    pub(super) async fn current(&self, old: &Revision) -> Result<Option<VersionId>, Halt> {
+        let cli = cli(self.host, self.engine);
+        let project = project(self.parts, self.compose);
+        let (resolved, _) = resolve_old(&cli, &project, &compose_variables(old), &[]).await?;
+        let now = containers(self.engine, &resolved.name).await?;
+        let images = running(self.engine, &now, &resolved.wanted).await?;
+        Ok(of_running(
+            self.commit(old),
+            &now,
+            &resolved.wanted,
+            &images,
+        ))
+    }
+
+    /// What the file means, and its containers; refused where they cannot be touched.
+    async fn find(&self, before: &Before) -> Result<Found, Halt> {
         cli(self.host, self.engine).version().await?;
         let resolved = self.resolved(before).await?;
         if let Some(why) = taken(self.engine, &resolved).await? {
@@ -82,38 +143,82 @@ impl Planning<'_> {
             let pause = AGAIN;
             return Err(Halt::Wait { pause, message });
         }
-        let wanted = asked(&resolved, self.job.intent.image.as_ref());
-        let wanted = wanted.or_else(refuse)?;
+        Ok(Found { resolved, now })
+    }
+
+    /// The images of the digests that are known.
+    async fn images(
+        &self,
+        found: &Found,
+        known: &[Asked],
+        way: &mut Way<'_>,
+    ) -> Result<Vec<Pulled>, Halt> {
+        let Found { resolved, now } = found;
         let begun = Instant::now();
-        let known = digests(self.engine, wanted).await;
-        clock.add("resolve", begun.elapsed());
-        let known = known.map_err(|error| Halt::from(ImageTrouble::from(Box::new(error))))?;
-        let of_service = known.iter().flat_map(|one| {
-            let services = one.image.services.iter();
-            services.map(|service| (service.clone(), one.digest.clone()))
-        });
-        let of_service: BTreeMap<String, Digest> = of_service.collect();
-        let commit = before.new.sha.as_ref().filter(|_| self.parts.git.is_some());
-        before.new_version = VersionId::of_images(commit, &of_service);
-        let begun = Instant::now();
-        let pulled = self.pulled(&resolved, &known, &now, tell).await;
-        clock.add("pull", begun.elapsed());
-        let pulled = pulled?;
-        if self.is_there && unchanged(&resolved, &now, &ids(&pulled)) {
-            let message = format!(
-                "the project {} has all that it should already",
-                resolved.name
-            );
+        let pulled = match way {
+            Way::Deploy { tell, .. } => {
+                let mut pulling = |layers: &Layers| tell(Progress::Pulling(layers.clone()));
+                let pulled = pull(self.engine, known, now, &mut pulling).await;
+                let missing = match &pulled {
+                    Ok(_) => pull_missing(self.engine, resolved, &mut pulling).await,
+                    Err(_) => Ok(Vec::new()),
+                };
+                pulled.and_then(|pulled| Ok([pulled, missing?].concat()))
+            }
+            Way::Plan(seen) => {
+                let mut all = foresee(self.engine, known, now).await?;
+                let missing = missing_images(self.engine, resolved).await?;
+                all.extend(foresee(self.engine, &missing, &[]).await?);
+                seen.images = Some(all.clone());
+                Ok(all)
+            }
+        };
+        way.took("pull", begun);
+        Ok(pulled?)
+    }
+
+    /// The images of a version that is kept.
+    async fn kept(
+        &self,
+        found: &Found,
+        to: &KeptRevision,
+        way: &mut Way<'_>,
+    ) -> Result<Vec<Pulled>, ImageTrouble> {
+        let mut pulling = |layers: &Layers| way.tell(Progress::Pulling(layers.clone()));
+        let resolved = &found.resolved;
+        let mut pulled = pull_kept(self.engine, resolved, &to.images, &mut pulling).await?;
+        pulled.extend(pull_missing(self.engine, resolved, &mut pulling).await?);
+        Ok(pulled)
+    }
+
+    /// Ends it when there is nothing to do, or nothing would lead back; else keeps the images, and takes down what there is.
+    async fn settle(
+        &self,
+        before: &mut Before,
+        found: &Found,
+        pulled: &[Pulled],
+        way: &Way<'_>,
+    ) -> Result<(), Halt> {
+        let Found { resolved, now } = found;
+        if self.is_there && unchanged(resolved, now, &ids(pulled)) {
+            let name = &resolved.name;
+            let message = format!("the project {name} has all that it should already");
             return Err(Halt::Over(Outcome::Unchanged, message));
         }
         if now.iter().any(|one| one.runs) {
             self.leads_back(before).await?;
         }
-        keep_pulled(self.engine, &self.job.service.name, &pulled).await?;
-        self.note(before, &resolved, &now, &pulled).await?;
-        let mut each = of_service.into_values();
-        let one = each.next();
-        Ok(one.filter(|one| each.all(|other| other == *one)))
+        if way.is_deploy() {
+            let name = &self.service.name;
+            keep_pulled(self.engine, name, pulled).await?;
+            keep_running(self.engine, name, now, &resolved.wanted).await?;
+        }
+        self.note(before, found, pulled).await?;
+        before.was_healthy = match way {
+            Way::Deploy { .. } => self.is_well(before, found).await?,
+            Way::Plan(_) => true,
+        };
+        Ok(())
     }
 
     /// Whether what runs could be brought up again.
@@ -132,27 +237,14 @@ impl Planning<'_> {
         }
     }
 
-    async fn pulled(
-        &self,
-        resolved: &Resolved,
-        known: &[crate::compose::Asked],
-        now: &[Container],
-        tell: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<Pulled>, Halt> {
-        let mut pulling = |layers: &_| tell(Progress::Pulling(Clone::clone(layers)));
-        let mut pulled = pull(self.engine, known, now, &mut pulling).await?;
-        pulled.extend(pull_missing(self.engine, resolved, &mut pulling).await?);
-        Ok(pulled)
-    }
-
-    /// Takes down what was there, and how well it was.
+    /// Takes down what there was.
     async fn note(
         &self,
         before: &mut Before,
-        resolved: &Resolved,
-        now: &[Container],
+        found: &Found,
         pulled: &[Pulled],
     ) -> Result<(), Halt> {
+        let Found { resolved, now } = found;
         before.tags = pulled.iter().filter_map(|one| one.tag.clone()).collect();
         let services: Vec<String> = resolved.services.keys().cloned().collect();
         let its = now.iter().filter(|one| services.contains(&one.service));
@@ -163,17 +255,22 @@ impl Planning<'_> {
             services,
             images: has_containers(resolved, ids(pulled)),
         });
-        let name = &self.job.service.name;
-        let kept = keep_running(self.engine, name, now, &resolved.wanted).await?;
-        let commit = before.old.sha.as_ref();
-        let commit = commit.filter(|_| self.parts.git.is_some());
-        before.old_version = of_running(commit, now, &resolved.wanted, &kept);
-        let members = members(before, now, &resolved.wanted);
-        let checks = &self.job.service.health;
-        let is_well =
-            !members.is_empty() && health::is_well_set(self.engine, &members, checks).await?;
-        before.was_healthy = is_well;
+        let images = running(self.engine, now, &resolved.wanted).await?;
+        let commit = self.commit(&before.old);
+        before.old_version = of_running(commit, now, &resolved.wanted, &images);
         Ok(())
+    }
+
+    /// How well what runs is.
+    async fn is_well(&self, before: &Before, found: &Found) -> Result<bool, Halt> {
+        let members = members(before, &found.now, &found.resolved.wanted);
+        let checks = &self.service.health;
+        Ok(!members.is_empty() && health::is_well_set(self.engine, &members, checks).await?)
+    }
+
+    /// The commit of a revision, as far as that is one of the project.
+    fn commit<'r>(&self, revision: &'r Revision) -> Option<&'r Sha> {
+        revision.sha.as_ref().filter(|_| self.parts.git.is_some())
     }
 
     /// What Compose makes of the file of the new version.
@@ -185,7 +282,7 @@ impl Planning<'_> {
             let project = project(self.parts, self.compose);
             return Ok(cli.resolve(&project, &told).await?);
         };
-        let scratch = Scratch::new(self.state, &self.job.deploy, self.parts.user.as_deref())
+        let scratch = Scratch::new(self.state, self.deploy, self.parts.user.as_deref())
             .map_err(|why| Halt::Over(Outcome::FailedUntouched, why))?;
         if let Some(tree) = Tree::of(self.parts, self.host) {
             tree.copy(sha, scratch.path()).await?;
@@ -212,27 +309,39 @@ fn of_running(
     commit: Option<&Sha>,
     now: &[Container],
     wanted: &[String],
-    kept: &[KeptImage],
+    images: &[Running],
 ) -> Option<VersionId> {
     let its = now.iter().filter(|one| wanted.contains(&one.service));
     let each = its.map(|one| {
-        let image = kept.iter().find(|kept| kept.id == one.image)?;
+        let image = images.iter().find(|image| image.id == one.image)?;
         Some((one.service.clone(), image.digest.clone()?))
     });
     let digests = each.collect::<Option<BTreeMap<_, _>>>()?;
     VersionId::of_images(commit, &digests)
 }
 
+/// The digests of the services that are to have containers.
+fn of_services(resolved: &Resolved, known: &[Asked]) -> BTreeMap<String, Digest> {
+    let each = known.iter().flat_map(|one| {
+        let services = one.image.services.iter();
+        services.map(|service| (service.clone(), one.digest.clone()))
+    });
+    has_containers(resolved, each.collect())
+}
+
+/// The only digest there is.
+fn only(mut digests: impl Iterator<Item = Digest>) -> Option<Digest> {
+    let one = digests.next()?;
+    digests.all(|other| other == one).then_some(one)
+}
+
 /// Without the services that are to have no container.
-fn has_containers(
-    resolved: &Resolved,
-    mut images: BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    images.retain(|service, _| {
+fn has_containers<T>(resolved: &Resolved, mut of: BTreeMap<String, T>) -> BTreeMap<String, T> {
+    of.retain(|service, _| {
         let service = resolved.services.get(service);
         service.is_some_and(|service| service.replicas > 0)
     });
-    images
+    of
 }
 
 /// The images' ids by service.
@@ -242,45 +351,4 @@ fn ids(pulled: &[Pulled]) -> BTreeMap<String, String> {
         services.map(|service| (service.clone(), one.id.clone()))
     });
     each.collect()
-}
-
-impl From<ComposeError> for Halt {
-    fn from(error: ComposeError) -> Self {
-        let message = error.to_string();
-        match error {
-            ComposeError::Engine(error) => error.into(),
-            ComposeError::Missing(_)
-            | ComposeError::TooOld { .. }
-            | ComposeError::Refused { .. }
-            | ComposeError::Unset { .. } => Self::Over(Outcome::Refused, message),
-            ComposeError::NotUp { .. } | ComposeError::Process(_) | ComposeError::Unexpected(_) => {
-                Self::Over(Outcome::FailedUntouched, message)
-            }
-        }
-    }
-}
-
-impl From<EngineError> for Halt {
-    fn from(error: EngineError) -> Self {
-        match error {
-            lost if lost.is_loss() => Self::Later(lost.into()),
-            refused => Self::Over(Outcome::FailedUntouched, refused.to_string()),
-        }
-    }
-}
-
-impl From<ImageTrouble> for Halt {
-    fn from(trouble: ImageTrouble) -> Self {
-        match trouble {
-            ImageTrouble::Engine(error) => error.into(),
-            ImageTrouble::Registry(error) => {
-                if let Cause::Engine(lost @ EngineError::Unreachable { .. }) = error.cause {
-                    return Self::Later(lost.into());
-                }
-                Self::NoImage(error.trouble, error.to_string())
-            }
-            ImageTrouble::Unfit(why) => Self::Unfit(why),
-            ImageTrouble::Refused(why) => Self::Over(Outcome::Refused, why),
-        }
-    }
 }

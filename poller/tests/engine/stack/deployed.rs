@@ -18,41 +18,34 @@ const FILE: &str =
     "services:\n  api:\n    image: @-api:live\n  worker:\n    image: @-worker:live\n";
 
 /// A project that is deployed, with the state of a host.
-struct Deployed {
-    stack: Stack,
-    store: Store,
-    service: Service,
+pub(super) struct Deployed {
+    pub(super) stack: Stack,
+    pub(super) store: Store,
+    pub(super) service: Service,
     deploys: u32,
     _state: TempDir,
 }
 
 impl Deployed {
-    async fn new(name: &'static str) -> Self {
-        let stack = Stack::new(name, FILE).await;
+    pub(super) async fn new(name: &'static str) -> Self {
+        Self::of(Stack::new(name, FILE).await, "")
+    }
+
+    /// The project with both of its images on v1, and these further lines in the host's file.
+    pub(super) fn of(stack: Stack, lines: &str) -> Self {
         stack.release("api", "v1");
         stack.release("worker", "v1");
-        let file = stack.path("compose.yml");
-        let text = format!(
-            "[relay]\nurl = \"http://127.0.0.1:1\"\ntoken_file = \"/nowhere\"\n[service.{name}]\n\
-             repository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\nstable_for = \"4s\"\n\
-             compose = {{ file = {:?} }}\n",
-            file.display().to_string()
-        );
-        let service = Settings::parse(&text, "towline.toml")
-            .unwrap()
-            .services
-            .remove(0);
         let state = tempfile::tempdir().unwrap();
         Self {
+            service: service(&stack, lines),
             stack,
             store: Store::open(&state.path().join("state")).unwrap(),
-            service,
             deploys: 0,
             _state: state,
         }
     }
 
-    async fn deploy(&mut self) -> Applied {
+    pub(super) async fn deploy(&mut self) -> Applied {
         let Work::Parts(parts) = &self.service.work else {
             panic!("it is no project");
         };
@@ -77,10 +70,23 @@ impl Deployed {
     }
 
     /// Each container's service, image and whether it runs.
-    async fn seen(&self) -> Vec<(String, String, bool)> {
+    pub(super) async fn seen(&self) -> Vec<(String, String, bool)> {
         let all = self.stack.containers().await.into_iter();
         all.map(|one| (one.service, one.image, one.runs)).collect()
     }
+}
+
+/// The service of the host's file with these further lines.
+pub(super) fn service(stack: &Stack, lines: &str) -> Service {
+    let (name, file) = (stack.name, stack.path("compose.yml"));
+    let text = format!(
+        "[relay]\nurl = \"http://127.0.0.1:1\"\ntoken_file = \"/nowhere\"\n[service.{name}]\n\
+         repository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\nstable_for = \"4s\"\n\
+         compose = {{ file = {:?} }}\n{lines}",
+        file.display().to_string()
+    );
+    let mut settings = Settings::parse(&text, "towline.toml").unwrap();
+    settings.services.remove(0)
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod images;
 mod killed;
 mod missing;
 mod refused;
+mod taken_back;
 mod up;
 
 /// A project of a test's own, called as the test says, with what it made until the test's end.

@@ -1,0 +1,126 @@
+//! What is known of a service made of parts from its earlier deploys.
+
+use towline_protocol::{Intent, Outcome, ServiceName, Side, Source};
+
+use crate::{
+    sequence::{Before, Revision},
+    store::{Quarantined, Running, Store, StoreError},
+    version::VersionId,
+};
+
+/// How many of the last ends, the newest first, are looked through for one that says what is in place.
+const LOOKED_THROUGH: u32 = 50;
+
+/// What is known of the service from earlier deploys.
+pub(super) struct Known {
+    /// What is not to be tried.
+    pub(super) quarantine: Vec<Quarantined>,
+    /// What the last one that took effect has brought.
+    pub(super) running: Option<Running>,
+    /// What was told of that.
+    pub(super) old: Revision,
+    /// Whether an operator was needed since, so that nobody knows what is in place.
+    pub(super) is_unsure: bool,
+}
+
+impl Known {
+    /// What `service` is known to be; `quarantine` is what is not to be tried.
+    pub(super) fn of(
+        store: &Store,
+        service: &ServiceName,
+        quarantine: Vec<Quarantined>,
+    ) -> Result<Self, StoreError> {
+        let running = store.running(service)?;
+        let intent = running.as_ref().and_then(|running| running.intent.clone());
+        let intent = intent.map(|intent| store.intent(&intent)).transpose()?;
+        let sha = running
+            .as_ref()
+            .and_then(|running| running.side.sha.clone());
+        // What an older version of towline has brought is told by its intent, as long as that is kept.
+        let own = running
+            .as_ref()
+            .and_then(|running| running.revision.clone());
+        let told = own.or_else(|| intent.flatten().map(|intent| revision(&intent)));
+        let old = told.filter(|told| told.sha == sha).unwrap_or(Revision {
+            sha,
+            ..Revision::default()
+        });
+        // The newest first.
+        let ends = store.history(Some(service), LOOKED_THROUGH)?;
+        let mut ends = ends.iter().filter_map(|past| past.report.outcome);
+        let last = ends.find(|outcome| says_what_is_there(*outcome));
+        Ok(Self {
+            quarantine,
+            running,
+            old,
+            is_unsure: last == Some(Outcome::NeedsOperator),
+        })
+    }
+
+    /// What the last deploy that took effect has brought.
+    pub(super) fn brought(&self) -> Option<VersionId> {
+        self.running.as_ref().and_then(Running::version)
+    }
+
+    /// Whether the last deploy that took effect has brought `version`, as far as anybody knows.
+    pub(super) fn has_brought(&self, version: &VersionId) -> bool {
+        !self.is_unsure && self.brought().as_ref() == Some(version)
+    }
+
+    /// The deploy from this to `new`.
+    pub(super) fn before(&self, new: Revision, new_version: Option<VersionId>) -> Before {
+        Before {
+            old: self.old.clone(),
+            old_version: self.brought(),
+            new,
+            new_version,
+            ..Before::default()
+        }
+    }
+
+    /// The side that `before` begins from.
+    pub(super) fn from(&self, before: &Before) -> Side {
+        let running = self.running.as_ref();
+        Side {
+            sha: before.old.sha.clone(),
+            digest: running.and_then(|running| running.side.digest.clone()),
+        }
+    }
+}
+
+/// Whether what is in place is known by such an end, or is known not to be.
+fn says_what_is_there(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Succeeded | Outcome::Unchanged | Outcome::RolledBack | Outcome::NeedsOperator => {
+            true
+        }
+        Outcome::FailedUntouched
+        | Outcome::Waiting
+        | Outcome::Applying
+        | Outcome::Superseded
+        | Outcome::Stale
+        | Outcome::Expired
+        | Outcome::Quarantined
+        | Outcome::Refused => false,
+    }
+}
+
+/// What an intent tells of its version.
+pub(super) fn revision(intent: &Intent) -> Revision {
+    let run_number = match &intent.source {
+        Source::WorkflowRun(run) => Some(run.run_number),
+        Source::Actions(job) => Some(job.run_number),
+        Source::Push(_)
+        | Source::RegistryPackage(_)
+        | Source::Release(_)
+        | Source::Deployment(_)
+        | Source::Manual { .. }
+        | Source::Unknown => None,
+    };
+    Revision {
+        sha: intent.revision.sha.clone(),
+        branch: intent.revision.branch.clone(),
+        tag: intent.revision.tag.clone(),
+        run_number,
+    }
+}
