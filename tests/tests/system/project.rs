@@ -24,6 +24,7 @@ use crate::{
 /// A project that runs as its first commit says, and the host's file for it.
 struct Stack {
     name: &'static str,
+    repository_id: u64,
     port: u16,
     code: Checkout,
     _server: GitServer,
@@ -31,7 +32,7 @@ struct Stack {
 }
 
 impl Stack {
-    fn new(name: &'static str) -> Result<Self> {
+    fn new(name: &'static str, repository_id: u64) -> Result<Self> {
         let port = free_port()?;
         let code = Checkout::new(&[("compose.yml", &text(name, port, "one", "")?)])?;
         let pi = token(Role::Host, name, &["octo-org/*"])?;
@@ -43,6 +44,7 @@ impl Stack {
         );
         let stack = Self {
             name,
+            repository_id,
             port,
             _server: code.over_http()?,
             host: Host::new(&relay()?.url, &pi, &section)?,
@@ -77,7 +79,7 @@ impl Stack {
         let sha = self.code.commit(greeting, &[("compose.yml", &file)])?;
         push(self.name, &sha, mode)?;
         let repository = format!("octo-org/{}", self.name);
-        let intent = queued(&Delivery::run(number, &sha)?.of(&repository, 751))?;
+        let intent = queued(&Delivery::run(number, &sha)?.of(&repository, self.repository_id))?;
         let (status, said) = self.host.once()?;
         let report = reported(&intent, self.name, "stack").with_context(|| said)?;
         Ok((sha, status, report))
@@ -119,7 +121,7 @@ fn text(name: &str, port: u16, greeting: &str, more: &str) -> Result<String> {
 
 #[test]
 fn a_commit_brings_its_file_and_its_image_and_a_broken_one_takes_neither_along() -> Result<()> {
-    let stack = Stack::new("stacked")?;
+    let stack = Stack::new("stacked", 751)?;
     let (well, status, report) = stack.release(2, ("two", "", "ok"))?;
     assert_eq!(
         (status, report["outcome"].as_str()),
@@ -155,7 +157,7 @@ fn a_commit_brings_its_file_and_its_image_and_a_broken_one_takes_neither_along()
 #[test]
 fn a_project_is_taken_back_with_its_checkout_but_not_over_changes_that_somebody_has_made()
 -> Result<()> {
-    let stack = Stack::new("restacked")?;
+    let stack = Stack::new("restacked", 757)?;
     let (earlier, status, report) = stack.release(2, ("two", "", "ok"))?;
     assert_eq!(status, Some(0), "{report}");
     let before = stack.containers()?;
