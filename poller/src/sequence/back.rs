@@ -247,6 +247,7 @@ impl Sequence {
             Undo::Restore => {
                 let may_restore = self.parts.backup.as_ref().is_some_and(|it| it.restore);
                 let may_have_changed = reached >= Step::Up && back.cause != Cause::Postponed;
+                let may_have_changed = may_have_changed || self.may_have_come_up(reached);
                 may_restore && may_have_changed && leads_back && !back.restored
             }
             Undo::Up => is_compose && reached >= Step::Up,
@@ -258,6 +259,12 @@ impl Sequence {
             }
             Undo::Verify => self.shows(back.reached),
         }
+    }
+
+    /// Whether a supervisor may have started what is half of the new version, after a restart of the machine, say. The
+    /// containers of a project were not stopped, and are the old ones until `up`.
+    fn may_have_come_up(&self, reached: Step) -> bool {
+        self.interrupted && self.parts.compose.is_none() && reached >= Step::CheckOut
     }
 
     /// Whether `rollback` is to be run.

@@ -17,7 +17,7 @@
 //! | stop | `run` was reached, or anything after a crash, since a supervisor may have started what it found. Containers: only when data are restored |
 //! | check out the old commit | the checkout was reached |
 //! | tags back | the tags were reached |
-//! | restore | `up`, `run` or what follows was reached, nothing was postponed, and the file says `restore = true`; again when `rollback` was interrupted, since a supervisor may have started what is neither version |
+//! | restore | `up`, `run` or what follows was reached, nothing was postponed, and the file says `restore = true`; after a crash where there is no project also from the checkout on; again when `rollback` was interrupted, since a supervisor may have started what is neither version |
 //! | up as it was | `up` was reached |
 //! | `rollback` | `run` was reached and is not merely postponed |
 //! | start | the service was stopped, or `run` was reached |

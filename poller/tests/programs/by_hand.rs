@@ -37,7 +37,9 @@ impl Waiting {
         let child = command.spawn().unwrap();
         drop(command);
         let argv = ["/bin/sh", "-c", script];
-        let request = json!({ "argv": argv, "user": user, "dir": "/", "env": [], "stdin": null });
+        let request = json!({
+            "argv": argv, "user": user, "dir": "/", "env": [], "stdin": null, "dies_with_us": false,
+        });
         writeln!(&own, "{request}").unwrap();
         let line = BufReader::new(own);
         Self { child, line }

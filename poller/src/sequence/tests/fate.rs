@@ -68,6 +68,19 @@ pub(super) fn at_first(
     }
 }
 
+/// `fate` at the first action that `is_it` names, and the machine is started again when what follows is on record.
+pub(super) fn at_first_and_then_a_reboot(
+    fate: Fate,
+    is_it: impl Fn(&Action) -> bool,
+) -> impl FnMut(Moment<'_>) -> Fate {
+    let mut then = [fate, Fate::Reboot].into_iter();
+    move |moment| match (moment, then.len()) {
+        (Moment::Act(action), 2) if is_it(action) => then.next().unwrap_or(Fate::Works),
+        (Moment::Commit, 1) => then.next().unwrap_or(Fate::Works),
+        (Moment::Commit | Moment::Begun | Moment::Act(_), _) => Fate::Works,
+    }
+}
+
 /// `fate` at action `at`, counted from 0, and nothing else.
 pub(super) fn at_act(at: usize, fate: Fate) -> impl FnMut(Moment<'_>) -> Fate {
     let mut acts = 0;

@@ -214,7 +214,7 @@ impl Host {
             self.served = Some(shown);
             self.starts += 1;
             self.data.rows += 1;
-            if shown.installed == Some(self.new) {
+            if shown.installed == Some(self.new) || shown.tree == Some(self.new) {
                 self.migrate();
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{Action, Ending, Event, Which},
-    fate::{Fate, Moment, at_first},
+    fate::{Fate, Moment, at_first, at_first_and_then_a_reboot},
     play::{Stage, is_the, perform},
     scene::{Commands, Kind, Scene, a_mere_command, a_project, a_service, with_commands},
 };
@@ -260,21 +260,21 @@ fn a_rollback_that_fails_or_is_interrupted_needs_an_operator_and_one_that_failed
 }
 
 #[test]
-fn what_the_system_has_started_between_two_steps_back_leaves_nothing_in_the_data() {
-    let mut restores = 0;
-    let end = perform(&a_service(Kind::Unfit), |moment| match moment {
-        Moment::Act(Action::Restore { .. }) => {
-            restores += 1;
-            Fate::Works
-        }
-        Moment::Commit if restores == 1 => {
-            restores += 1;
-            Fate::Reboot
-        }
-        Moment::Commit | Moment::Begun | Moment::Act(_) => Fate::Works,
-    });
-    assert!(matches!(end.ending(), Ending::RolledBack { .. }));
-    assert_eq!(end.host.data.form, end.before.data.form);
+fn what_the_system_has_started_between_two_steps_leaves_nothing_in_the_data() {
+    let checks_out = |action: &Action| matches!(action, Action::CheckOut { .. });
+    let restores = |action: &Action| matches!(action, Action::Restore { .. });
+    let scene = a_service(Kind::Unfit);
+    for end in [
+        perform(&scene, at_first_and_then_a_reboot(Fate::Works, checks_out)),
+        perform(&scene, at_first_and_then_a_reboot(Fate::Works, restores)),
+        perform(
+            &scene,
+            at_first_and_then_a_reboot(Fate::Postponed, |action| is_the(action, Which::Run)),
+        ),
+    ] {
+        assert_eq!(end.host.data.form, end.before.data.form, "{:?}", end.done);
+        assert!(end.host.restores > 0);
+    }
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn a_restart_of_the_machine_in_the_middle_stops_what_it_has_started_before_anyth
     assert!(matches!(end.ending(), Ending::RolledBack { why } if why == "interrupted (checkout)"));
     assert_eq!(
         words(&end)[3..],
-        ["stop", "checkout old", "start", "verify"]
+        ["stop", "checkout old", "restore", "start", "verify"]
     );
 }
 
