@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
@@ -92,10 +93,6 @@ const VERSION_4: &str = "
     CREATE TABLE revision (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
 ";
 
-/// The reports of a new state are numbered on from the time in milliseconds: they come after those of a state that was lost.
-const NUMBERED_ON: &str =
-    "INSERT INTO sqlite_sequence (name, seq) VALUES ('spool', unixepoch() * 1000)";
-
 /// Why the state could not be read or written.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -156,6 +153,8 @@ impl From<rusqlite::Error> for StoreError {
 pub struct Store {
     db: Connection,
     dir: PathBuf,
+    /// By the clock.
+    opened_at: Timestamp,
     /// Held for its lock, which the system releases when the process ends.
     _lock: File,
 }
@@ -189,6 +188,7 @@ impl Store {
         Ok(Self {
             db,
             dir: dir.to_owned(),
+            opened_at: Timestamp::now(),
             _lock: lock,
         })
     }
@@ -269,9 +269,6 @@ fn migrate(db: &mut Connection, found: i64) -> Result<(), StoreError> {
         let tx = db.transaction()?;
         for version in missing {
             tx.execute_batch(version)?;
-        }
-        if found == 0 {
-            tx.execute_batch(NUMBERED_ON)?;
         }
         tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         tx.commit()?;

@@ -1,9 +1,10 @@
 //! The spool: reports that the relay has not acknowledged.
 //!
 //! A report's later phase takes the place of an earlier one under a new number, so that the acknowledgement of the
-//! earlier one does not remove it. The numbers only grow, also where the clock was set back, and tell the relay which
-//! report was made later.
+//! earlier one does not remove it. The numbers tell the relay which report was made later: they only grow, also where the
+//! clock was set back, and go by the clock where a copy of an older state was put back, which knows of no later ones.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use towline_protocol::{Order, Report};
 
@@ -78,13 +79,14 @@ impl Store {
         Ok(tx.commit()?)
     }
 
-    /// The number that the spool gave last, whether or not its report was sent meanwhile.
+    /// The number that the spool gave last, whether or not its report was sent meanwhile. Where this process has given none,
+    /// it is one just before all that it will give if the clock goes right: a state that was put back knows of no later ones.
     ///
     /// # Errors
     /// When the database refuses.
     pub fn last_spooled(&self) -> Result<u64, StoreError> {
-        let last = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'spool'";
-        Ok(number(self.db.query_row(last, [], |row| row.get(0))?))
+        let before = self.opened_at.as_millisecond().saturating_sub(1);
+        Ok(number(last(&self.db)?.max(before)))
     }
 
     /// Forgets the reports that the relay has taken.
@@ -140,10 +142,23 @@ impl Store {
 pub(super) fn push(db: &Connection, report: &Report) -> Result<(), StoreError> {
     let key = key(report);
     let sealed = row::seal(SPOOL, &key, report)?;
+    let id = next(last(db)?, Timestamp::now());
     row::delete(db, SPOOL, &key)?;
-    db.prepare_cached("INSERT INTO spool (key, row) VALUES (?1, ?2)")?
-        .execute(params![key, sealed])?;
+    db.prepare_cached("INSERT INTO spool (id, key, row) VALUES (?1, ?2, ?3)")?
+        .execute(params![id, key, sealed])?;
     Ok(())
+}
+
+/// The number that was given last, by what this state knows.
+fn last(db: &Connection) -> Result<i64, StoreError> {
+    let last = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'spool'";
+    Ok(db.query_row(last, [], |row| row.get(0))?)
+}
+
+/// The number of a report that is spooled `now`, after the one that has got `last`: the time in milliseconds, as long as it
+/// goes on.
+pub(super) fn next(last: i64, now: Timestamp) -> i64 {
+    now.as_millisecond().max(last.saturating_add(1))
 }
 
 fn number(id: i64) -> u64 {

@@ -1,6 +1,8 @@
 //! What is there again after opening again, and what is forgotten.
 
-use super::*;
+use proptest::prelude::*;
+
+use super::{super::spool::next, *};
 
 #[test]
 fn everything_is_there_again_after_opening_again() {
@@ -102,28 +104,70 @@ fn a_service_or_channel_whose_name_begins_alike_is_another() {
     assert_eq!(store.mark(&"octo-org/we".parse().unwrap()).unwrap(), None);
 }
 
+/// The order that the next report gets, after what a try that goes on would be told with.
+fn next_order(dir: &Path) -> Order {
+    let mut store = Store::open(dir).unwrap();
+    let told_aside = Order(store.last_spooled().unwrap(), u64::MAX);
+    store.spool(&report(1, Outcome::Waiting)).unwrap();
+    let sent = store.spooled(9).unwrap();
+    let order = sent[0].report.order.unwrap();
+    assert!(order > told_aside, "{order:?} after {told_aside:?}");
+    store.acknowledge(&[sent[0].id]).unwrap();
+    assert_eq!(
+        store.last_spooled().unwrap(),
+        order.0,
+        "also once it was sent"
+    );
+    order
+}
+
 #[test]
 fn a_report_of_a_state_that_was_begun_anew_comes_after_those_of_the_old_one() {
-    let begun = Timestamp::now();
-    let orders = [(); 2].map(|()| {
+    let begun = Timestamp::now().as_millisecond();
+    for _ in 0..2 {
         let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
-        let before = store.last_spooled().unwrap();
-        store.spool(&report(1, Outcome::Waiting)).unwrap();
-        let order = store.spooled(9).unwrap()[0].report.order.unwrap();
-        assert_eq!(order, Order(before + 1, 0));
-        assert_eq!(store.last_spooled().unwrap(), before + 1);
-        store
-            .acknowledge(&[store.spooled(9).unwrap()[0].id])
-            .unwrap();
-        assert_eq!(store.last_spooled().unwrap(), before + 1);
-        order
-    });
-    let second = u64::try_from(begun.as_second()).unwrap();
-    assert!(
-        orders.iter().all(|order| order.0 >= second * 1000),
-        "{orders:?}"
-    );
+        assert!(next_order(dir.path()).0 >= u64::try_from(begun).unwrap());
+    }
+}
+
+#[test]
+fn a_report_of_a_copy_that_was_put_back_comes_after_those_that_it_knows_nothing_of() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Store::open(dir.path()).unwrap());
+    let copy = fs::read(dir.path().join("state.db")).unwrap();
+    let lost = [(); 5].map(|()| next_order(dir.path()));
+    fs::write(dir.path().join("state.db"), copy).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(next_order(dir.path()) > lost[4], "{lost:?}");
+}
+
+proptest! {
+    #[test]
+    fn numbers_only_grow_whatever_the_clock_does(steps in prop::collection::vec(-9_000i64..9_000, 1..40)) {
+        let (mut last, mut now) = (0, 1_795_186_000_000i64);
+        for step in steps {
+            now += step;
+            let number = next(last, Timestamp::from_millisecond(now).unwrap());
+            prop_assert!(number > last && number >= now);
+            last = number;
+        }
+    }
+
+    #[test]
+    fn a_copy_that_is_put_back_numbers_on_after_what_was_lost(
+        (steps, kept) in prop::collection::vec(1i64..9_000, 2..40)
+            .prop_flat_map(|steps| (Just(steps.clone()), 0..steps.len()))
+    ) {
+        let (mut last, mut now) = (0, 1_795_186_000_000i64);
+        let mut given = Vec::new();
+        for step in steps {
+            now += step;
+            last = next(last, Timestamp::from_millisecond(now).unwrap());
+            given.push(last);
+        }
+        let later = Timestamp::from_millisecond(now + 1).unwrap();
+        prop_assert!(next(given[kept], later) > last);
+    }
 }
 
 #[test]

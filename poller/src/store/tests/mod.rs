@@ -8,10 +8,10 @@ mod rows;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     os::unix::fs::PermissionsExt,
 };
 
-use jiff::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
 use towline_protocol::{Channel, Intent, Mark, Order, Outcome, Report, ServiceName, Side};

@@ -59,7 +59,8 @@ impl Store {
     }
 
     /// Notes what a service said last, unless that was overtaken by what is noted already; `host` and `at_ms` as in the
-    /// report's row.
+    /// report's row. What is said of a newer intent, or one of another channel, never was, whatever its order: a host whose state was put back may
+    /// number from behind.
     pub(super) fn note_said(
         &self,
         host: Value,
@@ -70,9 +71,12 @@ impl Store {
         let Some(service) = &report.service else {
             return Ok(());
         };
-        let last = "SELECT body FROM said JOIN report USING (intent, host, service) \
-                    WHERE host = ? AND service = ? ORDER BY attempt DESC LIMIT 1";
-        if let Some(row) = self.row(last, vec![host.clone(), text(service)])?
+        let last = "SELECT report.body FROM said JOIN report USING (intent, host, service) \
+                    JOIN intent AS noted ON noted.id = intent JOIN intent AS new ON new.id = ? \
+                    WHERE host = ? AND service = ? AND new.channel = noted.channel AND new.seq <= noted.seq \
+                    ORDER BY attempt DESC LIMIT 1";
+        let key = vec![text(&report.intent), host.clone(), text(service)];
+        if let Some(row) = self.row(last, key)?
             && is_overtaken(&body(&row, 0)?, report)
         {
             return Ok(());
@@ -217,9 +221,26 @@ mod tests {
             "intent": IntentId::of_key(cause), "service": service, "attempt": 1, "outcome": outcome,
             "started_at": "2026-11-20T15:00:00Z",
         });
+        keep(store, report, now_ms);
+    }
+
+    fn say_in_order(store: &Store, cause: &str, outcome: &str, order: [u64; 2]) {
+        let report = json!({
+            "intent": IntentId::of_key(cause), "service": "web", "attempt": 1, "outcome": outcome,
+            "started_at": "2026-11-20T15:00:00Z", "order": order,
+        });
+        keep(store, report, 1);
+    }
+
+    fn keep(store: &Store, report: serde_json::Value, now_ms: u64) {
         let reports = [serde_json::from_value(report).unwrap()];
         let kept = store.keep(&name("pi"), &[Glob::new("*")], &reports, now_ms);
         assert_eq!(kept.unwrap().accepted, 1);
+    }
+
+    /// What the only service said last.
+    fn noted(store: &Store) -> LastReport {
+        store.said().unwrap().into_values().next().unwrap()
     }
 
     #[test]
@@ -275,20 +296,27 @@ mod tests {
             ("one", "superseded", [7, 0]),
             ("two", "succeeded", [8, 0]),
         ] {
-            let report = json!({
-                "intent": IntentId::of_key(cause), "service": "web", "attempt": 1, "outcome": outcome,
-                "started_at": "2026-11-20T15:00:00Z", "order": order,
-            });
-            let reports = [serde_json::from_value(report).unwrap()];
-            let kept = store.keep(&name("pi"), &[Glob::new("*")], &reports, 1);
-            assert_eq!(kept.unwrap().accepted, 1);
-            let said = store.said().unwrap();
-            told.extend(said.values().map(|last| last.outcome));
+            say_in_order(&store, cause, outcome, order);
+            told.push(noted(&store).outcome);
         }
         use Outcome::{Applying, Succeeded};
         assert_eq!(told, [Applying, Applying, Succeeded]);
         let status = store.status(&IntentId::of_key("one"), Timestamp::UNIX_EPOCH, |_| None);
         assert_eq!(status.unwrap().unwrap().hosts.len(), 1, "it is kept");
+    }
+
+    #[test]
+    fn what_a_service_says_of_a_newer_intent_is_noted_also_from_a_host_whose_order_went_back() {
+        let store = store();
+        let causes = ["one", "two", "three"];
+        causes.iter().for_each(|cause| commit(&store, cause));
+        let mut told = Vec::new();
+        for (cause, order) in [("one", 900), ("two", 5), ("three", 6), ("two", 4)] {
+            say_in_order(&store, cause, "succeeded", [order, 0]);
+            told.push(noted(&store).intent);
+        }
+        let expected = ["one", "two", "three", "three"];
+        assert_eq!(told, expected.map(IntentId::of_key));
     }
 
     #[test]
