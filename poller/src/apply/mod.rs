@@ -263,12 +263,7 @@ pub async fn recover(
     let resumed = Moment::now();
     let recorded = match Deploy::from_journal(&entry.body) {
         Ok(recorded) => recorded,
-        Err(JournalError::Newer { found }) => {
-            let what = format!("the journal of deploy {}", entry.deploy);
-            let found = i64::from(found);
-            return Err(StoreError::Newer { what, found }.into());
-        }
-        Err(error) => return Ok(unreadable(entry, &error)),
+        Err(error) => return unreadable(entry, &error),
     };
     let deploy = match service {
         Some(_) => recorded.clone().resume(),
@@ -288,14 +283,19 @@ pub async fn recover(
 }
 
 /// How a deploy ends whose journal cannot be read. Its text stands where the report has a version's last words, since
-/// it names the containers and nothing else will do so when the journal is closed.
-fn unreadable(entry: &JournalEntry, error: &dyn std::error::Error) -> Applied {
+/// it names the containers and nothing else will do so when the journal is closed. A newer version's is left to that one.
+fn unreadable(entry: &JournalEntry, error: &JournalError) -> Result<Applied, ApplyError> {
+    if let JournalError::Newer { found, .. } = error {
+        let what = format!("the journal of deploy {}", entry.deploy);
+        let found = i64::from(*found);
+        return Err(StoreError::Newer { what, found }.into());
+    }
     let message = format!("{}: {error}; nothing was touched", entry.service);
     let (from, to) = (Side::default(), Side::default());
-    Applied {
+    Ok(Applied {
         log_tail: log_tail(&entry.body).to_owned(),
         ..Applied::new(Outcome::NeedsOperator, from, to, message)
-    }
+    })
 }
 
 impl Applied {

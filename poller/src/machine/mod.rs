@@ -16,13 +16,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use thiserror::Error;
 use towline_protocol::{Gate, Side};
 
 mod back;
 mod call;
 mod fault;
 mod forth;
+mod journal;
 mod resume;
 #[cfg(test)]
 mod tests;
@@ -32,10 +32,10 @@ pub use back::Undo;
 pub use call::{Action, Event, Expected, TagMove};
 pub use fault::Fault;
 pub use forth::{Leftover, Step, Tidy};
+use journal::FORMAT;
+pub use journal::JournalError;
+pub(crate) use journal::format_of;
 pub use resume::Watch;
-
-/// The journal format that this version writes, and the newest that it reads.
-const FORMAT: u32 = 1;
 
 /// A replacement under way: what it is about, and how far it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -175,25 +175,6 @@ pub enum Ending {
     },
 }
 
-/// Why a journal cannot be read.
-#[derive(Debug, Error)]
-pub enum JournalError {
-    /// Not what any version writes.
-    #[error("the journal of a deploy is damaged: {0}")]
-    Damaged(#[from] serde_json::Error),
-    /// Written by a newer version.
-    #[error(
-        "the journal of a deploy has format {found}, and this version reads up to {FORMAT}: install the newer towline again"
-    )]
-    Newer {
-        /// The format found.
-        found: u32,
-    },
-    /// Without a container.
-    #[error("the journal of a deploy names no container")]
-    Empty,
-}
-
 impl Deploy {
     /// A replacement that has not begun.
     pub fn new(deploy: String, members: Vec<Member>, from: Side, to: Side) -> Self {
@@ -280,35 +261,6 @@ impl Deploy {
         match &self.state {
             State::Ended { ending } => Some(ending),
             State::Replacing { .. } | State::Committed { .. } | State::RollingBack { .. } => None,
-        }
-    }
-
-    /// The journal's text.
-    ///
-    /// # Errors
-    /// Never for what this crate builds; the type of `serde_json` allows for it.
-    pub fn to_journal(&self) -> Result<String, JournalError> {
-        Ok(serde_json::to_string(self)?)
-    }
-
-    /// Reads what [`Self::to_journal`] wrote.
-    ///
-    /// # Errors
-    /// See [`JournalError`].
-    pub fn from_journal(text: &str) -> Result<Self, JournalError> {
-        #[derive(Deserialize)]
-        struct Format {
-            format: u32,
-        }
-        let Format { format } = serde_json::from_str(text)?;
-        if format > FORMAT {
-            return Err(JournalError::Newer { found: format });
-        }
-        let deploy: Self = serde_json::from_str(text)?;
-        if deploy.members.is_empty() {
-            Err(JournalError::Empty)
-        } else {
-            Ok(deploy)
         }
     }
 

@@ -53,7 +53,6 @@ pub use before::{Before, Brought, Checkout, OldContainer, Revision};
 pub use call::{Action, Event, Version, Which};
 pub use forth::Step;
 use journal::FORMAT;
-pub use journal::JournalError;
 pub use variables::{About, compose_variables};
 
 use crate::{

@@ -13,9 +13,9 @@ use super::{Applied, ApplyError, Job, Progress, StepClock, journal::Journal, unr
 use crate::{
     docker::Docker,
     process::{GRACE, Launcher, Leftover, end_leftover},
-    sequence::{JournalError, Sequence},
+    sequence::Sequence,
     settings::{Parts, Service},
-    store::{JournalEntry, Running, Store, StoreError},
+    store::{JournalEntry, Running, Store},
     uptime::Moment,
 };
 
@@ -145,12 +145,7 @@ pub async fn recover(
     let resumed = Moment::now();
     let recorded = match Sequence::from_journal(&entry.body) {
         Ok(recorded) => recorded,
-        Err(JournalError::Newer { found }) => {
-            let what = format!("the journal of deploy {}", entry.deploy);
-            let found = i64::from(found);
-            return Err(StoreError::Newer { what, found }.into());
-        }
-        Err(error) => return Ok(unreadable(entry, &error)),
+        Err(error) => return unreadable(entry, &error),
     };
     if let Some(process) = &recorded.process
         && end_leftover(process, GRACE).await == Leftover::Stays

@@ -15,7 +15,7 @@ fn a_damaged_an_empty_and_a_newer_journal_are_told_apart() {
     let newer = text.replacen("\"format\":1", "\"format\":2", 1);
     assert!(matches!(
         Deploy::from_journal(&newer),
-        Err(JournalError::Newer { found: 2 })
+        Err(JournalError::Newer { found: 2, reads: 1 })
     ));
     let half = text.get(..text.len() / 2).unwrap();
     assert!(matches!(
@@ -30,7 +30,7 @@ fn a_damaged_an_empty_and_a_newer_journal_are_told_apart() {
     .unwrap();
     assert!(matches!(
         Deploy::from_journal(&none),
-        Err(JournalError::Empty)
+        Err(JournalError::Empty(_))
     ));
 }
 

@@ -4,7 +4,10 @@ use super::{
     scene::{Kind, a_project, a_service},
     *,
 };
-use crate::{machine, settings::Parts};
+use crate::{
+    machine::{self, JournalError},
+    settings::Parts,
+};
 
 fn fresh() -> Sequence {
     let scene = a_service(Kind::Fit);
@@ -20,7 +23,7 @@ fn a_damaged_a_newer_and_a_containers_journal_are_told_apart() {
     let newer = text.replacen("\"format\":2", "\"format\":3", 1);
     assert!(matches!(
         Sequence::from_journal(&newer),
-        Err(JournalError::Newer { found: 3 })
+        Err(JournalError::Newer { found: 3, reads: 2 })
     ));
     assert!(Sequence::is_in(&newer));
     let half = text.get(..text.len() / 2).unwrap();
@@ -41,7 +44,7 @@ fn an_older_towline_says_that_a_newer_one_wrote_it() {
     let text = fresh().to_journal().unwrap();
     assert!(matches!(
         machine::Deploy::from_journal(&text),
-        Err(machine::JournalError::Newer { found: 2 })
+        Err(JournalError::Newer { found: 2, reads: 1 })
     ));
 }
 
@@ -56,7 +59,7 @@ fn a_journal_without_a_part_is_refused() {
     let text = deploy.to_journal().unwrap();
     assert!(matches!(
         Sequence::from_journal(&text),
-        Err(JournalError::Empty)
+        Err(JournalError::Empty(_))
     ));
 }
 
