@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Who is there and what it has: the marks as they are on disk, the services of the host's file, and what the last deploys
-/// have brought. What belongs to a channel of `left_out`, which the token is not for, is not told.
+/// have brought, unless an operator was needed since: then nobody knows. What belongs to a channel of `left_out`, which the token is not for, is not told.
 ///
 /// # Errors
 /// When the database refuses or a row is damaged.
@@ -37,7 +37,10 @@ pub fn hello(
 }
 
 fn state(store: &Store, service: &Service) -> Result<ServiceState, StoreError> {
-    let running = store.running(&service.name)?;
+    let running = match store.is_unsure(&service.name)? {
+        true => None,
+        false => store.running(&service.name)?,
+    };
     Ok(ServiceState {
         name: service.name.clone(),
         channel: service.rule.channel.clone(),
@@ -50,7 +53,7 @@ fn state(store: &Store, service: &Service) -> Result<ServiceState, StoreError> {
 mod tests {
     use jiff::Timestamp;
     use serde_json::json;
-    use towline_protocol::{Mark, Outcome, Side};
+    use towline_protocol::{Mark, Outcome, Report, Side};
 
     use super::*;
     use crate::{
@@ -91,9 +94,13 @@ mod tests {
                 since: now,
                 unwell: None,
             }),
-            ..End::of(report)
+            ..End::of(report.clone())
         };
         store.close_journal("0", &web.name, &end).unwrap();
+        let failed = Report {
+            outcome: Some(Outcome::NeedsOperator),
+            ..report
+        };
         let told = hello(&store, &settings, &[]).unwrap();
         assert_eq!(
             serde_json::to_value(&told).unwrap(),
@@ -106,6 +113,11 @@ mod tests {
                 ],
             })
         );
+        let ends = End::of(failed);
+        store.close_journal("1", &web.name, &ends).unwrap();
+        store.resolve(&web.name).unwrap();
+        let told = hello(&store, &settings, &[]).unwrap();
+        assert_eq!(told.services[1].running, None, "an operator was needed");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How each service stands: what runs, since when, from which commit and digest, what is pending and why.
 //!
-//! Pure: the types, which are also the shape of `towline status --json`, and how their parts are put together.
-//! `record` reads what the state directory knows, `look` asks the engine, `trouble` compares what was seen. Not here: who may ask and how that
+//! Here: the types, which are also the shape of `towline status --json`, and how their parts are put together, which is pure.
+//! `record` reads what the state directory knows, `look` asks the engine, `checkout` git, `trouble` compares what was seen. Not here: who may ask and how that
 //! travels (`control`), how it is written down for people (`cli`).
 
 use jiff::Timestamp;
@@ -44,7 +44,7 @@ pub struct Status {
     pub reports: ReportsStatus,
     /// What is known of the engine.
     pub engine: EngineStatus,
-    /// The services, in the order of the host's file.
+    /// The services, in the order of their names.
     pub services: Vec<ServiceStatus>,
 }
 
@@ -129,6 +129,9 @@ pub struct ServiceStatus {
     pub label: Option<String>,
     /// What the last deploy that took effect has brought.
     pub deployed: Option<Deployed>,
+    /// Whether an operator was needed since, so that nobody knows what is in place but by what is seen of it.
+    #[serde(default)]
+    pub unsure: bool,
     /// What the engine shows of the container now; `None` when it could not be asked, and for a service without one.
     pub observed: Option<Observed>,
     /// What the engine shows of the containers of its Compose project; `None` when it could not be asked, and without one.
@@ -225,7 +228,7 @@ pub struct Pending {
 pub enum PendingState {
     /// Its turn has not come.
     Queued,
-    /// It waits for its image.
+    /// It waits for what `why` says: its image, its commit, or that the host's clock is right.
     Waiting,
     /// It is being applied now.
     Applying,
@@ -345,6 +348,7 @@ impl ServiceStatus {
     pub fn digest(&self) -> Option<&Digest> {
         match &self.observed {
             Some(observed) => observed.digest.as_ref(),
+            None if self.unsure => None,
             None => self.deployed.as_ref()?.digest.as_ref(),
         }
     }
@@ -361,7 +365,14 @@ impl ServiceStatus {
         self.deployed.is_some()
             && self.observed.as_ref().is_none_or(is_there)
             && pending != Some(PendingState::Applying)
+            && !self.is_unknown()
             && !self.is_as_deployed()
+    }
+
+    /// Whether it is not known what is in place: an operator was needed, and no digest of a container that is there tells it.
+    pub fn is_unknown(&self) -> bool {
+        let digest = self.observed.as_ref().map(|seen| seen.digest.as_ref());
+        self.unsure && digest.flatten().is_none()
     }
 
     /// Whether what is there is what the last deploy has brought, as far as that can be seen. Which images the containers of
@@ -370,6 +381,9 @@ impl ServiceStatus {
         let Some(deployed) = &self.deployed else {
             return false;
         };
+        if self.is_unknown() {
+            return false;
+        }
         if self.kind != docker() {
             let there = self.checked_out();
             return there.is_none() || there == deployed.sha.as_ref();

@@ -88,6 +88,7 @@ fn recorded(
             Some(Choice::Name(_)) | None => None,
         },
         deployed,
+        unsure: store.is_unsure(name)?,
         observed: None,
         containers: None,
         checkout: None,

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use towline_protocol::{HostName, Intent, IntentId};
+use towline_protocol::{HostName, Intent, IntentId, Outcome, ServiceName};
 
 use super::{Hold, Standing, Store, StoreError};
 use crate::{
     select::{Seen, Situation},
     settings::Service,
 };
+
+/// How many of the last ends, the newest first, are looked through for one that says what is in place.
+const LOOKED_THROUGH: u32 = 50;
 
 /// What is known of one service.
 #[derive(Clone, Debug)]
@@ -38,6 +41,19 @@ impl Store {
             hold: self.hold(name)?,
         })
     }
+
+    /// Whether an operator was needed for `service` since the last deploy that took effect, so that nobody knows what is in
+    /// place, also once it was seen to.
+    ///
+    /// # Errors
+    /// When the database refuses or a row is damaged.
+    pub fn is_unsure(&self, service: &ServiceName) -> Result<bool, StoreError> {
+        // The newest first.
+        let ends = self.history(Some(service), LOOKED_THROUGH)?;
+        let mut ends = ends.iter().filter_map(|past| past.report.outcome);
+        let last = ends.find(|outcome| says_what_is_there(*outcome));
+        Ok(last == Some(Outcome::NeedsOperator))
+    }
 }
 
 impl Known {
@@ -57,5 +73,22 @@ impl Known {
             hold: self.hold.as_ref(),
             now,
         }
+    }
+}
+
+/// Whether what is in place is known by such an end, or is known not to be.
+fn says_what_is_there(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Succeeded | Outcome::Unchanged | Outcome::RolledBack | Outcome::NeedsOperator => {
+            true
+        }
+        Outcome::FailedUntouched
+        | Outcome::Waiting
+        | Outcome::Applying
+        | Outcome::Superseded
+        | Outcome::Stale
+        | Outcome::Expired
+        | Outcome::Quarantined
+        | Outcome::Refused => false,
     }
 }

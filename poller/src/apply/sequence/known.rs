@@ -1,15 +1,12 @@
 //! What is known of a service made of parts from its earlier deploys.
 
-use towline_protocol::{Intent, Outcome, ServiceName, Side, Source};
+use towline_protocol::{Intent, ServiceName, Side, Source};
 
 use crate::{
     sequence::{Before, Revision},
     store::{Quarantined, Running, Store, StoreError},
     version::VersionId,
 };
-
-/// How many of the last ends, the newest first, are looked through for one that says what is in place.
-const LOOKED_THROUGH: u32 = 50;
 
 /// What is known of the service from earlier deploys.
 pub(super) struct Known {
@@ -45,15 +42,11 @@ impl Known {
             sha,
             ..Revision::default()
         });
-        // The newest first.
-        let ends = store.history(Some(service), LOOKED_THROUGH)?;
-        let mut ends = ends.iter().filter_map(|past| past.report.outcome);
-        let last = ends.find(|outcome| says_what_is_there(*outcome));
         Ok(Self {
             quarantine,
             running,
             old,
-            is_unsure: last == Some(Outcome::NeedsOperator),
+            is_unsure: store.is_unsure(service)?,
         })
     }
 
@@ -85,23 +78,6 @@ impl Known {
             sha: before.old.sha.clone(),
             digest: running.and_then(|running| running.side.digest.clone()),
         }
-    }
-}
-
-/// Whether what is in place is known by such an end, or is known not to be.
-fn says_what_is_there(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Succeeded | Outcome::Unchanged | Outcome::RolledBack | Outcome::NeedsOperator => {
-            true
-        }
-        Outcome::FailedUntouched
-        | Outcome::Waiting
-        | Outcome::Applying
-        | Outcome::Superseded
-        | Outcome::Stale
-        | Outcome::Expired
-        | Outcome::Quarantined
-        | Outcome::Refused => false,
     }
 }
 

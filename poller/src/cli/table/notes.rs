@@ -18,6 +18,11 @@ pub(super) fn notes(service: &ServiceStatus) -> Vec<String> {
             "{name}: what is there is not what towline has deployed last\n"
         ));
     }
+    if service.is_unknown() {
+        notes.push(format!(
+            "{name}: what is in place is not known: an operator was needed since the last deploy that took effect\n"
+        ));
+    }
     if let Some(checkout) = &service.checkout {
         let path = printable(&checkout.path);
         if let Some(trouble) = &checkout.trouble {
