@@ -102,7 +102,7 @@ pub async fn foresee(
 }
 
 impl Halt {
-    /// How it ends for now, and why.
+    /// How a deploy that halts so would end, and why.
     fn foreseen(self) -> (Outcome, String) {
         match self {
             Self::Later(error) => (Outcome::Waiting, error.to_string()),

@@ -96,6 +96,9 @@ enum Command {
         /// The git tag that the commit is taken to have.
         #[arg(long, requires = "plan")]
         tag: Option<GitTag>,
+        /// The number that the workflow's run is taken to have; for an image whose tag has `{run_number}`.
+        #[arg(long, value_name = "NUMBER", requires = "plan", value_parser = clap::value_parser!(u64).range(1..))]
+        run_number: Option<u64>,
     },
     /// Make a token and print it.
     ///
@@ -266,8 +269,14 @@ impl Arguments {
                 service,
                 branch,
                 tag,
+                run_number,
             } => {
-                let asked = plan::Asked { sha, branch, tag };
+                let asked = plan::Asked {
+                    sha,
+                    branch,
+                    tag,
+                    run_number,
+                };
                 plan::plan(&self.config, &self.state_dir, &asked, service.as_ref())
             }
             Command::Check { .. } => check::check(&self.config, &self.state_dir),

@@ -8,11 +8,18 @@ use crate::scene::{Scene, docker};
 
 /// What `check --plan` says, and its exit status.
 fn plan(scene: &Scene) -> (String, i32) {
+    plan_of(scene, "", &[])
+}
+
+/// The same with these further lines in the host's file, and these further arguments.
+fn plan_of(scene: &Scene, lines: &str, arguments: &[&str]) -> (String, i32) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("towline.toml");
-    fs::write(&file, scene.file("")).unwrap();
+    fs::write(&file, scene.file(lines)).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_towline"))
-        .args(["check", "--plan", &"a".repeat(40), "--config"])
+        .args(["check", "--plan", &"a".repeat(40)])
+        .args(arguments)
+        .arg("--config")
         .arg(&file)
         .arg("--state-dir")
         .arg(folder.path().join("state"))
@@ -24,7 +31,7 @@ fn plan(scene: &Scene) -> (String, i32) {
 }
 
 /// The names of the numbered steps.
-fn names(plan: &str) -> Vec<String> {
+pub(crate) fn names(plan: &str) -> Vec<String> {
     let numbered = plan.lines().filter_map(|line| {
         let (number, rest) = line.trim().split_once(". ")?;
         number.parse::<u32>().ok()?;
@@ -79,4 +86,22 @@ async fn a_plan_names_the_steps_of_the_deploy_that_follows_and_touches_nothing()
     assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
     let done: Vec<_> = applied.steps.into_iter().map(|step| step.step).collect();
     assert_eq!(names(&said), done, "{said}");
+}
+
+#[tokio::test]
+async fn an_image_that_is_named_by_the_runs_number_has_to_be_told_it() {
+    let scene = Scene::new("planned-run").await;
+    scene.release("v1", "ok", &[]);
+    scene.run(&[]);
+    let digest = scene.release("v7", "ok", &[]);
+    let image = format!("image = \"{}\"\n", scene.image("v{run_number}"));
+    let (said, status) = plan_of(&scene, &image, &[]);
+    assert!(
+        status == 1 && said.contains("--run-number NUMBER"),
+        "{said}"
+    );
+    let (said, status) = plan_of(&scene, &image, &["--run-number", "7"]);
+    assert_eq!(status, 0, "{said}");
+    let resolved = format!("{} is {digest}", scene.image("v7"));
+    assert!(said.contains(&resolved), "{resolved} is not in {said}");
 }

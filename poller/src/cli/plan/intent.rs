@@ -8,6 +8,9 @@ use towline_protocol::{
 
 use crate::settings::{Events, Rule, RunRule, Service};
 
+/// The number of a run that nobody has told; runs are counted from 1.
+pub(super) const UNKNOWN_RUN: u64 = 0;
+
 /// What a plan is asked for.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Asked {
@@ -17,6 +20,8 @@ pub(in crate::cli) struct Asked {
     pub(in crate::cli) branch: Option<String>,
     /// The git tag.
     pub(in crate::cli) tag: Option<GitTag>,
+    /// The number of the workflow's run; runs are counted from 1.
+    pub(in crate::cli) run_number: Option<u64>,
 }
 
 /// The newest intent that could be, for `service` and what was asked.
@@ -27,7 +32,7 @@ pub(super) fn intent(service: &Service, asked: &Asked) -> Intent {
         Some(_) => asked.branch.clone(),
         None => asked.branch.clone().or_else(|| first_branch(&rule.events)),
     };
-    let source = source(rule, tag.as_ref());
+    let source = source(rule, tag.as_ref(), asked.run_number);
     let image = if let Source::RegistryPackage(package) = &source {
         service.image.as_ref().map(|image| Image {
             reference: Some(format!("{}:{}", image.name(), package.tag)),
@@ -57,7 +62,7 @@ pub(super) fn intent(service: &Service, asked: &Asked) -> Intent {
 
 /// What would cause it: with a tag the first kind of event that the rule has tags for, else the first that has branches, else
 /// an operator.
-fn source(rule: &Rule, tag: Option<&GitTag>) -> Source {
+fn source(rule: &Rule, tag: Option<&GitTag>, number: Option<u64>) -> Source {
     let events = &rule.events;
     let repository = rule.channel.to_string();
     match tag {
@@ -85,13 +90,13 @@ fn source(rule: &Rule, tag: Option<&GitTag>) -> Source {
             actor: None,
             url: None,
         }),
-        Some(_) | None => of_branch(events, repository),
+        Some(_) | None => of_branch(events, repository, number),
     }
 }
 
-fn of_branch(events: &Events, repository: String) -> Source {
+fn of_branch(events: &Events, repository: String, number: Option<u64>) -> Source {
     if let Some(rule) = &events.runs {
-        return Source::WorkflowRun(run(rule, repository));
+        return Source::WorkflowRun(run(rule, repository, number.unwrap_or(UNKNOWN_RUN)));
     }
     if events.pushes.is_some() {
         return push(repository);
@@ -122,7 +127,7 @@ fn push(repository: String) -> Source {
     })
 }
 
-fn run(rule: &RunRule, repository: String) -> RunSource {
+fn run(rule: &RunRule, repository: String, run_number: u64) -> RunSource {
     let workflow = match rule.workflow.contains('/') {
         true => rule.workflow.clone(),
         false => format!(".github/workflows/{}", rule.workflow),
@@ -133,7 +138,7 @@ fn run(rule: &RunRule, repository: String) -> RunSource {
         workflow_id: 0,
         workflow,
         run_id: 0,
-        run_number: 0,
+        run_number,
         run_attempt: 1,
         event: "push".to_owned(),
         actor: None,
@@ -190,6 +195,7 @@ mod tests {
             sha: SHA.parse().unwrap(),
             branch: branch.map(str::to_owned),
             tag: tag.map(|tag| tag.parse().unwrap()),
+            run_number: None,
         };
         let intent = intent(&service, &asked);
         let judged = matches(&"pi".parse().unwrap(), &service, &intent);

@@ -59,6 +59,7 @@ pub(super) fn plan(
         }),
         store: copied.store(),
         state,
+        run_number: asked.run_number,
     };
     let (mut text, mut problems) = (String::new(), 0);
     for service in services {
@@ -89,6 +90,7 @@ struct Desk<'a> {
     keyring: Keyring,
     store: &'a Store,
     state: &'a Path,
+    run_number: Option<u64>,
 }
 
 impl Desk<'_> {
@@ -111,27 +113,30 @@ impl Desk<'_> {
         };
         Ok(match (accepted, &service.work) {
             (Some(why), _) => Err(why),
-            (None, Work::Parts(parts)) if parts.compose.is_none() => {
-                self.parts(&job, parts).await?
-            }
-            (None, Work::Parts(_)) => {
-                Err("this version makes no plans for Compose projects".to_owned())
-            }
+            (None, Work::Parts(parts)) => self.parts(&job, parts).await?,
             (None, Work::Docker { .. }) => self.container(&job).await?,
         })
+    }
+
+    /// The engine, or why there is none.
+    async fn engine(&self) -> Result<Docker, String> {
+        let engine = Docker::connect(super::docker_host().as_deref()).await;
+        let engine = engine.map_err(|error| format!("not looked at: {error}"))?;
+        Ok(engine.with_keyring(self.keyring.clone()))
     }
 
     /// The plan of a container.
     async fn container(&self, job: &Job<'_>) -> anyhow::Result<Result<String, String>> {
         let service = job.service;
         let image = service.image.as_ref().map(ToString::to_string);
-        if image.is_some_and(|image| image.contains("{run_number}")) {
-            let why = "the image's tag has {run_number}, which only a run of the workflow tells";
+        let is_numbered = image.is_some_and(|image| image.contains("{run_number}"));
+        if is_numbered && self.run_number.is_none() {
+            let why = "the image's tag has {run_number}; say which run's by --run-number NUMBER";
             return Ok(Err(why.to_owned()));
         }
-        let engine = match Docker::connect(super::docker_host().as_deref()).await {
-            Ok(engine) => engine.with_keyring(self.keyring.clone()),
-            Err(error) => return Ok(Err(format!("not looked at: {error}"))),
+        let engine = match self.engine().await {
+            Ok(engine) => engine,
+            Err(why) => return Ok(Err(why)),
         };
         Ok(match apply::foresee(&engine, self.store, job).await? {
             Foreseen::Ends(outcome, why) => words::ends(outcome, &why),
@@ -143,8 +148,15 @@ impl Desk<'_> {
 
     /// The plan of a service made of parts.
     async fn parts(&self, job: &Job<'_>, parts: &Parts) -> anyhow::Result<Result<String, String>> {
+        let engine = match parts.needs_engine() {
+            true => match self.engine().await {
+                Ok(engine) => Some(engine),
+                Err(why) => return Ok(Err(why)),
+            },
+            false => None,
+        };
         let host = Host {
-            engine: None,
+            engine: engine.as_ref(),
             launcher: &self.launcher,
         };
         let service = job.service;

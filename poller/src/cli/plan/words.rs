@@ -2,6 +2,7 @@
 
 use towline_protocol::{Intent, Outcome, ServiceName};
 
+use super::intent::UNKNOWN_RUN;
 use crate::{
     apply::{self, sequence::Ahead},
     backup::size,
@@ -11,12 +12,11 @@ use crate::{
 };
 
 /// Variables of a deploy that are not known before it begins, or another one at each command.
-const NOT_YET: [&str; 5] = [
+const NOT_YET: [&str; 4] = [
     "TOWLINE_INTENT",
     "TOWLINE_ATTEMPT",
     "TOWLINE_DEPLOY",
     "TOWLINE_STEP",
-    "TOWLINE_RUN_NUMBER",
 ];
 
 /// The steps of a deploy that would begin, and what else is to be said of them.
@@ -54,6 +54,8 @@ impl Told {
             .fetch
             .iter()
             .map(|_| ("fetch".to_owned(), fetch(ahead)));
+        let wanted = sequence.before.project.as_ref();
+        let wanted = wanted.map(|project| project.wanted.join(", "));
         let planned = sequence.planned().into_iter().map(|(step, words)| {
             let name = step.to_string();
             let words = match (step, ahead.backup) {
@@ -66,7 +68,11 @@ impl Told {
                     let argv = words.strip_prefix(&format!("{name}: "));
                     argv.unwrap_or(&words).to_owned()
                 }
-                (Step::CheckOut | Step::Tag | Step::Up | Step::Look, _) => words,
+                (Step::Up, _) => match &wanted {
+                    Some(wanted) => format!("{words}: {wanted}"),
+                    None => words,
+                },
+                (Step::CheckOut | Step::Tag | Step::Look, _) => words,
             };
             (name, words)
         });
@@ -79,7 +85,7 @@ impl Told {
         }
         rest.push(("way back", way_back(sequence)));
         Self {
-            steps: fetch.chain(planned).collect(),
+            steps: joined(fetch.chain(images(ahead)).chain(planned)),
             rest,
         }
     }
@@ -119,6 +125,50 @@ impl Told {
     }
 }
 
+/// The steps, with those of one name in one line, as a report counts their time.
+fn joined(steps: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for (name, words) in steps {
+        match all.last_mut().filter(|last| last.0 == name) {
+            Some(last) => last.1 += &format!("; {words}"),
+            None => all.push((name, words)),
+        }
+    }
+    all
+}
+
+/// What is known of the images of a Compose project.
+fn images(ahead: &Ahead) -> Vec<(String, String)> {
+    if ahead.sequence.parts.compose.is_none() {
+        return Vec::new();
+    }
+    let (resolve, pull) = match &ahead.images {
+        Some(images) => {
+            let digests = images.iter().filter_map(|one| {
+                let digest = one.digest.as_ref()?;
+                Some(format!("{} is {digest}", one.reference))
+            });
+            let pulls = images.iter().map(|one| match one.is_new {
+                false => format!("{}, which is here already", one.reference),
+                true => format!(
+                    "{}, not here yet, so that whether it can run here is not known",
+                    one.reference
+                ),
+            });
+            (
+                digests.collect::<Vec<_>>().join("; "),
+                pulls.collect::<Vec<_>>().join("; "),
+            )
+        }
+        None => (
+            "what the Compose file of the commit names, which is not known before it is fetched"
+                .to_owned(),
+            "what of that is not here; which local tags are moved is not known either".to_owned(),
+        ),
+    };
+    vec![("resolve".to_owned(), resolve), ("pull".to_owned(), pull)]
+}
+
 /// What is known of the commit.
 fn fetch(ahead: &Ahead) -> String {
     let Some(fetch) = &ahead.fetch else {
@@ -154,7 +204,11 @@ fn commands(
     };
     let variables = sequence.variables(about, Which::Run, Version::New);
     let told = variables.iter();
-    let told = told.filter(|(name, _)| !NOT_YET.contains(&name.as_str()));
+    let unknown = UNKNOWN_RUN.to_string();
+    let told = told.filter(|(name, value)| match name.as_str() {
+        "TOWLINE_RUN_NUMBER" => **value != unknown,
+        name => !NOT_YET.contains(&name),
+    });
     let told: Vec<_> = told
         .map(|(name, value)| format!("{name}={value}"))
         .collect();

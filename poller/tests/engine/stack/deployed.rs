@@ -1,6 +1,6 @@
 //! Intents applied to a project by the whole of `apply`: forth, and back with the images and the containers from before.
 
-use std::future::pending;
+use std::{future::pending, process::Command};
 
 use tempfile::TempDir;
 use towline::{
@@ -11,7 +11,7 @@ use towline::{
 use towline_protocol::Outcome;
 
 use super::*;
-use crate::scene::intent;
+use crate::{planned::names, scene::intent};
 
 /// Two services of one's own.
 const FILE: &str =
@@ -69,6 +69,30 @@ impl Deployed {
             .unwrap()
     }
 
+    /// What `check --plan` of the commit that is deployed says, and its exit status.
+    fn plan(&self) -> (String, i32) {
+        let file = self.stack.path("towline.toml");
+        fs::write(&file, text(&self.stack, "")).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_towline"))
+            .args(["check", "--plan", &"a".repeat(40), "--config"])
+            .arg(&file)
+            .arg("--state-dir")
+            .arg(self.stack.path("state"))
+            .output()
+            .unwrap();
+        assert!(!self.stack.path("state").exists());
+        let said = String::from_utf8(output.stdout).unwrap();
+        (said, output.status.code().unwrap())
+    }
+
+    /// All of the project that a plan could touch: its containers, and the tags and images of its repositories.
+    async fn touchable(&self) -> (Vec<(String, String, bool)>, String) {
+        let shown = "{{.Repository}} {{.Tag}} {{.Digest}} {{.ID}}";
+        let images = docker(&["images", "--all", "--no-trunc", "--format", shown]);
+        let own = images.lines().filter(|line| line.contains(self.stack.name));
+        (self.seen().await, own.collect::<Vec<_>>().join("\n"))
+    }
+
     /// Each container's service, image and whether it runs.
     pub(super) async fn seen(&self) -> Vec<(String, String, bool)> {
         let all = self.stack.containers().await.into_iter();
@@ -76,15 +100,20 @@ impl Deployed {
     }
 }
 
-/// The service of the host's file with these further lines.
-pub(super) fn service(stack: &Stack, lines: &str) -> Service {
+/// The host's file with these further lines.
+fn text(stack: &Stack, lines: &str) -> String {
     let (name, file) = (stack.name, stack.path("compose.yml"));
-    let text = format!(
+    format!(
         "[relay]\nurl = \"http://127.0.0.1:1\"\ntoken_file = \"/nowhere\"\n[service.{name}]\n\
          repository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\nstable_for = \"4s\"\n\
          compose = {{ file = {:?} }}\n{lines}",
         file.display().to_string()
-    );
+    )
+}
+
+/// The service of the host's file with these further lines.
+pub(super) fn service(stack: &Stack, lines: &str) -> Service {
+    let text = text(stack, lines);
     let mut settings = Settings::parse(&text, "towline.toml").unwrap();
     settings.services.remove(0)
 }
@@ -124,4 +153,43 @@ async fn a_project_whose_new_version_ends_is_taken_back_to_its_old_images_with_i
     assert_eq!(applied.outcome, Outcome::RolledBack, "{applied:?}");
     assert_eq!(deployed.seen().await, before);
     assert!(!applied.log_tail.is_empty(), "{applied:?}");
+}
+
+#[tokio::test]
+async fn a_plan_of_a_project_names_the_steps_of_the_deploy_that_follows_and_touches_nothing() {
+    let mut deployed = Deployed::new("deployed-plan").await;
+    assert_eq!(deployed.deploy().await.outcome, Outcome::Succeeded);
+    let (said, status) = deployed.plan();
+    assert!(status == 0 && said.contains("  unchanged: "), "{said}");
+
+    let digests = ["api", "worker"].map(|part| deployed.stack.release(part, "v2"));
+    let before = deployed.touchable().await;
+    let (said, status) = deployed.plan();
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(deployed.touchable().await, before, "{said}");
+    let tag = format!(
+        "let the local tag {} lead to",
+        image("deployed-plan-api", "live")
+    );
+    for part in [
+        &*digests[0],
+        &*digests[1],
+        &*tag,
+        "not here yet",
+        ": api, worker",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let applied = deployed.deploy().await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{applied:?}");
+    let done: Vec<_> = applied.steps.into_iter().map(|step| step.step).collect();
+    assert_eq!(names(&said), done, "{said}");
+
+    let gone = "services:\n  api:\n    image: '@-api:${GONE}'\n";
+    deployed.stack.write("compose.yml", gone);
+    let (said, status) = deployed.plan();
+    assert!(
+        status == 1 && said.contains("it would be refused") && said.contains("GONE is not set"),
+        "{said}"
+    );
 }
