@@ -80,10 +80,16 @@ fn a_host_that_cannot_take_a_deploy_to_its_end_polls_acknowledges_and_says_that_
     until("it is there", || {
         relay.change(|state| state.greeted.len() == 1 && state.polls > 1)
             && relay.acknowledged().len() == 1
+            && !relay.outcomes().is_empty()
     });
     run.kill().unwrap();
     run.wait().unwrap();
-    assert_eq!(relay.outcomes(), [], "nothing new is begun before");
+    let only_the_earlier_one = [("web".to_owned(), "waiting".to_owned())];
+    assert_eq!(
+        relay.outcomes(),
+        only_the_earlier_one,
+        "nothing new is begun before"
+    );
 }
 
 /// Leaves a deploy of `web` in the middle, as a power cut does; the engine is not there to take it to its end.
