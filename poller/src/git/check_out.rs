@@ -8,7 +8,7 @@ use std::{
 use towline_protocol::Sha;
 
 use super::{
-    Checkout, Entry, GitError,
+    Checkout, Entry, GitError, aside,
     call::Call,
     lfs,
     look::look_at,
@@ -48,7 +48,8 @@ pub async fn check_out(
 }
 
 /// Puts the checkout back at `old`, whatever became of its tracked files since, and on its branch if that is still there. Files that
-/// git does not track stay.
+/// git does not track stay; where `old` has files of its own, they are moved aside by the name of `deploy`, and returned: what lies
+/// aside of that deploy, paths from the checkout's top.
 ///
 /// # Errors
 /// When git fails, or what is there then is not that commit with nothing changed.
@@ -57,7 +58,8 @@ pub async fn check_out_old(
     place: &Place<'_>,
     old: &Checkout,
     entry: Entry,
-) -> Result<(), GitError> {
+    deploy: &str,
+) -> Result<Vec<PathBuf>, GitError> {
     let repository = open(tools, place).await?;
     // A deploy that was interrupted may have been so in a git, whichever way it goes.
     if entry == Entry::AfterInterruption {
@@ -66,13 +68,15 @@ pub async fn check_out_old(
     if let Some(head) = tools.commit_of(place, "HEAD").await? {
         submodule::leave(tools, place, &repository.git_dir, &head, &old.commit).await?;
     }
+    aside::clear_the_way(tools, place, &old.commit, deploy).await?;
     put(tools, place, &repository, &old.commit, true).await?;
     let branch = on_branch(tools, place, old).await?;
     let wanted = Checkout {
         commit: old.commit.clone(),
         branch,
     };
-    verify(tools, place, &repository, &wanted).await
+    verify(tools, place, &repository, &wanted).await?;
+    aside::moved(tools, place, deploy).await
 }
 
 async fn put(

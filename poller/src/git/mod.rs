@@ -2,8 +2,9 @@
 //!
 //! Every git is started by `process`, as the service's user, with arguments that no shell reads. What is changed is this and
 //! nothing else: the remote's tracking branches, the intent's tag, objects, refs below `refs/towline/`, `HEAD`, the index and
-//! the tracked files; and files in the way where `discard_changes` is set. Files that git ignores are never overwritten. What
-//! git says of its own success is not believed: each checkout is looked at.
+//! the tracked files; and files in the way where `discard_changes` is set. Files that git ignores are never overwritten: on a way
+//! back, what git does not track is moved aside where the commit has a file. What git says of its own success is not believed:
+//! each checkout is looked at.
 //!
 //! Not here: when what is done (`apply`), and which intents may (`select`).
 
@@ -22,6 +23,7 @@ pub use ready::ready;
 pub use remote::remote;
 pub use run::{Limits, Place, Tools};
 
+mod aside;
 mod brings;
 mod call;
 mod check_out;
@@ -39,6 +41,7 @@ mod ready;
 mod remote;
 mod run;
 mod submodule;
+mod way;
 mod words;
 
 /// What a deploy asks the remote for.

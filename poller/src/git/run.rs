@@ -116,6 +116,19 @@ impl Tools<'_> {
         self.do_as_user(place, &["rm", "-rf", "--"], paths).await
     }
 
+    /// Gives something another name in the same folder, as the service's user; never one that is taken, and then it stays where
+    /// it is.
+    pub(super) async fn rename(
+        &mut self,
+        place: &Place<'_>,
+        from: &Path,
+        to: &Path,
+    ) -> Result<(), GitError> {
+        let what = ["mv", "-n", "-T", "--"];
+        let way = [from.to_owned(), to.to_owned()];
+        self.do_as_user(place, &what, &way).await
+    }
+
     async fn do_as_user(
         &mut self,
         place: &Place<'_>,

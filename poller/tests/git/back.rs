@@ -1,6 +1,6 @@
 //! Put at a commit, put back, and made again after a death in the middle.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use towline::git::{Checkout, Entry, GitError};
 use towline_tests::program;
@@ -176,4 +176,75 @@ fn what_git_says_is_not_believed() {
         error.to_string().ends_with("changed are app.txt"),
         "{error}"
     );
+}
+
+/// A checkout at a commit that has no `data.db` any more and ignores it, with what is written there since: by a program that has
+/// put its data where the commit before had a file, a folder and a link.
+fn with_data_in_the_way(scene: &mut Scene) -> Checkout {
+    scene.commit("data.db", "seed");
+    scene.commit("same.txt", "same");
+    scene.commit("conf", "file");
+    scene.commit("var/state/kept", "kept");
+    let first = scene.commit("cache/.keep", "");
+    scene.deploy(&first).unwrap();
+    scene.here(&["checkout", "--quiet", "-B", "main"]);
+    let work = scene.work("web");
+    scene.git(&work, &["rm", "-rq", "data.db", "same.txt", "conf", "var"]);
+    let to = scene.commit(".gitignore", "data.db\nuploads\n");
+    let old = scene.deploy(&to).unwrap();
+    fs::write(scene.file("data.db"), "rows").unwrap();
+    fs::write(scene.file("data.db.towline-d1"), "of before").unwrap();
+    fs::write(scene.file("same.txt"), "same").unwrap();
+    fs::create_dir(scene.file("conf")).unwrap();
+    fs::write(scene.file("conf/uploads"), "mine").unwrap();
+    std::os::unix::fs::symlink("/nowhere", scene.file("var")).unwrap();
+    // One that git tracks, with something else in its place.
+    fs::remove_dir_all(scene.file("cache")).unwrap();
+    fs::write(scene.file("cache"), "no folder").unwrap();
+    old
+}
+
+#[test]
+fn what_git_does_not_track_is_moved_aside_where_the_commit_before_has_files() {
+    let mut scene = Scene::new();
+    let old = with_data_in_the_way(&mut scene);
+    let mut aside = scene.back(&old, Entry::First).unwrap();
+    aside.sort();
+    let expected = [
+        "cache.towline-d1",
+        "conf.towline-d1",
+        "data.db.towline-d1",
+        "data.db.towline-d1.2",
+        "var.towline-d1",
+    ];
+    assert_eq!(aside, expected.map(PathBuf::from));
+    assert_eq!(scene.look().at, old);
+    for (file, content) in [
+        ("data.db", "seed"),
+        ("data.db.towline-d1.2", "rows"),
+        ("data.db.towline-d1", "of before"),
+        ("same.txt", "same"),
+        ("conf", "file"),
+        ("conf.towline-d1/uploads", "mine"),
+        ("var/state/kept", "kept"),
+        ("cache.towline-d1", "no folder"),
+    ] {
+        assert_eq!(scene.content(file).as_deref(), Some(content), "{file}");
+    }
+    let link = fs::read_link(scene.file("var.towline-d1")).unwrap();
+    assert_eq!(link, PathBuf::from("/nowhere"));
+}
+
+#[test]
+fn a_way_back_that_was_broken_off_moves_nothing_twice_and_still_tells_what_it_has_moved() {
+    let mut scene = Scene::new();
+    let old = with_data_in_the_way(&mut scene);
+    // It has moved one, and begun to write its files; the index is as before.
+    fs::rename(scene.file("conf"), scene.file("conf.towline-d1")).unwrap();
+    fs::write(scene.file("conf"), "file").unwrap();
+    let first = scene.back(&old, Entry::AfterInterruption).unwrap();
+    assert!(first.contains(&"conf.towline-d1".into()), "{first:?}");
+    assert!(!scene.file("conf.towline-d1.2").exists());
+    let again = scene.back(&old, Entry::AfterInterruption).unwrap();
+    assert_eq!(again, first);
 }

@@ -189,8 +189,9 @@ impl Scene {
         self.with(async |tools, place| git::check_out(tools, place, to, entry).await)
     }
 
-    pub(crate) fn back(&mut self, old: &Checkout, entry: Entry) -> Result<(), GitError> {
-        self.with(async |tools, place| git::check_out_old(tools, place, old, entry).await)
+    /// Goes back in the deploy `d1`; what lies aside of it then.
+    pub(crate) fn back(&mut self, old: &Checkout, entry: Entry) -> Result<Vec<PathBuf>, GitError> {
+        self.with(async |tools, place| git::check_out_old(tools, place, old, entry, "d1").await)
     }
 
     /// Fetches, looks and checks out, as a deploy does; where the checkout was before.

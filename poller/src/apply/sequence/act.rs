@@ -72,9 +72,7 @@ pub(super) async fn act(
             ..
         } => {
             let interrupted = *interrupted;
-            checkout::put_back(with, sequence, old, interrupted, record)
-                .await
-                .into()
+            checkout::put_back(with, sequence, old, interrupted, record).await
         }
         Action::MoveTag(_)
         | Action::MoveTagBack(_)

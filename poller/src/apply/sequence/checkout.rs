@@ -154,8 +154,9 @@ impl<'a> Tree<'a> {
         &self,
         old: &Checkout,
         interrupted: bool,
+        deploy: &str,
         record: Record<'_>,
-    ) -> Result<(), GitError> {
+    ) -> Acted {
         let old = git::Checkout {
             commit: old.commit.clone(),
             branch: old.branch.clone(),
@@ -165,7 +166,20 @@ impl<'a> Tree<'a> {
         } else {
             Entry::First
         };
-        git::check_out_old(&mut self.tools(record), &self.place, &old, entry).await
+        let mut tools = self.tools(record);
+        let aside = match git::check_out_old(&mut tools, &self.place, &old, entry, deploy).await {
+            Ok(aside) => aside,
+            Err(error) => return event(Err(error)).into(),
+        };
+        let note = (!aside.is_empty()).then(|| {
+            let aside: Vec<_> = aside.iter().map(|path| path.display().to_string()).collect();
+            let aside = aside.join(", ");
+            format!("files that git does not track were in the way of going back, and were moved aside: {aside}")
+        });
+        Acted {
+            note,
+            ..Event::Done.into()
+        }
     }
 
     fn tools<'t>(&self, begun: Record<'t>) -> Tools<'t>
@@ -200,10 +214,11 @@ pub(super) async fn put_back(
     old: &Checkout,
     interrupted: bool,
     record: Record<'_>,
-) -> Event {
+) -> Acted {
+    let deploy = &sequence.deploy;
     match Tree::of(&sequence.parts, with.host) {
-        Some(tree) => event(tree.put_back(old, interrupted, record).await),
-        None => no_checkout(),
+        Some(tree) => tree.put_back(old, interrupted, deploy, record).await,
+        None => no_checkout().into(),
     }
 }
 
