@@ -219,7 +219,7 @@ impl Poller {
         let recovered = match self.unclosed.get(&entry.deploy) {
             Some(ended) => Ok(ended.clone()),
             None => {
-                let (store, leave) = (&mut self.store, leave.leave());
+                let (store, left, leave) = (&mut self.store, &mut self.left, leave.leave());
                 let service = service.as_ref();
                 match self.engine.get_if(needs_engine(entry)).await {
                     Ok(Some(engine)) if !Sequence::is_in(&entry.body) => {
@@ -230,7 +230,7 @@ impl Poller {
                         let launcher = &self.launcher;
                         let host = Host { engine, launcher };
                         let service = service.filter(|service| is_of_parts(service));
-                        sequence::recover(host, store, entry, service, leave, &mut tell).await
+                        sequence::recover(host, store, left, entry, service, leave, &mut tell).await
                     }
                     Err(error) => Err(ApplyError::Engine(error)),
                 }

@@ -8,7 +8,7 @@ use towline_protocol::ServiceName;
 
 use super::{Declined, Poller, Stop};
 use crate::{
-    apply::sequence::{Ground, Host},
+    apply::sequence::{Ground, Host, left_running},
     backup::{self, BackupError, BackupName, Replaced, Shelf},
     health::returned_host,
     process::{self, How},
@@ -72,25 +72,32 @@ impl Poller {
         self.notices
             .step(name, &format!("reading the backup {backup}"));
         shelf.restorable(&backup, &paths).await?;
-        if let Err(stop) = self.command(&service, parts, Which::Stop).await {
-            let again = match stop.goes_on {
-                true => None,
-                false => self.command(&service, parts, Which::Start).await.err(),
-            };
-            let again = again.map_or_else(String::new, |start| format!("; {}", start.why));
-            let why = stop.why;
-            return Ok(unwell(format!("{name} was not restored: {why}{again}")));
-        }
+        let stopped = match self.command(&service, parts, Which::Stop).await {
+            Ok(left) => left,
+            Err(stop) => {
+                let again = match stop.goes_on {
+                    true => None,
+                    false => self.command(&service, parts, Which::Start).await.err(),
+                };
+                let again = again.map_or_else(String::new, |start| format!("; {}", start.why));
+                let why = stop.why;
+                return Ok(unwell(format!("{name} was not restored: {why}{again}")));
+            }
+        };
         self.notices.step(name, "restoring");
         let key = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let restored = shelf.restore(&backup, &paths, &key, Replaced::Kept).await;
         let started = self.command(&service, parts, Which::Start).await;
         let is_restored = restored.is_ok();
         let mut said = about(name, &backup, restored);
-        if let Err(unrun) = &started {
-            said.push_str(&format!("; {}", unrun.why));
+        let of_start = match &started {
+            Ok(left) => left.as_ref(),
+            Err(unrun) => Some(&unrun.why),
+        };
+        for told in stopped.iter().chain(of_start) {
+            said.push_str(&format!("; {told}"));
         }
-        let checked = self.checked(&service, parts, started.is_ok()).await;
+        let checked = self.checked(&service, parts, &started).await;
         said.push_str(&checked.said);
         Ok(Restored {
             said,
@@ -98,16 +105,23 @@ impl Poller {
         })
     }
 
-    /// Runs the service's command, if it has it.
-    async fn command(&self, service: &Service, parts: &Parts, which: Which) -> Result<(), Unrun> {
+    /// Runs the service's command, if it has it; what is to be told of what it had left running.
+    async fn command(
+        &self,
+        service: &Service,
+        parts: &Parts,
+        which: Which,
+    ) -> Result<Option<String>, Unrun> {
         let command = parts.command.as_ref();
         let Some(argv) = command.and_then(|command| which.of(command)).cloned() else {
-            return Ok(());
+            return Ok(None);
         };
         let (name, step) = (&service.name, which.word());
         self.notices.step(name, &format!("running {step}"));
         let ground = Ground::of(parts);
-        let order = ground.order(argv, variables(name, step));
+        let mut order = ground.order(argv, variables(name, step));
+        // Not on record: a stop that went on after us would end what was started again meanwhile.
+        order.dies_with_us = which == Which::Stop;
         let mut line =
             |line: &str| tracing::info!(service = %name, "{step}: {}", ground.secrets.hide(line));
         let ended = process::run(&self.launcher, &order, &mut |_| Ok(()), &mut line).await;
@@ -116,7 +130,7 @@ impl Poller {
             goes_on: error.goes_on(),
         })?;
         let how = match ended.how {
-            How::Exited(0) => return Ok(()),
+            How::Exited(0) => return Ok(left_running(which, &ended)),
             How::Exited(status) => format!("ended with status {status}"),
             How::Signalled(signal) => format!("was ended by signal {signal}"),
             How::TimedOut => "took too long and was ended".to_owned(),
@@ -129,11 +143,17 @@ impl Poller {
     }
 
     /// Whether the service is well with the restored data.
-    async fn checked(&self, service: &Service, parts: &Parts, was_started: bool) -> Restored {
-        if service.health.is_empty() || !was_started {
+    async fn checked(
+        &self,
+        service: &Service,
+        parts: &Parts,
+        started: &Result<Option<String>, Unrun>,
+    ) -> Restored {
+        if service.health.is_empty() || started.is_err() {
             return Restored {
                 said: String::new(),
-                is_well: true,
+                // What was ended after the start may have been the service itself, and no check says that it was not.
+                is_well: matches!(started, Ok(None) | Err(_)),
             };
         }
         self.notices.step(&service.name, "checking");

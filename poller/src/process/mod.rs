@@ -7,13 +7,14 @@
 //! an ending means.
 //!
 //! What is promised: a program has run only if `begun` was called before and said yes. It leads a session of its own, without
-//! a terminal; all of that session is ended when the program is, at the timeout, and when [`run`] is dropped. Whoever leaves the session
-//! (`setsid`, a daemon) is not ours any more: what shall live on belongs to a supervisor.
+//! a terminal; all of that session is ended when the program is, at the timeout, and when [`run`] is dropped, which waits for a
+//! fifth of its grace and at most 2 s, and not for what the kernel does not let go of. Whoever leaves the session (`setsid`, a
+//! daemon) is not ours any more: what shall live on belongs to a supervisor. When towline itself is killed, its programs go on.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
 pub use identity::Identity;
-pub use leftover::{Leftover, end_leftover};
+pub use leftover::{Leftover, Leftovers, end_leftover};
 pub use refusal::{ProcessError, Refusal};
 pub use run::run;
 
@@ -68,8 +69,8 @@ pub struct Order {
     pub capture: bool,
     /// What it reads from standard input, at most [`MAX_STDIN`] bytes; `None` is `/dev/null`.
     pub stdin: Option<Vec<u8>>,
-    /// It is asked to end (TERM) when towline dies, for a program whose end nobody would wait for then, and which may be
-    /// ended anywhere. What may not is on record, so that the next process sees to its end.
+    /// It, and not what it has started, is asked to end (TERM) when towline dies: a program whose end nobody would wait for
+    /// then, and which may be ended anywhere. What may not is on record, so that the next process sees to its end.
     pub dies_with_us: bool,
 }
 

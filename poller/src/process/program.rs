@@ -31,8 +31,11 @@ use super::{
 const READY: Duration = Duration::from_secs(60);
 /// How long others of the session may go on after the program's end: the other half of a pipe, say.
 const LINGER: Duration = Duration::from_secs(1);
-/// How long one that nobody waits for any more may take to tidy up. The thread stands still meanwhile.
+/// How long one that nobody waits for any more may take to tidy up, at most: a git takes its locks away. The thread stands
+/// still meanwhile, and others may be waiting behind.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// Which part of its grace it has then: little for a check, which has nothing to tidy up.
+const PART: u32 = 5;
 /// How often the program is looked at when the system does not tell of ends any more.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -59,6 +62,8 @@ pub(super) struct Program {
     name: String,
     child: Option<Child>,
     session: Session,
+    /// How long it may take to end when this is dropped.
+    farewell: Duration,
     socket: BufReader<UnixStream>,
     /// Tells that some child has ended.
     ends: unix::Signal,
@@ -90,6 +95,7 @@ impl Program {
             name: order.argv.first().cloned().unwrap_or_default(),
             child: Some(child),
             session: Session(pid),
+            farewell: FAREWELL.min(order.grace / PART),
             socket,
             ends,
         })
@@ -209,10 +215,10 @@ fn how(status: &WaitIdStatus) -> How {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Until it is waited for, its number is nobody else's. A git takes its locks away when it is asked to end.
+        // Until it is waited for, its number is nobody else's.
         if self.session.lives() {
             self.session.ask_to_end();
-            self.session.empties_soon(FAREWELL);
+            self.session.empties_soon(self.farewell);
         }
         self.session.signal(Signal::KILL);
         if let Ok(pid) = self.pid() {

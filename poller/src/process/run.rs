@@ -14,7 +14,8 @@ const LEFT_RUNNING: &str = "(towline has ended what this program had left runnin
 /// Runs a program to its end. `begun` is told which process it will be before it may go, and can stop it; `line` gets
 /// what it says, line by line and within bounds, for the log.
 ///
-/// What it has left running in its session is ended after it, and [`ProcessError::Outlived`] where that cannot be. When this is dropped, all of it is killed.
+/// What it has left running in its session is ended after it, and [`ProcessError::Outlived`] where that cannot be. When this is
+/// dropped, all of it is asked to end and soon killed; whether it has ended is not waited for.
 ///
 /// # Errors
 /// See [`ProcessError::has_run`]: but for two rare cases the program has not run then. An exit status is no error.

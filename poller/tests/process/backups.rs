@@ -85,6 +85,16 @@ impl Served {
         fs::read_to_string(self.host.path("steps")).unwrap_or_default()
     }
 
+    /// Has another script for `stop` or `start`.
+    fn replace(&self, key: &str, script: &str) {
+        let file = self.host.path("towline.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let begin = format!("{key} =");
+        let line = text.lines().find(|line| line.starts_with(&begin)).unwrap();
+        let other = format!("{key} = [\"/bin/sh\", \"-c\", \"{script}\"]");
+        fs::write(&file, text.replace(line, &other)).unwrap();
+    }
+
     /// Restoring is refused so, and nothing was stopped or changed.
     fn refuses(&self, arguments: &[&str], told: &str) {
         let (status, said) = self.restore(arguments);
@@ -214,14 +224,7 @@ fn a_service_without_backups_says_which_key_is_missing() {
 #[test]
 fn a_service_that_cannot_be_stopped_keeps_its_data_and_is_started_again() {
     let served = Served::with_a_backup("");
-    let file = served.host.path("towline.toml");
-    let text = fs::read_to_string(&file).unwrap();
-    let stop = text
-        .lines()
-        .find(|line| line.starts_with("stop ="))
-        .unwrap();
-    let broken = "stop = [\"/bin/sh\", \"-c\", \"echo no power; exit 7\"]";
-    fs::write(&file, text.replace(stop, broken)).unwrap();
+    served.replace("stop", "echo no power; exit 7");
     let (status, said) = served.restore(&[]);
     assert_eq!(status, 1, "{said}");
     assert!(
@@ -232,6 +235,18 @@ fn a_service_that_cannot_be_stopped_keeps_its_data_and_is_started_again() {
         (served.rows().as_str(), served.steps().as_str()),
         ("new", "start web start\n")
     );
+}
+
+#[test]
+fn a_service_that_was_ended_with_its_start_is_not_said_to_be_well() {
+    let served = Served::with_a_backup("");
+    served.replace("start", "sleep 600 &");
+    let (status, said) = served.restore(&[]);
+    assert_eq!(status, 1, "{said}");
+    let told =
+        "; what start had left running was ended after it: what shall stay belongs to a supervisor";
+    assert!(said.contains("again: ") && said.contains(told), "{said}");
+    assert_eq!(served.rows(), "old");
 }
 
 #[test]

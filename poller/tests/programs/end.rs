@@ -126,6 +126,23 @@ async fn dropping_the_run_kills_all_of_it() {
 }
 
 #[tokio::test]
+async fn dropping_a_run_with_little_grace_does_not_wait_for_it() {
+    let dir = folder();
+    let [begun, late] = ["begun", "late"].map(|name| dir.path().join(name));
+    let mut order = script(
+        "trap 'sleep 1.7; touch \"$LATE\"' TERM; touch \"$BEGUN\"; while :; do sleep 0.02; done",
+    );
+    let variable = |name: &str, path: &Path| (name.to_owned(), path.display().to_string());
+    order.env = vec![variable("BEGUN", &begun), variable("LATE", &late)];
+    order.grace = Duration::from_secs(1);
+    tokio::select! {
+        ended = told(&order) => panic!("{ended:?}"),
+        () = async { while !begun.exists() { tokio::time::sleep(Duration::from_millis(10)).await; } } => {}
+    }
+    assert!(!late.exists());
+}
+
+#[tokio::test]
 async fn dropping_the_run_lets_it_tidy_up() {
     let dir = folder();
     let [begun, lock] = ["begun", "lock"].map(|name| dir.path().join(name));

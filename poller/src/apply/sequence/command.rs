@@ -79,17 +79,22 @@ fn said(which: Which, order: &Order, ended: &Ended, secrets: &Secrets) -> Acted 
     };
     let is_told = event != Event::Done || which == Which::Run;
     let log = if is_told { log_tail(&text) } else { "" };
-    let note = ended.others_ended.then(|| {
-        format!(
-            "what {} had left running was ended after it: what shall stay belongs to a supervisor",
-            which.word()
-        )
-    });
+    let note = left_running(which, ended);
     Acted {
         log: log.to_owned(),
         note,
         ..Acted::from(event)
     }
+}
+
+/// What is to be told of what a command had left running, if it had.
+pub(crate) fn left_running(which: Which, ended: &Ended) -> Option<String> {
+    ended.others_ended.then(|| {
+        format!(
+            "what {} had left running was ended after it: what shall stay belongs to a supervisor",
+            which.word()
+        )
+    })
 }
 
 /// What it means that a command has no end: it has not begun, or something of it goes on.

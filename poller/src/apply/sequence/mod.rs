@@ -12,7 +12,7 @@ use std::{
 use super::{Applied, ApplyError, Job, Progress, StepClock, journal::Journal, unreadable};
 use crate::{
     docker::Docker,
-    process::{GRACE, Launcher, Leftover, end_leftover},
+    process::{GRACE, Launcher, Leftover, Leftovers},
     sequence::Sequence,
     settings::{Parts, Service},
     store::{JournalEntry, Running, Store},
@@ -39,6 +39,7 @@ mod stack;
 mod words;
 
 pub use back::{WayBack, current, go_back};
+pub(crate) use command::left_running;
 pub use command::refusal as program_refusal;
 use drive::{Drive, End, drive};
 use ended::untouched;
@@ -129,7 +130,8 @@ async fn begin<'a>(
     Ok(end)
 }
 
-/// Takes a deploy of parts that was interrupted to its end. What is on record is enough for that, also when the host's
+/// Takes a deploy of parts that was interrupted to its end, once what its program has left is ended, which is tried once for
+/// the same `leftovers`. What is on record is enough for that, also when the host's
 /// file names the service no more, or as something else; `service` is `None` then, and no gate is gone on with.
 ///
 /// # Errors
@@ -137,6 +139,7 @@ async fn begin<'a>(
 pub async fn recover(
     host: Host<'_>,
     store: &mut Store,
+    leftovers: &mut Leftovers,
     entry: &JournalEntry,
     service: Option<&Service>,
     leave: impl Future<Output = ()>,
@@ -148,7 +151,7 @@ pub async fn recover(
         Err(error) => return unreadable(entry, &error),
     };
     if let Some(process) = &recorded.process
-        && end_leftover(process, GRACE).await == Leftover::Stays
+        && leftovers.end(process, GRACE).await == Leftover::Stays
     {
         let deploy = entry.deploy.clone();
         let session = process.pid;
