@@ -356,7 +356,7 @@ impl GitError {
 }
 
 /// The first few, and how many there are.
-fn few(list: &[String]) -> String {
+pub fn few(list: &[String]) -> String {
     let shown: Vec<&str> = list.iter().take(3).map(String::as_str).collect();
     match list.len().saturating_sub(shown.len()) {
         0 => shown.join(", "),

@@ -13,7 +13,7 @@ use towline_protocol::{GitTag, Glob, Sha};
 
 pub use brings::may_bring;
 pub use check_out::{check_out, check_out_old};
-pub use error::{Fate, GitError, RemoteTrouble};
+pub use error::{Fate, GitError, RemoteTrouble, few};
 pub use export::{export, others};
 pub use fetch::fetch;
 pub use foresee::{Foreseen, foresee};

@@ -26,7 +26,8 @@
 //! A step back that fails leads to `NeedsOperator` at once, but for: a stop, after which all is put back that can be without
 //! touching data, and an operator is needed since the failed version may run still; `rollback`, after which
 //! what was stopped is started again, and an operator is needed; a log; a tag that no container was made from, both noted.
-//! Where a program of any step, forth or back, goes on and cannot be ended, nothing is done beside it: `NeedsOperator` at once.
+//! Where a program of any step, forth or back, goes on and cannot be ended, nothing is done beside it: `NeedsOperator` at once. Not
+//! so that of an `exec` check, which is a check that fails.
 //!
 //! Where `run` was reached and there is neither `rollback` nor a checkout nor a project, *nothing leads back*: nobody knows what is in
 //! place. What was stopped for a failed `run` is started again, it is looked at, and an operator is needed.

@@ -126,8 +126,8 @@ async fn of_host(
 
 /// A service without containers shows nothing of itself but its checkout, and the rest by its checks.
 async fn look(with: &Drive<'_>, sequence: &Sequence) -> Event {
-    if let Some(why) = checkout::is_elsewhere(with, sequence).await {
-        return Event::Failed { why };
+    if let Some(elsewhere) = checkout::is_elsewhere(with, sequence).await {
+        return elsewhere;
     }
     Event::Looked {
         starts: Vec::new(),

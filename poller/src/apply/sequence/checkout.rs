@@ -140,12 +140,8 @@ impl<'a> Tree<'a> {
             Err(error) if error.has_touched_nothing() => return refused(&error).into(),
             done => event(done),
         };
-        let note = (!lost.is_empty()).then(|| {
-            let lost = lost.join(", ");
-            format!("discard_changes has thrown away what was changed here: {lost}")
-        });
         Acted {
-            note,
+            note: thrown_away(&lost),
             ..event.into()
         }
     }
@@ -250,6 +246,13 @@ fn branches(events: &Events, intent: &Intent) -> Vec<Glob> {
     }
 }
 
+/// What is to be told of files with changes that are gone. There may be thousands.
+fn thrown_away(lost: &[String]) -> Option<String> {
+    let files = git::few(lost);
+    (!lost.is_empty())
+        .then(|| format!("discard_changes has thrown away what was changed here: {files}"))
+}
+
 /// What git did, as the machine takes it.
 fn event(done: Result<(), GitError>) -> Event {
     let Err(error) = done else { return Event::Done };
@@ -287,14 +290,16 @@ impl From<GitError> for Halt {
     }
 }
 
-/// Why the checkout, if there is one, is not where the new version has it.
-pub(super) async fn is_elsewhere(with: &Drive<'_>, sequence: &Sequence) -> Option<String> {
+/// What is to be said if the checkout, where there is one, is not where the new version has it.
+pub(super) async fn is_elsewhere(with: &Drive<'_>, sequence: &Sequence) -> Option<Event> {
     let tree = Tree::of(&sequence.parts, with.host)?;
     let mut begun = |_: &_| Ok(());
     match git::look(&mut tree.tools(&mut begun), &tree.place).await {
         Ok(look) if Some(&look.at.commit) == sequence.before.new.sha.as_ref() => None,
-        Ok(look) => Some(format!("the checkout is at {}", look.at.commit.short())),
-        Err(error) => Some(error.to_string()),
+        Ok(look) => Some(Event::Failed {
+            why: format!("the checkout is at {}", look.at.commit.short()),
+        }),
+        Err(error) => Some(event(Err(error))),
     }
 }
 
@@ -315,4 +320,27 @@ pub(super) fn note(before: &mut Before, parts: &Parts, at: Checkout) {
         };
     }
     before.checkout = Some(at);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_files_whose_changes_are_gone_a_few_are_told() {
+        let lost: Vec<_> = (0..5000).map(|n| format!("{n}.txt")).collect();
+        let told = thrown_away(&lost).unwrap();
+        assert!(
+            told.ends_with("changed here: 0.txt, 1.txt, 2.txt and 4997 more"),
+            "{told}"
+        );
+        assert_eq!(thrown_away(&[]), None);
+    }
+
+    #[test]
+    fn a_git_that_goes_on_is_no_failure_to_go_back_from() {
+        let why = "git goes on".to_owned();
+        let outlived = event(Err(GitError::Outlived(why.clone())));
+        assert_eq!(outlived, Event::Outlived { why });
+    }
 }

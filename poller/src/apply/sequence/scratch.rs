@@ -7,8 +7,10 @@
 use std::{
     env, fs, io,
     os::unix::fs::{DirBuilderExt, chown, symlink},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
+
+use rustix::fs::{CWD, Mode, OFlags, openat, symlinkat};
 
 /// What the link is called in the state directory. There is one folder at a time.
 const LINK: &str = "scratch";
@@ -55,8 +57,25 @@ impl Scratch {
     pub(super) fn add(&self, checkout: &Path, others: &[PathBuf]) {
         for other in others {
             // One that cannot be shown is missed by Compose, in its own words.
-            let _ = symlink(checkout.join(other), self.path.join(other));
+            let _ = self.link(&checkout.join(other), other);
         }
+    }
+
+    /// Makes a link. What the copy has may be links to anywhere, which are not followed: root makes this one.
+    fn link(&self, to: &Path, other: &Path) -> io::Result<()> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut parts: Vec<_> = other.components().collect();
+        let Some(Component::Normal(name)) = parts.pop() else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let mut folder = openat(CWD, &self.path, flags, Mode::empty())?;
+        for part in parts {
+            let Component::Normal(part) = part else {
+                return Err(io::ErrorKind::InvalidInput.into());
+            };
+            folder = openat(&folder, part, flags, Mode::empty())?;
+        }
+        Ok(symlinkat(to, &folder, name)?)
     }
 }
 
@@ -119,6 +138,22 @@ mod tests {
         assert!(path.is_dir());
         drop(scratch);
         assert!(!path.exists() && is_empty(&state));
+    }
+
+    #[test]
+    fn what_git_does_not_track_is_shown_but_never_through_a_link_of_the_commit() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let state = tempfile::tempdir().unwrap();
+        let deploy = state.path().file_name().unwrap().to_str().unwrap();
+        let scratch = Scratch::new(state.path(), deploy, None).unwrap();
+        fs::create_dir(scratch.path().join("app")).unwrap();
+        symlink(elsewhere.path(), scratch.path().join("conf")).unwrap();
+        let others = [".env", "app/.env", "conf/x", "app/../conf/x"].map(PathBuf::from);
+        scratch.add(Path::new("/srv/app"), &others);
+        let shown = |name: &str| fs::read_link(scratch.path().join(name)).unwrap();
+        assert_eq!(shown(".env"), Path::new("/srv/app/.env"));
+        assert_eq!(shown("app/.env"), Path::new("/srv/app/app/.env"));
+        assert!(is_empty(&elsewhere));
     }
 
     #[test]

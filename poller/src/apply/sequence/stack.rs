@@ -155,8 +155,8 @@ impl<'a> Stack<'a> {
 
     /// Since when each container runs, and that each service has one of its image.
     async fn look(&self) -> Result<Event, EngineError> {
-        if let Some(why) = checkout::is_elsewhere(self.with, self.sequence).await {
-            return Ok(Event::Failed { why });
+        if let Some(elsewhere) = checkout::is_elsewhere(self.with, self.sequence).await {
+            return Ok(elsewhere);
         }
         let now = self.containers().await?;
         if let Some(why) = self.is_elsewhere(&now) {
