@@ -1,11 +1,8 @@
-//! `status`, `history` and the orders, with `towline run` by its control socket and without it.
+//! `status` and `history`, with `towline run` by its control socket and without it; and what is done with such a run.
 
 use std::{
     io::{BufRead, BufReader, Write},
-    os::unix::{
-        fs::FileTypeExt,
-        net::{UnixListener, UnixStream},
-    },
+    os::unix::net::UnixStream,
     process::Child,
 };
 
@@ -15,7 +12,7 @@ use towline::store::Quarantined;
 use super::*;
 
 /// A `towline run`, which ends with this.
-pub(super) struct Run(Child);
+pub(super) struct Run(pub(super) Child);
 
 impl Run {
     /// Waits until it answers.
@@ -48,7 +45,7 @@ impl Drop for Run {
 }
 
 /// What the control socket answers; `None` when nobody does.
-fn ask(host: &Host, request: &str) -> Option<Value> {
+pub(super) fn ask(host: &Host, request: &str) -> Option<Value> {
     let mut stream = UnixStream::connect(host.path("state/control")).ok()?;
     stream.write_all(request.as_bytes()).ok()?;
     let mut line = String::new();
@@ -57,7 +54,7 @@ fn ask(host: &Host, request: &str) -> Option<Value> {
 }
 
 /// What a command prints; it must succeed.
-fn said(host: &Host, arguments: &[&str]) -> String {
+pub(super) fn said(host: &Host, arguments: &[&str]) -> String {
     let output = host.command(arguments).output().unwrap();
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let (status, log) = ended(output);
@@ -65,12 +62,12 @@ fn said(host: &Host, arguments: &[&str]) -> String {
     text
 }
 
-fn json_of(host: &Host, arguments: &[&str]) -> Value {
+pub(super) fn json_of(host: &Host, arguments: &[&str]) -> Value {
     serde_json::from_str(&said(host, arguments)).unwrap()
 }
 
 /// What a command says to standard error; it must fail.
-fn refused(host: &Host, arguments: &[&str]) -> String {
+pub(super) fn refused(host: &Host, arguments: &[&str]) -> String {
     let (status, log) = ended(host.command(arguments).output().unwrap());
     assert_eq!(status, 1, "{log}");
     log
@@ -99,7 +96,7 @@ fn stable(mut value: Value, names: &[&str]) -> Value {
 }
 
 /// A host whose service has needed an operator since an earlier deploy.
-fn blocked(port: u16) -> Host {
+pub(super) fn blocked(port: u16) -> Host {
     let host = Host::new(port, "");
     let mut store = Store::open(&host.path("state")).unwrap();
     let web = "web".parse().unwrap();
@@ -249,291 +246,4 @@ fn a_state_that_another_command_has_is_told() {
             "{log}"
         );
     }
-}
-
-#[test]
-fn resolve_tells_a_run_which_goes_on_at_once() {
-    let relay = Relay::start();
-    let host = blocked(relay.port);
-    relay.change(|state| state.intents = news(&[manual(1)]));
-    let run = Run::of(&host);
-    let pending =
-        |host: &Host| json_of(host, &["status", "web", "--json"])["services"][0]["pending"].clone();
-    assert_eq!(pending(&host)["state"], "needs_operator");
-    let resolved = said(&host, &["resolve", "web"]);
-    assert!(
-        resolved.starts_with(
-            "web may be deployed again; what is left of the failed deploy is not known: "
-        ),
-        "{resolved}"
-    );
-    until("the newest intent has its turn", || {
-        let pending = pending(&host);
-        pending["state"] == "queued" || pending["state"] == "applying"
-    });
-    assert_eq!(
-        said(&host, &["resolve", "web"]),
-        "web was not waiting for an operator\n"
-    );
-    run.terminate();
-}
-
-#[test]
-fn an_order_is_declined_with_the_same_words_with_a_run_and_without_one() {
-    let relay = Relay::start();
-    let host = blocked(relay.port);
-    let declined = || {
-        let orders = [
-            (["retry", "web"], "see to it and run `towline resolve web`"),
-            (
-                ["rollback", "web"],
-                "see to it and run `towline resolve web`",
-            ),
-            (["retry", "api"], "there is no [service.api]"),
-            (["rollback", "api"], "there is no [service.api]"),
-            (["resolve", "api"], "there is no [service.api]"),
-        ];
-        for (order, told) in orders {
-            let log = refused(&host, &order);
-            assert!(log.contains(told), "{order:?}: {log}");
-        }
-    };
-    declined();
-    let run = Run::of(&host);
-    declined();
-    run.terminate();
-}
-
-#[test]
-fn a_retry_that_finds_no_engine_is_not_done_yet_and_goes_on_later() {
-    let relay = Relay::start();
-    relay.change(|state| state.intents = news(&[manual(1)]));
-    let host = Host::new(relay.port, "");
-    let run = Run::of(&host);
-    until("the intent is there", || {
-        !json_of(&host, &["status", "--json"])["services"][0]["pending"].is_null()
-    });
-    let output = host.command(&["retry", "web"]).output().unwrap();
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    assert_eq!(ended(output).0, 1);
-    assert!(
-        text.starts_with("not done yet: ") && text.contains("trying again in"),
-        "{text}"
-    );
-    run.terminate();
-}
-
-#[test]
-fn the_socket_is_its_owners_alone_and_goes_away_with_the_run() {
-    let relay = Relay::start();
-    let host = Host::new(relay.port, "");
-    let run = Run::of(&host);
-    let found = fs::symlink_metadata(host.path("state/control")).unwrap();
-    assert!(found.file_type().is_socket());
-    assert_eq!(found.permissions().mode() & 0o777, 0o600);
-    run.terminate();
-    assert!(!host.path("state/control").exists());
-}
-
-#[test]
-fn what_a_killed_run_leaves_is_passed_over_and_replaced() {
-    let relay = Relay::start();
-    let host = Host::new(relay.port, "");
-    drop(Run::of(&host));
-    assert!(host.path("state/control").exists());
-    assert!(json_of(&host, &["status", "--json"])["poller"].is_null());
-    Run::of(&host).terminate();
-}
-
-#[test]
-fn a_file_or_link_in_the_sockets_place_is_left_alone_and_run_goes_on() {
-    let relay = Relay::start();
-    let host = Host::new(relay.port, "");
-    drop(Store::open(&host.path("state")).unwrap());
-    fs::write(host.path("precious"), "precious").unwrap();
-    std::os::unix::fs::symlink(host.path("precious"), host.path("state/control")).unwrap();
-    let run = host
-        .command(&["run", "--interval", "1s"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut run = Run(run);
-    until("it polls", || relay.change(|state| state.polls > 0));
-    let mut log = run.0.stderr.take().unwrap();
-    run.terminate();
-    let mut text = String::new();
-    log.read_to_string(&mut text).unwrap();
-    assert!(
-        text.contains("no control socket") && text.contains("is there and no socket"),
-        "{text}"
-    );
-    assert_eq!(
-        fs::read_to_string(host.path("precious")).unwrap(),
-        "precious"
-    );
-}
-
-#[test]
-fn a_state_directory_too_deep_for_a_socket_costs_only_the_socket() {
-    let relay = Relay::start();
-    let host = Host::new(relay.port, "");
-    let deep = host.path(&"d".repeat(120));
-    let mut run = towline(&["run", "--config"]);
-    run.arg(host.path("towline.toml"))
-        .arg("--state-dir")
-        .arg(&deep);
-    let mut run = Run(run.stderr(Stdio::piped()).spawn().unwrap());
-    until("it polls", || relay.change(|state| state.polls > 0));
-    let mut log = run.0.stderr.take().unwrap();
-    run.terminate();
-    let mut text = String::new();
-    log.read_to_string(&mut text).unwrap();
-    assert!(text.contains("choose a shorter --state-dir"), "{text}");
-}
-
-#[test]
-fn what_is_no_request_is_refused_and_the_next_one_is_answered() {
-    let relay = Relay::start();
-    let host = Host::new(relay.port, "");
-    let run = Run::of(&host);
-    let long = format!("{{\"v\":1,\"ask\":\"{}\"}}\n", "x".repeat(1 << 20));
-    for (request, code, told) in [
-        ("garbage\n", "bad_request", "one line of JSON"),
-        (&long, "bad_request", "at most 4096 bytes"),
-        (
-            "{\"v\":1,\"ask\":\"reboot\"}\n",
-            "bad_request",
-            "\"status\"",
-        ),
-        (
-            "{\"v\":2,\"ask\":\"status\"}\n",
-            "version",
-            "restart the service",
-        ),
-    ] {
-        let answer = ask(&host, request).unwrap();
-        assert_eq!(answer["error"]["code"], code, "{answer}");
-        assert!(
-            answer["error"]["message"].as_str().unwrap().contains(told),
-            "{answer}"
-        );
-    }
-    said(&host, &["status"]);
-    run.terminate();
-}
-
-#[test]
-fn clients_that_say_nothing_keep_nobody_out_for_long() {
-    let relay = Relay::start();
-    let host = Host::new(relay.port, "");
-    let run = Run::of(&host);
-    let silent: Vec<_> = (0..50)
-        .map(|_| UnixStream::connect(host.path("state/control")).unwrap())
-        .collect();
-    said(&host, &["status"]);
-    drop(silent);
-    run.terminate();
-}
-
-#[test]
-fn a_status_in_the_middle_of_a_deploy_says_so_and_resolve_waits_for_its_end() {
-    let relay = Relay::start();
-    relay.change(|state| state.intents = news(&[manual(1)]));
-    let host = Host::new(relay.port, "");
-    let engine = Engine::start(&host);
-    let run = Run::of(&host);
-    let status = || json_of(&host, &["status", "--json"])["services"][0].clone();
-    until("the deploy is under way", || engine.is_asked());
-    let service = status();
-    assert_eq!(service["pending"]["state"], "applying", "{service}");
-    assert_eq!(service["pending"]["intent"], manual(1)["id"]);
-    assert_eq!(service["observed"]["state"], "running");
-    let mut resolve = host.command(&["resolve", "web"]);
-    let mut resolve = resolve
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(resolve.stderr.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    assert_eq!(line, "towline: waiting for the deploy of web to end\n");
-    assert_eq!(resolve.try_wait().unwrap(), None);
-    engine.answer();
-    let output = resolve.wait_with_output().unwrap();
-    assert_eq!(output.stdout, b"web was not waiting for an operator\n");
-    until("the deploy has ended", || {
-        status()["pending"]["state"] != "applying"
-    });
-    run.terminate();
-}
-
-/// An engine that runs `web` and keeps whoever wants more than to look at it waiting, until it refuses.
-struct Engine {
-    gate: std::sync::Arc<std::sync::Mutex<Gate>>,
-}
-
-#[derive(Default)]
-struct Gate {
-    is_asked: bool,
-    answers: bool,
-}
-
-impl Engine {
-    fn start(host: &Host) -> Self {
-        let listener = UnixListener::bind(host.path("no-engine.sock")).unwrap();
-        let gate = std::sync::Arc::new(std::sync::Mutex::new(Gate::default()));
-        let engine = Self { gate: gate.clone() };
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, gate) = (stream.unwrap(), gate.clone());
-                thread::spawn(move || serve(stream, &gate));
-            }
-        });
-        engine
-    }
-
-    fn is_asked(&self) -> bool {
-        self.gate.lock().unwrap().is_asked
-    }
-
-    fn answer(&self) {
-        self.gate.lock().unwrap().answers = true;
-    }
-}
-
-fn serve(mut stream: UnixStream, gate: &std::sync::Mutex<Gate>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut first = String::new();
-    let mut line = String::new();
-    while reader.read_line(&mut line).is_ok_and(|count| count > 2) {
-        if first.is_empty() {
-            first.clone_from(&line);
-        }
-        line.clear();
-    }
-    let container = json!({
-        "Id": "c1", "Name": "/web", "Image": "sha256:1", "Config": { "Image": "registry.example/web:live" },
-        "HostConfig": {}, "State": { "Status": "running", "Running": true, "ExitCode": 0 }
-    });
-    let (status, body) = if first.contains("/version") {
-        (200, json!({ "ApiVersion": "1.41" }))
-    } else if first.contains("/containers/web/json") {
-        (200, container)
-    } else if first.contains("/images/") {
-        (200, json!({ "Id": "sha256:1", "RepoDigests": [] }))
-    } else {
-        gate.lock().unwrap().is_asked = true;
-        until("the test lets the engine answer", || {
-            gate.lock().unwrap().answers
-        });
-        (500, json!({ "message": "enough" }))
-    };
-    let body = body.to_string();
-    let head = format!(
-        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    let _ = stream.write_all((head + &body).as_bytes());
 }

@@ -1,10 +1,14 @@
 //! The host's file, good and bad.
 
+mod backup;
+mod checkout;
+mod command;
 mod events;
 mod file;
 mod health;
 mod kinds;
 mod parts;
+mod project;
 mod service;
 mod shared;
 
@@ -80,5 +84,18 @@ fn parts_of(lines: &str) -> Parts {
     match app.unwrap().work {
         Work::Parts(parts) => *parts,
         Work::Docker { .. } => panic!("{lines}"),
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Each line makes the mistake beside it, and no other.
+#[track_caller]
+fn refused(cases: &[(&str, &str)]) {
+    for (lines, expected) in cases {
+        let told = told_of(lines);
+        assert!(told.starts_with(expected), "{lines}: {told}");
     }
 }
