@@ -90,7 +90,7 @@ impl fmt::Display for Progress {
             Self::RollingBack { why } => write!(f, "rolling back: {why}"),
             Self::StoppedNew => f.write_str("the new container does not run any more"),
             Self::StartedOld => f.write_str("started the old container again"),
-            Self::RolledBack => f.write_str("rolled back: the old version serves again"),
+            Self::RolledBack => f.write_str("rolled back: the old version is in place again"),
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct BackupName(String);
 /// Why some text is no backup's name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{0:?} is no backup's name: expected TIME-REVISION.tar.gz, such as 20261121T221500Z-3484a3f.tar.gz"
+    "{0:?} is no backup's name: expected TIME-COMMIT.tar.gz or TIME.tar.gz, such as 20261121T221500Z-3484a3f.tar.gz"
 )]
 pub struct NoBackupName(String);
 

@@ -60,6 +60,11 @@ pub(super) async fn open(tools: &mut Tools<'_>, place: &Place<'_>) -> Result<Rep
         path: path.clone(),
         why,
     };
+    if path.is_file() {
+        return Err(no_checkout(
+            "it is a file, and no folder; name the top folder of the checkout".to_owned(),
+        ));
+    }
     if !is_folder(path) {
         return Err(no_checkout(
             "there is no such folder; clone the repository there first".to_owned(),

@@ -94,6 +94,15 @@ pub enum Refusal {
         /// Whom it should become.
         user: String,
     },
+    /// Towline is root, and may not do what root does.
+    #[error(
+        "towline is root and may not become {user}, for it lacks the capabilities CAP_SETUID and CAP_SETGID; give them to its \
+         unit, as docs/examples/towline-commands.conf does, or leave `user` out"
+    )]
+    Incapable {
+        /// Whom it should become.
+        user: String,
+    },
     /// The system does not say who a user is, or does not let us become it.
     #[error("cannot become the user {user}: {why}")]
     User {

@@ -273,6 +273,9 @@ fn become_user(wanted: Option<&str>) -> Result<environment::User, Refusal> {
     };
     let failed = |errno: Errno| {
         let user = wanted.to_owned();
+        if errno == Errno::EPERM && geteuid().is_root() {
+            return Refusal::Incapable { user };
+        }
         if errno == Errno::EPERM {
             let own = own().name.unwrap_or_else(|| geteuid().to_string());
             return Refusal::NotRoot { own, user };

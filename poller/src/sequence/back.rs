@@ -214,12 +214,12 @@ impl Sequence {
         let archive = self.archive(reached);
         if let Some(unsure) = unsure {
             return self.needs_operator(format!(
-                "{why}; then it {unsure}; the service is as well as before by its checks{archive}"
+                "{why}; then it {unsure}; its checks, where it has any, say that the service is as well as before{archive}"
             ));
         }
         if !self.leads_back(reached, cause) {
             return self.needs_operator(format!(
-                "{why}{NOTHING_LEADS_BACK}, although the service is as well as before by its checks{archive}"
+                "{why}{NOTHING_LEADS_BACK}; its checks, where it has any, say that the service is as well as before{archive}"
             ));
         }
         match cause {

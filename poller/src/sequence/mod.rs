@@ -55,6 +55,7 @@ pub use call::{Action, Event, Version, Which};
 pub use forth::Step;
 use journal::FORMAT;
 pub use variables::{About, compose_variables};
+pub use words::AS_BEFORE;
 
 use crate::{
     machine::{Fault, Watch},

@@ -4,6 +4,9 @@ use towline_protocol::Gate;
 
 use super::{Action, Ending, Event, Sequence, State, Step, Which};
 
+/// What a way back waits for at its end.
+pub const AS_BEFORE: &str = "wait until the service is as well as before";
+
 impl Sequence {
     /// What there is to do when everything works, a line for each step, in its order: found by going through it.
     pub fn steps(&self) -> Vec<String> {
@@ -90,7 +93,7 @@ impl Sequence {
             }
             Action::Look => return None,
             Action::Gate { .. } => "wait until the service passes its checks".to_owned(),
-            Action::Verify => "wait until the service is as well as before".to_owned(),
+            Action::Verify => AS_BEFORE.to_owned(),
         })
     }
 

@@ -313,13 +313,17 @@ pub(super) fn tcp_address(value: &DeValue<'_>) -> Result<TcpAddress, String> {
 
 /// A command and its arguments, each by itself: no shell reads them.
 pub(super) fn command(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let list = value.as_array();
     let expected = || {
+        let found = match list {
+            Some(list) if list.is_empty() => "an empty list".to_owned(),
+            Some(_) | None => described(value),
+        };
         format!(
-            "expected a list such as [\"pg_isready\", \"-q\"], which no shell reads, found {}",
-            described(value)
+            "expected a list such as [\"pg_isready\", \"-q\"], which no shell reads, found {found}"
         )
     };
-    let list = value.as_array().ok_or_else(expected)?;
+    let list = list.ok_or_else(expected)?;
     let words = list.iter().map(|word| word.get_ref().as_str());
     let words: Option<Vec<&str>> = words.collect();
     words

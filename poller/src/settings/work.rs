@@ -105,6 +105,14 @@ fn parts(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Parts, To
             message,
         ));
     }
+    if parts.backup.as_ref().is_some_and(|backup| backup.restore) && !parts.has_way_back() {
+        let message = "there is no way back on which it would be restored: restore = true needs `command.rollback`, or `git`";
+        return Err(reader.tell(
+            &table.span_of("backup"),
+            table.path_of("backup.restore"),
+            message,
+        ));
+    }
     Ok(parts)
 }
 

@@ -23,6 +23,10 @@ fn a_path_that_is_no_checkout_is_refused() {
             scene.home().join("empty"),
             "it is no git checkout; clone the repository there first",
         ),
+        (
+            checkout.join("app.txt"),
+            "it is a file, and no folder; name the top folder of the checkout",
+        ),
         (scene.bare("web"), "it has no work tree"),
         (checkout.join(".git"), "it has no work tree"),
         (

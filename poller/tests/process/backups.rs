@@ -188,7 +188,11 @@ fn what_cannot_be_restored_is_refused_before_the_service_is_stopped() {
     served.refuses(&[], "no backup of web is there yet");
     let output = served.host.command(&["restore", "web", "../x"]).output();
     let (status, log) = ended(output.unwrap());
-    assert!(status == 2 && log.contains("is no backup's name"), "{log}");
+    assert!(
+        status == 2
+            && log.contains("is no backup's name: expected TIME-COMMIT.tar.gz or TIME.tar.gz"),
+        "{log}"
+    );
     let output = served.host.command(&["restore", "other"]).output().unwrap();
     assert!(ended(output).1.contains("there is no [service.other]"));
 }

@@ -145,6 +145,24 @@ fn a_plan_says_what_only_a_fetch_can_tell() {
 }
 
 #[test]
+fn a_plan_tells_that_the_way_back_of_a_first_deploy_knows_no_commit() {
+    let command = "[service.web.command]\nrun = [\"true\"]\nrollback = [\"true\"]\n";
+    let host = Host::with(1, command);
+    let (said, _, _) = host.plan(&"a".repeat(40), &[]);
+    assert!(
+        said.contains("`rollback` has no TOWLINE_SHA then"),
+        "{said}"
+    );
+    let world = World::new(&format!("{APP}rollback = [\"true\"]\n"));
+    let next = world.commit(UPDATE);
+    let (said, _, _) = world.host.plan(&next, &[]);
+    assert!(
+        said.contains("way back: ") && !said.contains("has no TOWLINE_SHA"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_plan_of_commands_needs_neither_engine_nor_state_nor_relay_and_tells_where_nothing_leads_back()
 {
     let host = Host::with(
@@ -156,7 +174,9 @@ fn a_plan_of_commands_needs_neither_engine_nor_state_nor_relay_and_tells_where_n
     assert_eq!((status, log.as_str()), (0, ""), "{said}");
     assert_eq!(names(&said), ["run", "gate"], "{said}");
     assert!(said.contains("1. run: true \"two words\""), "{said}");
-    assert!(said.contains("then an operator is needed"), "{said}");
+    let none = "way back: none: after a failure an operator is needed";
+    assert!(said.contains(none), "{said}");
+    assert!(said.contains("gate: nothing checks it"), "{said}");
     assert!(!host.path("state").exists());
     let (said, status, log) = host.plan(&sha, &["--service", "other"]);
     assert_eq!((said.as_str(), status), ("", 1));

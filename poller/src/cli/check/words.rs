@@ -50,7 +50,7 @@ fn about_parts(service: &Service, parts: &Parts) -> Vec<(&'static str, String)> 
     let command = parts.command.as_ref();
     let words = |argv: &Vec<String>| format!("{argv:?}");
     lines.extend(command.and_then(|command| Some(("stops by", words(command.stop.as_ref()?)))));
-    lines.extend(parts.backup.as_ref().map(|it| about_backup(it, parts)));
+    lines.extend(parts.backup.as_ref().map(about_backup));
     lines.extend(parts.git.as_ref().map(about_git));
     lines.extend(parts.compose.as_ref().map(|it| about_compose(it, service)));
     lines.extend(command.map(|command| about_run(command, &parts.dir())));
@@ -59,12 +59,11 @@ fn about_parts(service: &Service, parts: &Parts) -> Vec<(&'static str, String)> 
     lines
 }
 
-fn about_backup(backup: &Backup, parts: &Parts) -> (&'static str, String) {
+fn about_backup(backup: &Backup) -> (&'static str, String) {
     let paths: Vec<_> = backup.paths.iter().map(|path| path.display()).collect();
-    let restored = match (backup.restore, parts.has_way_back()) {
-        (true, true) => "restored when going back",
-        (true, false) => "not restored by itself, since nothing leads back",
-        (false, _) => "never restored by itself",
+    let restored = match backup.restore {
+        true => "restored when going back",
+        false => "never restored by itself",
     };
     let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
     let what = format!(
@@ -239,20 +238,6 @@ mod tests {
             "on = []",
         ];
         insta::assert_snapshot!(told.map(accepts).concat());
-    }
-
-    #[test]
-    fn a_backup_is_not_said_to_be_restored_where_nothing_leads_back() {
-        let about = |more: &str| {
-            let text = format!(
-                "[relay]\nurl = \"https://towline.example.workers.dev\"\n[service.app]\nchannel = \"apps\"\n\
-                 backup = {{ paths = \"/srv/data\", restore = true }}\n\
-                 command = {{ run = [\"make\"], stop = [\"a\"], start = [\"b\"]{more} }}\n"
-            );
-            about_service(&Settings::parse(&text, "towline.toml").unwrap().services[0])
-        };
-        assert!(about("").contains("not restored by itself, since nothing leads back"));
-        assert!(about(", rollback = [\"c\"]").contains("restored when going back"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     apply::{self, sequence::Ahead},
     backup::size,
     machine,
-    sequence::{About, Ending, Sequence, Step, Version, Which},
+    sequence::{AS_BEFORE, About, Ending, Sequence, Step, Version, Which},
     settings::{Command, Service},
 };
 
@@ -50,6 +50,8 @@ impl Told {
     /// What is to be said of a service made of parts; `gate` is what it must pass, in words.
     pub(super) fn of_parts(ahead: &Ahead, service: &Service, intent: &Intent, gate: &str) -> Self {
         let sequence = &ahead.sequence;
+        // A project's containers are looked at even so.
+        let is_checked = !service.health.is_empty() || sequence.parts.compose.is_some();
         let fetch = ahead
             .fetch
             .iter()
@@ -63,7 +65,8 @@ impl Told {
                     format!("{words} (at most {}), named by its time", size(bytes))
                 }
                 (Step::BackUp, None) => format!("{words}, named by its time"),
-                (Step::Gate, _) => format!("wait until {gate}"),
+                (Step::Gate, _) if is_checked => format!("wait until {gate}"),
+                (Step::Gate, _) => gate.to_owned(),
                 (Step::Stop | Step::StopAgain | Step::Run | Step::Start, _) => {
                     let argv = words.strip_prefix(&format!("{name}: "));
                     argv.unwrap_or(&words).to_owned()
@@ -83,7 +86,7 @@ impl Told {
                 commands(command, sequence, &service.name, intent),
             ));
         }
-        rest.push(("way back", way_back(sequence)));
+        rest.push(("way back", way_back(sequence, is_checked)));
         Self {
             steps: joined(fetch.chain(images(ahead)).chain(planned)),
             rest,
@@ -226,9 +229,22 @@ fn commands(
 }
 
 /// What a new version that does not pass its checks would lead to.
-fn way_back(sequence: &Sequence) -> String {
-    let (steps, ending) = sequence.way_back();
-    back_words(&steps, matches!(ending, Some(Ending::NeedsOperator { .. })))
+fn way_back(sequence: &Sequence, is_checked: bool) -> String {
+    let (mut steps, ending) = sequence.way_back();
+    if !is_checked {
+        steps.retain(|step| step != AS_BEFORE);
+    }
+    let needs_operator = matches!(ending, Some(Ending::NeedsOperator { .. }));
+    if steps.is_empty() && needs_operator {
+        return "none: after a failure an operator is needed".to_owned();
+    }
+    let command = sequence.parts.command.as_ref();
+    let has_rollback = command.is_some_and(|command| command.rollback.is_some());
+    let untold = match has_rollback && sequence.before.old.sha.is_none() {
+        true => "; `rollback` has no TOWLINE_SHA then, since the commit before is not known",
+        false => "",
+    };
+    back_words(&steps, needs_operator) + untold
 }
 
 fn back_words(steps: &[String], needs_operator: bool) -> String {

@@ -13,7 +13,7 @@ fn a_backup_is_of_places_that_are_apart() {
         restore: false,
     };
     assert_eq!(parts.backup, Some(backup));
-    let all = "command = { run = [\"a\"], stop = [\"b\"], start = [\"c\"] }\nbackup = { paths = [\"/srv/data\", \"/srv/data2\"], keep = 1, restore = true }";
+    let all = "command = { run = [\"a\"], stop = [\"b\"], start = [\"c\"], rollback = [\"d\"] }\nbackup = { paths = [\"/srv/data\", \"/srv/data2\"], keep = 1, restore = true }";
     let backup = parts_of(all).backup.unwrap();
     let paths = [PathBuf::from("/srv/data"), PathBuf::from("/srv/data2")];
     assert_eq!(backup.paths, paths);
@@ -86,4 +86,21 @@ fn data_are_not_restored_under_what_nothing_stops() {
         );
     }
     parts_of(&format!("compose = {{ file = \"/srv/c.yml\" }}\n{restore}"));
+}
+
+#[test]
+fn data_are_not_restored_where_nothing_leads_back() {
+    let with = |more: &str, keys: &str| {
+        format!(
+            "{more}command = {{ run = [\"a\"], stop = [\"b\"], start = [\"c\"]{keys} }}\n\
+             backup = {{ paths = [\"/srv/data\"], restore = true }}"
+        )
+    };
+    let told = told_of(&with("", ""));
+    assert!(
+        told.contains("backup.restore: there is no way back on which it would be restored"),
+        "{told}"
+    );
+    parts_of(&with("", ", rollback = [\"d\"]"));
+    parts_of(&with("git = { path = \"/srv/app\" }\n", ""));
 }

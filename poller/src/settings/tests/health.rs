@@ -64,7 +64,10 @@ fn a_port_and_a_command_that_cannot_be_are_refused() {
         ("tcp = \"5432\"", "health.tcp: expected \"HOST:PORT\""),
         ("tcp = 5432", "health.tcp: expected text"),
         ("exec = \"pg_isready -q\"", "health.exec: expected a list"),
-        ("exec = []", "health.exec: expected a list"),
+        (
+            "exec = []",
+            "health.exec: expected a list such as [\"pg_isready\", \"-q\"], which no shell reads, found an empty list",
+        ),
         ("exec = [\"\"]", "health.exec: expected a list"),
         ("exec = [\"a\", 1]", "health.exec: expected a list"),
         (
