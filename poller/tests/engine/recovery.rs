@@ -16,7 +16,10 @@ use towline::{
 };
 use towline_protocol::{Gate, Outcome};
 
-use crate::scene::{Scene, docker, intent};
+use crate::{
+    ordered::until,
+    scene::{Scene, docker, intent},
+};
 
 /// A service on v1 whose deploy to v2 went as far as the gate, by hand; that deploy; and the old container's id.
 async fn half_way(name: &'static str) -> (Scene, Deploy, String) {
@@ -301,6 +304,7 @@ async fn a_commit_after_which_the_engine_was_restarted_brings_the_new_version_up
     let applied = recovered(&mut scene, &deploy, None).await;
     assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
     assert_ne!(scene.inspect()["Id"], old.as_str());
+    until("it answers", || scene.get().is_some());
     assert_eq!(scene.get().unwrap(), "toy v2 \n");
     assert_eq!(scene.containers(), ["onward"]);
 }

@@ -90,7 +90,9 @@ impl Deployed {
         let shown = "{{.Repository}} {{.Tag}} {{.Digest}} {{.ID}}";
         let images = docker(&["images", "--all", "--no-trunc", "--format", shown]);
         let own = images.lines().filter(|line| line.contains(self.stack.name));
-        (self.seen().await, own.collect::<Vec<_>>().join("\n"))
+        let mut own: Vec<_> = own.collect();
+        own.sort_unstable();
+        (self.seen().await, own.join("\n"))
     }
 
     /// Each container's service, image and whether it runs.
