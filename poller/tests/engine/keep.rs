@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use towline::settings::Service;
 use towline_protocol::{Outcome, ServiceName};
 
-use crate::scene::{Scene, docker};
+use crate::scene::{Scene, docker, prune};
 
 /// A service on v1.
 async fn on_v1(name: &'static str) -> (Scene, String) {
@@ -94,7 +94,7 @@ async fn with_keep_3_two_versions_before_the_current_one_are_kept_and_a_pruning_
         [short(&first), short(&second), short(&third)].into()
     );
     assert_eq!(versions(&scene), [short(&second), short(&first)]);
-    docker(&["image", "prune", "--force"]);
+    prune(scene.name);
     assert_eq!(images(&scene), 3);
     let fourth = deploy(&mut scene, &service, "v4").await;
     assert_eq!(

@@ -22,7 +22,7 @@ use towline::{
 };
 use towline_protocol::{Outcome, ServiceName};
 
-use crate::scene::{Scene, docker, inspect, reopened, required};
+use crate::scene::{Scene, docker, inspect, prune, reopened, required};
 
 /// The registry at an address of its own, until it is dropped.
 struct Registry {
@@ -280,7 +280,7 @@ async fn the_version_before_comes_back_offline_with_its_settings_volumes_and_net
     let before = host.scene.inspect();
     let second = host.deploy("v2").await;
     host.registry = None;
-    docker(&["image", "prune", "--force"]);
+    prune("rewound");
     host.came_back(&[], "v1");
     let after = host.scene.inspect();
     assert_eq!(set(&after), set(&before));

@@ -261,6 +261,20 @@ pub(crate) fn release(name: &str, version: &str, mode: &str, instructions: &[&st
     digest
 }
 
+/// Does what `docker image prune` does, to the images with this in their name alone: those of other tests may be without a
+/// tag for a moment.
+pub(crate) fn prune(name: &str) {
+    let format = "{{.Repository}} {{.ID}}";
+    let mut list = vec!["images", "--filter", "dangling=true", "--no-trunc"];
+    list.extend(["--format", format]);
+    for image in docker(&list).lines().filter(|line| line.contains(name)) {
+        let id = image.split(' ').next_back().unwrap();
+        // One that a container has stays.
+        let mut remove = Command::new("docker");
+        remove.args(["image", "rm", id]).output().unwrap();
+    }
+}
+
 /// A port that no other test gets, below those that systems give to outgoing connections: it is used a while later.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(20_000);

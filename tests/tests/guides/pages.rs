@@ -120,6 +120,9 @@ fn backups() -> Result<()> {
     Ok(())
 }
 
+/// A poller that is there, and that the relay knows of a moment later.
+const RUN: &str = "towline run --interval 1s &\npoller=$!\ntrap 'kill $poller' EXIT\n\
+    until towline status | grep '^doorbell: connected'; do sleep 1; done\nsleep 1";
 const WEB: &str =
     "docker run --detach --name web --publish 127.0.0.1:8080:8080 $REGISTRY/octo-org/web:main\n";
 
@@ -132,9 +135,7 @@ fn deploys_by_hand() -> Result<()> {
     let intent = "in_tg4psyhzwjpb46d4i3apvchtou";
     world.means(intent, "$(cat ~/intent)");
     world.serves("[service.web]\nrepository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\ndocker = { container = \"web\" }\n");
-    let run = format!(
-        "{WEB}towline run --interval 1s &\npoller=$!\ntrap 'kill $poller' EXIT\nuntil towline status; do sleep 1; done"
-    );
+    let run = format!("{WEB}{RUN}");
     world.before(
         "towline follow",
         "asked octo-org/web --image $REGISTRY/octo-org/web:v2 >~/intent",
@@ -172,7 +173,7 @@ fn first_steps() -> Result<()> {
     let first = format!(
         "{web}cp docs/examples/towline.service \"$WORLD\"/bin/towline \"$WORLD\"/home\ncd ~\ncp ../token pi.token\n"
     );
-    world.before("towline deploy", "towline run --interval 1s &\npoller=$!\ntrap 'kill $poller' EXIT\nuntil towline status; do sleep 1; done");
+    world.before("towline deploy", RUN);
     let said = tidied(world.done(&first, "curl --silent http://127.0.0.1:8080/health\n"))?;
     ensure!(said.lines().any(|line| line.trim() == "toy v2"), "{said}");
     Ok(())

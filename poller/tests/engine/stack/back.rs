@@ -105,7 +105,7 @@ async fn an_image_that_is_kept_outlives_a_pruning_until_it_is_let_go() {
 
     stack.release("web", "v2");
     stack.deploy(&[]).await;
-    crate::scene::docker(&["image", "prune", "--force"]);
+    crate::scene::prune(stack.name);
     assert_eq!(image_id(&kept[0].tag), old[0].image);
     let_go(&stack.engine, &[kept[0].tag.clone()].into()).await;
     assert_eq!(stack.engine.image(&old[0].image).await.unwrap(), None);

@@ -17,7 +17,7 @@ use super::{
     deployed::{Deployed, service},
     *,
 };
-use crate::scene::docker;
+use crate::scene::{docker, prune};
 
 impl Deployed {
     /// A way back that is refused, in these words, and the project as it was.
@@ -84,7 +84,7 @@ impl Deployed {
 async fn a_project_is_taken_back_to_the_images_that_it_ran_whatever_the_registry_has() {
     let (mut deployed, first, kept) = Deployed::on_v2("taken").await;
     deployed.stack.release("api", "v3");
-    docker(&["image", "prune", "--force"]);
+    prune("taken-");
     let applied = deployed.back(&kept).await.unwrap();
     assert_eq!(applied.outcome, Outcome::Succeeded, "{applied:?}");
     assert_eq!(applied.version, Some(kept.version));
