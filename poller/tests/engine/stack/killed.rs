@@ -49,6 +49,8 @@ fn killed_after(stack: &Stack, moment: Duration) {
         .output()
         .unwrap();
     up.wait().unwrap();
+    // The engine goes on with what it was asked for last, and another poller takes a while to be there.
+    thread::sleep(Duration::from_secs(1));
 }
 
 /// The name of the volume that nobody has named.
