@@ -43,8 +43,8 @@ const NOTHING: &str = "#!/bin/sh\n";
 /// The folders that pages write to are as they were, and what is written is kept elsewhere.
 const ALONE: &str = r#"set -euo pipefail
 for folder in etc srv home var/lib usr/local; do
-  mkdir -p "$WORLD/written/$folder" "$WORLD/work/$folder"
-  mount -t overlay -o "lowerdir=/$folder,upperdir=$WORLD/written/$folder,workdir=$WORLD/work/$folder" overlay "/$folder"
+  mkdir -p "$WORLD/written/$folder" "$WORLD/layer/$folder"
+  mount -t overlay -o "lowerdir=/$folder,upperdir=$WORLD/written/$folder,workdir=$WORLD/layer/$folder" overlay "/$folder"
 done
 for user in app pi; do
   getent passwd $user >/dev/null || useradd --create-home --shell /bin/sh $user
