@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use towline_protocol::Sha;
@@ -33,6 +33,17 @@ impl BackupName {
             Some(sha) => format!("{time}-{}{END}", sha.short()),
             None => format!("{time}{END}"),
         })
+    }
+
+    /// The name of one made at `at`, or in the first second after it of which no backup is in `taken`: two deploys may
+    /// follow one another within a second.
+    pub fn free(taken: &[Self], at: Timestamp, sha: Option<&Sha>) -> Self {
+        let seconds = (0..).take(taken.len().saturating_add(1));
+        let later = seconds.filter_map(|more| at.checked_add(SignedDuration::from_secs(more)).ok());
+        let mut names = later.map(|at| Self::new(at, sha));
+        let is_free = |name: &Self| taken.iter().all(|other| other.at() != name.at());
+        let free = names.find(is_free);
+        free.unwrap_or_else(|| Self::new(at, sha))
     }
 
     /// When it was made, to the second.
@@ -141,5 +152,16 @@ mod tests {
         let one = BackupName::new(at("2026-09-30T23:59:59Z"), None);
         let other = BackupName::new(at("2026-10-01T00:00:00Z"), None);
         assert!(one < other);
+    }
+
+    #[test]
+    fn two_deploys_within_a_second_have_backups_of_two_names_in_their_order() {
+        let (now, sha) = (at("2026-11-21T22:15:00.2Z"), "f".repeat(40).parse().ok());
+        let mut taken = vec![BackupName::new(at("2026-11-21T22:15:02Z"), None)];
+        for expected in ["221500Z-fffffff", "221501Z-fffffff", "221503Z-fffffff"] {
+            let name = BackupName::free(&taken, now, sha.as_ref());
+            assert_eq!(name.as_str(), format!("20261121T{expected}.tar.gz"));
+            taken.push(name);
+        }
     }
 }

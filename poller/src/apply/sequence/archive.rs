@@ -23,8 +23,9 @@ pub(super) async fn plan(
         return Ok(());
     };
     let ready = shelf.ready(&backup.paths, backup.restore).await;
-    ready.map_err(|error| Halt::Over(Outcome::FailedUntouched, format!("backup: {error}")))?;
-    let name = BackupName::new(now, before.old.sha.as_ref());
+    ready.map_err(untouched)?;
+    let taken = shelf.names().map_err(untouched)?;
+    let name = BackupName::free(&taken, now, before.old.sha.as_ref());
     before.backup = Some(name.as_str().to_owned());
     Ok(())
 }
@@ -41,8 +42,11 @@ pub(super) async fn foresee(
     };
     plan(shelf, parts, before, now).await?;
     let bytes = shelf.measured(&backup.paths).await;
-    let failed = |error| Halt::Over(Outcome::FailedUntouched, format!("backup: {error}"));
-    bytes.map(Some).map_err(failed)
+    bytes.map(Some).map_err(untouched)
+}
+
+fn untouched(error: BackupError) -> Halt {
+    Halt::Over(Outcome::FailedUntouched, format!("backup: {error}"))
 }
 
 /// Where the backups of a service are.
