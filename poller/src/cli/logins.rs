@@ -47,7 +47,8 @@ fn elsewhere(by: ChosenBy) -> Option<String> {
     }
 }
 
-fn open_to_all(path: &Path) -> Option<String> {
+/// That a file with logins is not kept to its owner.
+pub(super) fn open_to_all(path: &Path) -> Option<String> {
     let mode = fs::metadata(path).ok()?.permissions().mode();
     let path = path.display();
     (mode & 0o004 != 0)

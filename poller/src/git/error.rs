@@ -1,6 +1,9 @@
 //! Why a checkout is not put at a commit, in words, and what follows from it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use thiserror::Error;
 use towline_protocol::Sha;
@@ -44,6 +47,18 @@ pub enum GitError {
         path: PathBuf,
         /// Its owner, by name or number.
         owner: String,
+    },
+    /// Something of the git folder is written by a deploy, and not to be written by the service's user.
+    #[error("{}: {}", path.display(), unwritable(path, what, owner, user))]
+    NotWritable {
+        /// The checkout.
+        path: PathBuf,
+        /// What cannot be written.
+        what: PathBuf,
+        /// Whose that is, by name or number.
+        owner: String,
+        /// Who git runs as.
+        user: String,
     },
     /// The checkout has no such remote.
     #[error("{}: there is no remote {remote:?}; it has: {known}", path.display())]
@@ -288,7 +303,8 @@ impl GitError {
             return false;
         };
         let is_first = said.contains("would be overwritten by checkout")
-            || (said.contains("index.lock") && said.contains("File exists"));
+            || (said.contains("index.lock")
+                && (said.contains("File exists") || said.contains("Permission denied")));
         what == "checkout" && is_first
     }
 
@@ -334,6 +350,7 @@ impl GitError {
             Self::NoCheckout { .. }
             | Self::Foreign { .. }
             | Self::ForeignRemote { .. }
+            | Self::NotWritable { .. }
             | Self::NoRemote { .. }
             | Self::Login { .. }
             | Self::NoBranch { .. }
@@ -353,6 +370,20 @@ impl GitError {
             | Self::Outlived(_) => Fate::Failed,
         }
     }
+}
+
+/// What is to be done about `what`, which git cannot write.
+fn unwritable(path: &Path, what: &Path, owner: &str, user: &str) -> String {
+    let (top, what) = (path.display(), what.display());
+    if owner == user {
+        return format!(
+            "git cannot write {what}, although it is {user}'s own; is it read-only? For files that are: chmod -R u+w {what}"
+        );
+    }
+    format!(
+        "git runs as {user} and cannot write {what}, which belongs to {owner}; give all of it to one user: chown -R {user}: \
+         {top}, or set user = {owner:?} at the service"
+    )
 }
 
 /// The first few, and how many there are.

@@ -22,6 +22,7 @@ pub use look::look;
 pub use ready::ready;
 pub use remote::remote;
 pub use run::{Limits, Place, Tools};
+pub use writable::writable;
 
 mod aside;
 mod brings;
@@ -43,6 +44,7 @@ mod run;
 mod submodule;
 mod way;
 mod words;
+mod writable;
 
 /// What a deploy asks the remote for.
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,7 @@ use super::{
     name,
     run::{Place, Said, Tools},
     words,
+    writable::writable,
 };
 
 /// What SSH is called as where the user's own settings do not say: nobody is there to answer it.
@@ -184,10 +185,13 @@ impl Remote {
     ) -> Result<Vec<u8>, GitError> {
         let call = call.network(&self.network).limit(tools.limits.network);
         let said = tools.call(place, &call).await?;
-        match said.status {
-            0 => Ok(said.stdout),
-            _ => Err(self.trouble(&said)),
+        if said.status == 0 {
+            return Ok(said.stdout);
         }
+        if words::is_unwritten(&said.stderr) {
+            writable(tools, place).await?;
+        }
+        Err(self.trouble(&said))
     }
 
     /// What a failed git said of it.

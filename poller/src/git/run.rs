@@ -141,10 +141,19 @@ impl Tools<'_> {
             .collect::<Result<_, _>>()?;
         let words = what.iter().map(|&word| word.to_owned());
         let argv = words.chain(paths).collect();
+        self.program(place, argv).await?.ok().map(drop)
+    }
+
+    /// Runs one program that is no git, as the service's user, whatever its exit status.
+    pub(super) async fn program(
+        &mut self,
+        place: &Place<'_>,
+        argv: Vec<String>,
+    ) -> Result<Said, GitError> {
+        let what = argv.first().cloned().unwrap_or_default();
         let limit = self.limits.look;
         let ended = self.start(place, argv, Vec::new(), limit).await?;
-        let what = what.first().copied().unwrap_or_default();
-        read(place, what.to_owned(), limit, ended)?.ok().map(drop)
+        read(place, what, limit, ended)
     }
 
     async fn start(
@@ -234,12 +243,7 @@ fn read(place: &Place<'_>, what: String, limit: Duration, ended: Ended) -> Resul
 
 /// A repository that git does not trust: the checkout, or one of this host that it fetches from.
 fn foreign(checkout: &Path, repository: &Path) -> GitError {
-    let uid = std::fs::metadata(repository).map(|metadata| metadata.uid());
-    let name = |uid: u32| {
-        let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
-        user.map_or_else(|| uid.to_string(), |user| user.name)
-    };
-    let owner = uid.map_or_else(|_| "another user".to_owned(), name);
+    let owner = owner(repository);
     let real = std::fs::canonicalize(checkout).unwrap_or_else(|_| checkout.to_owned());
     if repository.starts_with(&real) || repository.starts_with(checkout) {
         let path = checkout.to_owned();
@@ -247,6 +251,16 @@ fn foreign(checkout: &Path, repository: &Path) -> GitError {
     }
     let path = repository.to_owned();
     GitError::ForeignRemote { path, owner }
+}
+
+/// Whose `path` is, by name or number.
+pub(super) fn owner(path: &Path) -> String {
+    let uid = std::fs::metadata(path).map(|metadata| metadata.uid());
+    let name = |uid: u32| {
+        let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+        user.map_or_else(|| uid.to_string(), |user| user.name)
+    };
+    uid.map_or_else(|_| "another user".to_owned(), name)
 }
 
 /// `path` as an argument.

@@ -7,11 +7,13 @@ use super::RemoteTrouble;
 
 /// What kind of trouble git's words tell of.
 pub(super) fn trouble(said: &str) -> RemoteTrouble {
-    const DENIED: [&str; 9] = [
+    const DENIED: [&str; 10] = [
         "Authentication failed",
         "could not read Username",
         "could not read Password",
-        "Permission denied",
+        // SSH's words; without what follows, the system's about a file of this host.
+        "Permission denied (",
+        "Permission denied, please try again",
         "Host key verification failed",
         "HTTP Basic: Access denied",
         "The requested URL returned error: 401",
@@ -74,6 +76,14 @@ pub(super) fn not_ours(said: &str) -> Option<&Path> {
     let (_, after) = said.split_once("dubious ownership in repository at '")?;
     let (path, _) = after.split_once("'\n").or_else(|| after.split_once('\''))?;
     Some(Path::new(path))
+}
+
+/// Whether git may have failed by what it could not write here.
+pub(super) fn is_unwritten(said: &str) -> bool {
+    said.contains("insufficient permission for adding an object")
+        || said
+            .lines()
+            .any(|line| line.trim_end().ends_with(": Permission denied"))
 }
 
 /// What kind of trouble the words of Git LFS tell of. It has its own, those of a library, and repeats those of git for logins.
@@ -207,6 +217,14 @@ mod tests {
             (
                 "git@h: Permission denied (publickey).\nfatal: Could not read from remote repository.",
                 RemoteTrouble::Denied,
+            ),
+            (
+                "octocat@h: Permission denied, please try again.",
+                RemoteTrouble::Denied,
+            ),
+            (
+                "error: cannot lock ref 'refs/remotes/origin/main': Unable to create '/srv/app/.git/refs/remotes/origin/main.lock': Permission denied",
+                RemoteTrouble::Other,
             ),
             (
                 "fatal: repository 'http://h/none.git/' not found",

@@ -234,6 +234,38 @@ fn another_users_checkout_is_refused_and_as_that_user_it_is_his_alone() {
     assert_ne!(own, 0);
 }
 
+#[test]
+fn what_another_users_git_has_left_in_a_checkout_is_told_as_what_it_is_and_not_as_a_wrong_login() {
+    if !is_root() {
+        return;
+    }
+    let mut scene = Scene::new();
+    scene.user = Some("nobody".to_owned());
+    give(&scene.git.path, "nobody");
+    open_up(scene.dir.path());
+    let look = async |tools: &mut git::Tools<'_>, place: &git::Place<'_>| {
+        git::writable(tools, place).await
+    };
+    scene.with(look).unwrap();
+    let to = scene.commit("new.txt", "new");
+    // Of no deploy's business.
+    give(&scene.file(".git/hooks"), "root");
+    let below = scene.file(".git/refs/remotes/origin");
+    give(&below, "root");
+    let refused = scene.fetch(&to).unwrap_err();
+    assert_eq!(refused.fate(), Fate::Refused, "{refused}");
+    let (top, below) = (scene.git.path.display(), below.display());
+    let expected = format!(
+        "{top}: git runs as nobody and cannot write {below}, which belongs to root; give all of it to one user: \
+         chown -R nobody: {top}, or set user = \"root\" at the service"
+    );
+    assert_eq!(refused.to_string(), expected);
+    assert_eq!(scene.with(look).unwrap_err(), refused);
+    give(&scene.git.path, "nobody");
+    scene.with(look).unwrap();
+    scene.deploy(&to).unwrap();
+}
+
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();
     id.stdout == b"0\n"

@@ -281,6 +281,46 @@ fn a_remote_that_is_somebody_elses_is_not_taken_for_the_checkout() {
 }
 
 #[test]
+fn a_git_folder_that_the_services_user_cannot_write_is_told() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let tree = Tree::with_remote(REMOTE);
+    let top = tree.0.path();
+    fs::set_permissions(top, fs::Permissions::from_mode(0o755)).unwrap();
+    for own in [top.to_owned(), top.join(".git")] {
+        std::os::unix::fs::chown(own, Some(65534), None).unwrap();
+    }
+    let (said, log) = tree.checked("", "user = \"nobody\"");
+    assert_eq!(log, "towline: 1 problem\n", "{said}");
+    let told = format!(
+        "checkout: PROBLEM: {0}: git runs as nobody and cannot write {0}/.git/objects",
+        top.display()
+    );
+    assert!(said.contains(&told), "{said}");
+}
+
+#[test]
+fn a_login_that_every_user_can_read_is_a_warning() {
+    let tree = Tree::with_remote(REMOTE);
+    let login = tree.0.path().join(".git/login");
+    fs::write(&login, "https://octocat:hunter2@github.example\n").unwrap();
+    let said = |mode: u32| {
+        fs::set_permissions(&login, fs::Permissions::from_mode(mode)).unwrap();
+        let keys = format!(", credential_file = \"{}\"", login.display());
+        let (said, log) = tree.checked(&keys, "");
+        assert_eq!(log, "", "{said}");
+        said
+    };
+    let told = format!(
+        "credential_file: WARNING: every user of this machine can read it; run: chmod 600 {}",
+        login.display()
+    );
+    assert!(said(0o644).contains(&told));
+    assert!(!said(0o600).contains("WARNING"));
+}
+
+#[test]
 fn a_backup_is_looked_at_before_there_is_a_state_directory() {
     let place = tempfile::tempdir().unwrap();
     let inner = place.path().join("state-to-be");

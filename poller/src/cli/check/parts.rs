@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Found, container::asks_for_own};
+use super::{super::logins::open_to_all, Found, container::asks_for_own};
 use crate::{
     apply::sequence::{Host, program_refusal},
     backup::Shelf,
@@ -68,6 +68,13 @@ async fn checkout(launcher: &Launcher, git: &Git, parts: &Parts, found: &mut Fou
         Err(error) => return found.line("checkout", Err(error.to_string())),
     };
     found.line("checkout", undisturbed(look, git));
+    if let Err(error) = git::writable(&mut tools, &place).await {
+        found.line("checkout", Err(error.to_string()));
+    }
+    let open = git.credential_file.as_deref().and_then(open_to_all);
+    if let Some(warning) = open {
+        found.line("credential_file", Ok(warning));
+    }
     let remote = git::remote(&mut tools, &place).await;
     let remote = remote.map(|address| format!("{} at {address}", git.remote));
     found.line("remote", remote.map_err(|error| error.to_string()));
