@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use towline_protocol::ServiceName;
 
-use super::{docker_host, on_one_thread, say, settings, table};
+use super::{docker_host, known, on_one_thread, say, settings, table};
 use crate::{
     control::{
         client::{self, ControlError, Told},
@@ -33,17 +33,9 @@ pub(super) fn status(
         Some(other) => return Err(unexpected(&other)),
         None => recorded(state, config)?,
     };
-    let known: Vec<_> = status
-        .services
-        .iter()
-        .map(|one| one.name.as_str())
-        .collect();
-    let known = known.join(", ");
+    let names = known::listed(status.services.iter().map(|one| &one.name));
     let Some(status) = status.of(service) else {
-        let name = service.map_or("", |name| name.as_str());
-        bail!(
-            "no service {name} is known; the host's file names {known} (after a change of it, restart towline run)"
-        );
+        return Err(unknown(state, service, &names)?);
     };
     if json {
         print_json(&status)?;
@@ -53,25 +45,38 @@ pub(super) fn status(
     Ok(Ending::Done)
 }
 
-/// Prints how the last deploys of `service`, or of each one, ended.
+/// Why nothing can be said of how `service` stands; the host's file has `names`.
+fn unknown(
+    state: &Path,
+    service: Option<&ServiceName>,
+    names: &str,
+) -> anyhow::Result<anyhow::Error> {
+    let name = service.map_or("", |name| name.as_str());
+    Ok(match past(state, service.cloned(), 1)?.is_empty() {
+        true => anyhow::anyhow!(
+            "no service {name} is known; the host's file names {names} (after a change of it, restart towline run)"
+        ),
+        false => anyhow::anyhow!(
+            "the host's file does not name {name} any more, only {names}; how its deploys ended: towline history {name}"
+        ),
+    })
+}
+
+/// Prints how the last deploys of `service`, or of each one, ended. `config` is the host's file, which is read only for a service
+/// that nothing is known of.
 pub(super) fn history(
     state: &Path,
+    config: &Path,
     service: Option<ServiceName>,
     limit: u32,
     json: bool,
 ) -> anyhow::Result<Ending> {
-    let request = Ask::History {
-        service: service.clone(),
-        limit,
-    };
-    let deploys = match ask(state, &request)? {
-        Some(Line::History(deploys)) => deploys,
-        Some(other) => return Err(unexpected(&other)),
-        None => {
-            let past = open(state)?.history(service.as_ref(), limit)?;
-            past.into_iter().filter_map(Entry::of).collect()
-        }
-    };
+    let deploys = past(state, service.clone(), limit)?;
+    if let Some(service) = service.filter(|_| deploys.is_empty()) {
+        let all = past(state, None, u32::MAX)?.into_iter();
+        let all = all.map(|entry| entry.service).collect();
+        known::known(&service, config, &all)?;
+    }
     if json {
         print_json(&History {
             format: FORMAT,
@@ -81,6 +86,22 @@ pub(super) fn history(
         say(&table::history(&deploys, table::width()))?;
     }
     Ok(Ending::Done)
+}
+
+/// The last `limit` ends of `service`, or of all, the newest first.
+fn past(state: &Path, service: Option<ServiceName>, limit: u32) -> anyhow::Result<Vec<Entry>> {
+    let request = Ask::History {
+        service: service.clone(),
+        limit,
+    };
+    match ask(state, &request)? {
+        Some(Line::History(deploys)) => Ok(deploys),
+        Some(other) => Err(unexpected(&other)),
+        None => {
+            let past = open(state)?.history(service.as_ref(), limit)?;
+            Ok(past.into_iter().filter_map(Entry::of).collect())
+        }
+    }
 }
 
 /// The answer of the poller that has the state directory; `None` when nobody serves it.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use towline_protocol::{ServiceName, Sha};
 
-use super::{ask, say, table};
+use super::{ask, known, say, table};
 use crate::{
     backup::{BackupName, Kept, Shelf},
     exit::Ending,
@@ -41,9 +41,10 @@ pub(super) struct Row {
     pub(super) trouble: Option<String>,
 }
 
-/// Prints the backups of `service`, or all.
+/// Prints the backups of `service`, or all. `config` is the host's file, which is read only for a service that has none.
 pub(super) fn backups(
     state: &Path,
+    config: &Path,
     service: Option<&ServiceName>,
     json: bool,
 ) -> anyhow::Result<Ending> {
@@ -55,6 +56,11 @@ pub(super) fn backups(
     for shelf in shelves {
         let kept = shelf.list()?.into_iter();
         backups.extend(kept.map(|kept| row(shelf.service().clone(), kept)));
+    }
+    if let Some(service) = service.filter(|_| backups.is_empty()) {
+        let all = Shelf::all(state)?;
+        let all = all.iter().map(|shelf| shelf.service().clone());
+        known::known(service, config, &all.collect())?;
     }
     if json {
         ask::print_json(&Listing {

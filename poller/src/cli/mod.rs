@@ -31,6 +31,7 @@ mod check;
 mod connection;
 mod deploy;
 mod follow;
+mod known;
 mod logins;
 mod mint;
 mod order;
@@ -295,7 +296,7 @@ impl Arguments {
                 })
             }
             Command::Backups { service, json } => {
-                backups::backups(&self.state_dir, service.as_ref(), json)
+                backups::backups(&self.state_dir, &self.config, service.as_ref(), json)
             }
             Command::Deploy(deploy) => deploy.run(&self.config),
             Command::Follow(follow) => follow.run(&self.config),
@@ -320,7 +321,7 @@ impl Arguments {
                 service,
                 limit,
                 json,
-            } => ask::history(&self.state_dir, service, limit, json),
+            } => ask::history(&self.state_dir, &self.config, service, limit, json),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
     docker::EngineError,
     plan::NoWayBack,
     select::select,
-    settings::Service,
+    settings::{Service, Settings},
     store::{Standing, StoreError},
 };
 
@@ -22,8 +22,13 @@ use crate::{
 #[derive(Debug, Error)]
 pub enum Declined {
     /// The host's file does not name it.
-    #[error("there is no [service.{0}] in the host's file")]
-    Unknown(ServiceName),
+    #[error("there is no [service.{service}] in the host's file; it has: {known}")]
+    Unknown {
+        /// The service.
+        service: ServiceName,
+        /// Those that it names.
+        known: String,
+    },
     /// A deploy cannot be taken to its end.
     #[error(
         "an earlier deploy of it is not at its end: the engine is out of reach, a program that it has started goes on, or \
@@ -133,6 +138,17 @@ impl From<EngineError> for Declined {
     }
 }
 
+impl Declined {
+    /// `service` is none of the host's file.
+    pub(super) fn unknown(service: &ServiceName, settings: &Settings) -> Self {
+        let names = settings.services.iter().map(|one| one.name.as_str());
+        Self::Unknown {
+            service: service.clone(),
+            known: names.collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
 impl Poller {
     /// Tries the newest intent of `service` again that has failed or waits, as a further attempt, whatever version it
     /// leads to: for this try there is no quarantine. If a newer intent has come meanwhile, that one is applied.
@@ -161,7 +177,7 @@ impl Poller {
         let service = services.find(|service| service.name == *name);
         service
             .cloned()
-            .ok_or_else(|| Declined::Unknown(name.clone()))
+            .ok_or_else(|| Declined::unknown(name, &self.settings))
     }
 
     /// The newest intent that was chosen for `service`, if it may be tried again.

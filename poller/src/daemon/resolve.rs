@@ -24,7 +24,7 @@ pub async fn resolve(
     let mut services = settings.services.iter();
     let known = services.find(|one| one.name == *service);
     if known.is_none() && store.blocked(service)?.is_none() {
-        return Err(Declined::Unknown(service.clone()));
+        return Err(Declined::unknown(service, settings));
     }
     let was_needed = store.resolve(service)?;
     let left = match known.map(|service| &service.work) {

@@ -194,7 +194,33 @@ fn what_cannot_be_restored_is_refused_before_the_service_is_stopped() {
         "{log}"
     );
     let output = served.host.command(&["restore", "other"]).output().unwrap();
-    assert!(ended(output).1.contains("there is no [service.other]"));
+    assert!(
+        ended(output)
+            .1
+            .contains("there is no [service.other] in the host's file; it has: web")
+    );
+}
+
+#[test]
+fn backups_of_a_service_that_nobody_knows_are_told_from_none_yet() {
+    let served = Served::with_a_backup("");
+    let listed = |name: &str| {
+        let output = served.host.command(&["backups", name]).output().unwrap();
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        let (status, log) = ended(output);
+        (status, text + &log)
+    };
+    let told = "towline: no service wbe is known; the host's file names web\n";
+    assert_eq!(listed("wbe"), (1, told.to_owned()));
+    let file = served.host.path("towline.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("[service.web", "[service.api")).unwrap();
+    let (status, text) = listed("web");
+    assert!(status == 0 && text.contains(OLDER), "{text}");
+    let told = "the host's file names api, and does not name any more: web";
+    assert!(listed("wbe").1.contains(told));
+    let (status, none) = listed("api");
+    assert!(status == 0 && !none.contains(OLDER), "{none}");
 }
 
 #[test]

@@ -219,7 +219,14 @@ fn a_service_or_state_that_is_not_there_is_told_and_nothing_is_made() {
         log.contains("no service wbe is known; the host's file names web"),
         "{log}"
     );
-    assert_eq!(said(&host, &["history"]), "no deploy has ended yet\n");
+    for command in [["history"].as_slice(), &["history", "web"]] {
+        assert_eq!(said(&host, command), "no deploy has ended yet\n");
+    }
+    let log = refused(&host, &["history", "wbe"]);
+    assert_eq!(
+        log,
+        "towline: no service wbe is known; the host's file names web\n"
+    );
     assert_eq!(
         host.command(&["history", "--limit", "0"])
             .output()
@@ -228,6 +235,33 @@ fn a_service_or_state_that_is_not_there_is_told_and_nothing_is_made() {
             .code(),
         Some(2)
     );
+}
+
+#[test]
+fn what_became_of_a_service_that_the_file_names_no_more_is_still_told() {
+    let relay = Relay::start();
+    let host = blocked(relay.port);
+    let file = host.path("towline.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("service.web", "service.api")).unwrap();
+    let tell = || {
+        assert!(said(&host, &["history", "web"]).contains("needs_operator"));
+        assert_eq!(
+            said(&host, &["history", "api"]),
+            "no deploy has ended yet\n"
+        );
+        let wrong = refused(&host, &["history", "wbe"]);
+        let told =
+            "no service wbe is known; the host's file names api, and does not name any more: web";
+        assert!(wrong.contains(told), "{wrong}");
+        let gone = refused(&host, &["status", "web"]);
+        let told =
+            "does not name web any more, only api; how its deploys ended: towline history web";
+        assert!(gone.contains(told), "{gone}");
+    };
+    tell();
+    let _run = Run::of(&host);
+    tell();
 }
 
 #[test]

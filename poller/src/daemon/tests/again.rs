@@ -107,7 +107,10 @@ impl Host {
 #[tokio::test]
 async fn a_retry_is_declined_when_there_is_nothing_to_try_again() {
     let mut host = Host::new();
-    assert!(matches!(host.retry("api").await, Err(Declined::Unknown(_))));
+    assert!(matches!(
+        host.retry("api").await,
+        Err(Declined::Unknown { .. })
+    ));
     assert!(matches!(host.retry("web").await, Err(Declined::Nothing(_))));
     host.receive(&[manual(1)]);
     host.work().await.unwrap();
