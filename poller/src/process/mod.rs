@@ -3,8 +3,8 @@
 //! Here: [`run`], the only way in which parts of a service start programs, and [`end_leftover`] for what an earlier
 //! process of ours has left. `step` is the other side: this binary, called as `towline exec-step`, waits for its order and
 //! for the word to go, becomes the user and then the program. `session` knows who belongs to a program, `output` what is
-//! kept of what it says (pure), `environment` what it sees of variables (pure). Not here: which programs, and what
-//! an ending means.
+//! kept of what it says (pure), `environment` what it sees of variables (pure), `signals` how it hears signals. Not here:
+//! which programs, and what an ending means.
 //!
 //! What is promised: a program has run only if `begun` was called before and said yes. It leads a session of its own, without
 //! a terminal; all of that session is ended when the program is, at the timeout, and when [`run`] is dropped, which waits for a
@@ -26,6 +26,7 @@ mod program;
 mod refusal;
 mod run;
 mod session;
+mod signals;
 pub(crate) mod step;
 mod streams;
 mod wire;

@@ -17,6 +17,12 @@ use std::{
     process::ExitCode,
 };
 
+use super::{
+    MAX_STDIN, Refusal,
+    environment::{self, environment},
+    signals::default_signals,
+    wire::{self, ARGUMENT, Answer, GO, Request},
+};
 use nix::{
     errno::Errno,
     unistd::{close, execve, geteuid, initgroups, setgid, setuid},
@@ -25,16 +31,6 @@ use rustix::{
     fs::{Access, Mode, access},
     process::{Signal, set_parent_process_death_signal, setsid, umask},
     stdio::dup2_stdin,
-};
-use tokio::{
-    runtime::Builder,
-    signal::unix::{SignalKind, signal},
-};
-
-use super::{
-    MAX_STDIN, Refusal,
-    environment::{self, environment},
-    wire::{self, ARGUMENT, Answer, GO, Request},
 };
 
 /// The process's whole life when it was asked to become another program; `None` when it was not.
@@ -60,7 +56,7 @@ fn serve() -> io::Result<()> {
     // No terminal, so that whoever asks a question there fails at once; and what Ctrl-C ends is the poller alone.
     setsid()?;
     umask(Mode::from_raw_mode(0o022));
-    default_sigpipe()?;
+    default_signals()?;
     let answer = match Image::prepare(&request) {
         Err(refusal) => refusal,
         Ok(image) => {
@@ -95,14 +91,6 @@ fn read_line(from: &mut impl BufRead) -> io::Result<String> {
     let mut line = String::new();
     from.read_line(&mut line)?;
     Ok(line)
-}
-
-/// Rust ignores SIGPIPE, and what is ignored stays so in the next program: `yes | head` would complain. What has a handler,
-/// which this one keeps for ever, goes back to the default.
-fn default_sigpipe() -> io::Result<()> {
-    let runtime = Builder::new_current_thread().enable_io().build()?;
-    let _inside = runtime.enter();
-    signal(SignalKind::pipe()).map(drop)
 }
 
 /// Makes these bytes what is read from standard input; the pipe holds them all.

@@ -132,14 +132,35 @@ async fn it_has_no_terminal_no_other_file_and_hears_a_broken_pipe() {
         .await
         .tail;
     assert_eq!(terminal, "none\n");
-    let heard = script(
+    assert_hears_everything(&ended(&masks()).await.tail);
+}
+
+/// Says what it ignores and what it blocks.
+fn masks() -> Order {
+    script(
         "while read -r name mask; do case $name in SigIgn:|SigBlk:) echo $mask;; esac; done < /proc/$$/status",
-    );
-    for mask in ended(&heard).await.tail.lines() {
+    )
+}
+
+fn assert_hears_everything(masks: &str) {
+    let masks: Vec<_> = masks.lines().collect();
+    assert_eq!(masks.len(), 2, "{masks:?}");
+    for mask in masks {
         // Bits from 31 on are the C library's own.
         let mask = u64::from_str_radix(mask, 16).unwrap() & 0x7fff_ffff;
         assert_eq!(mask, 0, "blocked or ignored");
     }
+}
+
+#[tokio::test]
+async fn what_towline_was_told_not_to_hear_its_programs_hear() {
+    let dir = folder();
+    let deaf = "env --ignore-signal=HUP,INT,QUIT,TERM,CHLD --block-signal=USR1,ALRM";
+    let towline = env!("CARGO_BIN_EXE_towline");
+    let deaf = format!("#!/bin/sh\nexec {deaf} '{towline}' \"$@\"\n");
+    let launcher = Launcher(executable(&dir, "deaf", &deaf));
+    let run = process::run(&launcher, &masks(), &mut |_| Ok(()), &mut |_| ()).await;
+    assert_hears_everything(&run.unwrap().tail);
 }
 
 #[tokio::test]
