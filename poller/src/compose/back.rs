@@ -6,9 +6,11 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::{
-    Cli, ComposeError, Container, Project, Resolved, Up, Variables, beside, containers, mend,
-    mends, pins, tag_away,
+    Cli, ComposeError, Container, Patience, Project, Resolved, Up, Variables, beside, containers,
+    mend, mends, pins, tag_away,
 };
 use crate::{
     docker::{Docker, EngineError},
@@ -35,6 +37,8 @@ pub struct Back<'a> {
     pub tags: &'a [TagMove],
     /// How long a container may take to stop, if not as long as its own settings say.
     pub stop_timeout: Option<Duration>,
+    /// How long it may be in the way what the engine was asked for last by a Compose that was killed.
+    pub patience: Patience,
 }
 
 /// Why a project must not be touched now, in words: somebody is at it.
@@ -83,6 +87,22 @@ pub async fn up_old(
     begun: &mut dyn FnMut(&Identity) -> Result<(), String>,
     line: &mut dyn FnMut(&str),
 ) -> Result<(), ComposeError> {
+    let since = Instant::now();
+    loop {
+        match up_old_once(cli, engine, back, begun, line).await {
+            Err(error) if back.patience.lasts(&error, since) => back.patience.wait(line).await,
+            ended => return ended,
+        }
+    }
+}
+
+async fn up_old_once(
+    cli: &Cli,
+    engine: &Docker,
+    back: &Back<'_>,
+    begun: &mut dyn FnMut(&Identity) -> Result<(), String>,
+    line: &mut dyn FnMut(&str),
+) -> Result<(), ComposeError> {
     let ran = back.before.iter().filter(|(_, _, ran)| *ran);
     let ran: BTreeMap<_, _> = ran.map(|(service, image, _)| (*service, *image)).collect();
     mend(engine, back.name).await?;
@@ -99,6 +119,7 @@ pub async fn up_old(
             told: &told,
             pins: &pins(engine, &resolved, &images).await?,
             stop_timeout: back.stop_timeout,
+            patience: Patience::NONE,
         };
         cli.up(engine, &up, begun, line).await?;
     }

@@ -1,21 +1,19 @@
-//! `docker compose`, run by [`process`]: its version, what it makes of a file, and bringing services up.
+//! `docker compose`, run by [`process`]: its version, and what it makes of a file. Not here: bringing services up (`up`).
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{ComposeError, Project, Resolved, Variables, containers::mend, project_name, unset};
+use super::{ComposeError, Project, Resolved, Variables, project_name, unset};
 use crate::{
     docker::Docker,
-    process::{self, Ended, GRACE, How, Identity, Launcher, Order, ProcessError, Refusal},
+    process::{self, Ended, GRACE, How, Launcher, Order, ProcessError, Refusal},
 };
 
 /// The oldest Compose that will do, as numbers and in words: older ones were never tried.
 const NEEDED: ((u64, u64), &str) = ((2, 20), "2.20");
 /// How long Compose may think about a file.
 const THINKING: Duration = Duration::from_secs(60);
-/// How long services may take to come up: containers have their time to stop, and may wait for the health of others.
-pub const UP_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Variables of our own that Docker's command line is given, beside those whose names begin so.
 const PASSED: [&str; 2] = ["PATH", "HOME"];
 const PASSED_BEGINNING: &str = "DOCKER_";
@@ -25,25 +23,8 @@ const WHICH_ENGINE: [&str; 2] = ["DOCKER_HOST", "DOCKER_CONTEXT"];
 /// Docker's command line with its plugin Compose, for one engine.
 #[derive(Clone, Debug)]
 pub struct Cli {
-    launcher: Launcher,
+    pub(super) launcher: Launcher,
     environment: Vec<(String, String)>,
-}
-
-/// What to bring up.
-#[derive(Clone, Debug)]
-pub struct Up<'a> {
-    /// The project.
-    pub project: &'a Project,
-    /// Its name, as it was resolved.
-    pub name: &'a str,
-    /// The services; with none there is nothing to do.
-    pub services: &'a [String],
-    /// Which version of it.
-    pub told: &'a Variables,
-    /// Images by service that count instead of the file's own (see [`super::pins`]).
-    pub pins: &'a BTreeMap<String, String>,
-    /// How long a container may take to stop, if not as long as its own settings say.
-    pub stop_timeout: Option<Duration>,
 }
 
 impl Cli {
@@ -203,49 +184,6 @@ impl Cli {
             .map_err(ComposeError::Unexpected)
     }
 
-    /// Brings services up, as `docker compose up -d` does, with images that are here. May be repeated: what a Compose that was
-    /// killed has left half made is made whole first. `begun` and `line` are [`process::run`]'s.
-    ///
-    /// # Errors
-    /// When they do not come up.
-    pub async fn up(
-        &self,
-        engine: &Docker,
-        up: &Up<'_>,
-        begun: &mut dyn FnMut(&Identity) -> Result<(), String>,
-        line: &mut dyn FnMut(&str),
-    ) -> Result<(), ComposeError> {
-        if up.services.is_empty() {
-            return Ok(());
-        }
-        mend(engine, up.name).await?;
-        let mut arguments = arguments(up.project, Some(up.name), &[], !up.pins.is_empty());
-        arguments.extend(["up", "--detach", "--pull", "never", "--no-build"].map(str::to_owned));
-        if let Some(limit) = up.stop_timeout {
-            arguments.extend(["--timeout".to_owned(), limit.as_secs().to_string()]);
-        }
-        arguments.extend(up.services.iter().cloned());
-        let order = Order {
-            stdin: (!up.pins.is_empty()).then(|| pinned(up.pins)),
-            timeout: UP_LIMIT,
-            ..self.order("docker", arguments, folder(up.project), up.told)
-        };
-        let order = Order {
-            capture: false,
-            ..order
-        };
-        let ended = process::run(&self.launcher, &order, begun, line).await?;
-        match ended.how {
-            How::Exited(0) => Ok(()),
-            how @ (How::Exited(_) | How::Signalled(_) | How::TimedOut) => {
-                Err(ComposeError::NotUp {
-                    how: how_words(how),
-                    said: ended.tail.trim().to_owned(),
-                })
-            }
-        }
-    }
-
     /// Runs Compose on the project for an answer.
     async fn read(
         &self,
@@ -284,7 +222,13 @@ impl Cli {
         Ok((ended, lines))
     }
 
-    fn order(&self, program: &str, arguments: Vec<String>, dir: &Path, told: &Variables) -> Order {
+    pub(super) fn order(
+        &self,
+        program: &str,
+        arguments: Vec<String>,
+        dir: &Path,
+        told: &Variables,
+    ) -> Order {
         let mut argv = vec![program.to_owned()];
         argv.extend(arguments);
         let mut env = self.environment.clone();
@@ -304,7 +248,7 @@ impl Cli {
 }
 
 /// The arguments that say which project; with pins a second file comes from standard input.
-fn arguments(
+pub(super) fn arguments(
     project: &Project,
     name: Option<&str>,
     more_profiles: &[String],
@@ -331,16 +275,7 @@ fn arguments(
     all
 }
 
-/// A file, for Compose to read beside the project's own.
-fn pinned(pins: &BTreeMap<String, String>) -> Vec<u8> {
-    let services: serde_json::Map<_, _> = pins
-        .iter()
-        .map(|(service, image)| (service.clone(), json!({ "image": image })))
-        .collect();
-    json!({ "services": services }).to_string().into_bytes()
-}
-
-fn folder(project: &Project) -> &Path {
+pub(super) fn folder(project: &Project) -> &Path {
     project.file.parent().unwrap_or_else(|| Path::new("/"))
 }
 
@@ -349,7 +284,7 @@ fn refused(file: &Path, why: String) -> ComposeError {
     ComposeError::Refused { file, why }
 }
 
-fn how_words(how: How) -> String {
+pub(super) fn how_words(how: How) -> String {
     match how {
         How::Exited(status) => format!("ended with status {status}"),
         How::Signalled(signal) => format!("was ended by signal {signal}"),

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     compose::{
-        Back, ComposeError, Container, Up, containers, missing, strayed, tag_back, tag_forth,
-        up_old,
+        Back, ComposeError, Container, Patience, Up, containers, missing, strayed, tag_back,
+        tag_forth, up_old,
     },
     docker::{Docker, EngineError},
     health::{self, Member},
@@ -89,6 +89,10 @@ impl<'a> Stack<'a> {
             told: &compose_variables(&self.sequence.before.new),
             pins: &BTreeMap::new(),
             stop_timeout: self.grace(),
+            patience: match self.sequence.interrupted || self.sequence.resumed > 0 {
+                true => Patience::AFTER_ANOTHER,
+                false => Patience::NONE,
+            },
         };
         let cli = cli(self.with.host, self.engine);
         let mut line = |line: &str| self.log(line);
@@ -112,6 +116,8 @@ impl<'a> Stack<'a> {
             brought: &self.brought.services,
             tags: &before.tags,
             stop_timeout: self.grace(),
+            // The new version's may have been ended in the middle, here or by a crash.
+            patience: Patience::AFTER_ANOTHER,
         };
         let cli = cli(self.with.host, self.engine);
         let mut line = |line: &str| self.log(line);

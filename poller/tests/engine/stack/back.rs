@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use towline::compose::{
-    Back, Variables, beside, keep_pulled, keep_running, let_go, missing, pins, resolve_old,
-    strayed, tag_away, up_old,
+    Back, Patience, Variables, beside, keep_pulled, keep_running, let_go, missing, pins,
+    resolve_old, strayed, tag_away, up_old,
 };
 
 use super::{Stack, image_id, told};
@@ -141,6 +141,7 @@ async fn there_and_back(stack: &Stack, old: &Variables, new: &Variables) {
             .filter_map(|one| one.tag.clone())
             .collect::<Vec<_>>(),
         stop_timeout: None,
+        patience: Patience::AFTER_ANOTHER,
     };
     for _ in 0..2 {
         let (mut begun, mut line) = (|_: &_| Ok(()), |_: &_| ());

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use towline::compose::{Pulled, mends, missing};
+use towline::compose::{ComposeError, Patience, Pulled, Up, mends, missing};
 
 use super::Stack;
 use crate::scene::{docker, inspect};
@@ -49,8 +49,6 @@ fn killed_after(stack: &Stack, moment: Duration) {
         .output()
         .unwrap();
     up.wait().unwrap();
-    // The engine goes on with what it was asked for last, and another poller takes a while to be there.
-    thread::sleep(Duration::from_secs(1));
 }
 
 /// The name of the volume that nobody has named.
@@ -134,4 +132,79 @@ async fn what_is_left_half_made_gets_the_place_and_the_volumes_of_what_is_gone()
     stack.up(&services, &[], &BTreeMap::new()).await.unwrap();
     assert_whole(&stack, Duration::ZERO).await;
     assert_eq!(volume("half-db-1"), kept);
+}
+
+/// A container of nobody's that has the name which Compose gives to the next `db` for a while; returns the name.
+async fn in_the_way(stack: &Stack) -> String {
+    let old = stack.only("db").await;
+    let name = format!("{}_{}", &old.id[..12], old.name);
+    docker(&["create", "--name", &name, &old.image]);
+    name
+}
+
+/// Brings the project up; how often Compose was begun, too. `line` hears what it says.
+async fn up_with(
+    stack: &Stack,
+    patience: Patience,
+    line: &mut dyn FnMut(&str),
+) -> (Result<(), ComposeError>, u32) {
+    let up = Up {
+        project: &stack.project(),
+        name: stack.name,
+        services: &["db", "web"].map(str::to_owned),
+        told: &[],
+        pins: &BTreeMap::new(),
+        stop_timeout: None,
+        patience,
+    };
+    let mut begun = 0;
+    let mut begins = |_: &_| {
+        begun += 1;
+        Ok(())
+    };
+    let ended = stack.cli.up(&stack.engine, &up, &mut begins, line).await;
+    (ended, begun)
+}
+
+#[tokio::test]
+async fn a_name_that_is_free_a_little_later_is_waited_for() {
+    let (stack, pulled) = halfway("late").await;
+    stack.tag(&pulled).await;
+    let name = in_the_way(&stack).await;
+    let mut is_there = true;
+    let mut line = |line: &str| {
+        if is_there && line.contains("tries again") {
+            docker(&["rm", "--force", &name]);
+            is_there = false;
+        }
+    };
+    let (ended, begun) = up_with(&stack, Patience::AFTER_ANOTHER, &mut line).await;
+    ended.unwrap();
+    assert_eq!(begun, 2);
+    assert_whole(&stack, Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_name_that_stays_taken_is_the_failure_that_it_always_is() {
+    let (stack, pulled) = halfway("taken").await;
+    stack.tag(&pulled).await;
+    let name = in_the_way(&stack).await;
+    let before = stack.only("db").await;
+    let (ended, begun) = up_with(&stack, Patience::NONE, &mut |_| ()).await;
+    assert_is_taken(&ended.unwrap_err());
+    assert_eq!(begun, 1);
+    let short = Patience {
+        within: Duration::from_secs(1),
+        pause: Duration::from_secs(1),
+    };
+    let (ended, begun) = up_with(&stack, short, &mut |_| ()).await;
+    docker(&["rm", "--force", &name]);
+    assert_is_taken(&ended.unwrap_err());
+    assert_eq!(begun, 2);
+    assert_eq!(stack.only("db").await, before);
+}
+
+fn assert_is_taken(failed: &ComposeError) {
+    let told = failed.to_string();
+    assert!(told.contains("is already in use by container"), "{told}");
 }

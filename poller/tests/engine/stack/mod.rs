@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, env, fs, path::PathBuf};
 use tempfile::TempDir;
 use towline::{
     compose::{
-        Asked, Cli, ComposeError, Container, Project, Pulled, Resolved, Up, Variables, asked,
-        containers, digests, pull, pull_missing, tag_back, tag_forth,
+        Asked, Cli, ComposeError, Container, Patience, Project, Pulled, Resolved, Up, Variables,
+        asked, containers, digests, pull, pull_missing, tag_back, tag_forth,
     },
     docker::Docker,
     process::Launcher,
@@ -144,6 +144,7 @@ impl Stack {
             told,
             pins,
             stop_timeout: None,
+            patience: Patience::AFTER_ANOTHER,
         };
         let mut lines = Vec::new();
         let mut line = |line: &str| lines.push(line.to_owned());
