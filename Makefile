@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test bench fuzz lint clean
+.PHONY: help setup ready demo test bench search fuzz lint clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/towline
 # wrangler and its Node come before the system's.
@@ -66,6 +66,14 @@ bench: ready  ## Measures what docs/benchmarks.md says, on release builds
 	@tests/toy/build >/dev/null
 	@target=$$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/') && \
 	TOWLINE_BIN=$$target/release/towline $(SANDBOX) $(BENCH)
+
+# How often each of these tests makes its plays, 10,000 of the machines', from a seed of its own each time.
+SEARCH_ROUNDS ?= 10
+SEARCHES := machine::tests::properties sequence::tests::properties daemon::tests::order mailbox::tests whatever_the_world_does
+
+search:  ## Searches random plays that `make test` has not seen for counterexamples, with seeds that are said
+	@for seed in $$(shuf -i 2-4294967295 -n $(SEARCH_ROUNDS)); do echo "PROPTEST_RNG_SEED=$$seed" && \
+	PROPTEST_RNG_SEED=$$seed nice cargo test --quiet --workspace $(FAILPOINTS) --lib --test model -- $(SEARCHES) || exit 1; done
 
 # Seconds for each target, run one behind the other.
 FUZZ_TIME ?= 120

@@ -38,15 +38,26 @@ use world::play;
 /// How many plays are searched, of at least [`step::LEAST`] steps each.
 const PLAYS: u32 = 10_000;
 
-/// Every core takes its part, from a seed of its own: the same plays on each machine with as many cores.
+/// Every core takes its part, from a seed of its own: the same plays on each machine with as many cores, and others only
+/// where `PROPTEST_RNG_SEED` asks for them.
 #[test]
 fn whatever_the_world_does_every_accepted_intent_reaches_every_host_once_and_in_time() {
     let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     thread::scope(|scope| {
         for part in 0..cores {
-            scope.spawn(move || search(u64::from(part), PLAYS.div_ceil(cores)));
+            let seed = first_seed()
+                .wrapping_mul(u64::from(cores))
+                .wrapping_add(u64::from(part));
+            scope.spawn(move || search(seed, PLAYS.div_ceil(cores)));
         }
     });
+}
+
+fn first_seed() -> u64 {
+    match Config::default().rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => 0,
+    }
 }
 
 fn search(seed: u64, plays: u32) {
