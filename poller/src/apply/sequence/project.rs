@@ -313,7 +313,9 @@ fn of_running(
 ) -> Option<VersionId> {
     let its = now.iter().filter(|one| wanted.contains(&one.service));
     let each = its.map(|one| {
-        let image = images.iter().find(|image| image.id == one.image)?;
+        // One image may be there from several repositories, by another digest in each.
+        let is_its = |image: &&Running| image.id == one.image && image.reference == one.reference;
+        let image = images.iter().find(is_its)?;
         Some((one.service.clone(), image.digest.clone()?))
     });
     let digests = each.collect::<Option<BTreeMap<_, _>>>()?;
@@ -351,4 +353,46 @@ fn ids(pulled: &[Pulled]) -> BTreeMap<String, String> {
         services.map(|service| (service.clone(), one.id.clone()))
     });
     each.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::digest;
+
+    fn container(service: &str, reference: &str) -> Container {
+        Container {
+            id: service.to_owned(),
+            name: format!("stack-{service}-1"),
+            service: service.to_owned(),
+            image: "sha256:1".to_owned(),
+            reference: reference.to_owned(),
+            hash: String::new(),
+            runs: true,
+            was_started: true,
+            is_done: false,
+        }
+    }
+
+    fn image(reference: &str, digit: char) -> Running {
+        Running {
+            reference: reference.to_owned(),
+            id: "sha256:1".to_owned(),
+            digest: Some(digest(digit)),
+        }
+    }
+
+    #[test]
+    fn an_image_of_two_repositories_counts_for_each_service_by_the_digest_in_its_own() {
+        let (api, web) = ("ghcr.io/octo-org/api:1", "ghcr.io/octo-org/web:1");
+        let now = [container("api", api), container("web", web)];
+        let wanted = ["api", "web"].map(str::to_owned);
+        let images = [image(api, 'a'), image(web, 'b')];
+        let asked_for = [("api", 'a'), ("web", 'b')];
+        let asked_for = asked_for.map(|(service, digit)| (service.to_owned(), digest(digit)));
+        let deployed = VersionId::of_images(None, &BTreeMap::from(asked_for));
+        assert_eq!(of_running(None, &now, &wanted, &images), deployed);
+        let [one, other] = images;
+        assert_eq!(of_running(None, &now, &wanted, &[other, one]), deployed);
+    }
 }
