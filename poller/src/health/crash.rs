@@ -53,7 +53,7 @@ impl Scene<'_> {
     pub(super) async fn ended(self, halt: Halt) -> Halt {
         match halt {
             Halt::Failed(why) => self.told(why, "").await,
-            Halt::Engine(_) => halt,
+            Halt::GoesOn(_) | Halt::Engine(_) => halt,
         }
     }
 
@@ -64,7 +64,7 @@ impl Scene<'_> {
                 let answer = format!("; {why}");
                 self.told(why, &answer).await
             }
-            Halt::Engine(_) => halt,
+            Halt::GoesOn(_) | Halt::Engine(_) => halt,
         }
     }
 

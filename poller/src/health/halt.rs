@@ -7,6 +7,8 @@ use crate::docker::EngineError;
 pub(super) enum Halt {
     /// The version is no good, for this reason.
     Failed(String),
+    /// It is no good, and the program of a check goes on that cannot be ended: another try would only add to it.
+    GoesOn(String),
     /// The engine cannot be asked, so nobody knows.
     Engine(EngineError),
 }
@@ -16,6 +18,7 @@ impl Halt {
     pub(super) fn told(self, words: impl FnOnce(String) -> String) -> Self {
         match self {
             Self::Failed(why) => Self::Failed(words(why)),
+            Self::GoesOn(why) => Self::GoesOn(words(why)),
             Self::Engine(error) => Self::Engine(error),
         }
     }
@@ -31,7 +34,7 @@ impl From<EngineError> for Halt {
 pub(super) fn verdict<T>(end: Result<T, Halt>) -> Result<Result<T, String>, EngineError> {
     match end {
         Ok(good) => Ok(Ok(good)),
-        Err(Halt::Failed(why)) => Ok(Err(why)),
+        Err(Halt::Failed(why) | Halt::GoesOn(why)) => Ok(Err(why)),
         Err(Halt::Engine(error)) => Err(error),
     }
 }
@@ -40,7 +43,7 @@ pub(super) fn verdict<T>(end: Result<T, Halt>) -> Result<Result<T, String>, Engi
 pub(super) fn judgement<T>(end: Result<T, Halt>) -> Result<T, String> {
     match end {
         Ok(good) => Ok(good),
-        Err(Halt::Failed(why)) => Err(why),
+        Err(Halt::Failed(why) | Halt::GoesOn(why)) => Err(why),
         Err(Halt::Engine(error)) => Err(error.to_string()),
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     docker::LogTail,
-    process::{self, How, Launcher, MAX_TAIL, Order},
+    process::{self, How, Launcher, MAX_TAIL, Order, ProcessError},
     redact::Secrets,
     settings::HealthCheck,
 };
@@ -94,19 +94,32 @@ impl Host<'_> {
             stdin: None,
             dies_with_us: true,
         };
-        let ended = process::run(self.launcher, &order, &mut |_| Ok(()), &mut |_| ()).await;
-        let (how, text) = match ended {
-            Ok(ended) => match ended.how {
-                How::Exited(0) => return Ok(()),
-                How::Exited(status) => (format!("it ended with status {status}"), ended.tail),
-                How::Signalled(signal) => (format!("it was ended by signal {signal}"), ended.tail),
-                How::TimedOut => (unended(limit), ended.tail),
-            },
-            Err(error) => (error.to_string(), String::new()),
-        };
-        // Where it was cut, it begins with a line, which may have taken up to a quarter of it away.
-        let is_cut = text.len() >= MAX_TAIL / 2;
-        let output = LogTail { text, is_cut };
-        Err(Bad { how, output })
+        match process::run(self.launcher, &order, &mut |_| Ok(()), &mut |_| ()).await {
+            Ok(ended) if ended.how == How::Exited(0) => Ok(()),
+            Ok(ended) => Err(bad(words(ended.how, limit), ended.tail, None)),
+            Err(ref error @ ProcessError::Outlived { how, ref tail, .. }) => {
+                let how = how.map_or_else(|| unended(limit), |how| words(how, limit));
+                Err(bad(how, tail.clone(), Some(error.to_string())))
+            }
+            Err(error) => Err(bad(error.to_string(), String::new(), None)),
+        }
+    }
+}
+
+fn words(how: How, limit: Duration) -> String {
+    match how {
+        How::Exited(status) => format!("it ended with status {status}"),
+        How::Signalled(signal) => format!("it was ended by signal {signal}"),
+        How::TimedOut => unended(limit),
+    }
+}
+
+fn bad(how: String, text: String, goes_on: Option<String>) -> Bad {
+    // Where it was cut, it begins with a line, which may have taken up to a quarter of it away.
+    let is_cut = text.len() >= MAX_TAIL / 2;
+    Bad {
+        how,
+        output: LogTail { text, is_cut },
+        goes_on,
     }
 }

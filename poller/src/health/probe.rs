@@ -87,7 +87,7 @@ async fn attempt(
             }
             Subject::Host(host) => {
                 let tried = host.exec(command, limit).await;
-                tried.map_err(|bad| Halt::Failed(bad.told(secrets)))?;
+                tried.map_err(|bad| bad.halt(secrets))?;
             }
         },
     }
@@ -136,8 +136,12 @@ fn judged(executed: Executed, secrets: &Secrets, limit: Duration) -> Result<(), 
         Some(status) => format!("it ended with status {status}"),
         None => unended(limit),
     };
-    let output = executed.output;
-    Err(Bad { how, output }.told(secrets))
+    let bad = Bad {
+        how,
+        output: executed.output,
+        goes_on: None,
+    };
+    Err(bad.told(secrets))
 }
 
 /// How a command is that was given up.
@@ -153,11 +157,24 @@ pub(super) struct Bad {
     pub(super) how: String,
     /// What it said.
     pub(super) output: LogTail,
+    /// What of it goes on and cannot be ended, in words.
+    pub(super) goes_on: Option<String>,
 }
 
 impl Bad {
+    /// Why the check has failed, and whether for good.
+    fn halt(self, secrets: &Secrets) -> Halt {
+        match &self.goes_on {
+            None => Halt::Failed(self.told(secrets)),
+            Some(goes_on) => {
+                let goes_on = secrets.hide(goes_on);
+                Halt::GoesOn(format!("{}; {goes_on}", self.told(secrets)))
+            }
+        }
+    }
+
     /// How it ended, with the end of its output.
-    fn told(self, secrets: &Secrets) -> String {
+    fn told(&self, secrets: &Secrets) -> String {
         // Hidden before the cut, which may leave a part of a secret that nobody knows.
         let output = &self.output;
         let text = if output.is_cut {

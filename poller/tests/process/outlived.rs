@@ -13,10 +13,15 @@ const STEP: &str = "#!/bin/sh\necho $TOWLINE_STEP $TOWLINE_SHORT_SHA >> DIR/open
 
 /// A host whose service runs as another user, and whose `run` goes on with `script`. `None` where tests are not root.
 fn host(relay: &Relay, script: &str) -> Option<Host> {
+    host_with(relay, script, "")
+}
+
+/// The same with `more` behind its commands.
+fn host_with(relay: &Relay, script: &str, more: &str) -> Option<Host> {
     if !nix::unistd::geteuid().is_root() {
         return None;
     }
-    let host = Host::with(relay.port, WEB);
+    let host = Host::with(relay.port, &format!("{WEB}{more}"));
     let open = host.path("open");
     fs::create_dir(&open).unwrap();
     for (folder, mode) in [(host.dir.path(), 0o755), (&open, 0o777)] {
@@ -31,14 +36,19 @@ fn host(relay: &Relay, script: &str) -> Option<Host> {
 impl Host {
     /// `towline once`, which may not end other users' programs.
     fn once_without_kill(&self) -> Command {
-        let once = self.command(&["once"]);
+        self.command_without("-kill", &["once"])
+    }
+
+    /// Towline as root without these capabilities.
+    fn command_without(&self, capabilities: &str, arguments: &[&str]) -> Command {
+        let whole = self.command(arguments);
         let mut command = Command::new("/usr/bin/setpriv");
         command
-            .args(["--bounding-set=-kill", "--inh-caps=-kill"])
-            .arg(once.get_program())
-            .args(once.get_args())
+            .args(["--bounding-set", capabilities, "--inh-caps", capabilities])
+            .arg(whole.get_program())
+            .args(whole.get_args())
             .env_clear();
-        let set = once.get_envs();
+        let set = whole.get_envs();
         command.envs(set.filter_map(|(name, value)| Some((name, value?))));
         command
     }
@@ -56,11 +66,15 @@ impl Host {
 
     /// Ends what `run` has left, as the operator does.
     fn end_it(&self) {
-        let pid = self.pid().unwrap();
-        assert!(fs::exists(format!("/proc/{pid}")).unwrap(), "it has ended");
-        let kill = Command::new("kill").args(["-KILL", &pid]).status();
-        assert!(kill.unwrap().success());
+        end(&self.pid().unwrap());
     }
+}
+
+/// Ends what was left running.
+fn end(pid: &str) {
+    assert!(fs::exists(format!("/proc/{pid}")).unwrap(), "it has ended");
+    let kill = Command::new("kill").args(["-KILL", pid]).status();
+    assert!(kill.unwrap().success());
 }
 
 #[test]
@@ -137,4 +151,51 @@ fn what_a_command_leaves_running_is_ended_and_that_is_in_the_report() {
     let pid = host.pid().unwrap();
     let runs = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     assert_eq!(runs, "");
+}
+
+#[test]
+fn a_check_that_cannot_be_ended_fails_at_once_and_the_report_says_what_goes_on() {
+    let relay = Relay::start();
+    let check = "\n[[service.web.health]]\nexec = [\"DIR/check\"]\nwithin = \"5m\"\n";
+    let Some(host) = host_with(&relay, "touch DIR/open/ready", check) else {
+        return;
+    };
+    // What is asked before the deploy is ended by itself, so that only the new version's check goes on.
+    let check = "#!/bin/sh\ntest -e DIR/open/ready || exit 1\nsleep 600 & echo $! >> DIR/open/pids\necho no; exit 3\n";
+    let check = check.replace("DIR", host.dir.path().to_str().unwrap());
+    host.script("check", &check);
+    ask_for(&relay, &[commit(1, 'a')]);
+    let (_, log) = ended(host.once_without_kill().output().unwrap());
+    let pids = fs::read_to_string(host.path("open/pids")).unwrap();
+    pids.lines().for_each(end);
+    assert_eq!(pids.lines().count(), 1, "{log}");
+    let message = last(&relay)["message"].as_str().unwrap().to_owned();
+    let is_told = message.contains("it ended with status 3 and said \"no\"; what ")
+        && message.contains("has started goes on as session ");
+    assert!(is_told, "{message}");
+    assert_eq!(host.steps_of_nobody(), ["run aaaaaaa", "rollback"], "{log}");
+}
+
+#[test]
+fn root_that_may_not_become_the_user_is_told_which_capabilities_it_lacks_and_nothing_runs() {
+    let relay = Relay::start();
+    let Some(host) = host(&relay, "") else {
+        return;
+    };
+    ask_for(&relay, &[commit(1, 'a')]);
+    for (lacking, arguments) in [
+        ("-setuid", &["check"]),
+        ("-setgid", &["check"]),
+        ("-setuid", &["once"]),
+    ] {
+        let output = host.command_without(lacking, arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        let why = "towline is root and may not become nobody, for it lacks the capabilities CAP_SETUID and CAP_SETGID";
+        assert!(said.contains(why), "{lacking} {arguments:?}: {said}");
+        assert!(said.contains("towline-commands.conf"), "{said}");
+        assert_ne!(output.status.code(), Some(0), "{said}");
+    }
+    assert_eq!(last(&relay)["outcome"], "refused");
+    assert_eq!(host.steps_of_nobody(), [""; 0]);
 }
