@@ -46,6 +46,7 @@ pub mod sequence;
 pub use back::{WayBack, go_back};
 pub use foresee::{Ahead, Foreseen, foresee};
 pub use inspect::{InspectError, find, inspect_service};
+pub(crate) use prepare::held;
 pub use progress::Progress;
 
 use drive::{Drive, drive};

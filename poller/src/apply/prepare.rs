@@ -221,7 +221,7 @@ pub(super) fn admit(
 }
 
 /// What is told of a version that is in quarantine.
-pub(super) fn held(failed: &Quarantined, job: &Job<'_>) -> String {
+pub(crate) fn held(failed: &Quarantined, job: &Job<'_>) -> String {
     let did = if failed.on_purpose {
         "was taken back"
     } else {

@@ -7,6 +7,7 @@ use towline_protocol::Sha;
 use super::{
     GitError,
     call::Call,
+    keep,
     run::{Place, Tools, nul_separated, text},
 };
 
@@ -22,7 +23,7 @@ pub async fn may_bring(
     file: &Path,
 ) -> Result<bool, GitError> {
     // Of a commit that is not here nothing is known.
-    if tools.commit_of(place, sha.as_str()).await?.is_none() {
+    if !keep::is_here(tools, place, sha).await? {
         return Ok(true);
     }
     // The folders above as well: each may be a link or a submodule.

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::Path};
 
 use super::{
     checkouts::{APP, UPDATE, World, text},
+    commands::{ask_for, commit, host},
+    taken_back::at_b,
     *,
 };
 
@@ -181,4 +183,78 @@ fn a_plan_of_commands_needs_neither_engine_nor_state_nor_relay_and_tells_where_n
     let (said, status, log) = host.plan(&sha, &["--service", "other"]);
     assert_eq!((said.as_str(), status), ("", 1));
     assert!(log.contains("it names web"), "{log}");
+}
+
+#[test]
+fn a_plan_says_first_that_an_operator_is_needed_and_ends_as_a_refused_one() {
+    let relay = Relay::start();
+    let host = host(&relay, "false", "");
+    ask_for(&relay, &[commit(1, 'a')]);
+    assert_eq!(host.once().0, 4);
+    let next = "b".repeat(40);
+    let (said, status, log) = host.plan(&next, &[]);
+    assert_eq!(
+        (status, log.as_str()),
+        (1, "towline: 1 problem\n"),
+        "{said}"
+    );
+    let first = said.lines().nth(1).unwrap();
+    assert!(
+        first.contains("PROBLEM: an operator is needed") && first.contains("towline resolve web"),
+        "{said}"
+    );
+    assert!(names(&said).contains(&"run"), "{said}");
+    let resolved = host.command(&["resolve", "web"]).output().unwrap();
+    assert!(resolved.status.success());
+    let (said, status, _) = host.plan(&next, &[]);
+    assert!(status == 0 && !said.contains("PROBLEM"), "{said}");
+}
+
+#[test]
+fn a_plan_tells_what_an_operator_has_taken_back_and_what_only_a_newer_intent_brings() {
+    let relay = Relay::start();
+    let host = at_b(&relay);
+    let [a, b, c] = ['a', 'b', 'c'].map(|digit| digit.to_string().repeat(40));
+    assert_eq!(host.plan(&c, &[]).1, 0);
+    let back = host.command(&["rollback", "web"]).output().unwrap();
+    assert!(back.status.success(), "{back:?}");
+
+    let (said, status, log) = host.plan(&b, &[]);
+    assert_eq!(
+        (status, log.as_str()),
+        (1, "towline: 2 problems\n"),
+        "{said}"
+    );
+    for part in [
+        "PROBLEM: held since ",
+        "this commit's intent came before",
+        "PROBLEM: in quarantine",
+        "was taken back here",
+        "towline retry web",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(names(&said).contains(&"run"), "{said}");
+    let (said, status, _) = host.plan(&c, &[]);
+    assert!(status == 0 && said.contains("held: since "), "{said}");
+    let (said, status, _) = host.plan(&a, &[]);
+    assert!(status == 0 && said.contains("unchanged: "), "{said}");
+}
+
+#[test]
+fn a_plan_in_a_partial_clone_has_git_fetch_nothing() {
+    let world = World::new(APP);
+    world.git("srv/app.git", &["config", "uploadpack.allowFilter", "true"]);
+    let url = world.git("app", &["remote", "get-url", "origin"]);
+    fs::remove_dir_all(world.host.path("app")).unwrap();
+    let clone = ["clone", "-q", "--filter=blob:none", url.trim(), "app"];
+    world.git(".", &clone);
+    let new = world.commit(&format!("{UPDATE}# newer\n"));
+    let seen = || files(&world.host.path("app"));
+    let before = seen();
+    let (said, status, _) = world.host.plan(&new, &[]);
+    assert!(status == 0 && said.contains("not fetched yet"), "{said}");
+    assert!(seen() == before, "{said}");
+    let (status, log, _) = world.deploy(1, &new);
+    assert_eq!((status, world.head()), (0, new), "{log}");
 }

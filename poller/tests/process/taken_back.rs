@@ -26,7 +26,7 @@ impl Host {
 
 /// A host whose service has been at the commits of `a`s and `b`s, and keeps three versions. `run` and `rollback` write down
 /// what is live; a commit passes its checks unless it is named in `bad`.
-fn at_b(relay: &Relay) -> Host {
+pub(crate) fn at_b(relay: &Relay) -> Host {
     let more = "rollback = [\"DIR/run\"]\n[[service.web.health]]\nexec = [\"DIR/check\"]\nwithin = \"5s\"\n";
     let host = host(relay, "", more);
     let live = host.path("live");

@@ -22,8 +22,10 @@ use crate::{
     select::{Match, matches},
     settings::{Parts, Service, Work},
     store::{Copied, Store},
+    version::VersionId,
 };
 
+mod against;
 mod intent;
 mod words;
 
@@ -66,19 +68,40 @@ pub(super) fn plan(
         let intent = intent::intent(service, asked);
         let (name, kind) = (&service.name, service.work.kind());
         text += &format!("{name} ({kind}): {}\n", intent::words(&intent));
-        match super::on_one_thread(desk.service(service, &intent))? {
-            Ok(lines) => text += &lines,
-            Err(problem) => {
-                problems += 1;
-                text += &format!("  PROBLEM: {problem}\n");
-            }
+        let planned = super::on_one_thread(desk.service(service, &intent))?;
+        for problem in &planned.problems {
+            problems += 1;
+            text += &format!("  PROBLEM: {problem}\n");
         }
+        text += &planned.lines;
     }
     super::say(&text)?;
     match problems {
         0 => Ok(Ending::Done),
         1 => anyhow::bail!("1 problem"),
         many => anyhow::bail!("{many} problems"),
+    }
+}
+
+/// What is to be said of one service.
+#[derive(Default)]
+struct Planned {
+    /// What keeps the deploy from being begun.
+    problems: Vec<String>,
+    /// The plan, a line each.
+    lines: String,
+    /// Whether there would be something to do.
+    begins: bool,
+}
+
+impl From<Result<String, String>> for Planned {
+    fn from(told: Result<String, String>) -> Self {
+        let mut planned = Self::default();
+        match told {
+            Ok(lines) => planned.lines = lines,
+            Err(problem) => planned.problems.push(problem),
+        }
+        planned
     }
 }
 
@@ -94,12 +117,8 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// The plan of one service, or the problem with it.
-    async fn service(
-        &self,
-        service: &Service,
-        intent: &Intent,
-    ) -> anyhow::Result<Result<String, String>> {
+    /// The plan of one service, and the problems with it.
+    async fn service(&self, service: &Service, intent: &Intent) -> anyhow::Result<Planned> {
         let job = Job {
             service,
             intent,
@@ -111,10 +130,52 @@ impl Desk<'_> {
             Match::Refused(why) => Some(format!("it would not be accepted: {why}")),
             Match::No => Some("it would not be accepted".to_owned()),
         };
-        Ok(match (accepted, &service.work) {
-            (Some(why), _) => Err(why),
+        let planned = match (accepted, &service.work) {
+            (Some(why), _) => Err(why).into(),
             (None, Work::Parts(parts)) => self.parts(&job, parts).await?,
             (None, Work::Docker { .. }) => self.container(&job).await?,
+        };
+        self.as_it_stands(service, intent, planned)
+    }
+
+    /// The plan with what keeps any deploy of the service from being begun before it.
+    fn as_it_stands(
+        &self,
+        service: &Service,
+        intent: &Intent,
+        planned: Planned,
+    ) -> anyhow::Result<Planned> {
+        let blocked = against::blocked(self.store, service)?;
+        let mut problems: Vec<_> = blocked.into_iter().collect();
+        let (mut lines, begins) = (planned.lines, planned.begins);
+        match against::taken_back(self.store, service, intent)? {
+            Some(Ok(words)) => lines = format!("  held: {words}\n{lines}"),
+            Some(Err(problem)) if begins => problems.push(problem),
+            Some(Err(_)) | None => {}
+        }
+        problems.extend(planned.problems);
+        Ok(Planned {
+            problems,
+            lines,
+            begins,
+        })
+    }
+
+    /// The plan of a deploy that would begin, of what is known as `version`.
+    fn of_version(
+        &self,
+        job: &Job<'_>,
+        version: Option<&VersionId>,
+        told: &Told,
+    ) -> anyhow::Result<Planned> {
+        let quarantined = match version {
+            Some(version) => against::quarantined(self.store, job, version)?,
+            None => None,
+        };
+        Ok(Planned {
+            problems: quarantined.into_iter().collect(),
+            lines: told.lines(),
+            begins: true,
         })
     }
 
@@ -126,32 +187,34 @@ impl Desk<'_> {
     }
 
     /// The plan of a container.
-    async fn container(&self, job: &Job<'_>) -> anyhow::Result<Result<String, String>> {
+    async fn container(&self, job: &Job<'_>) -> anyhow::Result<Planned> {
         let service = job.service;
         let image = service.image.as_ref().map(ToString::to_string);
         let is_numbered = image.is_some_and(|image| image.contains("{run_number}"));
         if is_numbered && self.run_number.is_none() {
             let why = "the image's tag has {run_number}; say which run's by --run-number NUMBER";
-            return Ok(Err(why.to_owned()));
+            return Ok(Err(why.to_owned()).into());
         }
         let engine = match self.engine().await {
             Ok(engine) => engine,
-            Err(why) => return Ok(Err(why)),
+            Err(why) => return Ok(Err(why).into()),
         };
-        Ok(match apply::foresee(&engine, self.store, job).await? {
-            Foreseen::Ends(outcome, why) => words::ends(outcome, &why),
+        match apply::foresee(&engine, self.store, job).await? {
+            Foreseen::Ends(outcome, why) => Ok(words::ends(outcome, &why).into()),
             Foreseen::Begins(ahead) => {
-                Ok(Told::of_container(&ahead, &about_health(service)).lines())
+                let told = Told::of_container(&ahead, &about_health(service));
+                let version = VersionId::Digest(ahead.digest.clone());
+                self.of_version(job, Some(&version), &told)
             }
-        })
+        }
     }
 
     /// The plan of a service made of parts.
-    async fn parts(&self, job: &Job<'_>, parts: &Parts) -> anyhow::Result<Result<String, String>> {
+    async fn parts(&self, job: &Job<'_>, parts: &Parts) -> anyhow::Result<Planned> {
         let engine = match parts.needs_engine() {
             true => match self.engine().await {
                 Ok(engine) => Some(engine),
-                Err(why) => return Ok(Err(why)),
+                Err(why) => return Ok(Err(why).into()),
             },
             false => None,
         };
@@ -161,12 +224,14 @@ impl Desk<'_> {
         };
         let service = job.service;
         let shelf = Shelf::of(self.state, service.name.clone());
-        Ok(match foresee(host, self.store, &shelf, job, parts).await? {
-            Foreseen::Ends(outcome, why) => words::ends(outcome, &why),
+        match foresee(host, self.store, &shelf, job, parts).await? {
+            Foreseen::Ends(outcome, why) => Ok(words::ends(outcome, &why).into()),
             Foreseen::Begins(ahead) => {
                 let gate = about_health(service);
-                Ok(Told::of_parts(&ahead, service, job.intent, &gate).lines())
+                let told = Told::of_parts(&ahead, service, job.intent, &gate);
+                let version = ahead.sequence.before.new_version.as_ref();
+                self.of_version(job, version, &told)
             }
-        })
+        }
     }
 }

@@ -1,0 +1,71 @@
+//! What the state has against a deploy, whatever the rest of its plan: an operator is needed, or has taken the service back, or
+//! the version failed here. A plan is that of a new intent, and those that are here already may not be applied.
+
+use towline_protocol::{Intent, Mark};
+
+use crate::{
+    apply::{Job, held},
+    settings::Service,
+    store::{Hold, Store, StoreError},
+    version::VersionId,
+};
+
+/// Why nothing is deployed to a service now, if an operator is needed for it.
+pub(super) fn blocked(store: &Store, service: &Service) -> Result<Option<String>, StoreError> {
+    let name = &service.name;
+    let since = store.blocked(name)?;
+    Ok(since.map(|intent| {
+        format!(
+            "an operator is needed since intent {intent}: nothing is deployed until `towline resolve {name}`; what follows is \
+             for then"
+        )
+    }))
+}
+
+/// That an operator took the service back: a problem where all intents of the commit came before that, else for who reads it.
+pub(super) fn taken_back(
+    store: &Store,
+    service: &Service,
+    asked: &Intent,
+) -> Result<Option<Result<String, String>>, StoreError> {
+    let Some(hold) = store.hold(&service.name)? else {
+        return Ok(None);
+    };
+    let intents = store.intents(&service.rule.channel)?;
+    let its = intents
+        .iter()
+        .filter(|intent| intent.revision.sha == asked.revision.sha);
+    let newest = its.map(place).max();
+    let came_before = newest.is_some_and(|newest| newest <= hold.place);
+    let Hold { since, why, .. } = &hold;
+    Ok(Some(if came_before && hold.channel == asked.channel {
+        Err(format!(
+            "held since {since:.0}: {why}; this commit's intent came before, and nothing is deployed until a newer one comes"
+        ))
+    } else {
+        Ok(format!(
+            "since {since:.0}, until a newer intent comes: {why}; this is the plan of a newer one"
+        ))
+    }))
+}
+
+/// That the version is in quarantine, if it is.
+pub(super) fn quarantined(
+    store: &Store,
+    job: &Job<'_>,
+    version: &VersionId,
+) -> Result<Option<String>, StoreError> {
+    let all = store.quarantine(&job.service.name)?;
+    let failed = all.iter().find(|one| one.version == *version);
+    Ok(failed.map(|failed| {
+        let held = held(failed, job);
+        format!("in quarantine, so that no intent that is here tries it by itself: {held}")
+    }))
+}
+
+fn place(intent: &Intent) -> Mark {
+    Mark {
+        epoch: intent.epoch,
+        seq: intent.seq,
+    }
+}
