@@ -90,6 +90,7 @@ mod tests {
                 side: side.clone(),
                 version: None,
                 revision: None,
+                placed: None,
                 intent: Some(intent.id.clone()),
                 since: now,
                 unwell: None,

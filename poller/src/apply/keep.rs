@@ -323,6 +323,7 @@ mod tests {
             },
             version: None,
             revision: None,
+            placed: None,
             intent: Some(crate::testing::intent(7, 1).id),
             since: at(1),
             unwell: None,

@@ -19,6 +19,7 @@ use towline_protocol::{
 
 use crate::{
     backup::BackupName,
+    compose::Placed,
     docker::{Docker, EngineError, RegistryTrouble},
     machine::{Deploy, Ending, Fault, JournalError, Leftover, Member},
     plan::{Observed, Refusal},
@@ -83,6 +84,8 @@ pub struct Applied {
     pub version: Option<VersionId>,
     /// What was told of that version to commands and projects, if it has such.
     pub revision: Option<Revision>,
+    /// What of its Compose project is in place, after a success or where there was nothing to do; `None` where that is not known.
+    pub placed: Option<Placed>,
     /// For people.
     pub message: String,
     /// The end of the failed version's output.
@@ -309,6 +312,7 @@ impl Applied {
             version_before: of_image(&from),
             version: of_image(&to),
             revision: None,
+            placed: None,
             from,
             to,
             message,

@@ -78,9 +78,6 @@ impl Container {
         let text = |path: &str| shown.pointer(path).and_then(Value::as_str);
         let label = |name: &str| shown.get("Config")?.get("Labels")?.get(name)?.as_str();
         let runs = shown.pointer("/State/Running") == Some(&Value::Bool(true));
-        let ended = text("/State/Status") == Some("exited")
-            && shown.pointer("/State/ExitCode").and_then(Value::as_i64) == Some(0);
-        let policy = text("/HostConfig/RestartPolicy/Name").unwrap_or_default();
         Some(Self {
             id: text("/Id")?.to_owned(),
             name: text("/Name")?.trim_start_matches('/').to_owned(),
@@ -90,7 +87,7 @@ impl Container {
             hash: label(HASH).unwrap_or_default().to_owned(),
             runs,
             was_started: !text("/State/StartedAt").is_none_or(|at| at.starts_with(NEVER)),
-            is_done: ended && matches!(policy, "" | "no" | "on-failure"),
+            is_done: is_done(shown),
         })
     }
 
@@ -102,6 +99,16 @@ impl Container {
         let is_prefix = prefix.len() == PREFIX && prefix.bytes().all(is_hex);
         (is_prefix && !self.was_started && !name.is_empty()).then_some(name)
     }
+}
+
+/// Whether a container, as the engine shows it, has done what it should, and ended: its status was 0, and nobody is to start it
+/// again.
+pub fn is_done(shown: &Value) -> bool {
+    let text = |path: &str| shown.pointer(path).and_then(Value::as_str);
+    let ended = text("/State/Status") == Some("exited")
+        && shown.pointer("/State/ExitCode").and_then(Value::as_i64) == Some(0);
+    let policy = text("/HostConfig/RestartPolicy/Name").unwrap_or_default();
+    ended && matches!(policy, "" | "no" | "on-failure")
 }
 
 /// What undoes the half made containers among `all`. Compose itself stumbles over one in some cases: it makes another of the

@@ -1,7 +1,7 @@
 //! The user's own Compose v2: what a file means, and bringing a project up.
 //!
 //! Here: asking Compose (`cli`), having it bring a project up (`up`, `back`), what it answered (`resolved`, `unset`: pure), the
-//! images of a project (`images`, `earlier`, `kept`) and its containers (`containers`). Compose alone interprets the file and makes the containers; its
+//! images of a project (`images`, `earlier`, `kept`) and its containers (`containers`, `placed`). Compose alone interprets the file and makes the containers; its
 //! command line is the only interface that it promises. Not here: how programs run (`process`), when what is done (`sequence`),
 //! whether the result is well (`health`).
 //!
@@ -22,6 +22,7 @@ mod images;
 mod kept;
 mod name;
 mod patience;
+mod placed;
 mod resolved;
 mod tags;
 mod unset;
@@ -30,7 +31,7 @@ mod up;
 pub use back::{Back, half_made, resolve_old, up_old};
 pub use cli::Cli;
 pub use containers::{
-    Container, Mend, beside, containers, mend, mends, missing, strayed, taken, unchanged,
+    Container, Mend, beside, containers, is_done, mend, mends, missing, strayed, taken, unchanged,
 };
 pub use earlier::pull_kept;
 pub use images::{
@@ -40,6 +41,7 @@ pub use images::{
 pub use kept::{Running, keep_pulled, keep_running, let_go, running};
 pub use name::project_name;
 pub use patience::Patience;
+pub use placed::{Placed, PlacedService};
 pub use resolved::{ComposeService, Healthcheck, Resolved};
 pub use tags::{tag_away, tag_back, tag_forth};
 pub use up::{UP_LIMIT, Up};

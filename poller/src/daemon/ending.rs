@@ -270,6 +270,7 @@ fn running(
         side: applied.to.clone(),
         version: applied.version.clone(),
         revision: applied.revision.clone(),
+        placed: applied.placed.clone(),
         intent: Some(intent.clone()),
         since: before.map_or(now, |before| before.since),
         unwell: before.and_then(|before| before.unwell.clone()),

@@ -33,7 +33,7 @@ pub async fn resolve(
             about_containers(was_needed, left)
         }
         Some(Work::Parts(parts)) if was_needed => {
-            let seen = look(docker_host, &[Sought::Parts(parts.clone())]).await;
+            let seen = look(docker_host, &[Sought::Parts(parts.clone(), None)]).await;
             let shelf = Shelf::of(store.dir(), service.clone());
             let backup = shelf
                 .names()

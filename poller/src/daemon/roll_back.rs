@@ -67,6 +67,7 @@ impl Poller {
             side: applied.to.clone(),
             version: applied.version.clone(),
             revision: applied.revision.clone(),
+            placed: applied.placed.clone(),
             intent: on_purpose.brought.clone(),
             since: now,
             unwell: None,

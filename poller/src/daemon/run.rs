@@ -78,6 +78,8 @@ impl Poller {
         }
         if self.is_due() && rounds.polled {
             self.work(stop).await?;
+            // What was seen in the middle of a deploy says nothing about what it has left.
+            rounds.looking = None;
             self.publish();
             self.say_hello(Instant::now());
         }
@@ -106,7 +108,10 @@ impl Poller {
         tokio::select! {
             () = stop.wanted() => {}
             () = tokio::time::sleep(wake) => {}
-            order = orders.next() => self.obey(order, stop).await?,
+            order = orders.next() => {
+                self.obey(order, stop).await?;
+                rounds.looking = None;
+            }
             answer = reply(&mut rounds.polling) => self.note_answer(rounds, answer, interval)?,
             answer = reply(&mut rounds.filling) => self.note_filled(rounds, answer)?,
             event = self.bell.next() => self.note_event(rounds, event, interval)?,

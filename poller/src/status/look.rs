@@ -7,9 +7,10 @@ use serde_json::Value;
 use tokio::runtime::Builder;
 use towline_protocol::Digest;
 
-use super::{CheckoutStatus, Observed, ProjectContainer, checkout, project};
+use super::{CheckoutStatus, Missing, Observed, ProjectContainer, checkout, project};
 use crate::{
     apply::{InspectError, find},
+    compose::Placed,
     docker::{Docker, EngineError},
     plan::{self, Refusal, beside},
     process::Launcher,
@@ -29,8 +30,8 @@ pub enum Sought {
         /// The digest that the last deploy has brought.
         brought: Option<Digest>,
     },
-    /// What a service is made of.
-    Parts(Box<Parts>),
+    /// What a service is made of, and what of its project the last deploy that took effect has left in place, if that is known.
+    Parts(Box<Parts>, Option<Placed>),
 }
 
 /// What was seen.
@@ -49,6 +50,8 @@ pub struct Shown {
     pub observed: Option<Observed>,
     /// Of the containers of its project.
     pub containers: Option<Vec<ProjectContainer>>,
+    /// What of its project there is too little of.
+    pub missing: Vec<Missing>,
     /// Of its checkout.
     pub checkout: Option<CheckoutStatus>,
 }
@@ -58,7 +61,7 @@ impl Sought {
     pub fn needs_engine(&self) -> bool {
         match self {
             Self::Container { .. } => true,
-            Self::Parts(parts) => parts.needs_engine(),
+            Self::Parts(parts, _) => parts.needs_engine(),
         }
     }
 }
@@ -120,8 +123,8 @@ async fn checkouts(
     let launcher = Launcher::own();
     let each = sought.iter().map(async |one| match one {
         Sought::Container { .. } => None,
-        Sought::Parts(_) if !is_meant(one) => None,
-        Sought::Parts(parts) => checkout::look_at(parts, &launcher).await,
+        Sought::Parts(..) if !is_meant(one) => None,
+        Sought::Parts(parts, _) => checkout::look_at(parts, &launcher).await,
     });
     futures_util::future::join_all(each).await
 }
@@ -154,10 +157,7 @@ async fn shown(engine: &Docker, sought: &Sought) -> Result<Shown, EngineError> {
             observed: Some(look_at(engine, choice, brought.clone()).await?),
             ..Shown::default()
         },
-        Sought::Parts(parts) => Shown {
-            containers: project::look_at(engine, parts).await?,
-            ..Shown::default()
-        },
+        Sought::Parts(parts, placed) => project::look_at(engine, parts, placed.as_ref()).await?,
     })
 }
 
@@ -198,7 +198,7 @@ async fn look_at(
 }
 
 /// Of a container that is not there, or is not to be told from others.
-fn nothing(state: &str) -> Observed {
+pub(super) fn nothing(state: &str) -> Observed {
     Observed {
         state: state.to_owned(),
         name: None,

@@ -1,27 +1,25 @@
 //! How each service stands: what runs, since when, from which commit and digest, what is pending and why.
 //!
 //! Here: the types, which are also the shape of `towline status --json`, and how their parts are put together, which is pure.
-//! `record` reads what the state directory knows, `look` asks the engine, `checkout` git, `trouble` compares what was seen. Not here: who may ask and how that
-//! travels (`control`), how it is written down for people (`cli`).
+//! `record` reads what the state directory knows, `look` asks the engine, `checkout` git, `standing` says what both come to, `trouble`
+//! compares looks. Not here: who may ask and how that travels (`control`), how it is written down for people (`cli`).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Digest, HostName, IntentId, Outcome, ServiceName, Sha};
 
-use crate::{
-    settings::{Choice, Parts},
-    version::VersionId,
-};
+use crate::{compose::Placed, settings::Parts, version::VersionId};
 
 mod checkout;
 mod look;
 mod project;
 mod record;
+mod standing;
 mod trouble;
 
 pub use checkout::CheckoutStatus;
 pub use look::{Seen, Shown, Sought, leftovers, look, look_at_containers};
-pub use project::ProjectContainer;
+pub use project::{Missing, ProjectContainer};
 pub use trouble::{Change, Watch};
 
 /// The shape's number. Fields may be added to a shape, what is there keeps its name and meaning.
@@ -137,6 +135,9 @@ pub struct ServiceStatus {
     /// What the engine shows of the containers of its Compose project; `None` when it could not be asked, and without one.
     #[serde(default)]
     pub containers: Option<Vec<ProjectContainer>>,
+    /// The services of its Compose project that have too few containers; empty also when that is not known.
+    #[serde(default)]
+    pub missing: Vec<Missing>,
     /// How its checkout is now; `None` without one.
     #[serde(default)]
     pub checkout: Option<CheckoutStatus>,
@@ -153,6 +154,9 @@ pub struct ServiceStatus {
     /// What it is made of if it is not one container, for whoever looks.
     #[serde(skip)]
     pub(super) parts: Option<Box<Parts>>,
+    /// What of its project the last deploy that took effect has left in place, for whoever looks.
+    #[serde(skip)]
+    pub(super) placed: Option<Placed>,
 }
 
 fn docker() -> String {
@@ -299,7 +303,7 @@ impl Status {
     pub fn with_seen(mut self, seen: Seen, now: Timestamp) -> Self {
         for (service, shown) in self.services.iter_mut().zip(seen.services) {
             service.observed = shown.observed;
-            service.containers = shown.containers;
+            (service.containers, service.missing) = (shown.containers, shown.missing);
             service.checkout = shown.checkout;
         }
         self.engine.trouble = seen.engine;
@@ -310,88 +314,5 @@ impl Status {
     /// What to look at, in the order of the services.
     pub fn sought(&self) -> Vec<Sought> {
         self.services.iter().map(ServiceStatus::sought).collect()
-    }
-}
-
-impl ServiceStatus {
-    fn sought(&self) -> Sought {
-        if let Some(parts) = &self.parts {
-            return Sought::Parts(parts.clone());
-        }
-        let deployed = self.deployed.as_ref();
-        Sought::Container {
-            choice: self.choice(),
-            brought: deployed.and_then(|deployed| deployed.digest.clone()),
-        }
-    }
-
-    /// By what its container is known.
-    fn choice(&self) -> Choice {
-        let label = self.label.as_ref().and_then(|label| label.parse().ok());
-        match label {
-            Some(label) => Choice::Label(label),
-            None => Choice::Name(self.container.clone().unwrap_or_default()),
-        }
-    }
-
-    /// The commit that runs; `None` when what the engine shows is not what a deploy has brought. What is checked out counts.
-    pub fn sha(&self) -> Option<&Sha> {
-        if let Some(commit) = self.checked_out() {
-            return Some(commit);
-        }
-        self.is_as_deployed()
-            .then(|| self.deployed.as_ref()?.sha.as_ref())
-            .flatten()
-    }
-
-    /// The digest that runs, as far as it is known: what the engine shows counts.
-    pub fn digest(&self) -> Option<&Digest> {
-        match &self.observed {
-            Some(observed) => observed.digest.as_ref(),
-            None if self.unsure => None,
-            None => self.deployed.as_ref()?.digest.as_ref(),
-        }
-    }
-
-    fn checked_out(&self) -> Option<&Sha> {
-        self.checkout.as_ref()?.commit.as_ref()
-    }
-
-    /// Whether something else runs than what the last deploy has brought. In the middle of a deploy that is as it should
-    /// be.
-    pub fn is_something_else(&self) -> bool {
-        let is_there = |seen: &Observed| !matches!(seen.state.as_str(), "absent" | "ambiguous");
-        let pending = self.pending.as_ref().map(|pending| pending.state);
-        self.deployed.is_some()
-            && self.observed.as_ref().is_none_or(is_there)
-            && pending != Some(PendingState::Applying)
-            && !self.is_unknown()
-            && !self.is_as_deployed()
-    }
-
-    /// Whether it is not known what is in place: an operator was needed, and no digest of a container that is there tells it.
-    pub fn is_unknown(&self) -> bool {
-        let digest = self.observed.as_ref().map(|seen| seen.digest.as_ref());
-        self.unsure && digest.flatten().is_none()
-    }
-
-    /// Whether what is there is what the last deploy has brought, as far as that can be seen. Which images the containers of
-    /// a project have is not compared.
-    pub fn is_as_deployed(&self) -> bool {
-        let Some(deployed) = &self.deployed else {
-            return false;
-        };
-        if self.is_unknown() {
-            return false;
-        }
-        if self.kind != docker() {
-            let there = self.checked_out();
-            return there.is_none() || there == deployed.sha.as_ref();
-        }
-        let digest = deployed.digest.as_ref();
-        match &self.observed {
-            Some(observed) => digest.is_some() && digest == observed.digest.as_ref(),
-            None => digest.is_some(),
-        }
     }
 }

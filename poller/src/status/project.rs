@@ -1,13 +1,16 @@
 //! How the containers of a Compose project are, by what the engine shows.
 
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Observed, look::observed};
+use super::{
+    Observed, Shown,
+    look::{nothing, observed},
+};
 use crate::{
-    compose::Project,
+    compose::{Placed, Project, is_done},
     docker::{Docker, EngineError},
     settings::{Compose, Parts},
 };
@@ -23,25 +26,57 @@ const FILES: &str = "com.docker.compose.project.config_files";
 pub struct ProjectContainer {
     /// The service in the Compose file that it is of.
     pub service: String,
+    /// Whether its image is the one that the last deploy has brought; `None` when that is not known.
+    #[serde(default)]
+    pub as_deployed: Option<bool>,
+    /// Whether it has done what it should: it ended with status 0, and nobody is to start it again.
+    #[serde(default)]
+    pub done: bool,
     /// What the engine shows of it.
     #[serde(flatten)]
     pub observed: Observed,
 }
 
-/// Looks at the containers of the project's services that are brought up; `None` when the parts have no project.
+/// A service of a project that has fewer containers than the last deploy has left there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// The service in the Compose file.
+    pub service: String,
+    /// How many containers it has.
+    pub there: u64,
+    /// How many it had.
+    pub of: u64,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, there, of } = self;
+        match there {
+            0 => write!(f, "{service} is gone"),
+            _ => write!(f, "{service} has {there} of {of} containers"),
+        }
+    }
+}
+
+/// Looks at the containers of the project's services that are brought up, and compares them with what a deploy has left there;
+/// nothing is shown when the parts have no project.
 ///
-/// They are told by the project's name, where the host's file has one, or else by the file that they were made from: what
-/// Compose calls the project may stand in that file, which only Compose reads.
+/// They are told by the project's name, where the host's file or the deploy has one, or else by the file that they were made
+/// from: what Compose calls the project may stand in that file, which only Compose reads.
 pub(super) async fn look_at(
     engine: &Docker,
     parts: &Parts,
-) -> Result<Option<Vec<ProjectContainer>>, EngineError> {
+    placed: Option<&Placed>,
+) -> Result<Shown, EngineError> {
     let Some(compose) = &parts.compose else {
-        return Ok(None);
+        return Ok(Shown::default());
     };
     let checkout = parts.git.as_ref().map(|git| git.path.as_path());
-    let project = Project::new(compose, checkout);
-    let shown = engine.containers_where(|listed| is_its(compose, &project.home, listed));
+    let home = Project::new(compose, checkout).home;
+    let placed = placed.filter(|placed| is_same(compose, placed));
+    let known = placed.map(|placed| placed.project.as_str());
+    let project = compose.project.as_deref().or(known);
+    let shown = engine.containers_where(|listed| is_its(compose, project, &home, listed));
     let mut all = Vec::new();
     for container in shown.await? {
         let service = label(&container, SERVICE).unwrap_or_default().to_owned();
@@ -49,25 +84,61 @@ pub(super) async fn look_at(
             Some(id) => engine.image(id).await?,
             None => None,
         };
-        let observed = observed(container, image, None);
-        all.push(ProjectContainer { service, observed });
+        let as_deployed = placed.and_then(|placed| {
+            let placed = placed.services.get(&service)?;
+            Some(container.get("Image")?.as_str()? == placed.image)
+        });
+        all.push(ProjectContainer {
+            service,
+            as_deployed,
+            done: is_done(&container),
+            observed: observed(container, image, None),
+        });
     }
     let name = |one: &ProjectContainer| (one.service.clone(), one.observed.name.clone());
     all.sort_by_key(name);
-    Ok(Some(all))
+    Ok(Shown {
+        missing: placed.map_or(Vec::new(), |placed| missing(compose, placed, &all)),
+        containers: Some(all),
+        ..Shown::default()
+    })
 }
 
-fn is_its(compose: &Compose, file: &Path, listed: &Value) -> bool {
+/// Whether the host's file still means the project of that deploy.
+fn is_same(compose: &Compose, placed: &Placed) -> bool {
+    let named = compose.project.as_ref();
+    named.is_none_or(|name| *name == placed.project)
+}
+
+/// The services that the host's file still wants and that have fewer containers than there were. More of them are somebody's
+/// wish.
+fn missing(compose: &Compose, placed: &Placed, now: &[ProjectContainer]) -> Vec<Missing> {
+    let services = placed.services.iter();
+    let services = services.filter(|(name, _)| is_wanted(compose, name));
+    let counted = services.map(|(name, service)| {
+        let there = now.iter().filter(|one| one.service == *name).count();
+        Missing {
+            service: name.clone(),
+            there: u64::try_from(there).unwrap_or(u64::MAX),
+            of: service.containers,
+        }
+    });
+    counted.filter(|one| one.there < one.of).collect()
+}
+
+fn is_wanted(compose: &Compose, service: &str) -> bool {
+    compose.services.is_empty() || compose.services.iter().any(|one| one == service)
+}
+
+fn is_its(compose: &Compose, project: Option<&str>, file: &Path, listed: &Value) -> bool {
     let own = |name: &str| listed.get("Labels")?.get(name)?.as_str();
     let file = file.to_str();
-    let is_of_project = match &compose.project {
+    let is_of_project = match project {
         Some(project) => own(PROJECT) == Some(project),
         None => own(FILES).is_some_and(|files| files.split(',').any(|one| Some(one) == file)),
     };
     let service = own(SERVICE).unwrap_or_default();
-    let is_wanted =
-        compose.services.is_empty() || compose.services.iter().any(|one| one == service);
-    is_of_project && is_wanted && own(ONEOFF) != Some("True")
+    is_of_project && is_wanted(compose, service) && own(ONEOFF) != Some("True")
 }
 
 fn label<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
@@ -82,22 +153,36 @@ impl ProjectContainer {
 
     /// What is wrong with it.
     pub fn trouble(&self) -> Option<String> {
-        let is_done = self.observed.state == "exited" && self.observed.exit_code == Some(0);
-        let trouble = self.observed.trouble().filter(|_| !is_done)?;
+        let trouble = self.observed.trouble().filter(|_| !self.done)?;
         Some(format!("{}: {trouble}", self.service))
     }
 }
 
+/// What is wrong with a project: all that is missing, and the first container that is not as it should be.
+pub(super) fn trouble(containers: &[ProjectContainer], missing: &[Missing]) -> Option<String> {
+    let gone = match (containers, missing) {
+        (_, []) => None,
+        ([], _) => Some("all of its containers are gone".to_owned()),
+        (_, missing) => {
+            let all: Vec<_> = missing.iter().map(Missing::to_string).collect();
+            Some(all.join(", "))
+        }
+    };
+    let unwell = containers.iter().find_map(ProjectContainer::trouble);
+    let all: Vec<_> = gone.into_iter().chain(unwell).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
 /// All of them as one container: what matters to whether one is started again and again.
-pub(super) fn together(containers: &[ProjectContainer]) -> Option<Observed> {
+pub(super) fn together(containers: &[ProjectContainer]) -> Observed {
     let all = || containers.iter().map(|one| &one.observed);
     let is_starting = all().any(|one| one.health.as_deref() == Some("starting"));
-    let first = all().next()?;
-    Some(Observed {
+    let first = all().next().cloned();
+    Observed {
         health: is_starting.then(|| "starting".to_owned()),
         started_at: all().filter_map(|one| one.started_at).max(),
         restarts: all().map(|one| one.restarts).sum(),
         digest: None,
-        ..first.clone()
-    })
+        ..first.unwrap_or_else(|| nothing("absent"))
+    }
 }

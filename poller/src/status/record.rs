@@ -70,7 +70,9 @@ fn recorded(
         Work::Parts(parts) => Some(parts.clone()),
     };
     let quarantine = store.quarantine(name)?;
-    let deployed = store.running(name)?.map(|running| Deployed {
+    let running = store.running(name)?;
+    let placed = running.as_ref().and_then(|running| running.placed.clone());
+    let deployed = running.map(|running| Deployed {
         sha: running.side.sha,
         digest: running.side.digest,
         intent: running.intent,
@@ -91,8 +93,10 @@ fn recorded(
         unsure: store.is_unsure(name)?,
         observed: None,
         containers: None,
+        missing: Vec::new(),
         checkout: None,
         parts,
+        placed,
         pending: pending(store, service, host, journal, now)?,
         last: last(store, service)?,
         quarantined: quarantine.into_iter().map(|one| one.version).collect(),

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use towline_protocol::{Digest, ServiceName};
 
-use super::{
-    Observed, ServiceStatus,
-    project::{ProjectContainer, together},
-};
+use super::{Observed, PendingState, ServiceStatus, project};
 use crate::store::Unwell;
 
 /// How many starts, each seen for the first time, make a version one that is started again and again.
@@ -18,19 +15,30 @@ impl ServiceStatus {
     /// What is wrong with the version that the last deploy has brought, by what the engine shows now. Nothing is known of
     /// what somebody else has put in its place.
     pub fn trouble(&self) -> Option<String> {
-        if !self.is_as_deployed() {
+        if !self.is_as_deployed() || self.is_under_way() {
             return None;
         }
         match &self.containers {
-            Some(containers) => containers.iter().find_map(ProjectContainer::trouble),
+            Some(containers) => project::trouble(containers, &self.missing),
             None => self.observed.as_ref()?.trouble(),
         }
     }
 
-    /// What the engine shows of it, all containers of a project together.
+    /// Whether a deploy is at it, or was interrupted at it: then it is that one's to say what is there.
+    fn is_under_way(&self) -> bool {
+        let pending = self.pending.as_ref().map(|pending| pending.state);
+        matches!(
+            pending,
+            Some(PendingState::Applying | PendingState::Interrupted)
+        )
+    }
+
+    /// What the engine shows of it, all containers of a project together; of a project without any that should have some,
+    /// that there are none.
     fn watched(&self) -> Option<Observed> {
         match &self.containers {
-            Some(containers) => together(containers),
+            Some(containers) if containers.is_empty() && self.missing.is_empty() => None,
+            Some(containers) => Some(project::together(containers)),
             None => self.observed.clone(),
         }
     }
@@ -288,5 +296,94 @@ mod tests {
             "not well from 2026-11-20T16:00:00Z to 2026-11-20T16:02:00Z: unhealthy"
         );
         assert_eq!(change.unwell(), None);
+    }
+
+    /// A project whose last deploy has brought an api and a database, with what there is of it now.
+    fn stack(containers: &Value, missing: &Value) -> ServiceStatus {
+        serde_json::from_value(json!({
+            "name": "stack", "kind": "compose", "container": null, "pending": null, "last": null, "observed": null,
+            "deployed": { "sha": crate::testing::SHA, "digest": null, "intent": null, "since": START },
+            "containers": containers, "missing": missing
+        }))
+        .unwrap()
+    }
+
+    fn member(service: &str, as_deployed: bool) -> Value {
+        let mut member = seen("running", None, START);
+        member["service"] = json!(service);
+        member["as_deployed"] = json!(as_deployed);
+        member
+    }
+
+    #[test]
+    fn what_is_gone_of_a_project_is_told_once_and_taken_back_when_it_is_there_again() {
+        let (api, db) = (member("api", true), member("db", true));
+        let no_db = json!([{ "service": "db", "there": 0, "of": 1 }]);
+        let all = stack(&json!([api, db]), &json!([]));
+        let looks = [
+            all.clone(),
+            stack(&json!([api]), &no_db),
+            stack(&json!([]), &no_db),
+            all.clone(),
+            all,
+        ];
+        let (mut watch, mut unwell, mut told) = (Watch::default(), None, Vec::new());
+        for (minute, look) in (0..).zip(&looks) {
+            if let Some(change) = watch.note(look, unwell.as_ref(), at(minute)) {
+                unwell = change.unwell();
+                told.push(change.to_string());
+            }
+        }
+        assert_eq!(
+            told,
+            [
+                "not well since 2026-11-20T16:01:00Z: db is gone",
+                "not well from 2026-11-20T16:01:00Z to 2026-11-20T16:04:00Z: db is gone"
+            ]
+        );
+        let gone = "all of its containers are gone";
+        assert_eq!(looks[2].trouble().as_deref(), Some(gone));
+        assert_eq!((looks[2].sha(), looks[2].digest()), (None, None));
+    }
+
+    #[test]
+    fn too_few_containers_and_one_that_ended_are_told_together_unless_a_deploy_is_at_it() {
+        let mut ended = member("db", true);
+        (ended["state"], ended["exit_code"]) = (json!("exited"), json!(0));
+        let few = json!([{ "service": "api", "there": 1, "of": 2 }]);
+        let mut project = stack(&json!([member("api", true), ended]), &few);
+        let trouble = "api has 1 of 2 containers; db: it ended with status 0";
+        assert_eq!(project.trouble().as_deref(), Some(trouble));
+        for state in ["applying", "interrupted"] {
+            project.pending = serde_json::from_value(json!({
+                "state": state, "intent": crate::testing::intent(7, 1).id, "sha": null, "why": "", "since": null, "until": null
+            }))
+            .unwrap();
+            assert_eq!(project.trouble(), None, "{state}");
+        }
+    }
+
+    #[test]
+    fn a_project_in_which_somebody_has_put_another_image_is_not_what_was_deployed() {
+        let containers = json!([member("api", false), member("db", true)]);
+        let project = stack(&containers, &json!([]));
+        assert!(project.is_something_else());
+        assert_eq!((project.trouble(), project.sha()), (None, None));
+        let others: Vec<_> = project.others().map(|one| one.service.as_str()).collect();
+        assert_eq!(others, ["api"]);
+        let mut watch = Watch::default();
+        assert_eq!(watch.note(&project, None, at(0)), None);
+    }
+
+    #[test]
+    fn a_project_of_which_nothing_is_known_and_nothing_is_there_is_nobodys_trouble() {
+        let told = Unwell {
+            what: "api: unhealthy".to_owned(),
+            since: at(0),
+        };
+        let (mut watch, project) = (Watch::default(), stack(&json!([]), &json!([])));
+        for minute in 1..4 {
+            assert_eq!(watch.note(&project, Some(&told), at(minute)), None);
+        }
     }
 }

@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
-use towline_protocol::{Channel, Intent, IntentId, Mark, Outcome, Report, ServiceName, Side};
+use towline_protocol::{Channel, Intent, IntentId, Mark, Outcome, Report, ServiceName};
 
 use super::{Store, StoreError, history, row, spool};
-use crate::{select::Seen, sequence::Revision, uptime::Waited, version::VersionId};
+use crate::{select::Seen, uptime::Waited};
 
 const MARK: &str = "mark";
 const INTENT: &str = "intent";
 const SEEN: &str = "seen";
 const STANDING: &str = "standing";
-const RUNNING: &str = "running";
 const BLOCKED: &str = "blocked";
 
 /// How many intents of a channel are kept for services to come and to know repeats by.
@@ -55,43 +54,6 @@ pub struct Tries {
     pub interruptions: u32,
     /// How long the last one has waited for its image.
     pub waited: Waited,
-}
-
-/// What runs as a service, by the last deploy that took effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Running {
-    /// Commit and digest.
-    pub side: Side,
-    /// What it is known by, if it is known by more than its digest.
-    #[serde(default)]
-    pub version: Option<VersionId>,
-    /// What was told of it to commands and projects, if it has such.
-    #[serde(default)]
-    pub revision: Option<Revision>,
-    /// The intent that brought it; `None` when an operator went back to what no deploy of ours had brought.
-    pub intent: Option<IntentId>,
-    /// Since when.
-    pub since: Timestamp,
-    /// What is wrong with it, as far as that was told.
-    #[serde(default)]
-    pub unwell: Option<Unwell>,
-}
-
-/// What is wrong with a version that runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unwell {
-    /// What was seen.
-    pub what: String,
-    /// When it was first seen.
-    pub since: Timestamp,
-}
-
-impl Running {
-    /// What it is known by, if that is known.
-    pub fn version(&self) -> Option<VersionId> {
-        let of_image = || self.side.digest.clone().map(VersionId::Digest);
-        self.version.clone().or_else(of_image)
-    }
 }
 
 impl Store {
@@ -265,34 +227,6 @@ impl Store {
         Ok(tx.commit()?)
     }
 
-    /// What runs as `service`, as far as a deploy of ours has brought it.
-    ///
-    /// # Errors
-    /// When the database refuses or the row is damaged.
-    pub fn running(&self, service: &ServiceName) -> Result<Option<Running>, StoreError> {
-        row::get(&self.db, RUNNING, service.as_str())
-    }
-
-    /// Keeps what is wrong with what runs as `service`, or that nothing is any more, together with the report that tells it.
-    ///
-    /// # Errors
-    /// When the database refuses or the row is damaged; it was not told then.
-    pub fn note_unwell(
-        &mut self,
-        service: &ServiceName,
-        unwell: Option<Unwell>,
-        report: Option<&Report>,
-    ) -> Result<(), StoreError> {
-        let tx = self.db.transaction()?;
-        if let Some(running) = row::get::<Running>(&tx, RUNNING, service.as_str())? {
-            note_running(&tx, service, &Running { unwell, ..running })?;
-        }
-        if let Some(report) = report {
-            spool::push(&tx, report)?;
-        }
-        Ok(tx.commit()?)
-    }
-
     /// The intent since which an operator is needed for `service`, if one is.
     ///
     /// # Errors
@@ -359,15 +293,6 @@ pub(super) fn note(db: &Connection, report: &Report, tries: &Tries) -> Result<()
         row::put(db, BLOCKED, service.as_str(), &report.intent)?;
     }
     Ok(())
-}
-
-/// Keeps what runs.
-pub(super) fn note_running(
-    db: &Connection,
-    service: &ServiceName,
-    running: &Running,
-) -> Result<(), StoreError> {
-    row::put(db, RUNNING, service.as_str(), running)
 }
 
 /// Whether an operator has asked for the try of `intent` that is next.

@@ -5,7 +5,7 @@ use towline_protocol::{Channel, IntentId, Mark, Report, ServiceName};
 
 use super::{
     Hold, Past, Quarantined, Running, Store, StoreError, Tries, history, inbox, leftover,
-    quarantine, row, spool,
+    quarantine, row, running, spool,
 };
 use crate::{machine::Leftover, uptime::Moment, version::VersionId};
 
@@ -140,7 +140,7 @@ impl Store {
             leftover::add(&tx, leftover)?;
         }
         if let Some(running) = &end.running {
-            inbox::note_running(&tx, service, running)?;
+            running::note(&tx, service, running)?;
         }
         if let Some(version) = &end.proved {
             quarantine::clear(&tx, service, version)?;

@@ -34,16 +34,18 @@ mod leftover;
 mod quarantine;
 mod revisions;
 pub(crate) mod row;
+mod running;
 mod spool;
 pub(crate) mod versions;
 
 pub use copied::Copied;
 pub use history::{Cause, CauseKind, HISTORY, Past};
-pub use inbox::{Running, Standing, Tries, Unwell};
+pub use inbox::{Standing, Tries};
 pub use journal::{End, HoldChange, JournalEntry, OnPurpose};
 pub use known::Known;
 pub use quarantine::{Hold, Quarantined};
 pub use revisions::{Forgotten, KeptImage, KeptRevision};
+pub use running::{Running, Unwell};
 pub use spool::Spooled;
 pub use versions::Version;
 

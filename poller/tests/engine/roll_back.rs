@@ -149,6 +149,7 @@ impl Host {
             side: applied.to,
             version: None,
             revision: None,
+            placed: None,
             intent: Some(entry.intent),
             since: now,
             unwell: None,

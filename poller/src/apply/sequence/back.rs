@@ -158,6 +158,7 @@ impl From<Halt> for ApplyError {
         match halt {
             Halt::Later(error) => error,
             Halt::Over(_, why)
+            | Halt::InPlace(_, why)
             | Halt::Unfit(why)
             | Halt::NoImage(_, why)
             | Halt::Held(why)

@@ -19,12 +19,14 @@ use super::{
     act::{Acted, act},
     ended::applied,
     ground::Ground,
+    stack::placed,
     words::{milestone, step_name},
 };
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
 use crate::{
     backup::Shelf,
+    compose::Placed,
     docker::{Docker, EngineError},
     process::Identity,
     redact::Secrets,
@@ -121,6 +123,8 @@ pub(super) struct End<'a> {
     pub(super) sequence: Sequence,
     pub(super) with: Drive<'a>,
     last_words: String,
+    /// What of its project is in place after a success, if it has one.
+    placed: Option<Placed>,
 }
 
 impl End<'_> {
@@ -134,6 +138,7 @@ impl End<'_> {
                 self.last_words
             },
             steps: self.with.clock.times(),
+            placed: self.placed,
             ..applied
         }
     }
@@ -213,10 +218,13 @@ pub(super) async fn drive<'a>(
             tell(progress);
         }
     }
+    let sequence = sequence.or_stuck();
+    let placed = placed(&with, &sequence).await;
     Ok(End {
-        sequence: sequence.or_stuck(),
+        sequence,
         with,
         last_words,
+        placed,
     })
 }
 

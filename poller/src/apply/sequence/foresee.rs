@@ -96,6 +96,7 @@ impl Halt {
     fn foreseen<A>(self) -> Foreseen<A> {
         match self {
             Self::Over(outcome, message) => Foreseen::Ends(outcome, message),
+            Self::InPlace(_, message) => Foreseen::Ends(Outcome::Unchanged, message),
             Self::Unfit(message) => Foreseen::Ends(Outcome::FailedUntouched, message),
             Self::Later(error) => Foreseen::Ends(Outcome::Waiting, error.to_string()),
             Self::NoImage(trouble, message) if !trouble.may_pass() => {

@@ -6,7 +6,7 @@ use towline_protocol::Outcome;
 
 use super::super::ApplyError;
 use crate::{
-    compose::{ComposeError, ImageTrouble},
+    compose::{ComposeError, ImageTrouble, Placed},
     docker::{Cause, EngineError, RegistryTrouble},
 };
 
@@ -14,6 +14,8 @@ use crate::{
 pub(super) enum Halt {
     /// It ends here, for this reason.
     Over(Outcome, String),
+    /// There is nothing to do, for this reason: the project has it all in place.
+    InPlace(Placed, String),
     /// Nothing is known yet; the intent stays.
     Later(ApplyError),
     /// The version can never run here, for this reason.

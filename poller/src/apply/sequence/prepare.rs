@@ -117,7 +117,7 @@ pub(super) async fn prepare(
     };
     let (mut pause, mut after_wait) = (None, Outcome::FailedUntouched);
     let (mut fault, mut trouble) = (Fault::Host, None);
-    let mut awaited = Awaited::Image;
+    let (mut awaited, mut placed) = (Awaited::Image, None);
     let (outcome, message) = match ready {
         Ok(digest) => {
             to.digest = digest;
@@ -127,6 +127,10 @@ pub(super) async fn prepare(
             return Ok(Prepared::Ready(Box::new(sequence)));
         }
         Err(Halt::Over(outcome, message)) => (outcome, message),
+        Err(Halt::InPlace(what, message)) => {
+            placed = Some(what);
+            (Outcome::Unchanged, message)
+        }
         Err(Halt::Later(error)) => return Err(error),
         Err(Halt::Unfit(message)) => {
             fault = Fault::Version;
@@ -169,6 +173,7 @@ pub(super) async fn prepare(
         pause,
         version: before.new_version,
         revision: Some(before.new),
+        placed,
         version_before: before.old_version,
         ..Applied::new(outcome, from, to, message)
     })))

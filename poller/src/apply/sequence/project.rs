@@ -21,9 +21,9 @@ use super::{
 };
 use crate::{
     compose::{
-        Asked, Cli, Container, ImageTrouble, Project, Pulled, Resolved, Running, asked, containers,
-        digests, foresee, half_made, keep_pulled, keep_running, missing_images, pull, pull_kept,
-        pull_missing, resolve_old, running, taken, unchanged,
+        Asked, Cli, Container, ImageTrouble, Placed, Project, Pulled, Resolved, Running, asked,
+        containers, digests, foresee, half_made, keep_pulled, keep_running, missing_images, pull,
+        pull_kept, pull_missing, resolve_old, running, taken, unchanged,
     },
     docker::{Docker, Layers},
     health,
@@ -203,7 +203,8 @@ impl Planning<'_> {
         if self.is_there && unchanged(resolved, now, &ids(pulled)) {
             let name = &resolved.name;
             let message = format!("the project {name} has all that it should already");
-            return Err(Halt::Over(Outcome::Unchanged, message));
+            let placed = Placed::of(name, &resolved.wanted, now);
+            return Err(Halt::InPlace(placed, message));
         }
         if now.iter().any(|one| one.runs) {
             self.leads_back(before).await?;

@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{
     compose::{
-        Back, ComposeError, Container, Patience, Up, containers, missing, strayed, tag_back,
-        tag_forth, up_old,
+        Back, ComposeError, Container, Patience, Placed, Up, containers, missing, strayed,
+        tag_back, tag_forth, up_old,
     },
     docker::{Docker, EngineError},
     health::{self, Member},
     redact::Secrets,
-    sequence::{Action, Before, Brought, Event, Sequence, compose_variables},
+    sequence::{Action, Before, Brought, Ending, Event, Sequence, compose_variables},
     uptime::Uptime,
 };
 
@@ -255,6 +255,16 @@ impl<'a> Stack<'a> {
             ..Event::Done.into()
         })
     }
+}
+
+/// What of its project a deploy that has succeeded has left in place; `None` without one, or when the engine does not say.
+pub(super) async fn placed(with: &Drive<'_>, sequence: &Sequence) -> Option<Placed> {
+    if !matches!(sequence.ending(), Some(Ending::Succeeded { .. })) {
+        return None;
+    }
+    let brought = Stack::of(with, sequence)?.brought;
+    let now = containers(with.engine()?, &brought.name).await.ok()?;
+    Some(Placed::of(&brought.name, &brought.wanted, &now))
 }
 
 /// Each container before: its service, its image's id, and whether it ran.

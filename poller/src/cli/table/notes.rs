@@ -14,8 +14,16 @@ pub(super) fn notes(service: &ServiceStatus) -> Vec<String> {
     let mut notes = Vec::new();
     let name = &service.name;
     if service.is_something_else() {
+        let others: Vec<_> = service
+            .others()
+            .filter_map(|one| one.observed.name.as_deref())
+            .collect();
+        let others = match others.join(", ") {
+            none if none.is_empty() => none,
+            names => format!(": another image has {}", printable(&names)),
+        };
         notes.push(format!(
-            "{name}: what is there is not what towline has deployed last\n"
+            "{name}: what is there is not what towline has deployed last{others}\n"
         ));
     }
     if service.is_unknown() {

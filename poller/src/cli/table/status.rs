@@ -130,9 +130,13 @@ fn standing(service: &ServiceStatus) -> String {
         return state(observed);
     }
     if let Some(containers) = &service.containers {
-        let well = containers.iter().filter(|one| one.is_well()).count();
-        return match containers.len() {
-            0 => "absent".to_owned(),
+        let well = containers.iter().filter(|one| one.is_well()).count() as u64;
+        let missing = service
+            .missing
+            .iter()
+            .map(|one| one.of.saturating_sub(one.there));
+        return match containers.len() as u64 + missing.sum::<u64>() {
+            _ if containers.is_empty() => "absent".to_owned(),
             all if all == well => format!("{all} well"),
             all => format!("{well} of {all} well"),
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::compose::{
-    Container, Mend, Resolved, beside, half_made, mends, missing, strayed, unchanged,
+    Container, Mend, Placed, Resolved, beside, half_made, mends, missing, strayed, unchanged,
 };
 
 fn container(name: &str, service: &str, image: &str) -> Container {
@@ -140,4 +140,25 @@ fn only_what_the_deploy_has_brought_is_beside_what_was_there() {
     let now = ["web", "new", "others"].map(|service| container(service, service, "i"));
     let found: Vec<_> = beside(&["web"], &["web", "new"], &now).collect();
     assert_eq!(found, [&now[1]]);
+}
+
+#[test]
+fn what_is_in_place_counts_what_is_to_stay_of_the_services_that_were_wanted() {
+    let job = Container {
+        runs: false,
+        is_done: true,
+        ..container("s-job-1", "job", "one")
+    };
+    let now = [
+        job,
+        container("s-web-1", "web", "two"),
+        container("s-web-2", "web", "two"),
+        container("s-other-1", "other", "three"),
+    ];
+    let placed = Placed::of("s", &["job", "web"].map(str::to_owned), &now);
+    let each = placed.services.iter();
+    let each: Vec<_> = each
+        .map(|(name, one)| (name.as_str(), one.image.as_str(), one.containers))
+        .collect();
+    assert_eq!(each, [("job", "one", 0), ("web", "two", 2)]);
 }

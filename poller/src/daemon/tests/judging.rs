@@ -118,6 +118,7 @@ async fn the_commit_that_ran_before_is_not_guessed_without_a_digest() {
         side,
         version: None,
         revision: None,
+        placed: None,
         intent: Some(manual(1).id),
         since: jiff::Timestamp::now(),
         unwell: None,

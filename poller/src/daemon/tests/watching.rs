@@ -41,6 +41,7 @@ fn running(intent: &Intent, unwell: Option<Unwell>) -> Running {
         side: side('1'),
         version: None,
         revision: None,
+        placed: None,
         intent: Some(intent.id.clone()),
         since: Timestamp::UNIX_EPOCH,
         unwell,

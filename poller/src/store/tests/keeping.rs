@@ -22,6 +22,7 @@ fn everything_is_there_again_after_opening_again() {
         side: Side::default(),
         version: None,
         revision: None,
+        placed: None,
         intent: Some(done.intent.clone()),
         since: Timestamp::UNIX_EPOCH,
         unwell: None,

@@ -22,7 +22,7 @@ pub(super) struct Deployed {
     pub(super) stack: Stack,
     pub(super) store: Store,
     pub(super) service: Service,
-    deploys: u32,
+    pub(super) deploys: u32,
     _state: TempDir,
 }
 
@@ -103,7 +103,7 @@ impl Deployed {
 }
 
 /// The host's file with these further lines.
-fn text(stack: &Stack, lines: &str) -> String {
+pub(super) fn text(stack: &Stack, lines: &str) -> String {
     let (name, file) = (stack.name, stack.path("compose.yml"));
     format!(
         "[relay]\nurl = \"http://127.0.0.1:1\"\ntoken_file = \"/nowhere\"\n[service.{name}]\n\

@@ -22,6 +22,7 @@ mod images;
 mod killed;
 mod missing;
 mod refused;
+mod standing;
 mod taken_back;
 mod up;
 

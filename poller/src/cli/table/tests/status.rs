@@ -70,8 +70,8 @@ fn a_poller_that_does_not_run_and_whoever_does_not_answer_are_told() {
 fn services_of_other_kinds_are_told_by_their_checkouts_and_all_their_containers() {
     let mut known = known();
     let one = |service: &str, state: &str, code: Option<i64>| {
-        json!({ "service": service, "state": state, "health": null, "exit_code": code, "started_at": null,
-                "reference": null, "digest": null })
+        json!({ "service": service, "name": format!("s-{service}-1"), "state": state, "health": null, "exit_code": code,
+                "started_at": null, "reference": null, "digest": null, "done": code == Some(0) })
     };
     let at = "2026-11-20T15:00:00Z";
     let sha = crate::testing::SHA;
@@ -82,7 +82,40 @@ fn services_of_other_kinds_are_told_by_their_checkouts_and_all_their_containers(
         "pending": null, "last": null, "containers": containers, "checkout": checkout })
     };
     let null = || json!(null);
+    let with = |mut service: serde_json::Value, key: &str, value: serde_json::Value| {
+        service[key] = value;
+        service
+    };
+    let mut other = one("api", "running", None);
+    other["as_deployed"] = json!(false);
+    let both = json!([one("api", "running", None), one("job", "exited", Some(0))]);
     known.services = serde_json::from_value(json!([
+        with(
+            service("part", "compose", both.clone(), null()),
+            "missing",
+            json!([{ "service": "db", "there": 0, "of": 1 }])
+        ),
+        with(
+            service("down", "compose", json!([]), null()),
+            "missing",
+            json!([{ "service": "api", "there": 0, "of": 2 }])
+        ),
+        service(
+            "other",
+            "compose",
+            json!([other, one("db", "running", None)]),
+            null()
+        ),
+        with(
+            service("unsure", "compose", both, null()),
+            "unsure",
+            json!(true)
+        ),
+        with(
+            service("lost", "command", null(), checkout(&[], None)),
+            "unsure",
+            json!(true)
+        ),
         service(
             "stack",
             "compose",
