@@ -17,6 +17,7 @@ mod engine;
 mod host;
 mod images;
 mod leftover;
+mod orders;
 mod outage;
 #[expect(dead_code, reason = "the tests without an engine ask it more")]
 mod poller;
