@@ -197,7 +197,7 @@ async fn look(with: &Drive<'_>, containers: &[Expected]) -> Result<Event, Engine
             let why = format!("somebody has renamed the container {name} to {called}");
             return Ok(Event::Gone { why });
         }
-        if let Some(why) = health::how_ended(&shown) {
+        if let Some(why) = health::how_ended(&with.engine, id, &shown).await {
             return Ok(Event::Failed { why });
         }
         starts.push(text("/State/StartedAt").to_owned());

@@ -91,7 +91,7 @@ impl Scene<'_> {
 }
 
 /// The last line that a container has written, without its secrets. One that cannot be read changes no verdict.
-async fn last_words(engine: &Docker, id: &str, secrets: &Secrets) -> String {
+pub(super) async fn last_words(engine: &Docker, id: &str, secrets: &Secrets) -> String {
     let Ok(tail) = engine.log_tail(id).await else {
         return String::new();
     };

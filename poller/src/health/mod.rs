@@ -205,9 +205,12 @@ async fn are_back(engine: &Docker, olds: &[Old<'_>], checks: &[HealthCheck]) -> 
     }
 }
 
-/// How this container has ended, if it has; by `GET /containers/{id}/json`.
-pub(crate) fn how_ended(container: &Value) -> Option<String> {
-    Vitals::read(Some(container)).ended()
+/// How this container has ended, if it has, and its last words; by `GET /containers/{id}/json`.
+pub(crate) async fn how_ended(engine: &Docker, id: &str, shown: &Value) -> Option<String> {
+    let vitals = Vitals::read(Some(shown));
+    let ended = vitals.ended()?;
+    let words = crash::last_words(engine, id, &vitals.secrets).await;
+    Some(format!("{ended}{words}"))
 }
 
 /// Whether a container or an image has a healthcheck; by `GET /containers/{id}/json` or `GET /images/{id}/json`.

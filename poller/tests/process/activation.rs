@@ -2,18 +2,13 @@
 
 use std::{
     collections::BTreeSet,
-    io::Write,
     net::{TcpListener, TcpStream},
     path::Path,
     process::Child,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
 };
 
 use serde_json::json;
+use towline_tests::prober::{Prober, asked};
 
 use super::*;
 
@@ -74,51 +69,6 @@ fn tests() -> PathBuf {
         .join("../tests")
         .canonicalize()
         .unwrap()
-}
-
-/// What it answers; an error when it refuses, hangs or breaks off.
-fn asked(port: u16) -> Result<String, String> {
-    let whole = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = whole().map_err(|error| error.to_string())?;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
-    match head.starts_with("HTTP/1.1 200 ") {
-        true => Ok(body.trim().to_owned()),
-        false => Err(head.to_owned()),
-    }
-}
-
-/// Asks all the time, until it is ended; returns all the answers there were.
-struct Prober {
-    is_over: Arc<AtomicBool>,
-    asking: JoinHandle<(u64, BTreeSet<Result<String, String>>)>,
-}
-
-impl Prober {
-    fn of(port: u16) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let over = Arc::clone(&is_over);
-        let asking = thread::spawn(move || {
-            let (mut count, mut answers) = (0, BTreeSet::new());
-            while !over.load(Ordering::Relaxed) {
-                answers.insert(asked(port));
-                count += 1;
-            }
-            (count, answers)
-        });
-        Self { is_over, asking }
-    }
-
-    fn end(self) -> (u64, BTreeSet<Result<String, String>>) {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.asking.join().unwrap()
-    }
 }
 
 /// A host with a command service that writes down which commit it serves, and restarts the app.

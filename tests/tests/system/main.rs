@@ -19,6 +19,7 @@ mod rung;
 mod settings;
 mod sources;
 mod storage;
+mod systemd;
 mod webhook;
 mod whole_way;
 
