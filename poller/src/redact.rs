@@ -1,7 +1,7 @@
 //! Keeping known secrets out of logs and reports.
 //!
-//! Pure. Known are the values of a container's environment whose names look secret, passwords in addresses, and what
-//! else is added. What is hidden is replaced by `***`. Not here: which texts are told; a secret that only a file or a
+//! Pure. Known are the values of a container's environment, or of a file of variables, whose names look secret, passwords in addresses, and what
+//! else is added. What is hidden is replaced by `***`. Not here: which texts are told; a secret that only another file or a
 //! command line holds is not known.
 
 use std::{fmt, ops::Range};
@@ -44,12 +44,30 @@ impl Secrets {
         let variables = container.pointer("/Config/Env").and_then(Value::as_array);
         let variables = variables.into_iter().flatten().filter_map(Value::as_str);
         for (name, value) in variables.filter_map(|variable| variable.split_once('=')) {
-            if is_secret(name, value) {
-                self.add(value);
+            self.add_variable(name, value);
+        }
+    }
+
+    /// Adds the secrets in the text of a file of variables, each a line `NAME=VALUE`, as Compose reads its `.env`.
+    pub fn add_env_file(&mut self, text: &str) {
+        for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            let name = name.trim().trim_start_matches("export ").trim();
+            if name.starts_with('#') {
+                continue;
             }
-            for part in user_info(value) {
-                self.add(part);
-            }
+            let value = value.trim();
+            let quoted = |quote: char| value.strip_prefix(quote)?.split(quote).next();
+            let bare = value.split(" #").next().unwrap_or_default().trim_end();
+            self.add_variable(name, quoted('"').or_else(|| quoted('\'')).unwrap_or(bare));
+        }
+    }
+
+    fn add_variable(&mut self, name: &str, value: &str) {
+        if is_secret(name, value) {
+            self.add(value);
+        }
+        for part in user_info(value) {
+            self.add(part);
         }
     }
 
@@ -178,6 +196,21 @@ mod tests {
         let mut known = Secrets::default();
         known.add_environment(&json!({ "Config": { "Env": variables } }));
         known
+    }
+
+    #[test]
+    fn a_file_of_variables_is_read_as_compose_reads_it() {
+        let mut known = Secrets::default();
+        known.add_env_file(
+            "# OLD_TOKEN=commented\nGREETING=welcome\nDB_PASSWORD=hunter22\nexport API_KEY=\"two words\" # why\n\
+             MAIL_PASS='quo ted'\nTOKEN=cut-off # not this\nURL=postgres://app:in-address@db/app\nno variable\n",
+        );
+        assert_eq!(
+            known.hide(
+                "commented welcome hunter22 two words, quo ted, cut-off # not this, in-address"
+            ),
+            "commented welcome *** ***, ***, *** # not this, ***"
+        );
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    builder::{PathBufValueParser, TypedValueParser},
+};
 use towline_protocol::{Channel, GitTag, Glob, HostName, Role, ServiceName, Sha};
 
 use crate::{
@@ -56,7 +59,8 @@ struct Arguments {
         long,
         global = true,
         value_name = "FOLDER",
-        default_value = "/var/lib/towline"
+        default_value = "/var/lib/towline",
+        value_parser = PathBufValueParser::new().try_map(values::folder)
     )]
     state_dir: PathBuf,
     #[command(subcommand)]

@@ -1,11 +1,19 @@
-//! The command line's values: what is valid, and what to say otherwise. Pure.
+//! The command line's values: what is valid, and what to say otherwise. Pure, but for what a path leads to.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use jiff::SignedDuration;
 use towline_protocol::{Channel, Glob, Image, Role};
 
 use crate::{history, reference::Reference};
+
+/// A folder, which need not be there yet.
+pub(super) fn folder(path: PathBuf) -> Result<PathBuf, &'static str> {
+    match path.is_file() {
+        true => Err("it is a file, and no folder"),
+        false => Ok(path),
+    }
+}
 
 /// What a token is for.
 pub(super) fn role(text: &str) -> Result<Role, &'static str> {

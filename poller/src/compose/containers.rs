@@ -9,9 +9,9 @@ use super::Resolved;
 use crate::docker::{Docker, EngineError};
 
 /// Labels by which Compose knows its containers.
-const PROJECT: &str = "com.docker.compose.project";
+pub(super) const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
-const ONEOFF: &str = "com.docker.compose.oneoff";
+pub(super) const ONEOFF: &str = "com.docker.compose.oneoff";
 const HASH: &str = "com.docker.compose.config-hash";
 /// Characters of the id of a container that is being replaced, before the name of the one that replaces it.
 const PREFIX: usize = 12;

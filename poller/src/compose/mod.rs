@@ -1,7 +1,7 @@
 //! The user's own Compose v2: what a file means, and bringing a project up.
 //!
 //! Here: asking Compose (`cli`), having it bring a project up (`up`, `back`), what it answered (`resolved`, `unset`: pure), the
-//! images of a project (`images`, `earlier`, `kept`) and its containers (`containers`, `placed`). Compose alone interprets the file and makes the containers; its
+//! images of a project (`images`, `earlier`, `kept`) and its containers (`containers`, `placed`, `twin`). Compose alone interprets the file and makes the containers; its
 //! command line is the only interface that it promises. Not here: how programs run (`process`), when what is done (`sequence`),
 //! whether the result is well (`health`).
 //!
@@ -25,6 +25,7 @@ mod patience;
 mod placed;
 mod resolved;
 mod tags;
+mod twin;
 mod unset;
 mod up;
 
@@ -44,6 +45,7 @@ pub use patience::Patience;
 pub use placed::{Placed, PlacedService};
 pub use resolved::{ComposeService, Healthcheck, Resolved};
 pub use tags::{tag_away, tag_back, tag_forth};
+pub use twin::twin;
 pub use up::{UP_LIMIT, Up};
 
 /// A project, as Compose is to read it.
@@ -92,6 +94,14 @@ impl Project {
             env_file: compose.env_file.as_deref().map(|path| at(read, path)),
         }
     }
+}
+
+/// What is wrong with a profile of the host's file that no service of the project has.
+pub fn unknown_profile(project: &Project, profile: &str) -> String {
+    let file = project.home.display();
+    format!(
+        "{file}: no service has the profile {profile:?} of the host's file; write it as it is there, or leave it out"
+    )
 }
 
 /// What a project is told of the version that it is to run, with names: `TOWLINE_SHA` and `TOWLINE_TAG`

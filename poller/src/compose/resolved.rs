@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::Project;
 use crate::reference::Reference;
 
 /// A project as Compose understood it.
@@ -85,6 +86,19 @@ impl Resolved {
         };
         resolved.check_names()?;
         Ok(resolved)
+    }
+
+    /// The first profile of the host's file that no service has: Compose takes a name with a mistake for one that is not used.
+    /// `*` is all. Where services are named, they come up whatever their profiles are.
+    pub fn unknown_profile<'p>(&self, project: &'p Project) -> Option<&'p str> {
+        let has = |profile: &String| {
+            let mut services = self.services.values();
+            services.any(|service| service.profiles.contains(profile))
+        };
+        let unknown = |profile: &&String| *profile != "*" && !has(profile);
+        let mut profiles = project.profiles.iter();
+        let found = profiles.find(unknown).map(String::as_str);
+        found.filter(|_| project.services.is_empty())
     }
 
     /// Compose itself finds out only in the middle of bringing them up.

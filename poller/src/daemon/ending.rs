@@ -116,6 +116,11 @@ impl Poller {
         }
         if let Some(pause) = applied.pause {
             let (service, at) = (&entry.service, Instant::now() + pause);
+            let again = pause.as_secs();
+            let when = format!(
+                "; towline run tries it again in {again} s, `towline retry {service}` at once"
+            );
+            applied.message.push_str(&when);
             return self.todo.put_off(service, &entry.intent, at);
         }
         let wait = match applied.awaited {

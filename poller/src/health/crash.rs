@@ -73,24 +73,43 @@ impl Scene<'_> {
         let Subject::Containers { engine, members } = self.subject else {
             return Halt::Failed(why);
         };
-        for (at, member) in members.iter().enumerate() {
-            let now = match engine.container(&member.id).await {
-                Ok(shown) => member.vitals(shown.as_ref()),
-                Err(error) => return error.into(),
+        let mut all = Vec::new();
+        for member in *members {
+            all.push(match engine.container(&member.id).await {
+                Ok(shown) => Some(member.vitals(shown.as_ref())),
+                Err(lost) if lost.is_loss() => return lost.into(),
+                // What was found before holds.
+                Err(_) => None,
+            });
+        }
+        let ends = members.iter().zip(&all).enumerate();
+        let mut ends = ends.filter_map(|(at, (member, now))| {
+            let end = self.seen.end(at, now.as_ref()?, self.first.get(at))?;
+            Some((member, member.told(&end)))
+        });
+        if let Some((member, end)) = ends.next() {
+            let words = match secrets(&all) {
+                Some(secrets) => last_words(engine, &member.id, &secrets).await,
+                None => String::new(),
             };
-            if let Some(end) = self.seen.end(at, &now, self.first.get(at)) {
-                let words = last_words(engine, &member.id, &now.secrets).await;
-                let end = member.told(&end);
-                // A check that has looked at the container itself says the same.
-                let more = if why == end { "" } else { more };
-                return Halt::Failed(format!("{end}{words}{more}"));
-            }
+            // A check that has looked at the container itself says the same.
+            let more = if why == end { "" } else { more };
+            return Halt::Failed(format!("{end}{words}{more}"));
         }
         Halt::Failed(why)
     }
 }
 
-/// The last line that a container has written, without its secrets. One that cannot be read changes no verdict.
+/// What must not be told of any of the containers, which may know of each other's; `None` where one of them cannot be looked at.
+fn secrets(all: &[Option<Vitals>]) -> Option<Secrets> {
+    let mut known = Secrets::default();
+    for vitals in all {
+        known.add_all(&vitals.as_ref()?.secrets);
+    }
+    Some(known)
+}
+
+/// The last line that a container has written, without those secrets. One that cannot be read changes no verdict.
 pub(super) async fn last_words(engine: &Docker, id: &str, secrets: &Secrets) -> String {
     let Ok(tail) = engine.log_tail(id).await else {
         return String::new();

@@ -20,6 +20,18 @@ fn help_is_0_and_a_wrong_call_is_2() {
 }
 
 #[test]
+fn a_state_directory_that_is_a_file_is_told_as_that() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("state.db");
+    fs::write(&file, "").unwrap();
+    let call = ["history", "--state-dir", file.to_str().unwrap()];
+    let output = towline(&call).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("it is a file, and no folder"), "{said}");
+}
+
+#[test]
 fn help_says_what_each_exit_status_means() {
     let help = towline(&["--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();

@@ -23,7 +23,7 @@ use crate::{
     compose::{
         Asked, Cli, Container, ImageTrouble, Placed, Project, Pulled, Resolved, Running, asked,
         containers, digests, foresee, half_made, keep_pulled, keep_running, missing_images, pull,
-        pull_kept, pull_missing, resolve_old, running, taken, unchanged,
+        pull_kept, pull_missing, resolve_old, running, taken, twin, unchanged, unknown_profile,
     },
     docker::{Docker, Layers},
     health,
@@ -85,6 +85,10 @@ impl Planning<'_> {
         way: &mut Way<'_>,
     ) -> Result<Option<Digest>, Halt> {
         let found = self.find(before).await?;
+        let project = project(self.parts, self.compose);
+        if let Some(profile) = found.resolved.unknown_profile(&project) {
+            return refuse(unknown_profile(&project, profile));
+        }
         let wanted = asked(&found.resolved, intent.image.as_ref());
         let wanted = wanted.or_else(refuse)?;
         let begun = Instant::now();
@@ -139,6 +143,10 @@ impl Planning<'_> {
             return refuse(why);
         }
         let now = containers(self.engine, &resolved.name).await?;
+        let project = project(self.parts, self.compose);
+        if let Some(why) = twin(self.engine, &project, &resolved.name, &now).await? {
+            return refuse(why);
+        }
         if let Some(message) = half_made(&now) {
             let pause = AGAIN;
             return Err(Halt::Wait { pause, message });

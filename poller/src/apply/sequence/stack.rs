@@ -232,16 +232,24 @@ impl<'a> Stack<'a> {
         Ok(Event::Done)
     }
 
-    /// The ends of what the containers say, without the secrets of their environments; those that have ended come last.
+    /// What must not be told of any of the containers, which may know of each other's.
+    async fn secrets(&self, now: &[Container]) -> Result<Secrets, EngineError> {
+        let mut secrets = self.with.ground.secrets.clone();
+        for one in now {
+            if let Some(shown) = self.engine.container(&one.id).await? {
+                secrets.add_environment(&shown);
+            }
+        }
+        Ok(secrets)
+    }
+
+    /// The ends of what the containers say, without the secrets of the project; those that have ended come last.
     async fn said(&self) -> Result<Acted, EngineError> {
         let mut now = self.containers().await?;
         now.sort_by_key(|one| !one.runs);
         let mut log = String::new();
+        let secrets = self.secrets(&now).await?;
         for one in its(&now, &self.brought.wanted) {
-            let mut secrets = Secrets::default();
-            if let Some(shown) = self.engine.container(&one.id).await? {
-                secrets.add_environment(&shown);
-            }
             let tail = self.engine.log_tail(&one.id).await?;
             let text = if tail.is_cut {
                 secrets.hide_in_tail(&tail.text)

@@ -6,7 +6,9 @@ use super::{super::logins::open_to_all, Found, container::asks_for_own};
 use crate::{
     apply::sequence::{Host, program_refusal},
     backup::Shelf,
-    compose::{Cli, ComposeService, Healthcheck, Project, Resolved},
+    compose::{
+        Cli, ComposeService, Healthcheck, Project, Resolved, containers, twin, unknown_profile,
+    },
     docker::Docker,
     git::{self, Look},
     health,
@@ -132,8 +134,15 @@ async fn project(
     let version = cli.version().await.map_err(|error| error.to_string())?;
     let checkout = parts.git.as_ref().map(|git| git.path.as_path());
     let told = sample(&service.rule.events);
-    let resolved = cli.resolve(&Project::new(compose, checkout), &told).await;
+    let project = Project::new(compose, checkout);
+    let resolved = cli.resolve(&project, &told).await;
     let resolved = resolved.map_err(|error| error.to_string())?;
+    beside(engine, &project, &resolved.name).await?;
+    let unknown = resolved.unknown_profile(&project);
+    let unknown = unknown.map(|profile| unknown_profile(&project, profile));
+    if let Some(why) = unknown.clone().filter(|_| parts.git.is_none()) {
+        return Err(why);
+    }
     if asks_for_own(service) && !may_have_own(engine, &resolved).await {
         return Err(
             "none of its containers has a healthcheck, so that no version passes docker = true; write a `healthcheck` in the \
@@ -146,12 +155,28 @@ async fn project(
         .wanted()
         .filter_map(|(_, of)| of.reference.as_ref());
     let images = images.map(ToString::to_string).collect();
+    let bring = unknown.map_or(String::new(), |why| {
+        format!("; a commit has to bring it: {why}")
+    });
     let what = format!(
-        "{} with {}, by Compose {version}",
+        "{} with {}, by Compose {version}{bring}",
         resolved.name,
         names.join(", ")
     );
     Ok((what, images))
+}
+
+/// Whether the project may come up by that name.
+async fn beside(engine: &Docker, project: &Project, name: &str) -> Result<(), String> {
+    let found = async {
+        let now = containers(engine, name).await?;
+        twin(engine, project, name, &now).await
+    };
+    match found.await {
+        Ok(None) => Ok(()),
+        Ok(Some(why)) => Err(why),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Whether a container of the project has a healthcheck, or may have: an image that is not here is not known.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{compose::Project, settings::Compose};
 
-fn part(file: &str, env_file: Option<&str>) -> Compose {
+pub(super) fn part(file: &str, env_file: Option<&str>) -> Compose {
     Compose {
         file: file.into(),
         project: None,

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::compose::{Healthcheck, Resolved};
+use super::project::part;
+use crate::compose::{Healthcheck, Project, Resolved};
 
 fn config(services: Value) -> Value {
     json!({ "name": "stack", "services": services })
@@ -36,6 +37,22 @@ fn all_active_services_are_wanted_where_none_is_named_and_else_the_others_are_de
         web.reference.as_ref().unwrap().to_string(),
         "docker.io/octo/web:live"
     );
+}
+
+#[test]
+fn a_profile_that_no_service_has_is_found_unless_services_are_named() {
+    let services = json!({ "web": { "image": "w", "profiles": ["front"] } });
+    let resolved = read(services, &[]).unwrap();
+    let unknown = |profiles: &[&str], named: &[&str]| {
+        let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect();
+        let mut project = Project::new(&part("/srv/s/compose.yml", None), None);
+        (project.profiles, project.services) = (names(profiles), names(named));
+        resolved.unknown_profile(&project).map(str::to_owned)
+    };
+    assert_eq!(unknown(&["front", "fornt"], &[]).unwrap(), "fornt");
+    assert_eq!(unknown(&["front"], &[]), None);
+    assert_eq!(unknown(&["*"], &[]), None);
+    assert_eq!(unknown(&["fornt"], &["web"]), None);
 }
 
 #[test]

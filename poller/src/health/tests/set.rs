@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-/// An engine with these containers: each shows, look after look, the next of its states, the last one from then on.
+/// An engine with these containers: each shows, look after look, the next of its states, the last one from then on. It cannot look
+/// where that is `null`.
 async fn of(containers: &[(&str, &str, Vec<Value>)]) -> Docker {
     let shown = containers.iter().map(|(id, policy, states)| {
         let states = states.iter().map(|state| {
+            if state.is_null() {
+                return json!({ "message": "no answer this time" }).to_string();
+            }
             let policy = json!({ "RestartPolicy": { "Name": policy } });
             json!({ "State": state, "RestartCount": 0, "HostConfig": policy }).to_string()
         });
@@ -24,7 +28,10 @@ async fn of(containers: &[(&str, &str, Vec<Value>)]) -> Docker {
         if states.len() > 1 {
             states.remove(0);
         }
-        (200, state)
+        match state.starts_with("{\"message\"") {
+            true => (500, state),
+            false => (200, state),
+        }
     })
     .await
 }
@@ -195,4 +202,33 @@ async fn a_container_that_is_started_again_and_again_is_told_before_the_answer_o
         "web: it restarted after it ended with status 1; tcp {address} was not good within 2 s: "
     );
     assert!(why.starts_with(&told), "{why}");
+}
+
+#[tokio::test]
+async fn a_verdict_stays_where_the_engine_cannot_look_for_the_last_words() {
+    let states = vec![runs(), ended_with_1(), Value::Null];
+    let verdict = beside_web("no", states, false).await;
+    assert_eq!(verdict, Err("job: it ended with status 1".to_owned()));
+}
+
+#[tokio::test]
+async fn the_last_words_of_one_tell_no_secret_of_another() {
+    let docker = connected(|line| {
+        if line.contains("/logs?") {
+            let words = "cannot log in with correct-horse\n";
+            return (200, words.to_owned());
+        }
+        let (state, env) = match line.contains("/job/") {
+            true => (ended_with_1(), "GREETING=hello"),
+            false => (runs(), "DB_PASSWORD=correct-horse"),
+        };
+        let config = json!({ "Env": [env], "Tty": true });
+        let shown = json!({ "State": state, "RestartCount": 0, "Config": config });
+        (200, shown.to_string())
+    })
+    .await;
+    let members = [member("web", true), member("job", false)];
+    let verdict = gate_set(&docker, &members, &[], None, Duration::ZERO, &|_| ()).await;
+    let told = "job: it ended with status 1, and said last \"cannot log in with ***\"";
+    assert_eq!(verdict.unwrap(), Err(told.to_owned()));
 }

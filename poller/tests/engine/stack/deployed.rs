@@ -11,7 +11,7 @@ use towline::{
 use towline_protocol::Outcome;
 
 use super::*;
-use crate::{planned::names, scene::intent};
+use crate::{choose::check, planned::names, scene::intent};
 
 /// Two services of one's own.
 const FILE: &str =
@@ -143,6 +143,57 @@ async fn a_project_is_brought_up_by_digests_and_has_nothing_to_do_then() {
         .map(|step| step.step.as_str())
         .collect();
     assert_eq!(steps, ["resolve", "pull", "tag", "up", "gate"]);
+}
+
+#[tokio::test]
+async fn a_second_project_of_the_same_file_comes_up_only_where_somebody_has_brought_it_up_by_hand()
+{
+    let mut deployed = Deployed::new("twinned").await;
+    // Takes down what the test brings up by this name.
+    let _older = Stack::new("twinned-older", "").await;
+    let older = ["--project-name", "twinned-older"];
+    let up = [&older[..], &["up", "--detach"]].concat();
+    deployed.stack.by_hand(&up);
+
+    let applied = deployed.deploy().await;
+    assert_eq!(applied.outcome, Outcome::Refused, "{applied:?}");
+    let told =
+        "the project twinned-older was brought up from this file, and twinned has no container";
+    assert!(applied.message.contains(told), "{applied:?}");
+    assert_eq!(deployed.seen().await, []);
+    let checked = || check(&text(&deployed.stack, ""));
+    let (said, status) = checked();
+    assert!(status == Some(1) && said.contains(told), "{said}");
+
+    deployed.stack.by_hand(&["up", "--detach"]);
+    let (said, status) = checked();
+    assert_eq!(status, Some(0), "{said}");
+    deployed.stack.release("api", "v2");
+    let applied = deployed.deploy().await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{applied:?}");
+
+    deployed.stack.by_hand(&["down"]);
+    assert_eq!(deployed.deploy().await.outcome, Outcome::Refused);
+    deployed.stack.by_hand(&[&older[..], &["down"]].concat());
+    let applied = deployed.deploy().await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{applied:?}");
+}
+
+#[tokio::test]
+async fn a_profile_that_no_service_has_is_refused_and_told_by_check() {
+    let mut deployed = Deployed::new("profiled").await;
+    let wrong = text(&deployed.stack, "").replace(" }\n", ", profiles = \"wroker\" }\n");
+    deployed.service = Settings::parse(&wrong, "towline.toml")
+        .unwrap()
+        .services
+        .remove(0);
+    let applied = deployed.deploy().await;
+    assert_eq!(applied.outcome, Outcome::Refused, "{applied:?}");
+    let told = "no service has the profile \"wroker\"";
+    assert!(applied.message.contains(told), "{applied:?}");
+    assert_eq!(deployed.seen().await, []);
+    let (said, status) = check(&wrong);
+    assert!(status == Some(1) && said.contains(told), "{said}");
 }
 
 #[tokio::test]
