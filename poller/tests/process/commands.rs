@@ -160,12 +160,7 @@ fn exit_status_75_puts_it_off_and_a_retry_tries_it_at_once() {
             "{message}"
         );
         let when = "; towline run tries it again in 300 s, `towline retry web` at once";
-        assert!(
-            message.ends_with(when) && log.contains(when),
-            "{message}: {log}"
-        );
-        let status = host.command(&["status"]).output().unwrap().stdout;
-        assert!(String::from_utf8(status).unwrap().contains(when));
+        assert!(message.ends_with(when), "{message}");
     }
     let steps = ["stop aaaaaaa 1", "run aaaaaaa 1", "stop 1", "start 1"];
     assert_eq!(host.steps()[..4], steps);
