@@ -64,6 +64,16 @@ fn a_project_whose_deploy_failed_is_tried_again_by_a_retry_and_what_is_gone_then
     let (table, _) = called(&project, &["status"]);
     let gone = "all of its containers are gone";
     assert!(table.contains("absent") && table.contains(gone), "{table}");
+
+    // Another project of the file is no reason to refuse one that a deploy has left in place before.
+    let other = ["--project-name", "orders-retry-other"];
+    project.by_hand(&[&other[..], &["create", "side"]].concat());
+    project.forget_reports();
+    project.ask(2, NEXT);
+    let (status, log, _) = project.once();
+    let told = (status, project.truth("taken down").0);
+    assert_eq!(told, (0, "succeeded".to_owned()), "{log}");
+    project.by_hand(&[&other[..], &["down"]].concat());
 }
 
 #[test]

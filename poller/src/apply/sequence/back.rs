@@ -63,6 +63,7 @@ pub async fn current(
             compose,
             state: store.dir(),
             is_there: true,
+            placed: None,
         };
         return Ok(planning.current(&old).await?);
     }
@@ -138,6 +139,7 @@ async fn prepare(
             compose,
             state: shelf.state(),
             is_there,
+            placed: known.project(),
         };
         digest = planning.plan_back(to, &mut before, way).await?;
     } else {

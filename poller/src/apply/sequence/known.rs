@@ -55,6 +55,12 @@ impl Known {
         self.running.as_ref().and_then(Running::version)
     }
 
+    /// The Compose project that it has left in place, if it was one.
+    pub(super) fn project(&self) -> Option<&str> {
+        let placed = self.running.as_ref()?.placed.as_ref();
+        placed.map(|placed| placed.project.as_str())
+    }
+
     /// Whether the last deploy that took effect has brought `version`, as far as anybody knows.
     pub(super) fn has_brought(&self, version: &VersionId) -> bool {
         !self.is_unsure && self.brought().as_ref() == Some(version)

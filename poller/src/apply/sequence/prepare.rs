@@ -230,6 +230,7 @@ impl Ready<'_> {
                 compose,
                 state: self.state,
                 is_there,
+                placed: self.known.project(),
             };
             if way.has_commit() {
                 digest = planning.plan(job.intent, before, way).await?;

@@ -49,6 +49,8 @@ pub(super) struct Planning<'a> {
     pub(super) state: &'a Path,
     /// Whether the checkout is at the commit already.
     pub(super) is_there: bool,
+    /// The project that the last deploy has left in place, if there was one.
+    pub(super) placed: Option<&'a str>,
 }
 
 /// What was found of the project, with nothing against it.
@@ -144,7 +146,10 @@ impl Planning<'_> {
         }
         let now = containers(self.engine, &resolved.name).await?;
         let project = project(self.parts, self.compose);
-        if let Some(why) = twin(self.engine, &project, &resolved.name, &now).await? {
+        // One that a deploy of ours has brought up before and somebody has taken down is no mistake in the host's file.
+        if self.placed != Some(&resolved.name)
+            && let Some(why) = twin(self.engine, &project, &resolved.name, &now).await?
+        {
             return refuse(why);
         }
         if let Some(message) = half_made(&now) {

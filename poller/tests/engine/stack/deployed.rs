@@ -172,6 +172,7 @@ async fn a_second_project_of_the_same_file_comes_up_only_where_somebody_has_brou
     let applied = deployed.deploy().await;
     assert_eq!(applied.outcome, Outcome::Succeeded, "{applied:?}");
 
+    // Here nobody keeps what a deploy has left in place.
     deployed.stack.by_hand(&["down"]);
     assert_eq!(deployed.deploy().await.outcome, Outcome::Refused);
     deployed.stack.by_hand(&[&older[..], &["down"]].concat());
