@@ -1,11 +1,11 @@
 //! The user's own Compose v2: what a file means, and bringing a project up.
 //!
 //! Here: asking Compose (`cli`), having it bring a project up (`up`, `back`), what it answered (`resolved`, `unset`: pure), the
-//! images of a project (`images`, `earlier`, `kept`) and its containers (`containers`, `placed`, `twin`). Compose alone interprets the file and makes the containers; its
+//! images of a project (`asked`, `images`, `earlier`, `kept`) and its containers (`containers`, `placed`, `twin`). Compose alone interprets the file and makes the containers; its
 //! command line is the only interface that it promises. Not here: how programs run (`process`), when what is done (`sequence`),
 //! whether the result is well (`health`).
 //!
-//! What can be refused is refused by [`Cli::resolve`] and by the functions of `images`, which touch nothing but the
+//! What can be refused is refused by [`Cli::resolve`] and by the functions of `asked` and `images`, which touch nothing but the
 //! engine's store of images. [`Cli::up`] may be repeated after it was killed at any moment.
 
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::{docker::EngineError, process::ProcessError, settings::Compose};
 
+mod asked;
 mod back;
 mod cli;
 mod containers;
@@ -29,6 +30,7 @@ mod twin;
 mod unset;
 mod up;
 
+pub use asked::{WantedImage, asked};
 pub use back::{Back, half_made, resolve_old, up_old};
 pub use cli::Cli;
 pub use containers::{
@@ -36,8 +38,7 @@ pub use containers::{
 };
 pub use earlier::pull_kept;
 pub use images::{
-    Asked, ImageTrouble, Pulled, WantedImage, asked, digests, foresee, missing_images, pins, pull,
-    pull_missing,
+    Asked, ImageTrouble, Pulled, digests, foresee, missing_images, pins, pull, pull_missing,
 };
 pub use kept::{Running, keep_pulled, keep_running, let_go, running};
 pub use name::project_name;

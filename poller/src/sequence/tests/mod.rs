@@ -4,6 +4,7 @@
 use super::*;
 
 mod fate;
+mod interrupted;
 mod journal;
 mod model;
 mod mutants;
@@ -13,3 +14,4 @@ mod property;
 mod scene;
 mod stories;
 mod told;
+mod writes;

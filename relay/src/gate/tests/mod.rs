@@ -5,6 +5,7 @@ mod package;
 mod push;
 mod release;
 mod run;
+mod workflow;
 
 use super::*;
 use crate::{
