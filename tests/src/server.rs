@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
 /// What was asked; bodies are not read.
@@ -112,6 +112,33 @@ fn serve(mut stream: &TcpStream, answer: &dyn Fn(&Asked) -> Reply) -> Result<()>
         reply.status
     )?;
     Ok(())
+}
+
+/// One whole request: its head, with names of headers in lower case, and its body.
+///
+/// # Errors
+/// When it breaks off.
+pub fn request(stream: &TcpStream) -> Result<(String, Vec<u8>)> {
+    let mut reader = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        ensure!(reader.read_line(&mut line)? > 0, "it ends after {head:?}");
+        if let Some((name, value)) = line.split_once(':').filter(|_| !head.is_empty()) {
+            let name = name.to_ascii_lowercase();
+            if name == "content-length" {
+                length = value.trim().parse()?;
+            }
+            line = format!("{name}:{value}");
+        }
+        head.push_str(&line);
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    Ok((head, body))
 }
 
 fn read(stream: &TcpStream) -> Result<Asked> {

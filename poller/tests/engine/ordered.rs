@@ -1,7 +1,7 @@
 //! `retry`, `rollback` and `resolve` while `towline run` has the state, as processes; and killed ones.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::Write,
     net::TcpListener,
     process::{Child, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 use towline::store::CauseKind;
 use towline_protocol::{IntentId, Outcome};
+use towline_tests::server::request;
 
 use crate::{
     roll_back::{Host, Said},
@@ -267,16 +268,7 @@ fn relay() -> (u16, Receiver<String>) {
     let (heard, told) = channel();
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let (mut line, mut length) = (String::new(), 0);
-            while reader.read_line(&mut line).unwrap() > 2 {
-                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                line.clear();
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
+            let (_, body) = request(&stream).unwrap();
             heard.send(String::from_utf8(body).unwrap()).ok();
             let answer =
                 "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";

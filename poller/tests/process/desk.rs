@@ -1,12 +1,13 @@
 //! A fake relay on loopback for operators: what it says to who asks for a deploy and follows it.
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    io::Write,
+    net::TcpListener,
     sync::{Arc, Mutex},
 };
 
 use serde_json::{Value, json};
+use towline_tests::server::request;
 
 use super::*;
 
@@ -43,7 +44,8 @@ impl Desk {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let request = request(&stream);
+                let (head, body) = request(&stream).unwrap();
+                let request = head + std::str::from_utf8(&body).unwrap();
                 let answers = if request.starts_with("POST") {
                     &mut queue
                 } else {
@@ -79,29 +81,6 @@ impl Desk {
             .env("TOWLINE_TOKEN", operator("*"));
         command
     }
-}
-
-fn request(stream: &TcpStream) -> String {
-    let mut reader = BufReader::new(stream);
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        if let Some((name, value)) = line.split_once(':') {
-            let name = name.to_ascii_lowercase();
-            if name == "content-length" {
-                length = value.trim().parse().unwrap();
-            }
-            line = format!("{name}:{value}");
-        }
-        head.push_str(&line);
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    head + std::str::from_utf8(&body).unwrap()
 }
 
 pub(super) fn token(role: &str, channels: &str) -> String {

@@ -1,13 +1,14 @@
 //! A relay on loopback that says what a test wants and remembers what it was told.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::Write,
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
 };
 
 use serde_json::{Value, json};
+use towline_tests::server::request;
 
 /// Status line, content type and body.
 type Answer = (&'static str, &'static str, String);
@@ -99,9 +100,10 @@ impl Relay {
     }
 
     fn serve(&self, mut stream: TcpStream) {
-        let Some((line, body)) = request(&stream) else {
+        let Ok((head, body)) = request(&stream) else {
             return;
         };
+        let line = head.lines().next().unwrap_or_default();
         let (status, kind, text) = self.change(|state| {
             if line.starts_with("POST /v1/reports") {
                 if state.reports.0.starts_with("202") {
@@ -120,7 +122,7 @@ impl Relay {
                 ("404 Not Found", "application/json", refusal.to_string())
             } else {
                 state.polls += 1;
-                state.asked.clone_from(&line);
+                line.clone_into(&mut state.asked);
                 if line.contains("fresh=1") {
                     state.fresh.clone()
                 } else {
@@ -134,28 +136,6 @@ impl Relay {
         );
         let _ = stream.write_all((head + &text).as_bytes());
     }
-}
-
-fn request(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
-    let mut reader = BufReader::new(stream);
-    let (mut first, mut length) = (String::new(), 0);
-    reader
-        .read_line(&mut first)
-        .ok()
-        .filter(|count| *count > 0)?;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((first, body))
 }
 
 /// The answer that the mailbox of octo-org/web holds `intents`.

@@ -1,7 +1,7 @@
 //! Against a server on loopback that answers whatever the story needs.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::Write,
     net::{TcpListener, TcpStream},
     sync::mpsc,
     thread,
@@ -9,6 +9,7 @@ use std::{
 };
 
 use towline_protocol::Outcome;
+use towline_tests::server::request;
 
 use super::{error::MAX_RETRY_AFTER, *};
 use crate::{
@@ -36,7 +37,9 @@ where
     thread::spawn(move || {
         for answer in answers {
             let (mut stream, _) = listener.accept().unwrap();
-            tell.send(request(&stream)).unwrap();
+            let (head, body) = request(&stream).unwrap();
+            tell.send(head + std::str::from_utf8(&body).unwrap())
+                .unwrap();
             answer(&mut stream);
         }
     });
@@ -48,25 +51,6 @@ fn url(port: u16) -> RelayUrl {
         "[relay]\nurl = \"http://127.0.0.1:{port}\"\n[service.a]\nchannel = \"a\"\ndocker = {{ container = \"aa\" }}"
     );
     Settings::parse(&text, "t").unwrap().relay.url
-}
-
-fn request(stream: &TcpStream) -> String {
-    let mut reader = BufReader::new(stream);
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        head.push_str(&line);
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    head + std::str::from_utf8(&body).unwrap()
 }
 
 /// An answer with `head` lines after the status, and `body`.
