@@ -256,6 +256,8 @@ pub enum RemoteTrouble {
     Unreachable,
     /// The login is not let in, or there is none.
     Denied,
+    /// The server shows another SSH key than its user knows, or nobody has made it known.
+    UnknownKey,
     /// There is no such repository, or it is hidden from this login.
     NoRepository,
     /// Something else, which may pass: another git's lock, words that are not known here.
@@ -269,6 +271,10 @@ impl std::fmt::Display for RemoteTrouble {
             Self::Denied => {
                 "access denied; set `credential_file` under git, or give the service's user a key"
             }
+            Self::UnknownKey => {
+                "the service's user does not know the server's SSH key; compare what `ssh-keyscan HOST` prints with what the \
+                 server's owner says it is, and let that user run `git fetch` once, which asks"
+            }
             Self::NoRepository => "no such repository, or hidden from this login",
             Self::Other => "fetching failed",
         })
@@ -279,7 +285,7 @@ impl RemoteTrouble {
     fn fate(self) -> Fate {
         match self {
             Self::Unreachable | Self::Other => Fate::Waits,
-            Self::Denied | Self::NoRepository => Fate::Failed,
+            Self::Denied | Self::UnknownKey | Self::NoRepository => Fate::Failed,
         }
     }
 }

@@ -7,14 +7,13 @@ use super::RemoteTrouble;
 
 /// What kind of trouble git's words tell of.
 pub(super) fn trouble(said: &str) -> RemoteTrouble {
-    const DENIED: [&str; 10] = [
+    const DENIED: [&str; 9] = [
         "Authentication failed",
         "could not read Username",
         "could not read Password",
         // SSH's words; without what follows, the system's about a file of this host.
         "Permission denied (",
         "Permission denied, please try again",
-        "Host key verification failed",
         "HTTP Basic: Access denied",
         "The requested URL returned error: 401",
         "The requested URL returned error: 403",
@@ -60,7 +59,10 @@ pub(super) fn trouble(said: &str) -> RemoteTrouble {
         "Error in the HTTP2 framing layer",
     ];
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if says(&DENIED) {
+    // In front of the others: what SSH says after it is true of a refused login too.
+    if said.contains("Host key verification failed") {
+        RemoteTrouble::UnknownKey
+    } else if says(&DENIED) {
         RemoteTrouble::Denied
     } else if says(&NO_REPOSITORY) {
         RemoteTrouble::NoRepository
@@ -217,6 +219,10 @@ mod tests {
             (
                 "git@h: Permission denied (publickey).\nfatal: Could not read from remote repository.",
                 RemoteTrouble::Denied,
+            ),
+            (
+                "Host key verification failed.\r\nfatal: Could not read from remote repository.",
+                RemoteTrouble::UnknownKey,
             ),
             (
                 "octocat@h: Permission denied, please try again.",
