@@ -167,14 +167,14 @@ pub fn unchanged(
     })
 }
 
-/// What somebody has done to the services that were brought up, in words; `None` when each has its containers, with the image that
+/// What is not any more as the services were brought up, in words; `None` when each has its containers, with the image that
 /// it should have. `images` are the ids by service. Half made containers are whoever's that makes them.
 pub fn strayed(
     wanted: &[String],
     now: &[Container],
     images: &BTreeMap<String, String>,
 ) -> Option<String> {
-    let strayed = wanted.iter().find_map(|name| {
+    wanted.iter().find_map(|name| {
         let mut its = now.iter().filter(|one| one.service == *name);
         let expected = images.get(name);
         if let Some(other) = its
@@ -186,8 +186,7 @@ pub fn strayed(
         its.next()
             .is_none()
             .then(|| format!("{name} has no container"))
-    });
-    strayed.map(|what| format!("{what}: somebody else has brought the project up or down"))
+    })
 }
 
 /// A container of somebody else's that has the name which the file gives to one of the project's, in words. Compose finds

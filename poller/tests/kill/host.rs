@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     images::{Images, V2},
-    poller::{Poller, ended},
+    poller::Poller,
     relay::manual,
     scene::{docker, required},
 };
@@ -85,13 +85,6 @@ impl Host {
         self.old = docker(&run.concat());
         let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         docker(&["cp", kept, &format!("{name}:/data/kept")]);
-    }
-
-    /// Runs `towline retry`; returns its exit status and its log.
-    pub(crate) fn retry(&self) -> (i32, String) {
-        let retried = self.towline(&["retry", &self.name]).output();
-        let (status, log) = ended(retried.unwrap());
-        (status.code().unwrap(), log)
     }
 
     /// The names of the service's containers, those beside it included.

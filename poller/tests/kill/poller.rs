@@ -98,6 +98,13 @@ impl Poller {
         (status.code().unwrap(), log)
     }
 
+    /// Runs `towline retry` for the service; returns its exit status and its log.
+    pub(crate) fn retry(&self, service: &str) -> (i32, String) {
+        let retried = self.towline(&["retry", service]).output();
+        let (status, log) = ended(retried.unwrap());
+        (status.code().unwrap(), log)
+    }
+
     /// Runs `towline once`, which is killed at `point`, or with `POINT,N` when it comes there the N-th time.
     pub(crate) fn killed_at(&self, point: &str) {
         fs::remove_file(self.path("passed")).ok();

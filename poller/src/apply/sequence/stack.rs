@@ -186,11 +186,25 @@ impl<'a> Stack<'a> {
             .filter(|name| images.contains_key(*name))
             .cloned()
             .collect();
-        strayed(&wanted, now, images).or_else(|| {
-            let mut its = its(now, &wanted).filter(|_| self.sequence.resumed > 0);
-            let down = its.find(|one| !one.runs && !one.is_done)?;
-            Some(format!("{} does not run any more", down.name))
-        })
+        if let Some(what) = strayed(&wanted, now, images) {
+            return Some(self.whose(&what, now));
+        }
+        let mut its = its(now, &wanted).filter(|_| self.sequence.resumed > 0);
+        let down = its.find(|one| !one.runs && !one.is_done)?;
+        Some(format!("{} does not run any more", down.name))
+    }
+
+    /// Who may have changed the containers. A process before this one may have taken the version back on a disk that was too
+    /// full to write that down.
+    fn whose(&self, what: &str, now: &[Container]) -> String {
+        let is_old = missing(olds(&self.sequence.before), now).is_none();
+        if self.sequence.resumed > 0 && is_old {
+            "the project has its old images again: a run that could not write it down has taken it back, or somebody \
+             else has"
+                .to_owned()
+        } else {
+            format!("{what}: somebody else has brought the project up or down")
+        }
     }
 
     async fn gate(&self, spent: Duration, tell: &dyn Fn(String)) -> Result<Event, EngineError> {
@@ -243,13 +257,17 @@ impl<'a> Stack<'a> {
         Ok(secrets)
     }
 
-    /// The ends of what the containers say, without the secrets of the project; those that have ended come last.
+    /// The ends of what the new version's containers say, without the secrets of the project; those that have ended come
+    /// last. Where the old ones are back already, or still there, their words are not the version's.
     async fn said(&self) -> Result<Acted, EngineError> {
         let mut now = self.containers().await?;
         now.sort_by_key(|one| !one.runs);
         let mut log = String::new();
         let secrets = self.secrets(&now).await?;
-        for one in its(&now, &self.brought.wanted) {
+        let images = &self.brought.images;
+        let is_new =
+            |one: &&Container| images.get(&one.service).is_none_or(|new| one.image == *new);
+        for one in its(&now, &self.brought.wanted).filter(is_new) {
             let tail = self.engine.log_tail(&one.id).await?;
             let text = if tail.is_cut {
                 secrets.hide_in_tail(&tail.text)
