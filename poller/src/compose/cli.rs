@@ -19,6 +19,13 @@ const PASSED: [&str; 2] = ["PATH", "HOME"];
 const PASSED_BEGINNING: &str = "DOCKER_";
 /// Those of them that say which engine: ours is said anew.
 const WHICH_ENGINE: [&str; 2] = ["DOCKER_HOST", "DOCKER_CONTEXT"];
+/// What Compose says of a file of variables that it cannot read: one of a project, or one of a service of it.
+const NO_VARIABLES: [&str; 4] = [
+    "failed to read ",
+    "unterminated quoted value",
+    "unexpected character \"",
+    "Invalid template:",
+];
 
 /// Docker's command line with its plugin Compose, for one engine.
 #[derive(Clone, Debug)]
@@ -195,7 +202,10 @@ impl Cli {
         let (ended, lines) = self.answer(&order).await?;
         match ended.how {
             How::Exited(0) => Ok((ended, lines)),
-            How::Exited(_) => Err(refused(&project.file, in_compose_words(&lines))),
+            How::Exited(_) => {
+                let words = in_compose_words(&lines);
+                Err(refused(&project.file, unquoted(&words)))
+            }
             how @ (How::Signalled(_) | How::TimedOut) => Err(refused(
                 &project.file,
                 format!("Compose {}", how_words(how)),
@@ -303,6 +313,23 @@ fn in_compose_words(lines: &[String]) -> String {
     errors.join("; ")
 }
 
+/// Compose's words without what it quotes of a file of variables that it cannot read, and all behind that: a value that was
+/// read in part is a secret which nobody knows.
+fn unquoted(words: &str) -> String {
+    let marks = NO_VARIABLES.iter().filter_map(|mark| words.find(mark));
+    let quote = marks.min().and_then(|mark| {
+        let quote = words.get(mark..)?.find(['"', '\'', '`'])?;
+        words.get(..mark + quote)
+    });
+    match quote {
+        Some(before) => {
+            let before = before.trim_end();
+            format!("{before} (the rest is not told, since it may hold a secret)")
+        }
+        None => words.to_owned(),
+    }
+}
+
 fn first_line(text: &str) -> &str {
     let mut lines = text.lines().map(str::trim);
     lines.find(|line| !line.is_empty()).unwrap_or_default()
@@ -317,4 +344,40 @@ fn numbers(version: &str) -> Option<(u64, u64)> {
     let mut parts = version.split(['.', '-', '+']);
     let mut next = || parts.next()?.parse().ok();
     Some((next()?, next()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_file_of_variables_that_cannot_be_read_nothing_is_quoted() {
+        let untold = "(the rest is not told, since it may hold a secret)";
+        for (said, told) in [
+            (
+                "failed to read /a/.env: line 2: unterminated quoted value \"hunter22; more",
+                "failed to read /a/.env: line 2: unterminated quoted value",
+            ),
+            (
+                "failed to read /a/.env: line 2: unterminated quoted value 'hunter22",
+                "failed to read /a/.env: line 2: unterminated quoted value",
+            ),
+            (
+                "line 2: unexpected character \"!\" in variable name \"hunter22!secondline\"",
+                "line 2: unexpected character",
+            ),
+            (
+                "failed to read /a/.env: Invalid template: \"hunt${er22\"",
+                "failed to read /a/.env: Invalid template:",
+            ),
+        ] {
+            assert_eq!(unquoted(said), format!("{told} {untold}"));
+        }
+        for said in [
+            "failed to read /a/.env: line 2: key cannot contain a space",
+            "service \"web\" refers to undefined network back",
+        ] {
+            assert_eq!(unquoted(said), said);
+        }
+    }
 }

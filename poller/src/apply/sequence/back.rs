@@ -65,7 +65,8 @@ pub async fn current(
             is_there: true,
             placed: None,
         };
-        return Ok(planning.current(&old).await?);
+        let current = planning.current(&old).await;
+        return Ok(current.map_err(|halt| halt.without(&Ground::of(parts).secrets))?);
     }
     if known.is_unsure {
         return Ok(None);
@@ -93,15 +94,16 @@ pub async fn go_back(
     let known = Known::of(store, name, Vec::new())?;
     let shelf = archive::shelf(store, name);
     let mut clock = StepClock::default();
+    let ground = Ground::of(way.parts);
     let sequence = {
         let mut to_deploy = Way::Deploy {
             clock: &mut clock,
             tell: &mut *tell,
         };
         let seen = (&known, &shelf);
-        prepare(host, way, &entry.deploy, seen, &mut to_deploy).await?
+        let prepared = prepare(host, way, &entry.deploy, seen, &mut to_deploy).await;
+        prepared.map_err(|halt| halt.without(&ground.secrets))?
     };
-    let ground = Ground::of(way.parts);
     let mut with = Drive::new(host, Some(way.service), entry, ground, shelf, clock);
     with.channel = Some(way.service.rule.channel.clone());
     let running = known.running.as_ref();

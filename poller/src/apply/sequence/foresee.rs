@@ -7,6 +7,7 @@ use towline_protocol::{Outcome, Side};
 use super::{
     super::{Foreseen, Job},
     Host,
+    ground::Ground,
     halt::Halt,
     known::{Known, revision},
     prepare::{Ready, Seen, Way},
@@ -59,7 +60,7 @@ pub async fn foresee(
     };
     Ok(match ahead(&with).await {
         Ok(ahead) => Foreseen::Begins(Box::new(ahead)),
-        Err(halt) => halt.foreseen(),
+        Err(halt) => halt.without(&Ground::of(parts).secrets).foreseen(),
     })
 }
 

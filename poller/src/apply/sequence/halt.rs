@@ -8,6 +8,7 @@ use super::super::ApplyError;
 use crate::{
     compose::{ComposeError, ImageTrouble, Placed},
     docker::{Cause, EngineError, RegistryTrouble},
+    redact::Secrets,
 };
 
 /// Why there will be no deploy.
@@ -33,6 +34,23 @@ pub(super) enum Halt {
         /// Why not now.
         message: String,
     },
+}
+
+impl Halt {
+    /// The same without these secrets in its reason: Compose's words may have values of its file of variables.
+    pub(super) fn without(mut self, secrets: &Secrets) -> Self {
+        match &mut self {
+            Self::Over(_, why)
+            | Self::InPlace(_, why)
+            | Self::Unfit(why)
+            | Self::NoImage(_, why)
+            | Self::Held(why)
+            | Self::NoCommit(why)
+            | Self::Wait { message: why, .. } => *why = secrets.hide(why),
+            Self::Later(_) => {}
+        }
+        self
+    }
 }
 
 pub(super) fn refuse<T>(why: String) -> Result<T, Halt> {

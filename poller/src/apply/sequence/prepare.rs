@@ -110,6 +110,7 @@ pub(super) async fn prepare(
     };
     let mut way = Way::Deploy { clock, tell };
     let ready = with.look_through(&mut before, &mut way).await;
+    let ready = ready.map_err(|halt| halt.without(&Ground::of(parts).secrets));
     let from = known.from(&before);
     let mut to = Side {
         sha: before.new.sha.clone(),

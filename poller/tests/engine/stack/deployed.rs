@@ -181,6 +181,27 @@ async fn a_second_project_of_the_same_file_comes_up_only_where_somebody_has_brou
 }
 
 #[tokio::test]
+async fn what_compose_says_against_a_project_has_no_secret_of_its_file_of_variables() {
+    let mut deployed = Deployed::new("secretive").await;
+    let wrong = format!("{FILE}    ports: [\"${{DB_PASSWORD}}:80\"]\n");
+    deployed.stack.write("compose.yml", &wrong);
+    for (variables, told) in [
+        ("DB_PASSWORD=hunter22\n", "Invalid hostPort: ***"),
+        ("DB_PASSWORD=\"hunter22\n", "unterminated quoted value ("),
+        (
+            "DB_PASSWORD=first\nhunter22!line\n",
+            "unexpected character (",
+        ),
+    ] {
+        deployed.stack.write(".env", variables);
+        let applied = deployed.deploy().await;
+        assert_eq!(applied.outcome, Outcome::Refused, "{applied:?}");
+        assert!(applied.message.contains(told), "{applied:?}");
+        assert!(!format!("{applied:?}").contains("hunter22"), "{applied:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_profile_that_no_service_has_is_refused_and_told_by_check() {
     let mut deployed = Deployed::new("profiled").await;
     let wrong = text(&deployed.stack, "").replace(" }\n", ", profiles = \"wroker\" }\n");
