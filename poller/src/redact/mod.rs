@@ -1,12 +1,15 @@
 //! Keeping known secrets out of logs and reports.
 //!
-//! Pure. Known are the values of a container's environment, or of a file of variables, whose names look secret, passwords in addresses, and what
-//! else is added. What is hidden is replaced by `***`. Not here: which texts are told; a secret that only another file or a
-//! command line holds is not known.
+//! Pure. Known are the values of a container's environment, or of a file of variables (`variables`), whose names look secret,
+//! passwords in addresses, and what else is added. What is hidden is replaced by `***`. Not here: which texts are told; a secret
+//! that only another file or a command line holds is not known.
 
 use std::{fmt, ops::Range};
 
 use serde_json::Value;
+use variables::{Variable, variables};
+
+mod variables;
 
 /// What stands for a secret.
 const HIDDEN: &str = "***";
@@ -48,17 +51,12 @@ impl Secrets {
         }
     }
 
-    /// Adds the secrets in the text of a file of variables, each a line `NAME=VALUE`, as Compose reads its `.env`.
+    /// Adds the secrets in the text of a file of variables, as Compose reads its `.env`: as they stand there, and as they are
+    /// meant.
     pub fn add_env_file(&mut self, text: &str) {
-        for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
-            let name = name.trim().trim_start_matches("export ").trim();
-            if name.starts_with('#') {
-                continue;
-            }
-            let value = value.trim();
-            let quoted = |quote: char| value.strip_prefix(quote)?.split(quote).next();
-            let bare = value.split(" #").next().unwrap_or_default().trim_end();
-            self.add_variable(name, quoted('"').or_else(|| quoted('\'')).unwrap_or(bare));
+        for Variable { name, raw, value } in variables(text) {
+            self.add_variable(name, raw);
+            self.add_variable(name, &value);
         }
     }
 
@@ -211,6 +209,16 @@ mod tests {
             ),
             "commented welcome *** ***, ***, *** # not this, ***"
         );
+    }
+
+    #[test]
+    fn a_secret_of_a_file_is_known_whole_however_it_is_written() {
+        let mut known = Secrets::default();
+        known.add_env_file(
+            "TLS_KEY=\"-----BEGIN\nMIIEabc\n-----END\"\nDB_PASSWORD: colon-ed\nX_TOKEN=\"a\\\"bcdefghij\"\nY_TOKEN=\"half of it\n",
+        );
+        let said = "-----BEGIN|MIIEabc|-----END|colon-ed|a\"bcdefghij|a\\\"bcdefghij|half of it";
+        assert_eq!(known.hide(said), "***|***|***|***|***|***|***");
     }
 
     #[test]
