@@ -104,14 +104,14 @@ async fn up_old_once(
     line: &mut dyn FnMut(&str),
 ) -> Result<(), ComposeError> {
     let ran = back.before.iter().filter(|(_, _, ran)| *ran);
-    let ran: BTreeMap<_, _> = ran.map(|(service, image, _)| (*service, *image)).collect();
+    let ran: BTreeSet<_> = ran.map(|(service, _, _)| *service).collect();
     mend(engine, back.name).await?;
     if !ran.is_empty() {
         let (resolved, told) = resolve_old(cli, back.project, back.old, back.new).await?;
-        let images: Vec<_> = ran.into_iter().collect();
-        let has = |(service, _): &&(&str, &str)| resolved.services.contains_key(*service);
-        let services = images.iter().filter(has);
-        let services: Vec<_> = services.map(|(service, _)| (*service).to_owned()).collect();
+        let images = images(engine, back.before).await?;
+        let has = |service: &&&str| resolved.services.contains_key(**service);
+        let services = ran.iter().filter(has);
+        let services: Vec<_> = services.map(|service| (*service).to_owned()).collect();
         let up = Up {
             project: back.project,
             name: back.name,
@@ -127,6 +127,22 @@ async fn up_old_once(
     // A tag that is left harms nobody.
     tag_away(engine, back.tags).await.ok();
     Ok(())
+}
+
+/// The image of each service before. One that did not run counts as well, since Compose may bring it up again for another one that
+/// waits for it, unless somebody has removed its image.
+async fn images<'b>(
+    engine: &Docker,
+    before: &[(&'b str, &'b str, bool)],
+) -> Result<Vec<(&'b str, &'b str)>, EngineError> {
+    let mut images = BTreeMap::new();
+    for (service, image, ran) in before {
+        let may_count = *ran || !images.contains_key(service);
+        if may_count && (*ran || engine.image(image).await?.is_some()) {
+            images.insert(*service, *image);
+        }
+    }
+    Ok(images.into_iter().collect())
 }
 
 async fn remove_new(engine: &Docker, back: &Back<'_>) -> Result<(), EngineError> {

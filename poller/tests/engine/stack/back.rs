@@ -168,6 +168,20 @@ async fn the_first_deploy_of_a_file_that_must_be_told_its_commit_can_be_taken_ba
 }
 
 #[tokio::test]
+async fn a_job_that_others_wait_for_is_done_again_by_its_old_image() {
+    let text = "services:\n  web: {image: \"@-web:${TOWLINE_SHA:?}\", depends_on: {job: {condition: service_completed_successfully}}}\n  \
+                job: {image: \"@-web:${TOWLINE_SHA:?}\", command: [done]}\n";
+    let stack = Stack::new("job", text).await;
+    push("job-web", "v1", "ok", &[]);
+    push("job-web", "v2", "ok", &[]);
+    stack.deploy(&told("v1")).await;
+    let before = stack.only("job").await;
+    assert!(before.is_done, "{before:?}");
+    there_and_back(&stack, &[], &told("v2")).await;
+    assert_eq!(stack.only("job").await.image, before.image);
+}
+
+#[tokio::test]
 async fn back_from_the_very_first_version_nothing_is_left_but_volumes() {
     let text =
         "services: {web: {image: \"@-web:live\", volumes: [\"kept:/kept\"]}}\nvolumes: {kept: {}}";
