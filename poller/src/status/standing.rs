@@ -2,7 +2,7 @@
 
 use towline_protocol::{Digest, Sha};
 
-use super::{Observed, PendingState, ProjectContainer, ServiceStatus, Sought};
+use super::{Observed, ProjectContainer, ServiceStatus, Sought};
 use crate::settings::Choice;
 
 impl ServiceStatus {
@@ -50,14 +50,13 @@ impl ServiceStatus {
         self.checkout.as_ref()?.commit.as_ref()
     }
 
-    /// Whether something else runs than what the last deploy has brought. In the middle of a deploy that is as it should
-    /// be.
+    /// Whether something else runs than what the last deploy has brought. While a deploy is at it, or was interrupted
+    /// at it, that is as it should be.
     pub fn is_something_else(&self) -> bool {
         let is_there = |seen: &Observed| !matches!(seen.state.as_str(), "absent" | "ambiguous");
-        let pending = self.pending.as_ref().map(|pending| pending.state);
         self.deployed.is_some()
             && self.observed.as_ref().is_none_or(is_there)
-            && pending != Some(PendingState::Applying)
+            && !self.is_under_way()
             && !self.is_unknown()
             && !self.is_as_deployed()
     }

@@ -25,7 +25,7 @@ impl ServiceStatus {
     }
 
     /// Whether a deploy is at it, or was interrupted at it: then it is that one's to say what is there.
-    fn is_under_way(&self) -> bool {
+    pub(super) fn is_under_way(&self) -> bool {
         let pending = self.pending.as_ref().map(|pending| pending.state);
         matches!(
             pending,
@@ -69,6 +69,8 @@ struct Watched {
     started_at: Option<Timestamp>,
     /// How many looks in a row have found another start than the one before.
     starts: u32,
+    /// Whether something of it was missing.
+    missed: bool,
 }
 
 /// What is new of a version.
@@ -103,7 +105,9 @@ impl fmt::Display for Change {
 impl Watch {
     /// Takes note of what is seen of `service` at `now`; returns what is new beside what was told as wrong with it, `told`.
     ///
-    /// Well again is what was found by two looks in the same run, since what crashes again and again runs in between.
+    /// Well again is what was found by two looks in the same run, since what crashes again and again runs in between. What is
+    /// missing must be so at two looks as well: whoever makes a container anew removes it first. While a deploy is under way it
+    /// is not known how the version is.
     pub fn note(
         &mut self,
         service: &ServiceStatus,
@@ -111,7 +115,7 @@ impl Watch {
         now: Timestamp,
     ) -> Option<Change> {
         let observed = service.watched()?;
-        if !service.is_as_deployed() {
+        if !service.is_as_deployed() || service.is_under_way() {
             self.0.remove(&service.name);
             return None;
         }
@@ -127,11 +131,14 @@ impl Watch {
         };
         let again = || "it is started again and again".to_owned();
         let trouble = service.trouble().or_else(|| (starts >= STARTS).then(again));
+        let missed = !service.missing.is_empty();
+        let is_new_gap = missed && !before.is_some_and(|before| before.missed);
         let is_settled = is_same_run && observed.health.as_deref() != Some("starting");
         let watched = Watched {
             digest: observed.digest.clone(),
             started_at: observed.started_at,
             starts,
+            missed,
         };
         self.0.insert(service.name.clone(), watched);
         match (trouble, told.cloned()) {
@@ -140,7 +147,7 @@ impl Watch {
                 since,
                 until: Some(now),
             }),
-            (Some(what), None) => Some(Change {
+            (Some(what), None) if !is_new_gap => Some(Change {
                 what,
                 since: now,
                 until: None,
@@ -323,6 +330,9 @@ mod tests {
         let looks = [
             all.clone(),
             stack(&json!([api]), &no_db),
+            all.clone(),
+            stack(&json!([api]), &no_db),
+            stack(&json!([api]), &no_db),
             stack(&json!([]), &no_db),
             all.clone(),
             all,
@@ -337,13 +347,13 @@ mod tests {
         assert_eq!(
             told,
             [
-                "not well since 2026-11-20T16:01:00Z: db is gone",
-                "not well from 2026-11-20T16:01:00Z to 2026-11-20T16:04:00Z: db is gone"
+                "not well since 2026-11-20T16:04:00Z: db is gone",
+                "not well from 2026-11-20T16:04:00Z to 2026-11-20T16:07:00Z: db is gone"
             ]
         );
         let gone = "all of its containers are gone";
-        assert_eq!(looks[2].trouble().as_deref(), Some(gone));
-        assert_eq!((looks[2].sha(), looks[2].digest()), (None, None));
+        assert_eq!(looks[5].trouble().as_deref(), Some(gone));
+        assert_eq!((looks[5].sha(), looks[5].digest()), (None, None));
     }
 
     #[test]
@@ -355,11 +365,37 @@ mod tests {
         let trouble = "api has 1 of 2 containers; db: it ended with status 0";
         assert_eq!(project.trouble().as_deref(), Some(trouble));
         for state in ["applying", "interrupted"] {
-            project.pending = serde_json::from_value(json!({
-                "state": state, "intent": crate::testing::intent(7, 1).id, "sha": null, "why": "", "since": null, "until": null
-            }))
-            .unwrap();
+            under_way(&mut project, state);
             assert_eq!(project.trouble(), None, "{state}");
+        }
+    }
+
+    /// Has a deploy be at it, or interrupted at it.
+    fn under_way(service: &mut ServiceStatus, state: &str) {
+        service.pending = serde_json::from_value(json!({
+            "state": state, "intent": crate::testing::intent(7, 1).id, "sha": null, "why": "", "since": null, "until": null
+        }))
+        .unwrap();
+    }
+
+    #[test]
+    fn while_a_deploy_is_under_way_nothing_is_well_again_and_nothing_something_else() {
+        let told = Unwell {
+            what: "unhealthy".to_owned(),
+            since: at(0),
+        };
+        let good = seen("running", Some("healthy"), START);
+        for state in ["applying", "interrupted"] {
+            let mut watch = Watch::default();
+            let [mut same, mut other] = ['a', 'b'].map(|digit| web(&good, digit));
+            assert!(other.is_something_else());
+            for service in [&mut same, &mut other] {
+                under_way(service, state);
+                assert!(!service.is_something_else(), "{state}");
+            }
+            for minute in 1..4 {
+                assert_eq!(watch.note(&same, Some(&told), at(minute)), None, "{state}");
+            }
         }
     }
 

@@ -90,6 +90,8 @@ async fn what_is_gone_of_a_project_is_missed_and_what_has_done_its_work_or_is_mo
     assert_eq!(standing.trouble().as_deref(), Some(gone));
     assert!(standing.sha().is_none() && !standing.is_something_else());
     let mut watch = Watch::default();
+    let once = watch.note(&standing, None, Timestamp::now());
+    assert_eq!(once, None, "somebody may be making it anew");
     let told = watch.note(&standing, None, Timestamp::now()).unwrap();
     assert!(told.to_string().ends_with(gone), "{told}");
     let (unwell, again) = (told.unwell(), deployed.standing().await);
