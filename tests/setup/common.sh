@@ -5,9 +5,9 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/towline
 # Where the Debian step leaves the engines, keyed by what it would fetch.
-debian=$cache/debian-$(sha256sum <"$root/tests/setup/debian" | cut -c1-12)
+debian=$cache/debian-$(cat "$root"/tests/setup/{apt.sh,debian} | sha256sum | cut -c1-12)
 # And where the systemd step leaves its machine.
-systemd=$cache/systemd-$(sha256sum <"$root/tests/setup/systemd" | cut -c1-12)
+systemd=$cache/systemd-$(cat "$root"/tests/setup/{apt.sh,systemd} | sha256sum | cut -c1-12)
 
 # say TEXT...: one line to the person who waits.
 say() {

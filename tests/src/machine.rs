@@ -50,7 +50,7 @@ impl Machine {
         let init = first_child(&mut nspawn).with_context(|| nspawn.output())?;
         let machine = Self { nspawn, init };
         until("systemd", PATIENCE, || {
-            let state = machine.call("systemctl is-system-running --wait")?;
+            let state = machine.call("systemctl is-system-running")?;
             Ok(["running", "degraded"]
                 .contains(&state.1.trim())
                 .then_some(()))

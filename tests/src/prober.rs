@@ -28,7 +28,7 @@ impl Prober {
         let over = Arc::clone(&is_over);
         let asking = thread::spawn(move || {
             let (mut count, mut answers) = (0, BTreeSet::new());
-            while !over.load(Ordering::Relaxed) {
+            while count == 0 || !over.load(Ordering::Relaxed) {
                 answers.insert(asked(port));
                 count += 1;
             }
@@ -37,10 +37,11 @@ impl Prober {
         Self { is_over, asking }
     }
 
-    /// Ends it: how often it has asked, and all the answers that there were.
+    /// Ends it: how often it has asked, and all the answers that there were; one at least.
     pub fn end(self) -> (u64, BTreeSet<Answered>) {
         self.is_over.store(true, Ordering::Relaxed);
-        self.asking.join().unwrap_or_default()
+        let broken = |_| (0, BTreeSet::from([Err("the client broke down".to_owned())]));
+        self.asking.join().unwrap_or_else(broken)
     }
 }
 

@@ -49,8 +49,8 @@ fn elsewhere(by: ChosenBy) -> Option<String> {
 
 /// That a file with logins is not kept to its owner.
 pub(super) fn open_to_all(path: &Path) -> Option<String> {
-    let mode = fs::metadata(path).ok()?.permissions().mode();
+    let meta = fs::metadata(path).ok()?;
     let path = path.display();
-    (mode & 0o004 != 0)
+    (meta.is_file() && meta.permissions().mode() & 0o004 != 0)
         .then(|| format!("WARNING: every user of this machine can read it; run: chmod 600 {path}"))
 }

@@ -68,8 +68,8 @@ fn words(file: &Path, name: &str, other: &str) -> String {
     let file = file.display();
     format!(
         "{file}: the project {other} was brought up from this file, and {name} has no container: it would come up as a second \
-         one beside it. Set project = \"{other}\" under compose; or take that one down: docker compose -p {other} down; or, to have \
-         both, bring this one up once by hand: docker compose -p {name} -f {file} up -d"
+         one beside it, with empty volumes of its own. Set project = \"{other}\" under compose; or, to have both, bring {name} up \
+         once by hand, with the env_file, profiles and services that it is to have"
     )
 }
 

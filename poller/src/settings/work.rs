@@ -2,6 +2,8 @@
 //!
 //! A key that means nothing for a service of its kind is a mistake: whoever wrote it expects something of it.
 
+use std::path::{Path, PathBuf};
+
 use super::{
     Parts, Work, backup, command, compose, docker, git, names,
     read::{Reader, Table, Told},
@@ -97,6 +99,18 @@ fn parts(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Parts, To
         backup: backup.transpose()?,
         user: user?.map(|found| found.value),
     };
+    if let Some(path) = holds_checkout(&parts) {
+        let message = format!(
+            "{} is the checkout's own, or holds it: git keeps commits, and a restore would take the checkout from under it; \
+             name the folders of data in it",
+            path.display()
+        );
+        return Err(reader.tell(
+            &table.span_of("backup"),
+            table.path_of("backup.paths"),
+            message,
+        ));
+    }
     if restores_under_a_program(&parts) {
         let message = "restore = true needs `command.stop` and `command.start`: data must not be exchanged under a program that runs";
         return Err(reader.tell(
@@ -114,6 +128,15 @@ fn parts(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Parts, To
         ));
     }
     Ok(parts)
+}
+
+/// What is to be backed up and has the checkout in it, or is a part of its `.git`.
+fn holds_checkout(parts: &Parts) -> Option<&Path> {
+    let checkout = &parts.git.as_ref()?.path;
+    let git = checkout.join(".git");
+    let mut paths = parts.backup.iter().flat_map(|backup| &backup.paths);
+    let path = paths.find(|path| checkout.starts_with(path) || path.starts_with(&git));
+    path.map(PathBuf::as_path)
 }
 
 /// Whether going back would exchange data while nothing has stopped what uses them. A project's containers are stopped.

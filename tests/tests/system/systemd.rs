@@ -34,17 +34,8 @@ const URL: &str = "http://127.0.0.1:8080/";
 const SERVE: &str = "#!/bin/sh\nexport TOY_ROOT=/home/pi/nutricount TOY_DATA=/home/pi/nutricount/data/visits\nexec /usr/local/bin/toy\n";
 /// Writes into the data whose it is.
 const UPDATE: &str = "#!/bin/sh\nset -e\nid -un >>data/visits\n";
-/// Takes so long that somebody can stop towline meanwhile.
-const SLOW: &str = "#!/bin/sh\nset -e\ntouch data/begun\nsleep 3\necho slow >>data/visits\n";
-/// The guide's leave for its user.
-const POLKIT: &str = r#"polkit.addRule(function (action, subject) {
-  if (action.id == "org.freedesktop.systemd1.manage-units" &&
-      ["nutricount.service", "nutricount.socket"].indexOf(action.lookup("unit")) >= 0 && subject.user == "pi") {
-    return polkit.Result.YES;
-  }
-});
-"#;
-
+/// Goes on until it is told that towline is to stop.
+const SLOW: &str = "#!/bin/sh\nset -e\ntouch data/begun\nuntil test -e data/told; do sleep 0.1; done\necho slow >>data/visits\n";
 /// A Raspberry Pi as the guide describes it.
 struct Pi {
     machine: Machine,
@@ -111,7 +102,7 @@ impl Pi {
 
     /// The guide's drop-in, and its rule for the user.
     fn may_run_commands(&self) -> Result<()> {
-        fs::write(self.etc.path().join("rule"), POLKIT)?;
+        fs::write(self.etc.path().join("rule"), polkit()?)?;
         self.machine.done(
             "install -D -m 644 /etc/towline/rule /etc/polkit-1/rules.d/50-nutricount.rules\n\
              install -D -m 644 docs/examples/towline-commands.conf /etc/systemd/system/towline.service.d/commands.conf\n\
@@ -139,6 +130,14 @@ impl Pi {
     fn page(&self) -> Result<String> {
         towline_tests::http::page(URL, PATIENCE)
     }
+}
+
+/// The guide's rule, by which its user may stop and start the app.
+fn polkit() -> Result<String> {
+    let page = fs::read_to_string(root().join("docs/guides/systemd.md"))?;
+    let (_, after) = page.split_once("```js\n").context("no rule on the page")?;
+    let (rule, _) = after.split_once("```").context("the rule has no end")?;
+    Ok(rule.to_owned())
 }
 
 /// Towline's own folder: its token, and a host's file with the guide's section, whose command is this one.
@@ -206,6 +205,12 @@ fn under_systemd_an_app_is_stopped_updated_started_and_taken_back_and_a_stop_of_
     until("the command's begin", PATIENCE, || {
         Ok(pi.code.path("checkout/data/begun").exists().then_some(()))
     })?;
+    pi.machine.done("systemctl stop --no-block towline")?;
+    until("the word to stop", PATIENCE, || {
+        let journal = pi.machine.journal("towline")?;
+        Ok(journal.contains("asked to stop").then_some(()))
+    })?;
+    fs::write(pi.code.path("checkout/data/told"), "")?;
     pi.machine.done("systemctl stop towline")?;
     assert_eq!(pi.page()?, "toy v5 first,pi,slow", "a stop lets it finish");
     // The new version is watched on by the next one.
@@ -241,8 +246,16 @@ fn under_systemd_no_request_is_refused_while_an_app_behind_its_socket_is_restart
     ];
     let refused: Vec<_> = answers.iter().filter(|answer| answer.is_err()).collect();
     assert!(refused.is_empty(), "of {count} requests: {refused:?}");
-    for answer in answers.into_iter().flatten() {
+    let answers: Vec<String> = answers.into_iter().flatten().collect();
+    for answer in &answers {
         assert!(all.contains(&answer.as_str()), "{answer}");
+    }
+    for version in ["toy v1", "toy v2", "toy v3", "toy v4"] {
+        let is_its = |answer: &String| answer.starts_with(version);
+        assert!(
+            answers.iter().any(is_its),
+            "{version} was never asked: {answers:?}"
+        );
     }
     assert_eq!(pi.page()?, "toy v4 first,pi,pi,pi");
     Ok(())

@@ -73,6 +73,22 @@ fn a_backup_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn a_checkout_and_what_holds_it_are_no_data_and_the_folders_in_it_are() {
+    let with = |path: &str| {
+        format!("git = {{ path = \"/srv/app\" }}\nbackup = {{ paths = [\"{path}\"] }}")
+    };
+    for path in ["/srv/app", "/srv", "/srv/app/.git", "/srv/app/.git/refs"] {
+        let told = told_of(&with(path));
+        assert!(
+            told.contains(&format!("backup.paths: {path} is the checkout's own")),
+            "{told}"
+        );
+    }
+    parts_of(&with("/srv/app/data"));
+    parts_of(&with("/srv/application"));
+}
+
+#[test]
 fn data_are_not_restored_under_what_nothing_stops() {
     let restore = "backup = { paths = [\"/srv/data\"], restore = true }";
     for running in [
