@@ -75,8 +75,8 @@ pub async fn resolve_old(
     }
 }
 
-/// Brings up again what ran before, with the images that its containers had, and removes the containers of services that had
-/// none. Never a volume. May be repeated.
+/// Brings up again what ran before, with the images that its containers had and as many of them, and removes the containers of
+/// services that had none. Never a volume. May be repeated.
 ///
 /// # Errors
 /// See [`ComposeError`].
@@ -118,6 +118,7 @@ async fn up_old_once(
             services: &services,
             told: &told,
             pins: &pins(engine, &resolved, &images).await?,
+            scale: &scale(&resolved, &services, back.before),
             stop_timeout: back.stop_timeout,
             patience: Patience::NONE,
         };
@@ -143,6 +144,24 @@ async fn images<'b>(
         }
     }
     Ok(images.into_iter().collect())
+}
+
+/// How many containers each of these services had, where the file says another number: somebody has scaled it. Compose refuses
+/// more than one with a name of the file's.
+fn scale(
+    resolved: &Resolved,
+    services: &[String],
+    before: &[(&str, &str, bool)],
+) -> BTreeMap<String, u64> {
+    let scaled = services.iter().filter_map(|service| {
+        let its = before.iter().filter(|(its, _, _)| its == service);
+        let containers = u64::try_from(its.count()).ok()?;
+        let file = resolved.services.get(service)?;
+        let may_be_scaled = containers == 1 || file.container_name.is_none();
+        let is_scaled = containers != file.replicas && may_be_scaled;
+        is_scaled.then(|| (service.clone(), containers))
+    });
+    scaled.collect()
 }
 
 async fn remove_new(engine: &Docker, back: &Back<'_>) -> Result<(), EngineError> {

@@ -31,6 +31,8 @@ pub struct Up<'a> {
     pub told: &'a Variables,
     /// Images by service that count instead of the file's own (see [`super::pins`]).
     pub pins: &'a BTreeMap<String, String>,
+    /// How many containers services have, where that is not what the file says.
+    pub scale: &'a BTreeMap<String, u64>,
     /// How long a container may take to stop, if not as long as its own settings say.
     pub stop_timeout: Option<Duration>,
     /// How long it may be in the way what the engine was asked for last by a Compose that was killed.
@@ -75,6 +77,9 @@ impl Cli {
         arguments.extend(["up", "--detach", "--pull", "never", "--no-build"].map(str::to_owned));
         if let Some(limit) = up.stop_timeout {
             arguments.extend(["--timeout".to_owned(), limit.as_secs().to_string()]);
+        }
+        for (service, containers) in up.scale {
+            arguments.extend(["--scale".to_owned(), format!("{service}={containers}")]);
         }
         arguments.extend(up.services.iter().cloned());
         let order = Order {

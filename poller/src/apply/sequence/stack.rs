@@ -88,6 +88,7 @@ impl<'a> Stack<'a> {
             services: &self.brought.wanted,
             told: &compose_variables(&self.sequence.before.new),
             pins: &BTreeMap::new(),
+            scale: &BTreeMap::new(),
             stop_timeout: self.grace(),
             patience: match self.sequence.interrupted || self.sequence.resumed > 0 {
                 true => Patience::AFTER_ANOTHER,

@@ -182,6 +182,19 @@ async fn a_job_that_others_wait_for_is_done_again_by_its_old_image() {
 }
 
 #[tokio::test]
+async fn a_service_that_was_scaled_by_hand_has_as_many_containers_again() {
+    let text = "services:\n  web: {image: \"@-web:live\"}\n  worker: {image: \"@-web:live\", deploy: {replicas: 2}}\n  \
+                named: {image: \"@-web:live\", container_name: scaled-by-name}\n";
+    let stack = Stack::new("scaled", text).await;
+    stack.release("web", "v1");
+    stack.deploy(&[]).await;
+    stack.by_hand(&["up", "--detach", "--scale", "worker=3", "--scale", "web=2"]);
+    assert_eq!(stack.containers().await.len(), 6);
+    stack.release("web", "v2");
+    there_and_back(&stack, &[], &[]).await;
+}
+
+#[tokio::test]
 async fn back_from_the_very_first_version_nothing_is_left_but_volumes() {
     let text =
         "services: {web: {image: \"@-web:live\", volumes: [\"kept:/kept\"]}}\nvolumes: {kept: {}}";

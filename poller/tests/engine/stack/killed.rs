@@ -154,6 +154,7 @@ async fn up_with(
         services: &["db", "web"].map(str::to_owned),
         told: &[],
         pins: &BTreeMap::new(),
+        scale: &BTreeMap::new(),
         stop_timeout: None,
         patience,
     };

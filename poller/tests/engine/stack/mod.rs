@@ -144,6 +144,7 @@ impl Stack {
             services,
             told,
             pins,
+            scale: &BTreeMap::new(),
             stop_timeout: None,
             patience: Patience::AFTER_ANOTHER,
         };
