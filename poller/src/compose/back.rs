@@ -75,8 +75,8 @@ pub async fn resolve_old(
     }
 }
 
-/// Brings up again what ran before, with the images that its containers had and as many of them, and removes the containers of
-/// services that had none. Never a volume. May be repeated.
+/// Brings up again what ran before, with the images that its containers had and as many of them, and removes what the new version
+/// has left of services of which none ran. Never a volume. May be repeated.
 ///
 /// # Errors
 /// See [`ComposeError`].
@@ -164,12 +164,17 @@ fn scale(
     scaled.collect()
 }
 
+/// Removes the containers of services that had none, and those of the new version's images where none ran: nothing brings
+/// them up, and they would be taken for what is in place.
 async fn remove_new(engine: &Docker, back: &Back<'_>) -> Result<(), EngineError> {
-    let had: BTreeSet<_> = back.before.iter().map(|(service, _, _)| *service).collect();
-    let had: Vec<_> = had.into_iter().collect();
-    let brought: Vec<_> = back.brought.iter().map(String::as_str).collect();
+    let images = images(engine, back.before).await?;
+    let had = |service: &str| back.before.iter().any(|(its, _, _)| *its == service);
+    // One whose old image is gone may be what a service that runs needs.
+    let is_lost = |service: &str| had(service) && !images.iter().any(|(its, _)| *its == service);
+    let brought = back.brought.iter().map(String::as_str);
+    let brought: Vec<_> = brought.filter(|service| !is_lost(service)).collect();
     let now = containers(engine, back.name).await?;
-    for new in beside(&had, &brought, &now) {
+    for new in beside(back.before, &brought, &now) {
         gone(engine.stop(&new.id, back.stop_timeout).await)?;
         gone(engine.remove(&new.id).await)?;
     }

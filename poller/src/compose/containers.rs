@@ -237,14 +237,17 @@ pub fn missing<'a>(
     (!missing.is_empty()).then(|| format!("not as before: {}", missing.join(", ")))
 }
 
-/// The containers now of services that had none before, where those services are among the `brought`.
+/// The containers now of the `brought` services of which none ran before and which did not have that image, be it that they had no
+/// container at all. `before` is each container's service, image's id, and whether it ran.
 pub fn beside<'a>(
-    before: &[&str],
+    before: &[(&str, &str, bool)],
     brought: &[&str],
     now: &'a [Container],
 ) -> impl Iterator<Item = &'a Container> {
     now.iter().filter(move |one| {
-        let service = one.service.as_str();
-        !before.contains(&service) && brought.contains(&service)
+        let is_old = |(service, image, ran): &(&str, &str, bool)| {
+            *service == one.service && (*ran || *image == one.image)
+        };
+        brought.contains(&one.service.as_str()) && !before.iter().any(is_old)
     })
 }

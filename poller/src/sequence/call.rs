@@ -82,7 +82,7 @@ pub enum Action {
     MoveTagBack(TagMove),
     /// Bring the Compose project up as the new version has it.
     Up,
-    /// Bring the Compose project up as it was, and remove containers of services that only the new version has.
+    /// Bring the Compose project up as it was, and remove what the new version has left of services that did not run.
     UpOld,
     /// Keep the end of the containers' logs for the report.
     SaveLog,

@@ -137,9 +137,15 @@ fn what_ran_before_is_missed_by_service_and_image_and_not_by_container() {
 
 #[test]
 fn only_what_the_deploy_has_brought_is_beside_what_was_there() {
-    let now = ["web", "new", "others"].map(|service| container(service, service, "i"));
-    let found: Vec<_> = beside(&["web"], &["web", "new"], &now).collect();
-    assert_eq!(found, [&now[1]]);
+    let names = ["web", "new", "job", "idle", "others"];
+    let now = names.map(|service| container(service, service, "i"));
+    let before = [
+        ("web", "old", true),
+        ("job", "old", false),
+        ("idle", "i", false),
+    ];
+    let found: Vec<_> = beside(&before, &names[..4], &now).collect();
+    assert_eq!(found, [&now[1], &now[2]]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The way back: the images before run again, whether or not their version is known, and nothing is left beside them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use towline::compose::{
     Back, Patience, Variables, beside, keep_pulled, keep_running, let_go, missing, pins,
@@ -38,7 +38,7 @@ async fn with_its_tags_back_a_project_runs_the_old_images_and_nothing_new() {
     let now = stack.containers().await;
     assert_eq!(missing(states(&before), &now), None);
     let brought: Vec<_> = new.services.keys().map(String::as_str).collect();
-    for extra in beside(&["web"], &brought, &now) {
+    for extra in beside(&states(&before), &brought, &now) {
         stack.engine.stop(&extra.id, None).await.unwrap();
         stack.engine.remove(&extra.id).await.unwrap();
     }
@@ -150,7 +150,13 @@ async fn there_and_back(stack: &Stack, old: &Variables, new: &Variables) {
             .unwrap();
         let now = stack.containers().await;
         assert_eq!(missing(states(&before), &now), None);
-        assert_eq!(now.len(), before.len(), "{now:?}");
+        let old = states(&before);
+        let is_old = |one: &towline::compose::Container| {
+            old.iter()
+                .any(|(service, image, _)| (*service, *image) == (&one.service, &one.image))
+        };
+        assert!(now.iter().all(is_old), "{now:?}");
+        assert!(now.len() <= before.len(), "{now:?}");
     }
 }
 
@@ -192,6 +198,25 @@ async fn a_service_that_was_scaled_by_hand_has_as_many_containers_again() {
     assert_eq!(stack.containers().await.len(), 6);
     stack.release("web", "v2");
     there_and_back(&stack, &[], &[]).await;
+}
+
+#[tokio::test]
+async fn of_services_that_did_not_run_no_container_of_the_failed_version_is_left() {
+    let text = "services:\n  web: {image: \"@-web:live\"}\n  idle: {image: \"@-web:live\", volumes: [\"kept:/kept\"]}\n  \
+                job: {image: \"@-web:live\", command: [done]}\nvolumes: {kept: {}}\n";
+    let stack = Stack::new("left", text).await;
+    stack.release("web", "v1");
+    stack.deploy(&[]).await;
+    stack.by_hand(&["stop", "idle"]);
+    while !stack.only("job").await.is_done {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    stack.release("web", "v2");
+    there_and_back(&stack, &[], &[]).await;
+    let now = stack.containers().await;
+    let names: Vec<_> = now.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["left-web-1"]);
+    crate::scene::docker(&["volume", "inspect", "left_kept"]);
 }
 
 #[tokio::test]
