@@ -3,7 +3,8 @@
 //! Checks run side by side, and a container that ends loses at once. The first tries come fast, since every moment
 //! until the first good answer may be downtime; a window in which nothing may go wrong comes after. Here is what is
 //! waited for and how long; `trials` runs the checks, `probe` one of them with `http`, `tcp` and `address`, `vitals`
-//! reads what the engine shows, `crash` says how a container came to its end meanwhile. `set` is for the containers of a project, `host` for what has none. Deadlines are monotonic. Not here: what follows from a verdict (`machine`).
+//! reads what the engine shows, `crash` says how a container came to its end meanwhile. `set` is for the containers of a
+//! project, `host` for what has none. Deadlines are monotonic. Not here: what follows from a verdict (`machine`).
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use towline_protocol::Gate;
 
 use crate::{
     docker::{Docker, EngineError},
+    redact::Secrets,
     settings::HealthCheck,
 };
 
@@ -207,7 +209,7 @@ async fn are_back(engine: &Docker, olds: &[Old<'_>], checks: &[HealthCheck]) -> 
 
 /// How this container has ended, if it has, and its last words; by `GET /containers/{id}/json`.
 pub(crate) async fn how_ended(engine: &Docker, id: &str, shown: &Value) -> Option<String> {
-    let vitals = Vitals::read(Some(shown));
+    let vitals = Vitals::read(Some(shown), Secrets::default());
     let ended = vitals.ended()?;
     let words = crash::last_words(engine, id, &vitals.secrets).await;
     Some(format!("{ended}{words}"))

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     docker::{Docker, EngineError},
+    redact::Secrets,
     settings::HealthCheck,
 };
 
@@ -26,6 +27,8 @@ pub struct Member {
     /// Whether it is no good once it has ended, since the one before it ran. One with a restart policy of `always` or
     /// `unless-stopped` never is; another that ends with status 0 is done, and is not watched any more.
     pub must_run: bool,
+    /// What must not be told of it beside what its environment keeps secret.
+    pub secrets: Secrets,
 }
 
 impl Member {
@@ -36,12 +39,13 @@ impl Member {
             id,
             name: None,
             must_run: true,
+            secrets: Secrets::default(),
         }
     }
 
     /// What the engine shows of it, by `GET /containers/{id}/json`.
     pub(super) fn vitals(&self, shown: Option<&Value>) -> Vitals {
-        let mut vitals = Vitals::read(shown);
+        let mut vitals = Vitals::read(shown, self.secrets.clone());
         vitals.is_done = !self.must_run && vitals.has_done_its_work();
         vitals
     }

@@ -89,7 +89,7 @@ pub(super) async fn settled(engine: &Docker, id: &str) -> Result<Vitals, Halt> {
     let begun = Instant::now();
     let mut pause = Pause::new();
     loop {
-        let vitals = Vitals::read(engine.container(id).await?.as_ref());
+        let vitals = Vitals::read(engine.container(id).await?.as_ref(), Secrets::default());
         let is_undecided = vitals.health.as_ref().is_some_and(|own| own.is_starting());
         if vitals.ended().is_some() || !is_undecided || begun.elapsed() >= GLANCE {
             return Ok(vitals);

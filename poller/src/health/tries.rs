@@ -37,8 +37,9 @@ impl Budget {
 }
 
 /// Tries until an answer is good or the time is over; then the last answer is the reason. A try that the deadline cut
-/// short says less than the answer before it. At least one try is made, and none after one that cannot be ended. The first take `longest` at most; after one that was
-/// given up at that, the next may take twice as long, since there may be an answer that needs it.
+/// short says less than the answer before it. At least one try is made, and none after one that cannot be ended. The first take
+/// `longest` at most; after one that was given up at that, the next may take twice as long, since there may be an answer that
+/// needs it.
 pub(super) async fn until(
     budget: Budget,
     mut longest: Duration,

@@ -58,8 +58,9 @@ impl Health {
 }
 
 impl Vitals {
-    /// Reads `GET /containers/{id}/json`; `None` is a container that does not exist.
-    pub(super) fn read(container: Option<&Value>) -> Self {
+    /// Reads `GET /containers/{id}/json`; `None` is a container that does not exist. `secrets` must not be told of it, beside
+    /// those of its environment.
+    pub(super) fn read(container: Option<&Value>, mut secrets: Secrets) -> Self {
         let at = |path: &str| container.and_then(|container| container.pointer(path));
         let is = |path: &str| at(path).and_then(Value::as_bool).unwrap_or_default();
         let text = |path: &str| {
@@ -76,7 +77,6 @@ impl Vitals {
         let output = last
             .and_then(|last| last.get("Output")?.as_str())
             .unwrap_or_default();
-        let mut secrets = Secrets::default();
         if let Some(container) = container {
             secrets.add_environment(container);
         }
@@ -177,7 +177,8 @@ mod tests {
     use super::*;
 
     fn read(state: Value) -> Vitals {
-        Vitals::read(Some(&json!({ "State": state, "RestartCount": 0 })))
+        let shown = json!({ "State": state, "RestartCount": 0 });
+        Vitals::read(Some(&shown), Secrets::default())
     }
 
     #[test]
@@ -192,7 +193,7 @@ mod tests {
             .unwrap();
         assert_eq!(ended, "it ended with status 137, out of memory");
         assert_eq!(
-            Vitals::read(None).ended().unwrap(),
+            Vitals::read(None, Secrets::default()).ended().unwrap(),
             "the container was removed"
         );
     }
@@ -202,9 +203,9 @@ mod tests {
         let first = read(json!({ "Running": true, "StartedAt": "a" }));
         assert!(first.is_same_run(&first));
         assert!(!read(json!({ "Running": true, "StartedAt": "b" })).is_same_run(&first));
-        let restarted = Vitals::read(Some(
-            &json!({ "State": { "Running": true, "StartedAt": "a" }, "RestartCount": 1 }),
-        ));
+        let restarted =
+            json!({ "State": { "Running": true, "StartedAt": "a" }, "RestartCount": 1 });
+        let restarted = Vitals::read(Some(&restarted), Secrets::default());
         assert!(!restarted.is_same_run(&first));
     }
 

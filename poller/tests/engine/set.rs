@@ -4,6 +4,7 @@ use std::{process::Command, time::Duration};
 
 use towline::{
     health::{Member, gate_set, is_well_set, returned_set},
+    redact::Secrets,
     settings::{HealthCheck, Probe},
 };
 use towline_protocol::Gate;
@@ -43,6 +44,7 @@ fn member(id: String, name: &str) -> Member {
         id,
         name: Some(name.to_owned()),
         must_run: false,
+        secrets: Secrets::default(),
     }
 }
 

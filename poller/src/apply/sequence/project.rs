@@ -27,6 +27,7 @@ use crate::{
     },
     docker::{Docker, Layers},
     health,
+    redact::Secrets,
     sequence::{Before, Brought, OldContainer, Revision, compose_variables},
     settings::{Compose, Parts, Service},
     store::KeptRevision,
@@ -277,7 +278,9 @@ impl Planning<'_> {
 
     /// How well what runs is.
     async fn is_well(&self, before: &Before, found: &Found) -> Result<bool, Halt> {
-        let members = members(before, &found.now, &found.resolved.wanted);
+        // What is wrong with them is not told.
+        let secrets = Secrets::default();
+        let members = members(before, &found.now, &found.resolved.wanted, &secrets);
         let checks = &self.service.health;
         Ok(!members.is_empty() && health::is_well_set(self.engine, &members, checks).await?)
     }

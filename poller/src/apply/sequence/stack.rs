@@ -210,7 +210,8 @@ impl<'a> Stack<'a> {
 
     async fn gate(&self, spent: Duration, tell: &dyn Fn(String)) -> Result<Event, EngineError> {
         let now = self.containers().await?;
-        let members = members(&self.sequence.before, &now, &self.brought.wanted);
+        let secrets = &self.with.ground.secrets;
+        let members = members(&self.sequence.before, &now, &self.brought.wanted, secrets);
         let stable_for = self.with.service.and_then(|service| service.stable_for);
         let checks = self.with.checks();
         let verdict = health::gate_set(self.engine, &members, checks, stable_for, spent, tell);
@@ -229,7 +230,7 @@ impl<'a> Stack<'a> {
         }
         let ran = before.containers.iter().filter(|old| old.ran);
         let services: Vec<_> = ran.map(|old| old.service.clone()).collect();
-        let members = members(before, &now, &services);
+        let members = members(before, &now, &services, &self.with.ground.secrets);
         let checks = self.with.checks();
         let was_healthy = before.was_healthy;
         let back = health::returned_set(self.engine, &members, checks, was_healthy).await?;
@@ -304,8 +305,14 @@ fn its<'c>(now: &'c [Container], services: &'c [String]) -> impl Iterator<Item =
     now.iter().filter(|one| services.contains(&one.service))
 }
 
-/// The containers of these services, as they are checked: one must run when one of its service ran before.
-pub(super) fn members(before: &Before, now: &[Container], services: &[String]) -> Vec<Member> {
+/// The containers of these services, as they are checked, of which `secrets` must not be told: one must run when one of its
+/// service ran before.
+pub(super) fn members(
+    before: &Before,
+    now: &[Container],
+    services: &[String],
+    secrets: &Secrets,
+) -> Vec<Member> {
     let ran = |service: &str| {
         let mut olds = before.containers.iter();
         olds.any(|old| old.ran && old.service == service)
@@ -314,6 +321,7 @@ pub(super) fn members(before: &Before, now: &[Container], services: &[String]) -
         id: one.id.clone(),
         name: Some(one.name.clone()),
         must_run: ran(&one.service),
+        secrets: secrets.clone(),
     });
     each.collect()
 }

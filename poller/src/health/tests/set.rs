@@ -41,6 +41,7 @@ fn member(id: &str, must_run: bool) -> Member {
         id: id.to_owned(),
         name: Some(id.to_owned()),
         must_run,
+        secrets: Secrets::default(),
     }
 }
 
@@ -231,4 +232,33 @@ async fn the_last_words_of_one_tell_no_secret_of_another() {
     let verdict = gate_set(&docker, &members, &[], None, Duration::ZERO, &|_| ()).await;
     let told = "job: it ended with status 1, and said last \"cannot log in with ***\"";
     assert_eq!(verdict.unwrap(), Err(told.to_owned()));
+}
+
+#[tokio::test]
+async fn a_secret_that_only_the_project_knows_is_hidden_before_what_is_said_is_cut() {
+    let long = format!("{}://app:correct-horse@db", "x".repeat(185));
+    let words = format!("{long}\n");
+    let sick = json!({ "Status": "unhealthy", "Log": [{ "Output": long }] });
+    let sick = json!({ "Running": true, "StartedAt": "a", "Health": sick });
+    let mut member = member("web", true);
+    member.secrets.add("correct-horse");
+    let check = [HealthCheck::Docker {
+        within: Some(Duration::ZERO),
+    }];
+    for (state, told) in [(ended_with_1(), "said last"), (sick, "unhealthy: xxx")] {
+        let words = words.clone();
+        let docker = connected(move |line| {
+            if line.contains("/logs?") {
+                return (200, words.clone());
+            }
+            let config = json!({ "Tty": true });
+            let shown = json!({ "State": state, "RestartCount": 0, "Config": config });
+            (200, shown.to_string())
+        })
+        .await;
+        let members = std::slice::from_ref(&member);
+        let verdict = gate_set(&docker, members, &check, None, Duration::ZERO, &|_| ()).await;
+        let why = verdict.unwrap().unwrap_err();
+        assert!(why.contains(told) && why.contains("://app:***"), "{why}");
+    }
 }
