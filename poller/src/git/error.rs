@@ -380,7 +380,8 @@ impl GitError {
 
 /// What is to be done about `what`, which git cannot write.
 fn unwritable(path: &Path, what: &Path, owner: &str, user: &str) -> String {
-    let (top, what) = (path.display(), what.display());
+    let top = shared(path, what).display();
+    let what = what.display();
     if owner == user {
         return format!(
             "git cannot write {what}, although it is {user}'s own; is it read-only? For files that are: chmod -R u+w {what}"
@@ -390,6 +391,16 @@ fn unwritable(path: &Path, what: &Path, owner: &str, user: &str) -> String {
         "git runs as {user} and cannot write {what}, which belongs to {owner}; give all of it to one user: chown -R {user}: \
          {top}, or set user = {owner:?} at the service"
     )
+}
+
+/// What is to be one user's: the checkout, or the git folder that it shares where that lies elsewhere, as for a linked work tree.
+fn shared<'p>(path: &'p Path, what: &'p Path) -> &'p Path {
+    if what.starts_with(path) {
+        return path;
+    }
+    let mut above = what.ancestors().skip(1);
+    let folder = above.find(|folder| folder.ends_with(".git"));
+    folder.or_else(|| what.parent()).unwrap_or(path)
 }
 
 /// The first few, and how many there are.
@@ -410,5 +421,18 @@ mod tests {
         let names = |count: usize| -> Vec<String> { (0..count).map(|n| n.to_string()).collect() };
         assert_eq!(few(&names(2)), "0, 1");
         assert_eq!(few(&names(5)), "0, 1, 2 and 2 more");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_mended_where_it_lies() {
+        let advice = |what: &str| unwritable(Path::new("/srv/web"), Path::new(what), "root", "web");
+        for (what, top) in [
+            ("/srv/web/.git/objects/ab", "/srv/web"),
+            ("/srv/main/.git/refs/tags", "/srv/main/.git"),
+            ("/srv/bare/objects", "/srv/bare"),
+        ] {
+            let told = advice(what);
+            assert!(told.contains(&format!("chown -R web: {top}, or")), "{told}");
+        }
     }
 }

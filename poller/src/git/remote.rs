@@ -188,9 +188,14 @@ impl Remote {
         if said.status == 0 {
             return Ok(said.stdout);
         }
-        if words::is_unwritten(&said.stderr) {
-            writable(tools, place).await?;
+        let is_unclear = words::trouble(&said.stderr) == RemoteTrouble::Other;
+        if is_unclear
+            && words::is_unwritten(&said.stderr)
+            && let Err(found @ GitError::NotWritable { .. }) = writable(tools, place).await
+        {
+            return Err(found);
         }
+        // A search that itself has failed says less than what git said.
         Err(self.trouble(&said))
     }
 
