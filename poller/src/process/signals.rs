@@ -5,7 +5,7 @@
 
 use std::{fs, io};
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
@@ -15,7 +15,7 @@ use tokio::{
 /// back to the default; only what is ignored gets one, so that TERM ends this process as before.
 ///
 /// # Errors
-/// When the system does not let us, or does not say what is ignored. SIGILL, SIGFPE and SIGSEGV stay as they are.
+/// When the system does not let us. SIGILL, SIGFPE and SIGSEGV stay as they are.
 pub(super) fn default_signals() -> io::Result<()> {
     SigSet::empty().thread_set_mask()?;
     let runtime = Builder::new_current_thread().enable_io().build()?;
@@ -27,13 +27,15 @@ pub(super) fn default_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// The numbers of the signals that are ignored, of what `/proc/PID/status` says (proc(5)).
+/// The numbers of the signals that are ignored, of what `/proc/PID/status` says (proc(5)). SIGPIPE always is: some systems that
+/// only look like Linux do not say.
 fn ignored(status: &str) -> Vec<i32> {
     let mut lines = status.lines();
     let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    let is_set = |number: &i32| mask.unwrap_or_default() >> (number - 1) & 1 == 1;
-    (1..=64).filter(is_set).collect()
+    let is_set = |number: i32| mask.unwrap_or_default() >> (number - 1) & 1 == 1;
+    let is_ignored = |number: &i32| *number == Signal::SIGPIPE as i32 || is_set(*number);
+    (1..=64).filter(is_ignored).collect()
 }
 
 #[cfg(test)]
@@ -41,11 +43,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_signal_is_the_lowest_bit() {
+    fn the_first_signal_is_the_lowest_bit_and_sigpipe_is_ignored_by_ourselves() {
         let status = |mask: &str| format!("Name:\tx\nSigBlk:\tffff\nSigIgn:\t{mask}\nSigCgt:\t1\n");
         assert_eq!(ignored(&status("0000000000001003")), [1, 2, 13]);
-        assert_eq!(ignored(&status("8000000000000000")), [64]);
-        assert_eq!(ignored(&status("0000000000000000")), [0; 0]);
-        assert_eq!(ignored(""), [0; 0]);
+        assert_eq!(ignored(&status("8000000000000000")), [13, 64]);
+        assert_eq!(ignored(&status("0000000000000000")), [13]);
+        assert_eq!(ignored(""), [13], "it does not say");
     }
 }

@@ -17,12 +17,6 @@ use std::{
     process::ExitCode,
 };
 
-use super::{
-    MAX_STDIN, Refusal,
-    environment::{self, environment},
-    signals::default_signals,
-    wire::{self, ARGUMENT, Answer, GO, Request},
-};
 use nix::{
     errno::Errno,
     unistd::{close, execve, geteuid, initgroups, setgid, setuid},
@@ -31,6 +25,13 @@ use rustix::{
     fs::{Access, Mode, access},
     process::{Signal, set_parent_process_death_signal, setsid, umask},
     stdio::dup2_stdin,
+};
+
+use super::{
+    MAX_STDIN, Refusal,
+    environment::{self, environment},
+    signals::default_signals,
+    wire::{self, ARGUMENT, Answer, GO, Request},
 };
 
 /// The process's whole life when it was asked to become another program; `None` when it was not.
