@@ -218,6 +218,11 @@ fn a_plan_tells_what_an_operator_has_taken_back_and_what_only_a_newer_intent_bri
     assert_eq!(host.plan(&c, &[]).1, 0);
     let back = host.command(&["rollback", "web"]).output().unwrap();
     assert!(back.status.success(), "{back:?}");
+    let mut elsewhere = commit(3, 'b');
+    elsewhere["service"] = "other".into();
+    ask_for(&relay, &[commit(2, 'b'), elsewhere]);
+    let (status, log) = host.once();
+    assert_eq!(status, 0, "{log}");
 
     let (said, status, log) = host.plan(&b, &[]);
     assert_eq!(

@@ -5,6 +5,7 @@ use towline_protocol::{Intent, Mark};
 
 use crate::{
     apply::{Job, held},
+    select::objection,
     settings::Service,
     store::{Hold, Store, StoreError},
     version::VersionId,
@@ -34,7 +35,7 @@ pub(super) fn taken_back(
     let intents = store.intents(&service.rule.channel)?;
     let its = intents
         .iter()
-        .filter(|intent| intent.revision.sha == asked.revision.sha);
+        .filter(|intent| intent.revision.sha == asked.revision.sha && is_for(intent, service));
     let newest = its.map(place).max();
     let came_before = newest.is_some_and(|newest| newest <= hold.place);
     let Hold { since, why, .. } = &hold;
@@ -61,6 +62,12 @@ pub(super) fn quarantined(
         let held = held(failed, job);
         format!("in quarantine, so that no intent that is here tries it by itself: {held}")
     }))
+}
+
+/// Whether an intent of the service's channel is for the service, on whichever host.
+fn is_for(intent: &Intent, service: &Service) -> bool {
+    let named = intent.service.as_ref();
+    named.is_none_or(|name| *name == service.name) && objection(service, intent).is_none()
 }
 
 fn place(intent: &Intent) -> Mark {
