@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
 use super::{
     Cli, ComposeError, Container, Patience, Project, Resolved, Up, Variables, beside, containers,
     mend, mends, pins, tag_away,
@@ -87,13 +85,12 @@ pub async fn up_old(
     begun: &mut dyn FnMut(&Identity) -> Result<(), String>,
     line: &mut dyn FnMut(&str),
 ) -> Result<(), ComposeError> {
-    let since = Instant::now();
-    loop {
-        match up_old_once(cli, engine, back, begun, line).await {
-            Err(error) if back.patience.lasts(&error, since) => back.patience.wait(line).await,
-            ended => return ended,
-        }
+    let mut tried = 0_usize;
+    while let Err(failed) = up_old_once(cli, engine, back, begun, line).await {
+        back.patience.wait(failed, tried, line).await?;
+        tried = tried.saturating_add(1);
     }
+    Ok(())
 }
 
 async fn up_old_once(

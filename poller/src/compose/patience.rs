@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::ComposeError;
 use crate::docker::EngineError;
@@ -17,36 +17,42 @@ const AT_IT: [&str; 3] = [
     "no such container",
 ];
 
-/// How long something may be in the way of an `up`.
+/// How long something may be in the way of an `up`: the pauses before it is tried again. Each try starts finished jobs again, so that
+/// there are few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// For how long it is tried again. With none it is tried once.
-    pub within: Duration,
-    /// Before the next try.
-    pub pause: Duration,
-}
+pub struct Patience(pub &'static [Duration]);
 
 impl Patience {
     /// Where nothing was interrupted, so that what is in the way stays there.
-    pub const NONE: Self = Self {
-        within: Duration::ZERO,
-        pause: Duration::ZERO,
-    };
+    pub const NONE: Self = Self(&[]);
     /// Where something was. An engine that has much to do takes some seconds to make a container.
-    pub const AFTER_ANOTHER: Self = Self {
-        within: Duration::from_secs(30),
-        pause: Duration::from_secs(1),
-    };
+    pub const AFTER_ANOTHER: Self = Self(&[
+        Duration::from_secs(1),
+        Duration::from_secs(2),
+        Duration::from_secs(4),
+        Duration::from_secs(8),
+        Duration::from_secs(15),
+    ]);
 
-    /// Whether what has failed like this is tried again, when the first try was begun at `since`.
-    pub(super) fn lasts(self, failed: &ComposeError, since: Instant) -> bool {
-        is_at_it(failed) && since.elapsed() < self.within
+    /// How long to wait before what has failed like this is tried again, after as many tries before; `None` when it is not.
+    fn pause(self, failed: &ComposeError, tried: usize) -> Option<Duration> {
+        let pause = self.0.get(tried).copied();
+        pause.filter(|_| is_at_it(failed))
     }
 
-    /// Waits for the next try, and tells `line` why.
-    pub(super) async fn wait(self, line: &mut dyn FnMut(&str)) {
+    /// Waits for the next try, and tells `line` why; gives the failure back when there is none.
+    pub(super) async fn wait(
+        self,
+        failed: ComposeError,
+        tried: usize,
+        line: &mut dyn FnMut(&str),
+    ) -> Result<(), ComposeError> {
+        let Some(pause) = self.pause(&failed, tried) else {
+            return Err(failed);
+        };
         line(WAITING);
-        sleep(self.pause).await;
+        sleep(pause).await;
+        Ok(())
     }
 }
 
@@ -81,8 +87,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn only_what_another_may_be_doing_is_tried_again_and_not_for_ever() {
+    #[test]
+    fn only_what_another_may_be_doing_is_tried_again_and_not_for_ever() {
         let named = not_up(
             "Error response from daemon: Conflict. The container name \"/0123456789ab_web-1\" is already in use by container \
              \"ff\". You have to remove (or rename) that container to be able to reuse that name.",
@@ -93,26 +99,28 @@ mod tests {
                 message: "Conflict".to_owned(),
             })
         };
-        let now = Instant::now();
         for failed in [
             &named,
             &not_up("removal of container ff is already in progress"),
             &not_up("Error response from daemon: No such container: ff"),
             &refused(409),
         ] {
-            assert!(Patience::AFTER_ANOTHER.lasts(failed, now), "{failed}");
-            assert!(!Patience::NONE.lasts(failed, now), "{failed}");
+            let pauses: Vec<_> = (0..6)
+                .map_while(|tried| Patience::AFTER_ANOTHER.pause(failed, tried))
+                .collect();
+            assert_eq!(
+                pauses,
+                [1, 2, 4, 8, 15].map(Duration::from_secs),
+                "{failed}"
+            );
+            assert_eq!(Patience::NONE.pause(failed, 0), None, "{failed}");
         }
         for failed in [
             &not_up("dependency failed to start: container db-1 is unhealthy"),
             &not_up("Bind for 0.0.0.0:80 failed: port is already allocated"),
             &refused(500),
         ] {
-            assert!(!Patience::AFTER_ANOTHER.lasts(failed, now), "{failed}");
+            assert_eq!(Patience::AFTER_ANOTHER.pause(failed, 0), None, "{failed}");
         }
-        let Some(long_ago) = now.checked_sub(Patience::AFTER_ANOTHER.within) else {
-            return;
-        };
-        assert!(!Patience::AFTER_ANOTHER.lasts(&named, long_ago));
     }
 }

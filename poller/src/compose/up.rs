@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::{
     Cli, ComposeError, Patience, Project, Variables,
@@ -53,13 +52,12 @@ impl Cli {
         begun: &mut dyn FnMut(&Identity) -> Result<(), String>,
         line: &mut dyn FnMut(&str),
     ) -> Result<(), ComposeError> {
-        let since = Instant::now();
-        loop {
-            match self.up_once(engine, up, begun, line).await {
-                Err(error) if up.patience.lasts(&error, since) => up.patience.wait(line).await,
-                ended => return ended,
-            }
+        let mut tried = 0_usize;
+        while let Err(failed) = self.up_once(engine, up, begun, line).await {
+            up.patience.wait(failed, tried, line).await?;
+            tried = tried.saturating_add(1);
         }
+        Ok(())
     }
 
     async fn up_once(

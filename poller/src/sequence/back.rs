@@ -273,6 +273,19 @@ impl Sequence {
         was_run && self.argv(Which::RollBack).is_some()
     }
 
+    /// Whether the engine may still do what an `up` before has asked it for: one that was interrupted, took too long, or failed by one
+    /// container while it made others.
+    pub fn may_have_cut_off_an_up(&self) -> bool {
+        let has_failed = matches!(
+            self.state,
+            State::RollingBack {
+                reached: Some(Step::Up),
+                ..
+            }
+        );
+        self.interrupted || self.resumed > 0 || has_failed
+    }
+
     /// Whether the old version can be had again: what `run` has done is taken back by `rollback` alone, or lies in a
     /// checkout or images that are changed back.
     pub(super) fn leads_back(&self, reached: Option<Step>, cause: Cause) -> bool {

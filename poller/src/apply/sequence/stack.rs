@@ -90,10 +90,7 @@ impl<'a> Stack<'a> {
             pins: &BTreeMap::new(),
             scale: &BTreeMap::new(),
             stop_timeout: self.grace(),
-            patience: match self.sequence.interrupted || self.sequence.resumed > 0 {
-                true => Patience::AFTER_ANOTHER,
-                false => Patience::NONE,
-            },
+            patience: self.patience(),
         };
         let cli = cli(self.with.host, self.engine);
         let mut line = |line: &str| self.log(line);
@@ -117,13 +114,19 @@ impl<'a> Stack<'a> {
             brought: &self.brought.services,
             tags: &before.tags,
             stop_timeout: self.grace(),
-            // The new version's may have been ended in the middle, here or by a crash.
-            patience: Patience::AFTER_ANOTHER,
+            patience: self.patience(),
         };
         let cli = cli(self.with.host, self.engine);
         let mut line = |line: &str| self.log(line);
         let came_up = up_old(&cli, self.engine, &back, record, &mut line).await;
         self.event(came_up).await
+    }
+
+    fn patience(&self) -> Patience {
+        match self.sequence.may_have_cut_off_an_up() {
+            true => Patience::AFTER_ANOTHER,
+            false => Patience::NONE,
+        }
     }
 
     fn log(&self, line: &str) {

@@ -18,6 +18,8 @@ const PAIR: &str = "services:\n  web: {image: \"@-web:live\", depends_on: [db]}\
 /// How far apart the moments are at which it is killed, and how many there are. A whole `up` takes about half a second.
 const STEP: Duration = Duration::from_millis(25);
 const MOMENTS: u32 = 16;
+/// One more try.
+const SHORT: Patience = Patience(&[Duration::from_secs(1)]);
 
 /// A project on v1 of which v2 is here, and its tags' moves.
 async fn halfway(name: &'static str) -> (Stack, Vec<Pulled>) {
@@ -194,11 +196,7 @@ async fn a_name_that_stays_taken_is_the_failure_that_it_always_is() {
     let (ended, begun) = up_with(&stack, Patience::NONE, &mut |_| ()).await;
     assert_is_taken(&ended.unwrap_err());
     assert_eq!(begun, 1);
-    let short = Patience {
-        within: Duration::from_secs(1),
-        pause: Duration::from_secs(1),
-    };
-    let (ended, begun) = up_with(&stack, short, &mut |_| ()).await;
+    let (ended, begun) = up_with(&stack, SHORT, &mut |_| ()).await;
     docker(&["rm", "--force", &name]);
     assert_is_taken(&ended.unwrap_err());
     assert_eq!(begun, 2);
