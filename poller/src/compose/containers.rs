@@ -39,6 +39,8 @@ pub struct Container {
     pub was_started: bool,
     /// Whether it has done what it should, and ended: its status was 0, and nobody is to start it again.
     pub is_done: bool,
+    /// Whether it is plainly no job: it publishes a port, or is started again whenever it ends.
+    pub is_to_stay: bool,
 }
 
 /// What undoes a half made container.
@@ -88,6 +90,7 @@ impl Container {
             runs,
             was_started: !text("/State/StartedAt").is_none_or(|at| at.starts_with(NEVER)),
             is_done: is_done(shown),
+            is_to_stay: is_to_stay(shown),
         })
     }
 
@@ -109,6 +112,14 @@ pub fn is_done(shown: &Value) -> bool {
         && shown.pointer("/State/ExitCode").and_then(Value::as_i64) == Some(0);
     let policy = text("/HostConfig/RestartPolicy/Name").unwrap_or_default();
     ended && matches!(policy, "" | "no" | "on-failure")
+}
+
+fn is_to_stay(shown: &Value) -> bool {
+    let policy = shown.pointer("/HostConfig/RestartPolicy/Name");
+    let policy = policy.and_then(Value::as_str).unwrap_or_default();
+    let ports = shown.pointer("/HostConfig/PortBindings");
+    let ports = ports.and_then(Value::as_object);
+    matches!(policy, "always" | "unless-stopped") || ports.is_some_and(|ports| !ports.is_empty())
 }
 
 /// What undoes the half made containers among `all`. Compose itself stumbles over one in some cases: it makes another of the

@@ -43,7 +43,7 @@ pub use images::{
 pub use kept::{Running, keep_pulled, keep_running, let_go, running};
 pub use name::project_name;
 pub use patience::Patience;
-pub use placed::{Placed, PlacedService};
+pub use placed::{Placed, PlacedService, had_ended};
 pub use resolved::{ComposeService, Healthcheck, Resolved};
 pub use tags::{tag_away, tag_back, tag_forth};
 pub use twin::twin;

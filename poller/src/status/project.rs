@@ -29,9 +29,13 @@ pub struct ProjectContainer {
     /// Whether its image is the one that the last deploy has brought; `None` when that is not known.
     #[serde(default)]
     pub as_deployed: Option<bool>,
-    /// Whether it has done what it should: it ended with status 0, and nobody is to start it again.
+    /// Whether it has done what it should: it ended with status 0, nobody is to start it again, and nothing says that its service
+    /// must run.
     #[serde(default)]
     pub done: bool,
+    /// Whether the last deploy has left no container of its service: it is nobody's business how it is.
+    #[serde(default)]
+    pub beside: bool,
     /// What the engine shows of it.
     #[serde(flatten)]
     pub observed: Observed,
@@ -92,13 +96,14 @@ pub(super) async fn look_at(
             service,
             as_deployed,
             done: is_done(&container),
+            beside: false,
             observed: observed(container, image, None),
         });
     }
     let name = |one: &ProjectContainer| (one.service.clone(), one.observed.name.clone());
     all.sort_by_key(name);
     Ok(Shown {
-        missing: placed.map_or(Vec::new(), |placed| missing(compose, placed, &all)),
+        missing: placed.map_or(Vec::new(), |placed| judge(compose, placed, &mut all)),
         containers: Some(all),
         ..Shown::default()
     })
@@ -110,11 +115,29 @@ fn is_same(compose: &Compose, placed: &Placed) -> bool {
     named.is_none_or(|name| *name == placed.project)
 }
 
+/// Says of each container whether it counts and whether it is done; returns what is missing.
+fn judge(compose: &Compose, placed: &Placed, all: &mut [ProjectContainer]) -> Vec<Missing> {
+    for one in all.iter_mut() {
+        one.beside = !placed.services.contains_key(&one.service);
+    }
+    let is_up = all.iter().any(|one| !one.beside && one.observed.is_up());
+    for one in all.iter_mut() {
+        one.done &= !placed.is_missed(&one.service, is_up);
+    }
+    missing(compose, placed, is_up, all)
+}
+
 /// The services that the host's file still wants and that have fewer containers than there were. More of them are somebody's
 /// wish.
-fn missing(compose: &Compose, placed: &Placed, now: &[ProjectContainer]) -> Vec<Missing> {
+fn missing(
+    compose: &Compose,
+    placed: &Placed,
+    is_up: bool,
+    now: &[ProjectContainer],
+) -> Vec<Missing> {
     let services = placed.services.iter();
-    let services = services.filter(|(name, _)| is_wanted(compose, name));
+    let services =
+        services.filter(|(name, _)| is_wanted(compose, name) && placed.is_missed(name, is_up));
     let counted = services.map(|(name, service)| {
         let there = now.iter().filter(|one| one.service == *name).count();
         Missing {
@@ -153,17 +176,19 @@ impl ProjectContainer {
 
     /// What is wrong with it.
     pub fn trouble(&self) -> Option<String> {
-        let trouble = self.observed.trouble().filter(|_| !self.done)?;
+        let counts = !self.done && !self.beside;
+        let trouble = self.observed.trouble().filter(|_| counts)?;
         Some(format!("{}: {trouble}", self.service))
     }
 }
 
 /// What is wrong with a project: all that is missing, and the first container that is not as it should be.
 pub(super) fn trouble(containers: &[ProjectContainer], missing: &[Missing]) -> Option<String> {
-    let gone = match (containers, missing) {
-        (_, []) => None,
-        ([], _) => Some("all of its containers are gone".to_owned()),
-        (_, missing) => {
+    let is_empty = containers.iter().all(|one| one.beside);
+    let gone = match missing {
+        [] => None,
+        _ if is_empty => Some("all of its containers are gone".to_owned()),
+        missing => {
             let all: Vec<_> = missing.iter().map(Missing::to_string).collect();
             Some(all.join(", "))
         }
@@ -175,7 +200,8 @@ pub(super) fn trouble(containers: &[ProjectContainer], missing: &[Missing]) -> O
 
 /// All of them as one container: what matters to whether one is started again and again.
 pub(super) fn together(containers: &[ProjectContainer]) -> Observed {
-    let all = || containers.iter().map(|one| &one.observed);
+    let its = || containers.iter().filter(|one| !one.beside);
+    let all = || its().map(|one| &one.observed);
     let is_starting = all().any(|one| one.health.as_deref() == Some("starting"));
     let first = all().next().cloned();
     Observed {
@@ -184,5 +210,73 @@ pub(super) fn together(containers: &[ProjectContainer]) -> Observed {
         restarts: all().map(|one| one.restarts).sum(),
         digest: None,
         ..first.unwrap_or_else(|| nothing("absent"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn one(service: &str, state: &str, exit_code: Option<i64>) -> ProjectContainer {
+        serde_json::from_value(json!({
+            "service": service, "done": exit_code == Some(0), "state": state, "exit_code": exit_code, "health": null,
+            "started_at": null, "reference": null, "digest": null
+        }))
+        .unwrap()
+    }
+
+    /// What is wrong with a project of an api that must run, and a worker and a job that may be done.
+    fn wrong(mut all: Vec<ProjectContainer>) -> Option<String> {
+        let service = |containers, must_run| json!({ "image": "i", "containers": containers, "must_run": must_run });
+        let placed = json!({ "project": "s", "services": {
+            "api": service(1, true), "worker": service(1, false), "job": service(0, false)
+        } });
+        let placed = serde_json::from_value(placed).unwrap();
+        let compose = Compose {
+            file: "/srv/compose.yml".into(),
+            project: None,
+            services: Vec::new(),
+            profiles: Vec::new(),
+            env_file: None,
+        };
+        let missing = judge(&compose, &placed, &mut all);
+        trouble(&all, &missing)
+    }
+
+    #[test]
+    fn a_long_job_may_end_and_be_pruned_while_the_server_beside_it_may_not() {
+        let api = || one("api", "running", None);
+        assert_eq!(wrong(vec![api(), one("worker", "exited", Some(0))]), None);
+        assert_eq!(wrong(vec![api()]), None, "pruned");
+        let stopped = wrong(vec![
+            one("api", "exited", Some(0)),
+            one("worker", "running", None),
+        ]);
+        assert_eq!(stopped.as_deref(), Some("api: it ended with status 0"));
+        let gone = wrong(vec![one("worker", "running", None)]);
+        assert_eq!(gone.as_deref(), Some("api is gone"));
+        let failed = wrong(vec![api(), one("job", "exited", Some(1))]);
+        assert_eq!(failed.as_deref(), Some("job: it ended with status 1"));
+    }
+
+    #[test]
+    fn where_nothing_runs_any_more_all_that_ran_is_missed() {
+        let down = wrong(vec![one("worker", "exited", Some(0))]);
+        let trouble = "api is gone; worker: it ended with status 0";
+        assert_eq!(down.as_deref(), Some(trouble));
+        let debug = one("debug", "running", None);
+        let gone = "all of its containers are gone";
+        assert_eq!(wrong(vec![debug]).as_deref(), Some(gone));
+    }
+
+    #[test]
+    fn what_no_deploy_has_brought_is_nobodys_trouble() {
+        let all = vec![
+            one("api", "running", None),
+            one("debug", "exited", Some(143)),
+        ];
+        assert_eq!(wrong(all), None);
     }
 }

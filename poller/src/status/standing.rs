@@ -73,9 +73,10 @@ impl ServiceStatus {
         all.filter(|one| one.as_deployed == Some(false))
     }
 
-    /// Whether its project is known to have no container at all.
+    /// Whether its project is known to have no container of those that were deployed.
     fn is_absent(&self) -> bool {
-        self.containers.as_ref().is_some_and(Vec::is_empty)
+        let containers = self.containers.as_ref();
+        containers.is_some_and(|all| all.iter().all(|one| one.beside))
     }
 
     /// Whether what is there is what the last deploy has brought, as far as that can be seen. What is missing of a project is

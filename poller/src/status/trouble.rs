@@ -45,6 +45,11 @@ impl ServiceStatus {
 }
 
 impl Observed {
+    /// Whether it has been started and has not ended for good.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state.as_str(), "running" | "restarting" | "paused")
+    }
+
     /// What is wrong with it.
     pub(super) fn trouble(&self) -> Option<String> {
         match (self.state.as_str(), self.health.as_deref()) {

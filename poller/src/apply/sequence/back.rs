@@ -141,7 +141,7 @@ async fn prepare(
             compose,
             state: shelf.state(),
             is_there,
-            placed: known.project(),
+            placed: known.placed(),
         };
         digest = planning.plan_back(to, &mut before, way).await?;
     } else {

@@ -3,6 +3,7 @@
 use towline_protocol::{Intent, ServiceName, Side, Source};
 
 use crate::{
+    compose::Placed,
     sequence::{Before, Revision},
     store::{Quarantined, Running, Store, StoreError},
     version::VersionId,
@@ -55,10 +56,9 @@ impl Known {
         self.running.as_ref().and_then(Running::version)
     }
 
-    /// The Compose project that it has left in place, if it was one.
-    pub(super) fn project(&self) -> Option<&str> {
-        let placed = self.running.as_ref()?.placed.as_ref();
-        placed.map(|placed| placed.project.as_str())
+    /// What it has left in place of its Compose project, if it has one.
+    pub(super) fn placed(&self) -> Option<&Placed> {
+        self.running.as_ref()?.placed.as_ref()
     }
 
     /// Whether the last deploy that took effect has brought `version`, as far as anybody knows.

@@ -231,7 +231,7 @@ impl Ready<'_> {
                 compose,
                 state: self.state,
                 is_there,
-                placed: self.known.project(),
+                placed: self.known.placed(),
             };
             if way.has_commit() {
                 digest = planning.plan(job.intent, before, way).await?;

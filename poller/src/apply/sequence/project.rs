@@ -22,8 +22,9 @@ use super::{
 use crate::{
     compose::{
         Asked, Cli, Container, ImageTrouble, Placed, Project, Pulled, Resolved, Running, asked,
-        containers, digests, foresee, half_made, keep_pulled, keep_running, missing_images, pull,
-        pull_kept, pull_missing, resolve_old, running, taken, twin, unchanged, unknown_profile,
+        containers, digests, foresee, had_ended, half_made, keep_pulled, keep_running,
+        missing_images, pull, pull_kept, pull_missing, resolve_old, running, taken, twin,
+        unchanged, unknown_profile,
     },
     docker::{Docker, Layers},
     health,
@@ -50,8 +51,8 @@ pub(super) struct Planning<'a> {
     pub(super) state: &'a Path,
     /// Whether the checkout is at the commit already.
     pub(super) is_there: bool,
-    /// The project that the last deploy has left in place, if there was one.
-    pub(super) placed: Option<&'a str>,
+    /// What the last deploy has left in place, if there was one.
+    pub(super) placed: Option<&'a Placed>,
 }
 
 /// What was found of the project, with nothing against it.
@@ -148,7 +149,7 @@ impl Planning<'_> {
         let now = containers(self.engine, &resolved.name).await?;
         let project = project(self.parts, self.compose);
         // One that a deploy of ours has brought up before and somebody has taken down is no mistake in the host's file.
-        if self.placed != Some(&resolved.name)
+        if self.placed_as(&resolved.name).is_none()
             && let Some(why) = twin(self.engine, &project, &resolved.name, &now).await?
         {
             return refuse(why);
@@ -214,10 +215,13 @@ impl Planning<'_> {
         way: &Way<'_>,
     ) -> Result<(), Halt> {
         let Found { resolved, now } = found;
-        if self.is_there && unchanged(resolved, now, &ids(pulled)) {
-            let name = &resolved.name;
+        let (name, wanted) = (&resolved.name, &resolved.wanted);
+        let placed = self.placed_as(name);
+        if self.is_there && unchanged(resolved, now, &ids(pulled)) && had_ended(placed, wanted, now)
+        {
             let message = format!("the project {name} has all that it should already");
-            let placed = Placed::of(name, &resolved.wanted, now);
+            let must_run = |service: &str| placed.is_some_and(|placed| placed.must_run(service));
+            let placed = Placed::of(name, wanted, now, must_run);
             return Err(Halt::InPlace(placed, message));
         }
         if now.iter().any(|one| one.runs) {
@@ -234,6 +238,11 @@ impl Planning<'_> {
             Way::Plan(_) => true,
         };
         Ok(())
+    }
+
+    /// What the last deploy has left in place of the project of this name.
+    fn placed_as(&self, name: &str) -> Option<&Placed> {
+        self.placed.filter(|placed| placed.project == name)
     }
 
     /// Whether what runs could be brought up again.
@@ -388,6 +397,7 @@ mod tests {
             runs: true,
             was_started: true,
             is_done: false,
+            is_to_stay: false,
         }
     }
 

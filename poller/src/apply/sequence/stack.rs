@@ -295,7 +295,8 @@ pub(super) async fn placed(with: &Drive<'_>, sequence: &Sequence) -> Option<Plac
     }
     let brought = Stack::of(with, sequence)?.brought;
     let now = containers(with.engine()?, &brought.name).await.ok()?;
-    Some(Placed::of(&brought.name, &brought.wanted, &now))
+    let ran = |service: &str| ran(&sequence.before, service);
+    Some(Placed::of(&brought.name, &brought.wanted, &now, ran))
 }
 
 /// Each container before: its service, its image's id, and whether it ran.
@@ -316,17 +317,19 @@ pub(super) fn members(
     services: &[String],
     secrets: &Secrets,
 ) -> Vec<Member> {
-    let ran = |service: &str| {
-        let mut olds = before.containers.iter();
-        olds.any(|old| old.ran && old.service == service)
-    };
     let each = its(now, services).map(|one| Member {
         id: one.id.clone(),
         name: Some(one.name.clone()),
-        must_run: ran(&one.service),
+        must_run: ran(before, &one.service),
         secrets: secrets.clone(),
     });
     each.collect()
+}
+
+/// Whether a container of this service ran before.
+fn ran(before: &Before, service: &str) -> bool {
+    let mut olds = before.containers.iter();
+    olds.any(|old| old.ran && old.service == service)
 }
 
 fn done(result: Result<(), EngineError>) -> Result<Event, EngineError> {

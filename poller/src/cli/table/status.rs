@@ -130,6 +130,7 @@ fn standing(service: &ServiceStatus) -> String {
         return state(observed);
     }
     if let Some(containers) = &service.containers {
+        let containers: Vec<_> = containers.iter().filter(|one| !one.beside).collect();
         let well = containers.iter().filter(|one| one.is_well()).count() as u64;
         let missing = service
             .missing

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::compose::{
-    Container, Mend, Placed, Resolved, beside, half_made, mends, missing, strayed, unchanged,
+    Container, Mend, Placed, Resolved, beside, had_ended, half_made, mends, missing, strayed,
+    unchanged,
 };
 
 fn container(name: &str, service: &str, image: &str) -> Container {
@@ -19,6 +20,7 @@ fn container(name: &str, service: &str, image: &str) -> Container {
         runs: true,
         was_started: true,
         is_done: false,
+        is_to_stay: false,
     }
 }
 
@@ -161,10 +163,62 @@ fn what_is_in_place_counts_what_is_to_stay_of_the_services_that_were_wanted() {
         container("s-web-2", "web", "two"),
         container("s-other-1", "other", "three"),
     ];
-    let placed = Placed::of("s", &["job", "web"].map(str::to_owned), &now);
+    let placed = Placed::of("s", &["job", "web"].map(str::to_owned), &now, |_| false);
     let each = placed.services.iter();
     let each: Vec<_> = each
         .map(|(name, one)| (name.as_str(), one.image.as_str(), one.containers))
         .collect();
     assert_eq!(each, [("job", "one", 0), ("web", "two", 2)]);
+}
+
+/// A job that is done, an api that publishes a port, and a worker that nothing tells from a job.
+fn trio() -> [Container; 3] {
+    let job = ended(container("s-job-1", "job", "one"));
+    let api = Container {
+        is_to_stay: true,
+        ..container("s-api-1", "api", "two")
+    };
+    [job, api, container("s-worker-1", "worker", "three")]
+}
+
+/// The same with status 0.
+fn ended(container: Container) -> Container {
+    Container {
+        runs: false,
+        is_done: true,
+        ..container
+    }
+}
+
+#[test]
+fn what_is_surely_no_job_is_missed_and_the_rest_only_when_nothing_runs_any_more() {
+    let wanted = ["job", "api", "worker"].map(str::to_owned);
+    let missed = |placed: &Placed, is_up| {
+        let missed = wanted.iter().filter(|one| placed.is_missed(one, is_up));
+        missed.cloned().collect::<Vec<_>>()
+    };
+    let first = Placed::of("s", &wanted, &trio(), |_| false);
+    assert_eq!(missed(&first, true), ["api"]);
+    assert_eq!(missed(&first, false), ["api", "worker"]);
+    let ran = |service: &str| service != "api";
+    let later = Placed::of("s", &wanted, &trio(), ran);
+    assert_eq!(missed(&later, true), ["api", "worker"], "no job that ended");
+    let kept = serde_json::to_value(&later).unwrap();
+    assert_eq!(serde_json::from_value::<Placed>(kept).unwrap(), later);
+}
+
+#[test]
+fn only_what_had_ended_when_the_project_was_left_in_place_is_left_alone() {
+    let wanted = ["job", "api", "worker"].map(str::to_owned);
+    let now = trio();
+    let placed = Placed::of("s", &wanted, &now, |_| false);
+    let is_left = |now: &[Container]| had_ended(Some(&placed), &wanted, now);
+    assert!(is_left(&now));
+    for at in [1, 2] {
+        let mut stopped = now.clone();
+        stopped[at] = ended(stopped[at].clone());
+        assert!(!is_left(&stopped), "{}", stopped[at].service);
+    }
+    assert!(!had_ended(None, &wanted, &now), "nobody knows what it was");
+    assert!(had_ended(None, &wanted[1..], &now), "the job is not wanted");
 }

@@ -15,9 +15,10 @@ use super::{
     *,
 };
 
-/// Two services that stay and one that ends well.
-const FILE: &str = "services:\n  api:\n    image: @-api:live\n  worker:\n    image: @-worker:live\n  \
-                    job:\n    image: @-api:live\n    command: [done]\n";
+/// Two services that stay, of which one is plainly no job, one that ends well, and one that is brought up by hand only.
+const FILE: &str = "services:\n  api:\n    image: @-api:live\n    ports: [\"8080\"]\n  worker:\n    image: @-worker:live\n  \
+                    job:\n    image: @-api:live\n    command: [done]\n  \
+                    debug:\n    image: @-api:live\n    command: [wait]\n    profiles: [debug]\n";
 
 impl Deployed {
     /// One with a job beside, which is deployed.
@@ -116,8 +117,42 @@ async fn what_somebody_has_made_from_another_image_is_not_what_was_deployed_unti
     deployed.takes_effect(Outcome::Unchanged).await;
     let standing = deployed.standing().await;
     assert!(standing.is_as_deployed(), "{standing:?}");
-    deployed
-        .stack
-        .by_hand(&["rm", "--force", "--stop", "worker"]);
-    assert_eq!(deployed.trouble().await.as_deref(), Some("worker is gone"));
+    deployed.stack.by_hand(&["rm", "--force", "--stop", "api"]);
+    assert_eq!(deployed.trouble().await.as_deref(), Some("api is gone"));
+}
+
+#[tokio::test]
+async fn a_server_that_was_stopped_and_ended_well_is_no_job_that_is_done() {
+    let mut deployed = Deployed::with_job("standing-stopped").await;
+    let ended = |service: &str| Some(format!("{service}: it ended with status 0"));
+    deployed.stack.by_hand(&["stop", "api"]);
+    assert_eq!(deployed.trouble().await, ended("api"), "it has a port");
+    deployed.stack.by_hand(&["start", "api"]);
+    assert_eq!(deployed.trouble().await, None);
+
+    deployed.stack.by_hand(&["stop", "worker"]);
+    assert_eq!(deployed.trouble().await, None, "it may be a long job");
+    deployed.takes_effect(Outcome::Succeeded).await;
+    assert!(deployed.stack.only("worker").await.runs, "in doubt it is");
+    deployed.takes_effect(Outcome::Unchanged).await;
+    deployed.stack.release("worker", "v2");
+    deployed.takes_effect(Outcome::Succeeded).await;
+    deployed.takes_effect(Outcome::Unchanged).await;
+    deployed.stack.by_hand(&["stop", "worker"]);
+    assert_eq!(deployed.trouble().await, ended("worker"), "it ran before");
+    deployed.takes_effect(Outcome::Succeeded).await;
+    assert_eq!(deployed.trouble().await, None);
+}
+
+#[tokio::test]
+async fn what_was_brought_up_by_hand_only_is_shown_and_not_judged() {
+    let deployed = Deployed::with_job("standing-debug").await;
+    let by_hand = ["--profile", "debug", "up", "--detach", "debug"];
+    deployed.stack.by_hand(&by_hand);
+    docker(&["kill", &deployed.stack.only("debug").await.id]);
+    let standing = deployed.standing().await;
+    let containers = standing.containers.as_ref().unwrap();
+    let beside = containers.iter().filter(|one| one.beside);
+    let beside: Vec<_> = beside.map(|one| one.service.as_str()).collect();
+    assert_eq!((standing.trouble(), beside), (None, vec!["debug"]));
 }
