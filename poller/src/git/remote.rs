@@ -188,9 +188,7 @@ impl Remote {
         if said.status == 0 {
             return Ok(said.stdout);
         }
-        let is_unclear = words::trouble(&said.stderr) == RemoteTrouble::Other;
-        if is_unclear
-            && words::is_unwritten(&said.stderr)
+        if words::is_unwritten(&said.stderr)
             && let Err(found @ GitError::NotWritable { .. }) = writable(tools, place).await
         {
             return Err(found);

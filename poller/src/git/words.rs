@@ -80,12 +80,12 @@ pub(super) fn not_ours(said: &str) -> Option<&Path> {
     Some(Path::new(path))
 }
 
-/// Whether git may have failed by what it could not write here.
+/// Whether git may have failed by what it could not write here. SSH says of its own files what git says of others, beside the words
+/// for the real trouble.
 pub(super) fn is_unwritten(said: &str) -> bool {
+    let is_refused = |line: &str| line.trim_end().ends_with(": Permission denied");
     said.contains("insufficient permission for adding an object")
-        || said
-            .lines()
-            .any(|line| line.trim_end().ends_with(": Permission denied"))
+        || (trouble(said) == RemoteTrouble::Other && said.lines().any(is_refused))
 }
 
 /// What kind of trouble the words of Git LFS tell of. It has its own, those of a library, and repeats those of git for logins.
@@ -176,6 +176,18 @@ pub(super) fn without_logins(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ssh_cannot_read_is_not_what_git_cannot_write() {
+        let adding = "error: insufficient permission for adding an object to repository database .git/objects\n\
+                      fatal: the remote end hung up unexpectedly\n";
+        let file = "error: cannot open '.git/FETCH_HEAD': Permission denied\n";
+        let key = "Load key \"/home/web/.ssh/id\": Permission denied\r\n";
+        let login = format!("{key}git@host: Permission denied (publickey).\n");
+        for (said, expected) in [(adding, true), (file, true), (&*login, false)] {
+            assert_eq!(is_unwritten(said), expected, "{said}");
+        }
+    }
 
     #[test]
     fn what_may_pass_is_told_from_what_does_not() {
