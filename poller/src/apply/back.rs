@@ -9,7 +9,7 @@ use towline_protocol::Side;
 use super::{
     Applied, ApplyError, Progress, StepClock,
     drive::{Drive, drive},
-    inspect::loses_label,
+    inspect::useless,
     keep::{keep_back, tidy},
     remember,
 };
@@ -81,7 +81,7 @@ async fn prepare(engine: &Docker, way: &WayBack<'_>, deploy: &str) -> Result<Pla
     };
     let mut plan = back(way.observed, way.version, naming, way.from.clone())
         .map_err(|error| EngineError::Unexpected(error.to_string()))?;
-    if let Some(refused) = loses_label(way.service, &plan.create, &way.version.image) {
+    if let Some(refused) = useless(way.service, &plan.create, &way.version.image) {
         return Err(refused.into());
     }
     plan.deploy.kept = Some(keep_back(engine, way.service, way.observed, way.version).await?);

@@ -7,7 +7,7 @@ use towline_protocol::{Digest, Outcome, Side};
 use super::{
     Job, StepClock,
     image::{id, resolve, tag_of},
-    inspect::{inspect_service, loses_label},
+    inspect::{inspect_service, useless},
     prepare::{Halt, admit, unchanged},
 };
 use crate::{
@@ -81,7 +81,7 @@ pub async fn foresee(
         };
         if let Some(image) = &image {
             let plan = plan(&observed, &target, &digest, image, naming, to.clone())?;
-            if let Some(refused) = loses_label(job.service, &plan.create, image) {
+            if let Some(refused) = useless(job.service, &plan.create, image) {
                 return Err(refused.into());
             }
         }

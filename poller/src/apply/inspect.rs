@@ -66,12 +66,27 @@ pub async fn find(engine: &Docker, choice: &Choice) -> Result<Value, InspectErro
     Ok(container.ok_or(Refusal::Absent(name))?)
 }
 
-/// Why the service would not find its container any more after `create`, which makes it from `image`, if so.
-pub(super) fn loses_label(
-    service: &Service,
-    create: &CreateRequest,
-    image: &Value,
-) -> Option<Refusal> {
+/// Why the container that `create` makes from `image` would be of no use to the service, if so.
+pub(super) fn useless(service: &Service, create: &CreateRequest, image: &Value) -> Option<Refusal> {
+    let loses = loses_label(service, create, image);
+    loses.or_else(|| lacks_healthcheck(service, create, image))
+}
+
+/// Why no check will ever find Docker's own healthcheck, which the service asks for, if so.
+fn lacks_healthcheck(service: &Service, create: &CreateRequest, image: &Value) -> Option<Refusal> {
+    if !health::asks_for_own(&service.health) {
+        return None;
+    }
+    match create.body.pointer("/Healthcheck/Test/0") {
+        None if health::has_own(image) => None,
+        None => Some(Refusal::NoHealthcheck),
+        Some(word) if word == "NONE" => Some(Refusal::HealthcheckOff),
+        Some(_) => None,
+    }
+}
+
+/// Why the service would not find its container any more, if so.
+fn loses_label(service: &Service, create: &CreateRequest, image: &Value) -> Option<Refusal> {
     match &service.work {
         Work::Docker {
             container: Choice::Label(label),

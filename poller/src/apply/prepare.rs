@@ -7,7 +7,7 @@ use towline_protocol::{Digest, Outcome, Side};
 use super::{
     Applied, ApplyError, InspectError, Job, Progress, StepClock,
     image::{Fetched, fetch, id, resolve, tag_of},
-    inspect::{inspect_service, loses_label},
+    inspect::{inspect_service, useless},
     keep::keep,
 };
 use crate::{
@@ -108,7 +108,9 @@ pub(super) async fn prepare(
                     was_healthy,
                 };
                 let planned = planned(engine, job, now, &asked, to.clone()).await;
-                if is_new && matches!(planned, Err(Halt::Unfit(_))) {
+                let is_no_good =
+                    |halt: &Halt| matches!(halt, Halt::Unfit(_) | Halt::Over(Outcome::Refused, _));
+                if is_new && planned.as_ref().is_err_and(is_no_good) {
                     // What the engine does not let go only takes room.
                     let image = id(&asked.image).unwrap_or_default();
                     engine.remove_unnamed(image).await.ok();
@@ -185,7 +187,7 @@ async fn planned(
         ..
     } = asked;
     let mut plan = plan(&observed, target, digest, image, naming, to)?;
-    if let Some(refused) = loses_label(job.service, &plan.create, image) {
+    if let Some(refused) = useless(job.service, &plan.create, image) {
         return Err(refused.into());
     }
     let kept = keep(engine, job.service, &observed, &plan.image, digest).await;

@@ -19,6 +19,7 @@ mod back;
 mod cli;
 mod containers;
 mod earlier;
+mod healthcheck;
 mod images;
 mod kept;
 mod name;
@@ -37,6 +38,7 @@ pub use containers::{
     Container, Mend, beside, containers, is_done, mend, mends, missing, strayed, taken, unchanged,
 };
 pub use earlier::pull_kept;
+pub use healthcheck::lacks_healthcheck;
 pub use images::{
     Asked, ImageTrouble, Pulled, digests, foresee, missing_images, pins, pull, pull_missing,
 };

@@ -215,6 +215,12 @@ pub(crate) async fn how_ended(engine: &Docker, id: &str, shown: &Value) -> Optio
     Some(format!("{ended}{words}"))
 }
 
+/// Whether one of the checks asks for Docker's own healthcheck.
+pub(crate) fn asks_for_own(checks: &[HealthCheck]) -> bool {
+    let is_own = |check: &HealthCheck| matches!(check, HealthCheck::Docker { .. });
+    checks.iter().any(is_own)
+}
+
 /// Whether a container or an image has a healthcheck; by `GET /containers/{id}/json` or `GET /images/{id}/json`.
 pub(crate) fn has_own(inspected: &Value) -> bool {
     let test = inspected.pointer("/Config/Healthcheck/Test");

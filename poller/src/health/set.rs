@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    Halt, RETURNED, Verdict, passes, soon_all,
+    Halt, RETURNED, Verdict, asks_for_own, passes, soon_all,
     subject::{Subject, settled},
     trials::Trials,
     verdict,
@@ -104,8 +104,7 @@ async fn are_well(
         }
         have_own |= vitals.has_healthcheck;
     }
-    let asks_own = |check: &HealthCheck| matches!(check, HealthCheck::Docker { .. });
-    if checks.iter().any(asks_own) && !have_own {
+    if asks_for_own(checks) && !have_own {
         return Ok(false);
     }
     let first = subject.look().await?;

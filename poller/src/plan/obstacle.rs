@@ -24,6 +24,18 @@ pub enum Refusal {
         "the new container would not have the label {0}, which came with the old image: give it to the container itself"
     )]
     LosesLabel(String),
+    /// A check asks for a healthcheck, and neither the container nor the new image has one.
+    #[error(
+        "docker = true of `health` asks for a healthcheck, and neither the container nor the new image has one: write a \
+         HEALTHCHECK in the Dockerfile, or check it by http, tcp or exec"
+    )]
+    NoHealthcheck,
+    /// A check asks for a healthcheck, and the container turns off what its image may have.
+    #[error(
+        "docker = true of `health` asks for a healthcheck, and the container turns that of its image off: make it without \
+         that, or check it by http, tcp or exec"
+    )]
+    HealthcheckOff,
     /// Several containers have the label.
     #[error("the label {label} must lead to one container, and {} have it: {}", .names.len(), .names.join(", "))]
     Ambiguous {

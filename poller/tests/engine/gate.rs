@@ -175,15 +175,33 @@ async fn a_secret_in_the_last_answer_is_not_told_with_the_reason() {
 }
 
 #[tokio::test]
-async fn without_the_healthcheck_that_the_file_asks_for_the_old_version_comes_back() {
+async fn without_the_healthcheck_that_the_file_asks_for_nothing_is_touched() {
     let (mut scene, old) = on_v1("unchecked").await;
-    scene.release("v2", "ok", &[]);
+    let digest = scene.release("v2", "ok", &[]);
     let service = scene.service("health = [{ docker = true }]\n");
     let applied = scene.deploy(&service).await;
-    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
-    let why = "the container has no healthcheck";
+    assert_eq!(applied.outcome, Outcome::Refused, "{}", applied.message);
+    let why = "neither the container nor the new image has one: write a HEALTHCHECK";
     assert!(applied.message.contains(why), "{}", applied.message);
     assert_back(&scene, &old);
+    let images = docker(&["images", "--all", "--digests"]);
+    assert!(!images.contains(&digest), "it only takes room: {images}");
+}
+
+#[tokio::test]
+async fn a_healthcheck_that_the_container_turns_off_is_told_before_anything_is_touched() {
+    let mut scene = Scene::new("turned-off").await;
+    scene.release("v1", "ok", &[]);
+    scene.run(&["--no-healthcheck"]);
+    let old = scene.inspect();
+    scene.release("v2", "ok", &["HEALTHCHECK CMD [\"/toy\", \"health\"]"]);
+    let service = scene.service("health = [{ docker = true }]\n");
+    let applied = scene.deploy(&service).await;
+    assert_eq!(applied.outcome, Outcome::Refused, "{}", applied.message);
+    let why = "the container turns that of its image off";
+    assert!(applied.message.contains(why), "{}", applied.message);
+    let now = scene.inspect();
+    assert_eq!((&now["Id"], &now["State"]), (&old["Id"], &old["State"]));
 }
 
 #[tokio::test]

@@ -23,8 +23,8 @@ use crate::{
     compose::{
         Asked, Cli, Container, ImageTrouble, Placed, Project, Pulled, Resolved, Running, asked,
         containers, digests, foresee, had_ended, half_made, keep_pulled, keep_running,
-        missing_images, pull, pull_kept, pull_missing, resolve_old, running, taken, twin,
-        unchanged, unknown_profile,
+        lacks_healthcheck, missing_images, pull, pull_kept, pull_missing, resolve_old, running,
+        taken, twin, unchanged, unknown_profile,
     },
     docker::{Docker, Layers},
     health,
@@ -224,6 +224,7 @@ impl Planning<'_> {
             let placed = Placed::of(name, wanted, now, must_run);
             return Err(Halt::InPlace(placed, message));
         }
+        self.has_healthcheck(resolved, pulled, way).await?;
         if now.iter().any(|one| one.runs) {
             self.leads_back(before).await?;
         }
@@ -238,6 +239,24 @@ impl Planning<'_> {
             Way::Plan(_) => true,
         };
         Ok(())
+    }
+
+    /// Whether there is the healthcheck that the host's file asks for; what was pulled for nothing only takes room.
+    async fn has_healthcheck(
+        &self,
+        resolved: &Resolved,
+        pulled: &[Pulled],
+        way: &Way<'_>,
+    ) -> Result<(), Halt> {
+        if !health::asks_for_own(&self.service.health) {
+            return Ok(());
+        }
+        let lacking = lacks_healthcheck(self.engine, resolved, &ids(pulled)).await?;
+        let Some(why) = lacking else { return Ok(()) };
+        for image in pulled.iter().filter(|one| one.is_new && way.is_deploy()) {
+            self.engine.remove_unnamed(&image.id).await.ok();
+        }
+        refuse(why)
     }
 
     /// What the last deploy has left in place of the project of this name.
@@ -382,44 +401,4 @@ fn ids(pulled: &[Pulled]) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::digest;
-
-    fn container(service: &str, reference: &str) -> Container {
-        Container {
-            id: service.to_owned(),
-            name: format!("stack-{service}-1"),
-            service: service.to_owned(),
-            image: "sha256:1".to_owned(),
-            reference: reference.to_owned(),
-            hash: String::new(),
-            runs: true,
-            was_started: true,
-            is_done: false,
-            is_to_stay: false,
-        }
-    }
-
-    fn image(reference: &str, digit: char) -> Running {
-        Running {
-            reference: reference.to_owned(),
-            id: "sha256:1".to_owned(),
-            digest: Some(digest(digit)),
-        }
-    }
-
-    #[test]
-    fn an_image_of_two_repositories_counts_for_each_service_by_the_digest_in_its_own() {
-        let (api, web) = ("ghcr.io/octo-org/api:1", "ghcr.io/octo-org/web:1");
-        let now = [container("api", api), container("web", web)];
-        let wanted = ["api", "web"].map(str::to_owned);
-        let images = [image(api, 'a'), image(web, 'b')];
-        let asked_for = [("api", 'a'), ("web", 'b')];
-        let asked_for = asked_for.map(|(service, digit)| (service.to_owned(), digest(digit)));
-        let deployed = VersionId::of_images(None, &BTreeMap::from(asked_for));
-        assert_eq!(of_running(None, &now, &wanted, &images), deployed);
-        let [one, other] = images;
-        assert_eq!(of_running(None, &now, &wanted, &[other, one]), deployed);
-    }
-}
+mod tests;

@@ -5,13 +5,7 @@ use std::collections::BTreeMap;
 use towline_protocol::ServiceName;
 
 use super::Found;
-use crate::{
-    apply::inspect_service,
-    docker::Docker,
-    health,
-    plan::Observed,
-    settings::{HealthCheck, Service},
-};
+use crate::{apply::inspect_service, docker::Docker, health, plan::Observed, settings::Service};
 
 /// What was found of the container of `service`, and the name of the image that it was made from. `taken` has the services
 /// whose containers were found before.
@@ -39,15 +33,9 @@ pub(super) async fn look<'a>(
     }
 }
 
-/// Whether a check of the service asks for Docker's own healthcheck.
-pub(super) fn asks_for_own(service: &Service) -> bool {
-    let is_own = |check: &HealthCheck| matches!(check, HealthCheck::Docker { .. });
-    service.health.iter().any(is_own)
-}
-
 /// Why no version will ever be healthy, as far as the container shows that there is.
 fn unhealthy_forever(service: &Service, observed: &Observed) -> Option<String> {
-    if !asks_for_own(service) || health::has_own(&observed.container) {
+    if !health::asks_for_own(&service.health) || health::has_own(&observed.container) {
         return None;
     }
     let name = observed.name();

@@ -1,14 +1,12 @@
 //! What is there of a service that is made of parts: its checkout, its project, its programs, and room for its backup.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use super::{super::logins::open_to_all, Found, container::asks_for_own};
+use super::{super::logins::open_to_all, Found};
 use crate::{
     apply::sequence::{Host, program_refusal},
     backup::Shelf,
-    compose::{
-        Cli, ComposeService, Healthcheck, Project, Resolved, containers, twin, unknown_profile,
-    },
+    compose::{Cli, Project, containers, lacks_healthcheck, twin, unknown_profile},
     docker::Docker,
     git::{self, Look},
     health,
@@ -143,12 +141,12 @@ async fn project(
     if let Some(why) = unknown.clone().filter(|_| parts.git.is_none()) {
         return Err(why);
     }
-    if asks_for_own(service) && !may_have_own(engine, &resolved).await {
-        return Err(
-            "none of its containers has a healthcheck, so that no version passes docker = true; write a `healthcheck` in the \
-             file, or check it by http or tcp"
-                .to_owned(),
-        );
+    if health::asks_for_own(&service.health) {
+        let here = BTreeMap::new();
+        let lacking = lacks_healthcheck(engine, &resolved, &here).await;
+        if let Some(why) = lacking.map_err(|error| error.to_string())? {
+            return Err(why);
+        }
     }
     let names: Vec<_> = resolved.wanted().map(|(name, _)| name.to_owned()).collect();
     let images = resolved
@@ -177,27 +175,6 @@ async fn beside(engine: &Docker, project: &Project, name: &str) -> Result<(), St
         Ok(Some(why)) => Err(why),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// Whether a container of the project has a healthcheck, or may have: an image that is not here is not known.
-async fn may_have_own(engine: &Docker, resolved: &Resolved) -> bool {
-    for (_, service) in resolved.wanted() {
-        let ComposeService {
-            image, healthcheck, ..
-        } = service;
-        let may = match healthcheck {
-            Healthcheck::OfFile => true,
-            Healthcheck::Off => false,
-            Healthcheck::OfImage => match engine.image(image).await {
-                Ok(Some(image)) => health::has_own(&image),
-                Ok(None) | Err(_) => true,
-            },
-        };
-        if may {
-            return true;
-        }
-    }
-    false
 }
 
 /// Whether the programs of commands and checks can be run. One that a commit may still bring is no problem.

@@ -5,6 +5,7 @@ use std::{future::pending, process::Command};
 use tempfile::TempDir;
 use towline::{
     apply::{Applied, Job, sequence::Host},
+    machine::Fault,
     settings::{Service, Settings, Work},
     store::Store,
 };
@@ -69,10 +70,11 @@ impl Deployed {
             .unwrap()
     }
 
-    /// What `check --plan` of the commit that is deployed says, and its exit status.
-    fn plan(&self) -> (String, i32) {
+    /// What `check --plan` of the commit that is deployed says, and its exit status, with these further lines in the host's
+    /// file.
+    fn plan(&self, lines: &str) -> (String, i32) {
         let file = self.stack.path("towline.toml");
-        fs::write(&file, text(&self.stack, "")).unwrap();
+        fs::write(&file, text(&self.stack, lines)).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_towline"))
             .args(["check", "--plan", &"a".repeat(40), "--config"])
             .arg(&file)
@@ -219,6 +221,37 @@ async fn a_profile_that_no_service_has_is_refused_and_told_by_check() {
 }
 
 #[tokio::test]
+async fn a_project_without_the_healthcheck_that_the_file_asks_for_is_refused_before_it_is_touched()
+{
+    let mut deployed = Deployed::new("deployed-unhealed").await;
+    assert_eq!(deployed.deploy().await.outcome, Outcome::Succeeded);
+    let before = deployed.touchable().await;
+    let asks = "health = [{ docker = true }]\n";
+    deployed.service = service(&deployed.stack, asks);
+    deployed.stack.release("api", "v2");
+    let (said, status) = deployed.plan(asks);
+    assert_eq!(status, 0, "its image is not here: {said}");
+    let applied = deployed.deploy().await;
+    assert_eq!(applied.outcome, Outcome::Refused, "{applied:?}");
+    assert_eq!(applied.fault, Fault::Host, "it is not put in quarantine");
+    let told =
+        "asks for a healthcheck, and no service has one (api, worker): write a `healthcheck`";
+    assert!(applied.message.contains(told), "{applied:?}");
+    assert_eq!(deployed.touchable().await, before);
+
+    let api = image("deployed-unhealed-api", "v2");
+    docker(&["pull", "--quiet", &api]);
+    let (said, status) = deployed.plan(asks);
+    assert!(status == 1 && said.contains(told), "{said}");
+
+    let own = "    healthcheck: {test: [\"CMD\", \"/toy\", \"health\"], interval: 200ms}\n";
+    let text = FILE.replace("-api:live\n", &format!("-api:live\n{own}"));
+    deployed.stack.write("compose.yml", &text);
+    let applied = deployed.deploy().await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{applied:?}");
+}
+
+#[tokio::test]
 async fn a_project_whose_new_version_ends_is_taken_back_to_its_old_images_with_its_last_words() {
     let mut deployed = Deployed::new("deployed-back").await;
     assert_eq!(deployed.deploy().await.outcome, Outcome::Succeeded);
@@ -234,12 +267,12 @@ async fn a_project_whose_new_version_ends_is_taken_back_to_its_old_images_with_i
 async fn a_plan_of_a_project_names_the_steps_of_the_deploy_that_follows_and_touches_nothing() {
     let mut deployed = Deployed::new("deployed-plan").await;
     assert_eq!(deployed.deploy().await.outcome, Outcome::Succeeded);
-    let (said, status) = deployed.plan();
+    let (said, status) = deployed.plan("");
     assert!(status == 0 && said.contains("  unchanged: "), "{said}");
 
     let digests = ["api", "worker"].map(|part| deployed.stack.release(part, "v2"));
     let before = deployed.touchable().await;
-    let (said, status) = deployed.plan();
+    let (said, status) = deployed.plan("");
     assert_eq!(status, 0, "{said}");
     assert_eq!(deployed.touchable().await, before, "{said}");
     let tag = format!(
@@ -262,7 +295,7 @@ async fn a_plan_of_a_project_names_the_steps_of_the_deploy_that_follows_and_touc
 
     let gone = "services:\n  api:\n    image: '@-api:${GONE}'\n";
     deployed.stack.write("compose.yml", gone);
-    let (said, status) = deployed.plan();
+    let (said, status) = deployed.plan("");
     assert!(
         status == 1 && said.contains("it would be refused") && said.contains("GONE is not set"),
         "{said}"

@@ -179,7 +179,7 @@ async fn a_check_tells_a_project_in_which_nothing_has_the_healthcheck_that_is_as
              compose = {{ file = \"{file}\" }}\nhealth = [{{ docker = true }}]\n"
         ))
     };
-    let told = "project: PROBLEM: none of its containers has a healthcheck";
+    let told = "project: PROBLEM: docker = true of `health` asks for a healthcheck, and no service has one (web)";
     let (said, status) = checked();
     assert_eq!(status, Some(0), "its image is not here: {said}");
     docker(&["pull", "--quiet", &image("unhealed-web", "live")]);
