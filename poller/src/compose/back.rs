@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Cli, ComposeError, Container, Patience, Project, Resolved, Up, Variables, beside, containers,
-    mend, mends, pins, tag_away,
+    mend, mends, patience::Interrupted, pins, tag_away,
 };
 use crate::{
     docker::{Docker, EngineError},
@@ -85,12 +85,13 @@ pub async fn up_old(
     begun: &mut dyn FnMut(&Identity) -> Result<(), String>,
     line: &mut dyn FnMut(&str),
 ) -> Result<(), ComposeError> {
-    let mut tried = 0_usize;
-    while let Err(failed) = up_old_once(cli, engine, back, begun, line).await {
-        back.patience.wait(failed, tried, line).await?;
-        tried = tried.saturating_add(1);
-    }
-    Ok(())
+    let at = Interrupted {
+        engine,
+        project: back.name,
+        grace: back.stop_timeout,
+    };
+    let once = async |line: &mut dyn FnMut(&str)| up_old_once(cli, engine, back, begun, line).await;
+    back.patience.tries(&at, line, once).await
 }
 
 async fn up_old_once(
@@ -103,9 +104,9 @@ async fn up_old_once(
     let ran = back.before.iter().filter(|(_, _, ran)| *ran);
     let ran: BTreeSet<_> = ran.map(|(service, _, _)| *service).collect();
     mend(engine, back.name).await?;
+    let images = images(engine, back.before).await?;
     if !ran.is_empty() {
         let (resolved, told) = resolve_old(cli, back.project, back.old, back.new).await?;
-        let images = images(engine, back.before).await?;
         let has = |service: &&&str| resolved.services.contains_key(**service);
         let services = ran.iter().filter(has);
         let services: Vec<_> = services.map(|service| (*service).to_owned()).collect();
@@ -121,7 +122,7 @@ async fn up_old_once(
         };
         cli.up(engine, &up, begun, line).await?;
     }
-    remove_new(engine, back).await?;
+    remove_new(engine, back, &images).await?;
     // A tag that is left harms nobody.
     tag_away(engine, back.tags).await.ok();
     Ok(())
@@ -162,9 +163,12 @@ fn scale(
 }
 
 /// Removes the containers of services that had none, and those of the new version's images where none ran: nothing brings
-/// them up, and they would be taken for what is in place.
-async fn remove_new(engine: &Docker, back: &Back<'_>) -> Result<(), EngineError> {
-    let images = images(engine, back.before).await?;
+/// them up, and they would be taken for what is in place. `images` are those of the services before.
+async fn remove_new(
+    engine: &Docker,
+    back: &Back<'_>,
+    images: &[(&str, &str)],
+) -> Result<(), EngineError> {
     let had = |service: &str| back.before.iter().any(|(its, _, _)| *its == service);
     // One whose old image is gone may be what a service that runs needs.
     let is_lost = |service: &str| had(service) && !images.iter().any(|(its, _)| *its == service);

@@ -208,7 +208,7 @@ impl Cli {
             }
             how @ (How::Signalled(_) | How::TimedOut) => Err(refused(
                 &project.file,
-                format!("Compose {}", how_words(how)),
+                format!("Compose {}", how.told("did not come to an end")),
             )),
         }
     }
@@ -292,14 +292,6 @@ pub(super) fn folder(project: &Project) -> &Path {
 fn refused(file: &Path, why: String) -> ComposeError {
     let file = file.to_owned();
     ComposeError::Refused { file, why }
-}
-
-pub(super) fn how_words(how: How) -> String {
-    match how {
-        How::Exited(status) => format!("ended with status {status}"),
-        How::Signalled(signal) => format!("was ended by signal {signal}"),
-        How::TimedOut => "did not come to an end".to_owned(),
-    }
 }
 
 /// What Compose says against a project, without its warnings.

@@ -1,12 +1,15 @@
 //! How long an `up` waits for a Compose that was killed before it: the engine goes on with what that one has asked for last, and
 //! gives a container's name, say, to one that nobody has seen when the next one looks.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 
-use super::ComposeError;
-use crate::docker::EngineError;
+use super::{
+    ComposeError,
+    stopping::{settle, were_stopped},
+};
+use crate::docker::{Docker, EngineError};
 
 /// What is told among Compose's own words.
 const WAITING: &str = "(the engine may still do what an interrupted Compose has asked it for: towline tries again in a moment)";
@@ -21,6 +24,17 @@ const AT_IT: [&str; 3] = [
 /// there are few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience(pub &'static [Duration]);
+
+/// What a Compose that was killed may have been at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Interrupted<'a> {
+    /// The engine.
+    pub engine: &'a Docker,
+    /// The project.
+    pub project: &'a str,
+    /// How long a container may take to stop, if not as long as its own settings say.
+    pub grace: Option<Duration>,
+}
 
 impl Patience {
     /// Where nothing was interrupted, so that what is in the way stays there.
@@ -40,8 +54,35 @@ impl Patience {
         pause.filter(|_| is_at_it(failed))
     }
 
+    /// Does `once` until it is done and stays so. What the engine still stops is waited for before, and what it has stopped
+    /// meanwhile brings another try; so does a failure that may have come of it, of which `line` is told.
+    pub(super) async fn tries(
+        self,
+        at: &Interrupted<'_>,
+        line: &mut dyn FnMut(&str),
+        mut once: impl AsyncFnMut(&mut dyn FnMut(&str)) -> Result<(), ComposeError>,
+    ) -> Result<(), ComposeError> {
+        if self == Self::NONE {
+            return once(line).await;
+        }
+        let mut tried = 0_usize;
+        loop {
+            settle(at.engine, at.project, at.grace).await?;
+            let since = SystemTime::now();
+            match once(line).await {
+                Ok(()) if self.0.get(tried).is_none() => return Ok(()),
+                Ok(()) if !were_stopped(at.engine, at.project, since, at.grace).await? => {
+                    return Ok(());
+                }
+                Ok(()) => line(WAITING),
+                Err(failed) => self.wait(failed, tried, line).await?,
+            }
+            tried = tried.saturating_add(1);
+        }
+    }
+
     /// Waits for the next try, and tells `line` why; gives the failure back when there is none.
-    pub(super) async fn wait(
+    async fn wait(
         self,
         failed: ComposeError,
         tried: usize,

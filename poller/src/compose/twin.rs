@@ -10,13 +10,9 @@ use serde_json::Value;
 
 use super::{
     Container, Project,
-    containers::{ONEOFF, PROJECT},
+    labels::{FILES, FOLDER, ONEOFF, PROJECT},
 };
 use crate::docker::{Docker, EngineError};
-
-/// Labels by which Compose knows what a project was read from: its files, with a comma between them, and its folder.
-const FILES: &str = "com.docker.compose.project.config_files";
-const FOLDER: &str = "com.docker.compose.project.working_dir";
 
 /// Why a project called `name` is not brought up for the first time, in words: `now` are its containers, and where it has none
 /// another project has some that were made from its file, and from no other.

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::{
     Cli, ComposeError, Patience, Project, Variables,
-    cli::{arguments, folder, how_words},
+    cli::{arguments, folder},
     containers::mend,
+    patience::Interrupted,
 };
 use crate::{
     docker::Docker,
@@ -52,12 +53,13 @@ impl Cli {
         begun: &mut dyn FnMut(&Identity) -> Result<(), String>,
         line: &mut dyn FnMut(&str),
     ) -> Result<(), ComposeError> {
-        let mut tried = 0_usize;
-        while let Err(failed) = self.up_once(engine, up, begun, line).await {
-            up.patience.wait(failed, tried, line).await?;
-            tried = tried.saturating_add(1);
-        }
-        Ok(())
+        let at = Interrupted {
+            engine,
+            project: up.name,
+            grace: up.stop_timeout,
+        };
+        let once = async |line: &mut dyn FnMut(&str)| self.up_once(engine, up, begun, line).await;
+        up.patience.tries(&at, line, once).await
     }
 
     async fn up_once(
@@ -83,18 +85,15 @@ impl Cli {
         let order = Order {
             stdin: (!up.pins.is_empty()).then(|| pinned(up.pins)),
             timeout: UP_LIMIT,
-            ..self.order("docker", arguments, folder(up.project), up.told)
-        };
-        let order = Order {
             capture: false,
-            ..order
+            ..self.order("docker", arguments, folder(up.project), up.told)
         };
         let ended = process::run(&self.launcher, &order, begun, line).await?;
         match ended.how {
             How::Exited(0) => Ok(()),
             how @ (How::Exited(_) | How::Signalled(_) | How::TimedOut) => {
                 Err(ComposeError::NotUp {
-                    how: how_words(how),
+                    how: how.told("did not come to an end"),
                     said: ended.tail.trim().to_owned(),
                 })
             }

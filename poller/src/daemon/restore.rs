@@ -129,12 +129,10 @@ impl Poller {
             why: format!("`{step}` could not be run to its end: {error}"),
             goes_on: error.goes_on(),
         })?;
-        let how = match ended.how {
-            How::Exited(0) => return Ok(left_running(which, &ended)),
-            How::Exited(status) => format!("ended with status {status}"),
-            How::Signalled(signal) => format!("was ended by signal {signal}"),
-            How::TimedOut => "took too long and was ended".to_owned(),
-        };
+        if ended.how == How::Exited(0) {
+            return Ok(left_running(which, &ended));
+        }
+        let how = ended.how.told("took too long and was ended");
         let tail = ground.secrets.hide_in_tail(&ended.tail);
         Err(Unrun {
             why: format!("`{step}` {how}: {}", tail.trim_end()),

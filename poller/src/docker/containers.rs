@@ -345,6 +345,15 @@ enum Grace {
     Endless,
 }
 
+/// How long the engine waits for the end of a container, as it shows it, before it kills it.
+pub fn grace(shown: &Value) -> Duration {
+    match own_grace(shown) {
+        Some(Grace::Limited(grace)) => grace,
+        Some(Grace::Endless) => LONG_GRACE,
+        None => USUAL_GRACE,
+    }
+}
+
 fn own_grace(container: &Value) -> Option<Grace> {
     let seconds = container.pointer("/Config/StopTimeout")?.as_i64()?;
     Some(u64::try_from(seconds).map_or(Grace::Endless, |seconds| {

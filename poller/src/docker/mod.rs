@@ -18,6 +18,7 @@ use thiserror::Error;
 
 mod address;
 mod containers;
+mod events;
 mod exec;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -29,7 +30,7 @@ mod raw;
 pub(crate) mod registry;
 
 pub use address::{Address, AddressError};
-pub use containers::LogTail;
+pub use containers::{LogTail, grace};
 pub use exec::Executed;
 pub use images::LocalTag;
 pub use layers::Layers;

@@ -96,6 +96,17 @@ pub enum How {
     TimedOut,
 }
 
+impl How {
+    /// How, behind what it was; `over` is what is said of a program that took too long.
+    pub fn told(self, over: &str) -> String {
+        match self {
+            Self::Exited(status) => format!("ended with status {status}"),
+            Self::Signalled(signal) => format!("was ended by signal {signal}"),
+            Self::TimedOut => over.to_owned(),
+        }
+    }
+}
+
 /// A program that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {

@@ -10,16 +10,13 @@ use super::{
     look::{nothing, observed},
 };
 use crate::{
-    compose::{Placed, Project, is_done},
+    compose::{
+        Placed, Project, is_done,
+        labels::{FILES, ONEOFF, PROJECT, SERVICE},
+    },
     docker::{Docker, EngineError},
     settings::{Compose, Parts},
 };
-
-/// Labels by which Compose knows its containers.
-const PROJECT: &str = "com.docker.compose.project";
-const SERVICE: &str = "com.docker.compose.service";
-const ONEOFF: &str = "com.docker.compose.oneoff";
-const FILES: &str = "com.docker.compose.project.config_files";
 
 /// A container of a project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! What a project's containers say about it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::compose::{
     unchanged,
 };
 
-fn container(name: &str, service: &str, image: &str) -> Container {
+pub(in crate::compose) fn container(name: &str, service: &str, image: &str) -> Container {
     Container {
         id: format!("id-{name}"),
         name: name.to_owned(),
@@ -21,6 +21,7 @@ fn container(name: &str, service: &str, image: &str) -> Container {
         was_started: true,
         is_done: false,
         is_to_stay: false,
+        grace: Duration::from_secs(10),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is decided without Compose or an engine.
 
-mod containers;
+pub(super) mod containers;
 mod images;
 mod lost;
 mod project;

@@ -5,13 +5,13 @@ use std::{
     os::unix::process::CommandExt as _,
     process::{Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant, SystemTime},
 };
 
 use towline::compose::{ComposeError, Patience, Pulled, Up, mends, missing};
 
 use super::Stack;
-use crate::scene::{docker, inspect};
+use crate::scene::{docker, inspect, release};
 
 const PAIR: &str = "services:\n  web: {image: \"@-web:live\", depends_on: [db]}\n  db: {image: \"@-db:live\", volumes: [\"/kept\"]}\n";
 
@@ -91,6 +91,37 @@ async fn killed_at_any_moment_it_goes_back() {
         );
         assert_eq!(volume("killed-back-db-1"), kept, "after {moment:?}");
     }
+}
+
+#[tokio::test]
+async fn what_the_engine_still_stops_for_one_that_was_killed_is_up_in_the_end() {
+    // It ends only when it is killed, four seconds after it was told to.
+    let file = PAIR.replace("\"/kept\"]", "\"/kept\"], stop_grace_period: 4s");
+    let stack = Stack::new("stopping", &file).await;
+    release("stopping-db", "v1", "deaf", &[]);
+    stack.release("web", "v1");
+    stack.deploy(&[]).await;
+    let db = stack.only("db").await;
+    let mut stop = Command::new("docker")
+        .args(["stop", &db.id])
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !stack
+        .engine
+        .signalled(SystemTime::now())
+        .await
+        .unwrap()
+        .contains_key(&db.id)
+    {
+        assert!(Instant::now() < deadline, "it is never told to stop");
+        thread::sleep(STEP);
+    }
+    let services = ["db", "web"].map(str::to_owned);
+    stack.up(&services, &[], &BTreeMap::new()).await.unwrap();
+    assert!(stop.wait().unwrap().success());
+    assert_whole(&stack, Duration::ZERO).await;
+    assert_eq!(stack.only("db").await.id, db.id);
 }
 
 #[tokio::test]

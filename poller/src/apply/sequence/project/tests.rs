@@ -13,6 +13,7 @@ fn container(service: &str, reference: &str) -> Container {
         was_started: true,
         is_done: false,
         is_to_stay: false,
+        grace: std::time::Duration::from_secs(10),
     }
 }
 
