@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 use towline_protocol::{GitTag, Glob, Sha};
 
-pub use brings::may_bring;
+pub use brings::{Program, may_bring, program};
 pub use check_out::{check_out, check_out_old};
 pub use error::{Fate, GitError, RemoteTrouble, few};
 pub use export::{export, others};

@@ -2,8 +2,8 @@
 //!
 //! Here: [`run`], the only way in which parts of a service start programs, and [`end_leftover`] for what an earlier
 //! process of ours has left. `step` is the other side: this binary, called as `towline exec-step`, waits for its order and
-//! for the word to go, becomes the user and then the program. `session` knows who belongs to a program, `output` what is
-//! kept of what it says (pure), `environment` what it sees of variables (pure), `signals` how it hears signals. Not here:
+//! for the word to go, becomes the user and then the program, which `search` finds. `session` knows who belongs to a program, `output` what is
+//! kept of what it says (pure), `environment` what it sees of variables (pure), `head` whether it is a script and whose (pure), `signals` how it hears signals. Not here:
 //! which programs, and what an ending means.
 //!
 //! What is promised: a program has run only if `begun` was called before and said yes. It leads a session of its own, without
@@ -13,18 +13,22 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+pub(crate) use head::{Head, LOOKED_AT};
 pub use identity::Identity;
 pub use leftover::{Leftover, Leftovers, end_leftover};
+pub(crate) use refusal::CRLF;
 pub use refusal::{ProcessError, Refusal};
 pub use run::run;
 
 mod environment;
+mod head;
 mod identity;
 mod leftover;
 mod output;
 mod program;
 mod refusal;
 mod run;
+mod search;
 mod session;
 mod signals;
 pub(crate) mod step;

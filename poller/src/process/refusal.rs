@@ -7,6 +7,11 @@ use thiserror::Error;
 
 use super::How;
 
+/// What is to be said of a script as Windows writes it.
+pub(crate) const CRLF: &str = "has CRLF line ends, so that the system looks for an interpreter with a carriage return in its \
+                               name; save it with LF (sed -i 's/\\r$//' FILE; in a repository also `*.sh text eol=lf` in \
+                               .gitattributes)";
+
 /// Why a run gave no ending.
 #[derive(Debug, Error)]
 pub enum ProcessError {
@@ -157,6 +162,22 @@ pub enum Refusal {
     )]
     NoFormat {
         /// The path.
+        program: String,
+    },
+    /// A script for a program that is not there.
+    #[error(
+        "the interpreter {interpreter:?} that {program:?} names in its first line is not there; install it, or name another one"
+    )]
+    NoInterpreter {
+        /// The script's path.
+        program: String,
+        /// What its first line names.
+        interpreter: String,
+    },
+    /// A script as Windows writes it.
+    #[error("{program:?} {CRLF}")]
+    CarriageReturn {
+        /// The script's path.
         program: String,
     },
     /// The file is there, what its first line (or its header) names is not.

@@ -13,7 +13,7 @@ use std::{
         fd::AsFd,
         unix::{ffi::OsStrExt, net::UnixStream},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -22,7 +22,7 @@ use nix::{
     unistd::{close, execve, geteuid, initgroups, setgid, setuid},
 };
 use rustix::{
-    fs::{Access, Mode, access},
+    fs::Mode,
     process::{Signal, set_parent_process_death_signal, setsid, umask},
     stdio::dup2_stdin,
 };
@@ -30,6 +30,7 @@ use rustix::{
 use super::{
     MAX_STDIN, Refusal,
     environment::{self, environment},
+    search::Search,
     signals::default_signals,
     wire::{self, ARGUMENT, Answer, GO, Request},
 };
@@ -142,8 +143,10 @@ impl Image {
             dir: &request.dir,
             user: &user,
         };
+        let path = search.find()?;
+        search.interpreter_of(&path)?;
         Ok(Self {
-            path: search.find()?,
+            path,
             argv: arguments(&request.argv)?,
             env: assignments(&variables)?,
         })
@@ -171,62 +174,6 @@ impl Image {
             program: self.path.display().to_string(),
             why: error.to_string(),
         }
-    }
-}
-
-/// Where a program is, for whoever this process is by now.
-struct Search<'a> {
-    program: &'a str,
-    /// PATH.
-    path: OsString,
-    dir: &'a Path,
-    user: &'a str,
-}
-
-impl Search<'_> {
-    /// The first that can be executed. What else has its name in a folder of PATH is passed over, like everywhere.
-    fn find(self) -> Result<PathBuf, Refusal> {
-        let mut refusal = None;
-        for candidate in self.candidates() {
-            match self.look(&candidate) {
-                Ok(true) => return Ok(candidate),
-                Ok(false) => {}
-                Err(why) => refusal = refusal.or(Some(why)),
-            }
-        }
-        Err(refusal.unwrap_or_else(|| self.missing()))
-    }
-
-    fn candidates(&self) -> Vec<PathBuf> {
-        if self.program.contains('/') {
-            return vec![PathBuf::from(self.program)];
-        }
-        let dirs = env::split_paths(&self.path);
-        dirs.map(|dir| dir.join(self.program)).collect()
-    }
-
-    /// Whether something is there, unless it cannot be executed.
-    fn look(&self, candidate: &Path) -> Result<bool, Refusal> {
-        let program = candidate.display().to_string();
-        match fs::metadata(candidate) {
-            Ok(found) if found.is_dir() => Err(Refusal::Folder { program }),
-            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Ok(false),
-            Ok(_) if access(candidate, Access::EXEC_OK).is_ok() => Ok(true),
-            Ok(_) | Err(_) => Err(Refusal::NotExecutable {
-                program,
-                user: self.user.to_owned(),
-            }),
-        }
-    }
-
-    fn missing(&self) -> Refusal {
-        let program = self.program.to_owned();
-        if program.contains('/') {
-            let dir = self.dir.to_owned();
-            return Refusal::Missing { program, dir };
-        }
-        let path = self.path.to_string_lossy().into_owned();
-        Refusal::NotInPath { program, path }
     }
 }
 

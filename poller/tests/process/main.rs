@@ -42,6 +42,7 @@ mod plan;
 mod presence;
 mod relay;
 mod relay_trouble;
+mod scripts;
 mod state;
 mod taken_back;
 mod units;

@@ -11,7 +11,7 @@ use super::{
 
 impl Host {
     /// What `check --plan` of this commit says, and its status and complaint.
-    fn plan(&self, sha: &str, more: &[&str]) -> (String, i32, String) {
+    pub(crate) fn plan(&self, sha: &str, more: &[&str]) -> (String, i32, String) {
         let arguments = [&["check", "--plan", sha], more].concat();
         let output = self.command(&arguments).output().unwrap();
         let said = String::from_utf8(output.stdout.clone()).unwrap();

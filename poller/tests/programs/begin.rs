@@ -72,7 +72,18 @@ async fn a_binary_that_cannot_be_started_or_is_another_one_is_an_error_in_words(
 async fn what_can_be_known_before_is_refused_with_nothing_on_record() {
     let dir = folder();
     file(&dir, "plain", "");
-    for program in ["no-such-program", "./plain", "./none", "/"] {
+    executable(&dir, "nobodys", "#!/no/such/interpreter\n");
+    executable(&dir, "windows", "#!/bin/sh\r\n");
+    executable(&dir, "guess", "echo hello\n");
+    for program in [
+        "no-such-program",
+        "./plain",
+        "./none",
+        "/",
+        "./nobodys",
+        "./windows",
+        "./guess",
+    ] {
         let mut order = order(&[program]);
         order.dir = dir.path().to_owned();
         let error = run(&order, |_| panic!("{program} was put on record")).await;

@@ -23,7 +23,14 @@ async fn a_program_that_is_not_there_is_named_with_where_it_was_looked_for() {
     executable(&dir, "deploy", "#!/no/such/interpreter\n");
     assert_eq!(
         words(&["./deploy"], &dir).await,
-        "the interpreter that \"./deploy\" names in its first line is not there"
+        "the interpreter \"/no/such/interpreter\" that \"./deploy\" names in its first line is not there; install it, or \
+         name another one"
+    );
+    executable(&dir, "deploy", "#!/usr/bin/env no-such-python\n");
+    assert!(
+        words(&["./deploy"], &dir)
+            .await
+            .starts_with("the interpreter \"no-such-python\" that")
     );
     assert_eq!(
         words(&["deploy"], &dir).await.split(" in ").next(),
@@ -51,6 +58,34 @@ async fn what_cannot_be_executed_is_refused_and_no_shell_is_asked_to_guess() {
     assert_eq!(
         words(&["./folder"], &dir).await,
         "\"./folder\" is a folder, not a program"
+    );
+}
+
+#[tokio::test]
+async fn a_script_as_windows_writes_it_is_told_as_that() {
+    let dir = folder();
+    executable(&dir, "deploy", "#!/bin/sh\r\necho hello\r\n");
+    let said = words(&["./deploy"], &dir).await;
+    for part in ["\"./deploy\" has CRLF line ends", "sed -i 's/\\r$//'"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_interpreter_of_its_own_folder_may_still_be_made() {
+    let dir = folder();
+    let python = dir.path().join("venv/python");
+    let text = format!("#!{}\n", python.display());
+    executable(&dir, "deploy", &text);
+    let mut order = order(&["./deploy"]);
+    order.dir = dir.path().to_owned();
+    let begun = &mut |_: &Identity| Err("not yet".to_owned());
+    let asked = process::run(&launcher(), &order, begun, &mut |_| ()).await;
+    assert!(matches!(asked, Err(ProcessError::NotBegun(_))), "{asked:?}");
+    let said = words(&["./deploy"], &dir).await;
+    assert!(
+        said.contains("names in its first line is not there"),
+        "{said}"
     );
 }
 

@@ -77,6 +77,16 @@ impl<'a> Tree<'a> {
         })
     }
 
+    /// What a commit that is here has as this program.
+    pub(super) async fn program(
+        &self,
+        sha: &Sha,
+        file: &Path,
+    ) -> Result<Option<git::Program>, Halt> {
+        let mut begun = |_: &_| Ok(());
+        Ok(git::program(&mut self.tools(&mut begun), &self.place, sha, file).await?)
+    }
+
     /// Whether a commit that is here may bring a file.
     pub(super) async fn may_bring(&self, sha: &Sha, file: &Path) -> Result<bool, Halt> {
         let mut begun = |_: &_| Ok(());

@@ -56,9 +56,23 @@ pub(super) async fn run(
 
 /// Why the program of a command, or of a check, cannot be run, if so. It is not.
 pub async fn refusal(with: super::Host<'_>, parts: &Parts, argv: &[String]) -> Option<String> {
-    let order = Ground::of(parts).order(argv.to_vec(), Vec::new());
+    refused(with, &Ground::of(parts).order(argv.to_vec(), Vec::new())).await
+}
+
+/// The same of the interpreter of a script that a commit brings, maybe with the folder that it runs in.
+pub(super) async fn no_interpreter(
+    with: super::Host<'_>,
+    parts: &Parts,
+    interpreter: String,
+) -> Option<String> {
+    let mut order = Ground::of(parts).order(vec![interpreter], Vec::new());
+    order.dir = "/".into();
+    refused(with, &order).await
+}
+
+async fn refused(with: super::Host<'_>, order: &Order) -> Option<String> {
     let mut stopped = |_: &_| Err(String::new());
-    match process::run(with.launcher, &order, &mut stopped, &mut |_| ()).await {
+    match process::run(with.launcher, order, &mut stopped, &mut |_| ()).await {
         Err(ProcessError::NotBegun(_)) | Ok(_) => None,
         Err(error) => Some(error.to_string()),
     }

@@ -6,6 +6,7 @@ use towline_protocol::{Outcome, Sha};
 
 use super::{Host, checkout::Tree, command, halt::Halt};
 use crate::{
+    process::{CRLF, Head},
     sequence::{Before, Sequence},
     settings::Parts,
 };
@@ -35,12 +36,65 @@ pub(super) async fn can_run(host: Host<'_>, parts: &Parts, before: &Before) -> R
                 let message = format!("command.{key}: commit {commit} has no {program}");
                 return Err(Halt::Unfit(message));
             }
+            if key != "rollback" {
+                can_be_run(host, parts, key, commit, program, file).await?;
+            }
         } else if let Some(why) = command::refusal(host, parts, argv).await {
             let message = format!("command.{key}: {why}");
             return Err(Halt::Over(Outcome::Refused, message));
         }
     }
     can_start_again(host, parts, before).await
+}
+
+/// Whether the system can run `file`, the program of the command `key`, as the commit has it. What `run` needs must be there;
+/// the interpreter of others may be what it brings.
+async fn can_be_run(
+    host: Host<'_>,
+    parts: &Parts,
+    key: &str,
+    commit: &Sha,
+    program: &str,
+    file: &Path,
+) -> Result<(), Halt> {
+    let Some(tree) = Tree::of(parts, host) else {
+        return Ok(());
+    };
+    let Some(found) = tree.program(commit, file).await? else {
+        return Ok(());
+    };
+    let what = format!("command.{key}: {program} of commit {}", commit.short());
+    if !found.is_executable {
+        let path = file.display();
+        let message = format!(
+            "{what} may not be executed; commit it after git update-index --chmod=+x {path}"
+        );
+        return Err(Halt::Unfit(message));
+    }
+    match Head::read(&found.head) {
+        Head::CarriageReturn => Err(Halt::Unfit(format!("{what} {CRLF}"))),
+        Head::Script {
+            interpreter,
+            by_env,
+        } if key == "run" => {
+            let is_elsewhere = |name: &String| {
+                !name.contains('/') || name.starts_with('/') && parts.in_checkout(name).is_none()
+            };
+            // The kernel looks for one without a slash in the folder.
+            let interpreter = Some(interpreter).filter(|name| name.contains('/'));
+            let all = interpreter.into_iter().chain(by_env);
+            for name in all.filter(is_elsewhere) {
+                if let Some(why) = command::no_interpreter(host, parts, name).await {
+                    let message =
+                        format!("{what} names in its first line what cannot be run: {why}");
+                    return Err(Halt::Over(Outcome::Refused, message));
+                }
+            }
+            Ok(())
+        }
+        // Without `#!` it may be what a filter of git's makes a program of.
+        Head::Script { .. } | Head::Text | Head::Other => Ok(()),
+    }
 }
 
 /// Whether the commit that is left has the program by which it would be started again.
