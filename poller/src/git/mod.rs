@@ -80,7 +80,7 @@ pub struct Checkout {
 pub struct Look {
     /// Where it is.
     pub at: Checkout,
-    /// Tracked files that were changed, those of submodules included: the first few, by their paths.
+    /// Tracked files that were changed, those of submodules included, by their paths. There may be thousands.
     pub changes: Vec<String>,
     /// What somebody is in the middle of.
     pub in_progress: Option<&'static str>,
