@@ -99,7 +99,7 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, ApplyError> {
     let new = revision(job.intent);
     let new_version = new.sha.clone().map(VersionId::Commit);
-    let mut before = known.before(new, new_version);
+    let mut before = known.before(job.service, new, new_version);
     let with = Ready {
         host,
         job,
@@ -231,7 +231,7 @@ impl Ready<'_> {
                 compose,
                 state: self.state,
                 is_there,
-                placed: self.known.placed(),
+                known: Some(self.known),
             };
             if way.has_commit() {
                 digest = planning.plan(job.intent, before, way).await?;
