@@ -52,7 +52,7 @@ mod stop;
 mod todo;
 mod watch;
 
-pub use on_purpose::Declined;
+pub use on_purpose::{AFTER_A_CHANGE, Declined};
 pub use resolve::resolve;
 pub use restore::{Restore, Restored};
 pub use stop::Stop;

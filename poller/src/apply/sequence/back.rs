@@ -5,6 +5,7 @@ use std::{pin::pin, time::Instant};
 
 use jiff::Timestamp;
 use towline_protocol::Side;
+use tracing::info;
 
 use super::{
     super::{Applied, ApplyError, Progress, StepClock},
@@ -104,6 +105,8 @@ pub async fn go_back(
         let prepared = prepare(host, way, &entry.deploy, seen, &mut to_deploy).await;
         prepared.map_err(|halt| halt.without(&ground.secrets))?
     };
+    let to = way.to.version.short();
+    info!(service = %name, deploy = %entry.deploy, "going back to {to} on purpose");
     let mut with = Drive::new(host, Some(way.service), entry, ground, shelf, clock);
     with.channel = Some(way.service.rule.channel.clone());
     let end = begin(with, store, sequence, &known, pin!(leave), tell)
