@@ -22,6 +22,7 @@ pub use look::look;
 pub use ready::ready;
 pub use remote::remote;
 pub use run::{Limits, Place, Tools};
+pub use seek::seek;
 pub use writable::writable;
 
 mod aside;
@@ -41,6 +42,7 @@ mod open;
 mod ready;
 mod remote;
 mod run;
+mod seek;
 mod submodule;
 mod way;
 mod words;

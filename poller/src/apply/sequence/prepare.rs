@@ -15,6 +15,7 @@ use super::{
     known::{Known, revision},
     programs,
     project::Planning,
+    scratch::Scratch,
 };
 use crate::{
     backup::Shelf,
@@ -282,7 +283,11 @@ impl Ready<'_> {
                 at
             }
             Way::Plan(seen) => {
-                let fetch = tree.foresee(rule, intent, &sha).await?;
+                let mut fetch = tree.foresee(rule, intent, &sha).await?;
+                if !fetch.is_on_branch {
+                    let scratch = self.scratch()?;
+                    fetch.is_on_branch = tree.seek(rule, intent, &sha, &scratch).await?;
+                }
                 let at = Checkout {
                     commit: fetch.at.commit.clone(),
                     branch: fetch.at.branch.clone(),
@@ -293,6 +298,15 @@ impl Ready<'_> {
         };
         checkout::note(before, self.parts, at);
         Ok(is_there)
+    }
+
+    /// A folder aside, for as long as it is held.
+    fn scratch(&self) -> Result<Scratch, Halt> {
+        let user = self.parts.user.as_deref();
+        // Several plans may be made at a time.
+        let name = format!("{}-{}", self.job.deploy, std::process::id());
+        let scratch = Scratch::new(self.state, &name, user);
+        scratch.map_err(|why| Halt::Over(Outcome::FailedUntouched, why))
     }
 
     /// Looks whether the backup can be made, and for a plan how large it may be.

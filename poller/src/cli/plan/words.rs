@@ -186,7 +186,9 @@ fn fetch(ahead: &Ahead) -> String {
     };
     let is_on_branch = match fetch.is_on_branch {
         true => "",
-        false => "; whether it is there, on a branch of the rule, is not known before",
+        false => {
+            "; whether it is there, on a branch of the rule, is not known before, since the history here is cut off"
+        }
     };
     format!("{sha} from {}, {is_here}{is_on_branch}", fetch.remote)
 }
