@@ -1,4 +1,4 @@
-//! What a deploy of a service made of parts would do, found out without doing any of it: no record, no fetch, no pull, no check
+//! What a deploy of a service made of parts would do, found out without doing any of it: no record, no fetch into the checkout, no pull, no check
 //! of its health. It goes the way of the preparations ([`super::prepare`]), so that what would be refused is refused in the same
 //! words.
 

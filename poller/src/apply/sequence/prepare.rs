@@ -1,5 +1,5 @@
 //! Everything before the first touch of a service made of parts: what is refused, what is there, what it will be. A plan goes
-//! the same way, and fetches, pulls and checks nothing.
+//! the same way, pulls and checks nothing, and fetches into a folder aside alone.
 
 use std::{path::Path, time::Instant};
 
