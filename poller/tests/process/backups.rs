@@ -180,10 +180,18 @@ fn a_running_towline_restores_and_says_each_step() {
 fn what_cannot_be_restored_is_refused_before_the_service_is_stopped() {
     let served = Served::with_a_backup("");
     served.refuses(&[NEWER], "towline backups web lists what there is");
+    let said = served.restore(&[NEWER]).1;
+    assert!(!said.contains("reading the backup"), "{said}");
     let archive = served.host.path("state/backups/web").join(OLDER);
     let whole = fs::read(&archive).unwrap();
     fs::write(&archive, &whole[..whole.len() - 4]).unwrap();
     served.refuses(&[], "is damaged");
+    let listed = served.host.command(&["backups", "web"]).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(
+        listed.contains("is damaged (its end is missing)"),
+        "{listed}"
+    );
     fs::remove_file(&archive).unwrap();
     served.refuses(&[], "no backup of web is there yet");
     let output = served.host.command(&["restore", "web", "../x"]).output();
