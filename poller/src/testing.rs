@@ -6,6 +6,7 @@ use towline_protocol::{Digest, Intent, IntentId, Revision, RunSource, Side, Sour
 use crate::{
     machine::{Deploy, Member},
     settings::{Service, Settings},
+    store::JournalEntry,
 };
 
 pub(crate) mod net;
@@ -47,6 +48,19 @@ pub(crate) fn deploy() -> Deploy {
     };
     let side = Side::default();
     Deploy::new("0a1b2c3d".to_owned(), vec![member], side.clone(), side)
+}
+
+/// The journal of the deploy 0a1b2c3d of `web`, with this text.
+pub(crate) fn journal_entry(body: &str) -> JournalEntry {
+    JournalEntry {
+        deploy: "0a1b2c3d".to_owned(),
+        service: "web".parse().unwrap(),
+        intent: intent(1, 1).id,
+        attempt: 1,
+        body: body.to_owned(),
+        on_purpose: None,
+        begun: None,
+    }
 }
 
 /// A digest whose digits are all `digit`.

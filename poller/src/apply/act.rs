@@ -4,12 +4,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{drive::Drive, hide::hidden};
+use super::{
+    drive::Drive,
+    hide::hidden,
+    hooks::{Calling, Came, Verdict, Which, call, plain_order, variables},
+};
 use crate::{
     docker::{EngineError, LogTail},
     health,
     machine::{Action, Deploy, Event, Expected, State, TagMove},
+    redact::Secrets,
     reference::Reference,
+    sequence::About,
     settings::HealthCheck,
     spec::DEPLOY_LABEL,
     uptime::Uptime,
@@ -23,6 +29,8 @@ const START_PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Acted {
     pub(super) event: Event,
     pub(super) log: LogTail,
+    /// Whether it failed by what may go well at another time.
+    pub(super) is_put_off: bool,
 }
 
 /// Makes one call; `tell` hears of each check that is passed.
@@ -36,6 +44,7 @@ pub(super) async fn act(
     tell: &dyn Fn(String),
 ) -> Result<Acted, EngineError> {
     let mut log = LogTail::default();
+    let mut is_put_off = false;
     let result = match action {
         Action::MoveTag(tag) => move_tag(with, tag).await,
         Action::MoveTagBack(tag) => move_tag_back(with, tag).await,
@@ -49,7 +58,15 @@ pub(super) async fn act(
         Action::Start { id } if is_back(deploy) => start_patiently(with, id).await,
         Action::Start { id } => done(with.engine.start(id).await),
         Action::Look { containers } => look(with, containers).await,
-        Action::Gate { ids, spent } => gate(with, ids, *spent, tell).await,
+        Action::Gate { ids, spent } => match gate(with, ids, *spent, tell).await {
+            Ok(event @ Event::Passed { .. }) => {
+                let came = after(with, deploy, ids).await?;
+                is_put_off = matches!(came.verdict, Verdict::PutOff(_));
+                log.text = came.log;
+                Ok(judged(event, came.verdict))
+            }
+            other => other,
+        },
         Action::Verify { members } => verify(with, deploy, members).await,
         Action::SaveLog { id } => with.engine.log_tail(id).await.map(|tail| {
             log = tail;
@@ -58,7 +75,17 @@ pub(super) async fn act(
         Action::Remove { id } => done(with.engine.remove(id).await),
     };
     let event = event(result)?;
-    hidden(&with.engine, deploy, action, Acted { event, log }).await
+    hidden(
+        &with.engine,
+        deploy,
+        action,
+        Acted {
+            event,
+            log,
+            is_put_off,
+        },
+    )
+    .await
 }
 
 fn done(result: Result<(), EngineError>) -> Result<Event, EngineError> {
@@ -218,6 +245,41 @@ async fn gate(
         Ok(gate) => Event::Passed { gate },
         Err(why) => Event::Failed { why },
     })
+}
+
+/// Calls the hook that has the last word in the gate.
+async fn after(with: &Drive<'_>, deploy: &Deploy, ids: &[String]) -> Result<Came, EngineError> {
+    let Some(service) = with.service else {
+        return Ok(Came::WELL);
+    };
+    let Some(hook) = &service.hooks.after else {
+        return Ok(Came::WELL);
+    };
+    let about = About {
+        service: &service.name,
+        channel: Some(&service.rule.channel),
+        intent: &with.entry.intent,
+        attempt: with.entry.attempt,
+    };
+    let which = Which::After;
+    let variables = variables(about, which, &deploy.deploy, &deploy.from, &deploy.to);
+    let calling = Calling {
+        engine: Some(&with.engine),
+        launcher: with.launcher,
+        service: &service.name,
+        order: plain_order(variables),
+        container: ids.first().cloned(),
+        secrets: Secrets::default(),
+    };
+    call(&calling, which, hook).await
+}
+
+/// What a gate that was passed comes to by what the hook after it says.
+fn judged(passed: Event, verdict: Verdict) -> Event {
+    match verdict {
+        Verdict::Well => passed,
+        Verdict::PutOff(why) | Verdict::Against(why) => Event::Failed { why },
+    }
 }
 
 /// Whether the old containers are as well as they were, and under their names.

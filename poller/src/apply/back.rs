@@ -18,6 +18,7 @@ use crate::{
     docker::{Docker, EngineError},
     health,
     plan::{Naming, Observed, Plan, back, moved_tag, short_name},
+    process::Launcher,
     settings::Service,
     store::{JournalEntry, Store, Version},
 };
@@ -41,6 +42,7 @@ pub struct WayBack<'a> {
 /// See [`ApplyError`]; unless it is `Interrupted` or `Left`, nothing was touched.
 pub async fn go_back(
     engine: &Docker,
+    launcher: &Launcher,
     store: &mut Store,
     way: &WayBack<'_>,
     entry: JournalEntry,
@@ -58,9 +60,11 @@ pub async fn go_back(
         service: Some(way.service),
         create: Some((plan.create, plan.image)),
         recorded: None,
+        launcher,
+        entry,
         clock: StepClock::default(),
     };
-    let end = drive(with, store, entry, plan.deploy, pin!(leave), tell).await?;
+    let end = drive(with, store, plan.deploy, pin!(leave), tell).await?;
     tidy(&end.engine, store, name, Some(way.service), &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }

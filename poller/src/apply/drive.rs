@@ -18,6 +18,7 @@ use crate::failpoint;
 use crate::{
     docker::{Docker, EngineError},
     machine::{Deploy, Ending, Event, State, Step, Undo},
+    process::Launcher,
     settings::Service,
     spec::CreateRequest,
     store::{JournalEntry, Store},
@@ -32,6 +33,9 @@ pub(super) struct Drive<'a> {
     pub(super) create: Option<(CreateRequest, String)>,
     /// The deploy as the journal has it already; `None` when nothing is on record.
     pub(super) recorded: Option<Deploy>,
+    pub(super) launcher: &'a Launcher,
+    /// What the deploy is for.
+    pub(super) entry: JournalEntry,
     pub(super) clock: StepClock,
 }
 
@@ -59,7 +63,6 @@ impl End<'_> {
 pub(super) async fn drive<'a>(
     mut with: Drive<'a>,
     store: &mut Store,
-    mut entry: JournalEntry,
     mut deploy: Deploy,
     mut stop: Pin<&mut dyn Future<Output = ()>>,
     tell: &mut dyn FnMut(Progress),
@@ -68,7 +71,7 @@ pub(super) async fn drive<'a>(
     let mut journal = Journal::after(with.recorded.take());
     let mut loss = Loss::default();
     while deploy.next().is_some() {
-        deploy = journal.keep(store, &mut entry, deploy)?;
+        deploy = journal.keep(store, &mut with.entry, deploy)?;
         let Some(action) = deploy.next() else { break };
         #[cfg(feature = "failpoints")]
         failpoint::before(&deploy.state);
@@ -101,7 +104,9 @@ pub(super) async fn drive<'a>(
                 if !log_tail.contains(&acted.log.text) {
                     log_tail.push_str(&acted.log.text);
                 }
-                if loss.is_over() {
+                if acted.is_put_off {
+                    deploy.put_off(acted.event)
+                } else if loss.is_over() {
                     deploy.after_a_loss(acted.event)
                 } else {
                     deploy.on(acted.event)

@@ -6,6 +6,7 @@ use towline_protocol::{Digest, Outcome, Side};
 
 use super::{
     Job, StepClock,
+    hooks::hooks_refusal,
     image::{id, resolve, tag_of},
     inspect::{inspect_service, useless},
     prepare::{Halt, admit, unchanged},
@@ -14,6 +15,7 @@ use crate::{
     docker::Docker,
     machine::Deploy,
     plan::{Naming, foreseen, plan, target},
+    process::Launcher,
     reference::Reference,
     store::{Store, StoreError},
 };
@@ -46,6 +48,7 @@ pub struct Ahead {
 /// When the state cannot be read.
 pub async fn foresee(
     engine: &Docker,
+    launcher: &Launcher,
     store: &Store,
     job: &Job<'_>,
 ) -> Result<Foreseen<Ahead>, StoreError> {
@@ -85,6 +88,9 @@ pub async fn foresee(
                 return Err(refused.into());
             }
         }
+        if let Some(why) = hooks_refusal(launcher, job.service).await {
+            return Err(Halt::Over(Outcome::Refused, why));
+        }
         Ok(Ahead {
             deploy: foreseen(&observed, &target, image_id, naming, to),
             wanted: target.wanted.clone(),
@@ -111,6 +117,7 @@ impl Halt {
             Self::Held(message) => (Outcome::Waiting, message),
             Self::NoImage(trouble, message) if trouble.may_pass() => (Outcome::Waiting, message),
             Self::NoImage(_, message) => (Outcome::FailedUntouched, message),
+            Self::Hook(stopped) => (stopped.outcome(), stopped.message),
         }
     }
 }

@@ -109,7 +109,11 @@ mod tests {
             why: why.to_owned(),
         };
         let log = LogTail::default();
-        Acted { event, log }
+        Acted {
+            event,
+            log,
+            is_put_off: false,
+        }
     }
 
     fn gate() -> Action {
@@ -160,7 +164,11 @@ mod tests {
     async fn an_engine_is_not_asked_when_there_is_nothing_to_hide() {
         let engine = connected(|line| panic!("it was asked: {line}")).await;
         let (event, log) = (Event::Done, LogTail::default());
-        let acted = Acted { event, log };
+        let acted = Acted {
+            event,
+            log,
+            is_put_off: false,
+        };
         let acted = hidden(&engine, &deploy(), &gate(), acted).await.unwrap();
         assert_eq!(acted.event, Event::Done);
     }

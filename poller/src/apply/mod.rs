@@ -23,6 +23,7 @@ use crate::{
     docker::{Docker, EngineError, RegistryTrouble},
     machine::{Deploy, Ending, Fault, JournalError, Leftover, Member},
     plan::{Observed, Refusal},
+    process::Launcher,
     sequence::Revision,
     settings::Service,
     store::{JournalEntry, KeptRevision, Store, StoreError, versions::ended},
@@ -35,6 +36,7 @@ mod back;
 mod drive;
 mod foresee;
 mod hide;
+mod hooks;
 mod image;
 mod inspect;
 mod journal;
@@ -42,10 +44,12 @@ mod keep;
 mod loss;
 mod prepare;
 mod progress;
+mod said;
 pub mod sequence;
 
 pub use back::{WayBack, go_back};
 pub use foresee::{Ahead, Foreseen, foresee};
+pub use hooks::hooks_refusal;
 pub use inspect::{InspectError, find, inspect_service};
 pub(crate) use prepare::held;
 pub use progress::Progress;
@@ -179,6 +183,7 @@ impl ApplyError {
 /// See [`ApplyError`]: the intent is to be tried again.
 pub async fn apply(
     engine: &Docker,
+    launcher: &Launcher,
     store: &mut Store,
     job: &Job<'_>,
     stop: impl Future<Output = ()>,
@@ -197,7 +202,7 @@ pub async fn apply(
     let prepared = tokio::select! {
         biased;
         () = stop => return Err(ApplyError::Stopped),
-        prepared = prepare(engine, job, &known, &mut clock, tell) => prepared?,
+        prepared = prepare(engine, launcher, job, &known, &mut clock, tell) => prepared?,
     };
     let (plan, observed) = match prepared {
         Prepared::Ready(plan, observed) => (*plan, observed),
@@ -221,12 +226,14 @@ pub async fn apply(
         service: Some(job.service),
         create: Some((plan.create, plan.image)),
         recorded: None,
+        launcher,
+        entry,
         clock,
     };
     let name = &job.service.name;
     #[cfg(feature = "failpoints")]
     crate::failpoint::reach("prepared");
-    let end = drive(drive_with, store, entry, plan.deploy, pin!(leave), tell).await?;
+    let end = drive(drive_with, store, plan.deploy, pin!(leave), tell).await?;
     tidy(&end.engine, store, name, Some(job.service), &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
 }
@@ -260,6 +267,7 @@ fn remember(
 /// See [`ApplyError`]: the journal stays open.
 pub async fn recover(
     engine: &Docker,
+    launcher: &Launcher,
     store: &mut Store,
     entry: &JournalEntry,
     service: Option<&Service>,
@@ -280,9 +288,11 @@ pub async fn recover(
         service,
         create: None,
         recorded: Some(recorded),
+        launcher,
+        entry: entry.clone(),
         clock: StepClock::default(),
     };
-    let end = drive(with, store, entry.clone(), deploy, pin!(leave), tell).await?;
+    let end = drive(with, store, deploy, pin!(leave), tell).await?;
     tidy(&end.engine, store, &entry.service, service, &end.deploy).await;
     let begun = entry.begun.as_ref().unwrap_or(&resumed);
     Ok(end.applied(begun.until(&Moment::now())))

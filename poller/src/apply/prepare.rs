@@ -6,6 +6,7 @@ use towline_protocol::{Digest, Outcome, Side};
 
 use super::{
     Applied, ApplyError, InspectError, Job, Progress, StepClock,
+    hooks::{Calling, Stopped, Which, call, hooks_refusal, plain_order, variables},
     image::{Fetched, fetch, id, resolve, tag_of},
     inspect::{inspect_service, useless},
     keep::keep,
@@ -15,7 +16,11 @@ use crate::{
     health,
     machine::Fault,
     plan::{ImageMistake, Naming, Observed, Plan, Refusal, Target, plan, target},
+    process::Launcher,
+    redact::Secrets,
     select::{Admission, admission},
+    sequence::About,
+    settings::Hook,
     store::Quarantined,
     version::VersionId,
 };
@@ -62,10 +67,13 @@ pub(super) enum Halt {
     Held(String),
     /// The image could not be had, for this reason.
     NoImage(RegistryTrouble, String),
+    /// The hook before it is against it.
+    Hook(Box<Stopped>),
 }
 
 pub(super) async fn prepare(
     engine: &Docker,
+    launcher: &Launcher,
     job: &Job<'_>,
     known: &Known<'_>,
     clock: &mut StepClock,
@@ -83,6 +91,7 @@ pub(super) async fn prepare(
         };
         let mut observed = look().await?;
         let mut in_the_way = String::new();
+        let mut hook = job.service.hooks.before.as_ref();
         for _ in 0..ROUNDS {
             from.digest = observed.digest();
             let target = target(job.service.image.as_ref(), job.intent, &observed)?;
@@ -115,10 +124,26 @@ pub(super) async fn prepare(
                     let image = id(&asked.image).unwrap_or_default();
                     engine.remove_unnamed(image).await.ok();
                 }
-                if let Some(planned) = planned? {
-                    return Ok(planned);
+                let planned = planned?;
+                if let Some(why) = hooks_refusal(launcher, job.service).await {
+                    return Err(Halt::Over(Outcome::Refused, why));
                 }
-                in_the_way = PRUNED.to_owned();
+                match (planned, hook.take()) {
+                    (Some(planned), None) => return Ok(planned),
+                    (Some(planned), Some(hook)) => {
+                        before(engine, launcher, job, hook, &planned).await?;
+                        // It may have taken its time, and what it had to do.
+                        let now = look().await?;
+                        if now.id() == observed.id() {
+                            let planned = self::planned(engine, job, now, &asked, to.clone());
+                            if let Some(planned) = planned.await? {
+                                return Ok(planned);
+                            }
+                        }
+                        in_the_way = replaced_again_and_again(&observed);
+                    }
+                    (None, _) => in_the_way = PRUNED.to_owned(),
+                }
                 observed = look().await?;
             } else {
                 in_the_way = replaced_again_and_again(&now);
@@ -134,6 +159,7 @@ pub(super) async fn prepare(
             let applied = Applied::new(outcome, from, to, message);
             Ok(Prepared::Over(Box::new(applied)))
         }
+        Err(Halt::Hook(stopped)) => Ok(Prepared::Over(Box::new(stopped.applied(from, to)))),
         Err(Halt::Unfit(message)) => Ok(Prepared::Over(Box::new(Applied {
             fault: Fault::Version,
             ..Applied::new(Outcome::FailedUntouched, from, to, message)
@@ -197,6 +223,40 @@ async fn planned(
         Err(error) => return Err(error.into()),
     };
     Ok(Some(Prepared::Ready(Box::new(plan), Box::new(observed))))
+}
+
+/// Calls the hook that may keep a deploy from being begun, once nothing else is known to be against it.
+async fn before(
+    engine: &Docker,
+    launcher: &Launcher,
+    job: &Job<'_>,
+    hook: &Hook,
+    planned: &Prepared,
+) -> Result<(), Halt> {
+    let Prepared::Ready(plan, observed) = planned else {
+        return Ok(());
+    };
+    let service = &job.service.name;
+    let about = About {
+        service,
+        channel: Some(&job.intent.channel),
+        intent: &job.intent.id,
+        attempt: job.attempt,
+    };
+    let (which, deploy) = (Which::Before, &plan.deploy);
+    let variables = variables(about, which, &deploy.deploy, &deploy.from, &deploy.to);
+    let calling = Calling {
+        engine: Some(engine),
+        launcher,
+        service,
+        order: plain_order(variables),
+        container: observed.runs().then(|| observed.id().to_owned()),
+        secrets: Secrets::default(),
+    };
+    match Stopped::by(call(&calling, which, hook).await?) {
+        Some(stopped) => Err(Halt::Hook(Box::new(stopped))),
+        None => Ok(()),
+    }
 }
 
 fn replaced_again_and_again(observed: &Observed) -> String {

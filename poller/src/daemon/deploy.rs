@@ -95,7 +95,9 @@ impl Poller {
         let store = &mut self.store;
         let applied = match &service.work {
             Work::Docker { .. } => match self.engine.get().await {
-                Ok(engine) => apply(engine, store, &job, stop, leave, &mut tell).await,
+                Ok(engine) => {
+                    apply(engine, &self.launcher, store, &job, stop, leave, &mut tell).await
+                }
                 Err(error) => Err(ApplyError::Engine(error)),
             },
             Work::Parts(parts) => match self.engine.get_if(parts.needs_engine()).await {
@@ -224,7 +226,16 @@ impl Poller {
                 match self.engine.get_if(needs_engine(entry)).await {
                     Ok(Some(engine)) if !Sequence::is_in(&entry.body) => {
                         let service = service.filter(|service| !is_of_parts(service));
-                        recover(engine, store, entry, service, leave, &mut tell).await
+                        recover(
+                            engine,
+                            &self.launcher,
+                            store,
+                            entry,
+                            service,
+                            leave,
+                            &mut tell,
+                        )
+                        .await
                     }
                     Ok(engine) => {
                         let launcher = &self.launcher;

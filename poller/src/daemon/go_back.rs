@@ -44,7 +44,18 @@ impl Poller {
         let mut tell = |progress: Progress| self.notices.tell(name, &progress);
         let (store, leave) = (&mut self.store, leave.leave());
         let gone_back = match self.engine.get().await {
-            Ok(engine) => go_back(engine, store, &way, entry.clone(), leave, &mut tell).await,
+            Ok(engine) => {
+                go_back(
+                    engine,
+                    &self.launcher,
+                    store,
+                    &way,
+                    entry.clone(),
+                    leave,
+                    &mut tell,
+                )
+                .await
+            }
             Err(error) => Err(error.into()),
         };
         self.gone_back(&entry, gone_back)

@@ -87,6 +87,11 @@ impl Deploy {
         }
     }
 
+    /// The deploy after a failure of its way forth that may not be one at another time.
+    pub fn put_off(self, event: Event) -> Self {
+        self.on(event).by(Fault::Interruption)
+    }
+
     /// The deploy as it goes on in the same process when the engine is back that was lost in the middle of a call: it may
     /// have stopped what has no restart policy. Until the new version is started, making the call again does.
     pub fn found_again(mut self) -> Self {

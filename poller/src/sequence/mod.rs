@@ -54,6 +54,7 @@ pub use before::{Before, Brought, Checkout, OldContainer, Revision};
 pub use call::{Action, Event, Version, Which};
 pub use forth::Step;
 use journal::FORMAT;
+pub(crate) use variables::known;
 pub use variables::{About, compose_variables};
 pub use words::AS_BEFORE;
 

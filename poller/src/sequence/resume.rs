@@ -179,6 +179,11 @@ impl Sequence {
         }
     }
 
+    /// The deploy after a failure of its way forth that may not be one at another time.
+    pub fn put_off(self, event: Event) -> Self {
+        self.on(event).by(Fault::Interruption)
+    }
+
     /// The deploy as it goes on in the same process when the engine is back that was lost in the middle of an action: it may
     /// have stopped what has no restart policy. Until containers were made, doing it again does.
     pub fn found_again(self) -> Self {

@@ -21,11 +21,11 @@ pub struct About<'a> {
 }
 
 impl Sequence {
-    /// The variables of a command on the way to `version`. What is not known is not there.
+    /// The variables of a program that is called as `step` on the way to `version`. What is not known is not there.
     pub fn variables(
         &self,
         about: About<'_>,
-        which: Which,
+        step: &str,
         version: Version,
     ) -> Vec<(String, String)> {
         let (this, other) = match version {
@@ -41,7 +41,7 @@ impl Sequence {
             ("INTENT", Some(about.intent.to_string())),
             ("ATTEMPT", Some(about.attempt.to_string())),
             ("DEPLOY", Some(self.deploy.clone())),
-            ("STEP", Some(which.word().to_owned())),
+            ("STEP", Some(step.to_owned())),
             ("SHA", sha(this)),
             ("SHORT_SHA", short),
             ("BRANCH", branch(this)),
@@ -65,7 +65,8 @@ pub fn compose_variables(revision: &Revision) -> Vec<(String, String)> {
     ])
 }
 
-fn known<const N: usize>(all: [(&str, Option<String>); N]) -> Vec<(String, String)> {
+/// Those of them that are known, by their whole names.
+pub(crate) fn known<const N: usize>(all: [(&str, Option<String>); N]) -> Vec<(String, String)> {
     let known = all.into_iter();
     let known = known.filter_map(|(name, value)| Some((format!("TOWLINE_{name}"), value?)));
     known.collect()

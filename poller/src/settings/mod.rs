@@ -21,6 +21,7 @@ mod docker;
 mod events;
 mod git;
 mod health;
+mod hooks;
 mod mistake;
 mod names;
 mod parts;
@@ -93,6 +94,40 @@ pub struct Service {
     pub stable_for: Option<Duration>,
     /// How long the old version may take to stop; `None` is the container's own limit.
     pub stop_timeout: Option<Duration>,
+    /// What runs before and after.
+    pub hooks: Hooks,
+}
+
+/// What runs before a deploy touches anything, and when the new version has passed its checks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// It may put the deploy off, or refuse it.
+    pub before: Option<Hook>,
+    /// It may have the new version taken back.
+    pub after: Option<Hook>,
+}
+
+/// A program that has a say in a deploy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Which, and where.
+    pub call: Call,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// Where a hook runs: a program and its arguments, at least one word, which no shell reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// On this host, as the service's user.
+    Run(Vec<String>),
+    /// In a container.
+    Exec {
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// The service of the Compose project that the container is of; `None` is a service that is one container.
+        of: Option<String>,
+    },
 }
 
 /// What is replaced.

@@ -6,7 +6,7 @@ use toml::{Spanned, de::DeValue};
 use towline_protocol::ServiceName;
 
 use super::{
-    Rule, Service, events, health, placeholder,
+    Rule, Service, events, health, hooks, placeholder,
     read::{Found, Reader, Table, Told, described},
     rule, values,
     work::{self, Kind},
@@ -20,7 +20,7 @@ const IMAGE_WAIT: Duration = Duration::from_secs(5 * 60);
 const KEEP: u32 = 2;
 
 /// Keys of `[service.X]` that the design has and this version has not.
-const LATER: [&str; 2] = ["keep_env", "hooks"];
+const LATER: [&str; 1] = ["keep_env"];
 
 /// Reads `[service.NAME]`; `header` is where the name stands.
 pub(super) fn service(
@@ -50,6 +50,7 @@ pub(super) fn service(
     let work = work::work(&mut table, reader);
     let stable_for = table.get(reader, "stable_for", values::duration);
     let health = health::health(&mut table, kind, reader);
+    let hooks = hooks::hooks(&mut table, kind, reader);
     work::refuse_misplaced(kind, &table, reader);
     work::refuse_events(kind, by_images, &table, reader);
     table.finish(reader, &LATER);
@@ -63,6 +64,7 @@ pub(super) fn service(
         health: health?,
         stable_for: stable_for?.map(|found| found.value),
         stop_timeout: stop_timeout?.map(|found| found.value),
+        hooks: hooks?,
     })
 }
 

@@ -14,7 +14,7 @@ use towline_protocol::Outcome;
 
 use crate::{
     interposed::{ARM, CREATE, GATE, PROMOTE, Place, STARTED, STOP, before, cut},
-    scene::{Scene, docker, inspect},
+    scene::{Scene, docker, inspect, launcher},
     stranger::Stranger,
 };
 
@@ -116,9 +116,17 @@ impl Project {
         let Scene { docker, store, .. } = &mut self.scene;
         let entry = store.open_journals().unwrap().remove(0);
         let never = std::future::pending();
-        recover(docker, store, &entry, Some(&service), never, &mut |_| ())
-            .await
-            .unwrap()
+        recover(
+            docker,
+            &launcher(),
+            store,
+            &entry,
+            Some(&service),
+            never,
+            &mut |_| (),
+        )
+        .await
+        .unwrap()
     }
 }
 

@@ -18,6 +18,7 @@ mod faulty;
 mod fidelity;
 mod gate;
 mod health;
+mod hooks;
 mod humans;
 mod interposed;
 mod keep;

@@ -18,7 +18,7 @@ use towline_protocol::{Gate, Outcome};
 
 use crate::{
     ordered::until,
-    scene::{Scene, docker, intent},
+    scene::{Scene, docker, intent, launcher},
 };
 
 /// A service on v1 whose deploy to v2 went as far as the gate, by hand; that deploy; and the old container's id.
@@ -116,6 +116,7 @@ async fn recovered(scene: &mut Scene, deploy: &Deploy, service: Option<&Service>
     let entry = entry(scene, deploy);
     recover(
         &scene.docker,
+        &launcher(),
         &mut scene.store,
         &entry,
         service,
@@ -147,6 +148,7 @@ async fn a_new_container_that_does_not_run_any_more_gives_way_to_the_same_old_on
     let mut tell = |progress: Progress| told.push(progress);
     let applied = recover(
         &scene.docker,
+        &launcher(),
         &mut scene.store,
         &entry,
         Some(&service),
@@ -183,6 +185,7 @@ async fn a_new_container_that_does_not_run_any_more_gives_way_to_the_same_old_on
     );
     let again = recover(
         &scene.docker,
+        &launcher(),
         &mut scene.store,
         &entry,
         Some(&service),
@@ -375,6 +378,7 @@ async fn a_journal_that_cannot_be_read_touches_nothing_and_needs_an_operator() {
     };
     let applied = recover(
         &scene.docker,
+        &launcher(),
         &mut scene.store,
         &damaged,
         None,

@@ -17,6 +17,7 @@ use towline::{
     credentials::Keyring,
     docker::{Docker, Patience},
     machine::{Deploy, Member},
+    process::Launcher,
     report::acknowledgement,
     settings::{Service, Settings},
     store::{Store, StoreError},
@@ -157,6 +158,7 @@ impl Scene {
         let mut pulled = Some(pulled);
         apply(
             &self.docker,
+            &launcher(),
             &mut self.store,
             &job,
             std::future::pending(),
@@ -259,6 +261,11 @@ pub(crate) fn release(name: &str, version: &str, mode: &str, instructions: &[&st
         .send(&pushed)
         .unwrap();
     digest
+}
+
+/// The binary that starts programs.
+pub(crate) fn launcher() -> Launcher {
+    Launcher(env!("CARGO_BIN_EXE_towline").into())
 }
 
 /// Does what `docker image prune` does, to the images with this in their name alone: those of other tests may be without a

@@ -69,7 +69,13 @@ impl Deref for App {
 impl App {
     /// With `more` in the table of its commands.
     pub(crate) fn new(more: &str, v2: &str) -> Self {
+        Self::prepared(more, v2, |_| ())
+    }
+
+    /// The same; `prepare` is given its folder before anything is deployed.
+    pub(crate) fn prepared(more: &str, v2: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path());
         let act = folder.path().join("act");
         program::write(&act, ACT).unwrap();
         let dir = folder.path().display();

@@ -14,6 +14,7 @@ mod commands;
 #[path = "../kill/cover.rs"]
 mod cover;
 mod disk;
+mod hooks;
 #[path = "../kill/poller.rs"]
 #[expect(dead_code, reason = "the tests with engines ask it more")]
 mod poller;

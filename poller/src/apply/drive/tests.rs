@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use super::*;
-use crate::{docker::fake::engine, testing::deploy};
+use crate::{
+    docker::fake::engine,
+    testing::{deploy, journal_entry},
+};
 
 #[tokio::test]
 async fn a_container_whose_creation_was_not_answered_makes_room_for_a_whole_one() {
@@ -44,6 +47,8 @@ async fn a_container_whose_creation_was_not_answered_makes_room_for_a_whole_one(
         service: None,
         create: Some((request, "sha256:2".to_owned())),
         recorded: None,
+        launcher: &Launcher::own(),
+        entry: journal_entry(""),
         clock: StepClock::default(),
     };
     let action = deploy().next().unwrap();

@@ -114,7 +114,15 @@ async fn prepared(before: Host, after: Host) -> Result<Prepared, ApplyError> {
         brought: None,
     };
     let mut clock = StepClock::default();
-    prepare(&docker, &job, &known, &mut clock, &mut |_| ()).await
+    prepare(
+        &docker,
+        &Launcher::own(),
+        &job,
+        &known,
+        &mut clock,
+        &mut |_| (),
+    )
+    .await
 }
 
 fn plan_of(prepared: Prepared) -> Plan {

@@ -1,6 +1,6 @@
 //! What the machine asks for, done on this host.
 
-use super::{archive, checkout, command, drive::Drive, stack::Stack};
+use super::{archive, checkout, command, drive::Drive, hooks, stack::Stack};
 use crate::{
     docker::EngineError,
     health,
@@ -17,6 +17,8 @@ pub(super) struct Acted {
     pub(super) note: Option<String>,
     /// Whether a command that was put on record has not run all the same.
     pub(super) has_not_run: bool,
+    /// Whether it failed by what may go well at another time.
+    pub(super) is_put_off: bool,
 }
 
 impl Acted {
@@ -42,6 +44,7 @@ impl From<Event> for Acted {
             log: String::new(),
             note: None,
             has_not_run: false,
+            is_put_off: false,
         }
     }
 }
@@ -56,7 +59,7 @@ pub(super) async fn act(
     record: Record<'_>,
     tell: &dyn Fn(String),
 ) -> Result<Acted, EngineError> {
-    Ok(match action {
+    let acted = match action {
         Action::Command { which, version } => {
             command::run(with, sequence, *which, *version, record).await
         }
@@ -86,7 +89,16 @@ pub(super) async fn act(
             Some(stack) => stack.act(action, record, tell).await?,
             None => of_host(with, sequence, action, tell).await.into(),
         },
-    })
+    };
+    match acted.event {
+        Event::Passed { .. } => hooks::after(with, sequence, acted).await,
+        Event::Done
+        | Event::Looked { .. }
+        | Event::Failed { .. }
+        | Event::Refused { .. }
+        | Event::Postponed { .. }
+        | Event::Outlived { .. } => Ok(acted),
+    }
 }
 
 /// What is asked of a service without containers.

@@ -170,6 +170,7 @@ impl From<Halt> for ApplyError {
             | Halt::Held(why)
             | Halt::NoCommit(why)
             | Halt::Wait { message: why, .. } => Self::Unfit(why),
+            Halt::Hook(stopped) => Self::Unfit(stopped.message),
         }
     }
 }

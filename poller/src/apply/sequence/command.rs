@@ -6,23 +6,23 @@ use towline_protocol::report::log_tail;
 use tracing::info;
 
 use super::{
+    super::{
+        hooks::refused,
+        said::{TEMPFAIL, with_last_line, without_secrets},
+    },
     act::{Acted, Record},
     drive::Drive,
     ground::Ground,
 };
 use crate::{
-    process::{self, Ended, How, MAX_TAIL, Order, ProcessError},
+    process::{self, Ended, How, Order, ProcessError},
     redact::Secrets,
     sequence::{Event, Sequence, Version, Which},
     settings::Parts,
 };
 
-/// The exit status by which `run` asks for another time (`EX_TEMPFAIL` of sysexits).
-const POSTPONED: i32 = 75;
 /// How many lines of one command the host's log gets; the report gets the last ones.
 const LOGGED: u32 = 500;
-/// How much of a last line a message tells, in characters.
-const TOLD: usize = 200;
 
 /// Runs a command of the service, which `record` puts on record before it may go.
 pub(super) async fn run(
@@ -32,7 +32,7 @@ pub(super) async fn run(
     version: Version,
     record: Record<'_>,
 ) -> Acted {
-    let variables = sequence.variables(with.about(), which, version);
+    let variables = sequence.variables(with.about(), which.word(), version);
     let Some(argv) = sequence.argv(which).cloned() else {
         let why = "the journal has no such command".to_owned();
         return Event::Failed { why }.into();
@@ -56,7 +56,11 @@ pub(super) async fn run(
 
 /// Why the program of a command, or of a check, cannot be run, if so. It is not.
 pub async fn refusal(with: super::Host<'_>, parts: &Parts, argv: &[String]) -> Option<String> {
-    refused(with, &Ground::of(parts).order(argv.to_vec(), Vec::new())).await
+    refused(
+        with.launcher,
+        &Ground::of(parts).order(argv.to_vec(), Vec::new()),
+    )
+    .await
 }
 
 /// The same of the interpreter of a script that a commit brings, maybe with the folder that it runs in.
@@ -67,15 +71,7 @@ pub(super) async fn no_interpreter(
 ) -> Option<String> {
     let mut order = Ground::of(parts).order(vec![interpreter], Vec::new());
     order.dir = "/".into();
-    refused(with, &order).await
-}
-
-async fn refused(with: super::Host<'_>, order: &Order) -> Option<String> {
-    let mut stopped = |_: &_| Err(String::new());
-    match process::run(with.launcher, order, &mut stopped, &mut |_| ()).await {
-        Err(ProcessError::NotBegun(_)) | Ok(_) => None,
-        Err(error) => Some(error.to_string()),
-    }
+    refused(with.launcher, &order).await
 }
 
 /// What the end of a command means, and the end of what it said where it failed. What `run` said counts also when it is
@@ -85,7 +81,7 @@ fn said(which: Which, order: &Order, ended: &Ended, secrets: &Secrets) -> Acted 
     let why = with_last_line(words(ended.how, order), &text);
     let event = match (which, ended.how) {
         (_, How::Exited(0)) => Event::Done,
-        (Which::Run, How::Exited(POSTPONED)) => Event::Postponed { why },
+        (Which::Run, How::Exited(TEMPFAIL)) => Event::Postponed { why },
         (_, How::Exited(_) | How::Signalled(_)) => Event::Failed { why },
         (_, How::TimedOut) => Event::Failed {
             why: with_last_line(words(ended.how, order) + ", and ended", &text),
@@ -139,26 +135,4 @@ fn words(how: How, order: &Order) -> String {
             order.timeout.as_secs()
         ),
     }
-}
-
-/// Hidden before anything is cut off: the rest of a secret is one that nobody knows.
-fn without_secrets(tail: &str, secrets: &Secrets) -> String {
-    if tail.len() + char::MAX.len_utf8() > MAX_TAIL {
-        secrets.hide_in_tail(tail)
-    } else {
-        secrets.hide(tail)
-    }
-}
-
-fn with_last_line(how: String, text: &str) -> String {
-    let last = text
-        .lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty());
-    let Some(last) = last else { return how };
-    let mut chars = last.chars();
-    let told: String = chars.by_ref().take(TOLD).collect();
-    let more = if chars.next().is_some() { "..." } else { "" };
-    format!("{how}: {told}{more}")
 }

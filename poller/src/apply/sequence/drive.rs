@@ -200,14 +200,20 @@ pub(super) async fn drive<'a>(
         let before = on_record.filter(|_| !has_not_run).unwrap_or(sequence);
         sequence = match acted {
             Ok(Acted {
-                event, log, note, ..
+                event,
+                log,
+                note,
+                is_put_off,
+                ..
             }) => {
                 #[cfg(feature = "failpoints")]
                 failpoint::after(&before.state);
                 let before = before.clone().noting(note);
                 last_words = join(last_words, &log);
                 let event = hidden(event, &with.ground.secrets);
-                if asks_engine(&action) && loss.is_over() {
+                if is_put_off {
+                    before.clone().put_off(event)
+                } else if asks_engine(&action) && loss.is_over() {
                     before.clone().after_a_loss(event)
                 } else {
                     before.clone().on(event)

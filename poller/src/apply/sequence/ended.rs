@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use towline_protocol::{Outcome, ServiceName, Side};
 
-use super::super::Applied;
+use super::super::{Applied, said::POSTPONED};
 use crate::{
     backup::BackupName,
     machine::Fault,
     sequence::{Ending, Sequence},
 };
-
-/// How soon a deploy is tried again that `run` has put off.
-const POSTPONED: Duration = Duration::from_secs(5 * 60);
 
 /// How `sequence` of `name` ended after `took`. What it took and said is not in it.
 pub(super) fn applied(sequence: &Sequence, name: &ServiceName, took: Duration) -> Applied {

@@ -103,6 +103,7 @@ impl Halt {
             Self::NoImage(trouble, message) if !trouble.may_pass() => {
                 Foreseen::Ends(Outcome::FailedUntouched, message)
             }
+            Self::Hook(stopped) => Foreseen::Ends(stopped.outcome(), stopped.message),
             Self::Held(message)
             | Self::NoCommit(message)
             | Self::Wait { message, .. }

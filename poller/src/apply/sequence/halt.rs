@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use towline_protocol::Outcome;
 
-use super::super::ApplyError;
+use super::super::{ApplyError, hooks::Stopped};
 use crate::{
     compose::{ComposeError, ImageTrouble, Placed},
     docker::{Cause, EngineError, RegistryTrouble},
@@ -27,6 +27,8 @@ pub(super) enum Halt {
     Held(String),
     /// The commit is not there yet, for this reason, and not waited for without end.
     NoCommit(String),
+    /// The hook before it is against it.
+    Hook(Box<Stopped>),
     /// It may be possible later.
     Wait {
         /// How soon it is tried again, for as long as it takes.
@@ -47,6 +49,7 @@ impl Halt {
             | Self::Held(why)
             | Self::NoCommit(why)
             | Self::Wait { message: why, .. } => *why = secrets.hide(why),
+            Self::Hook(stopped) => stopped.message = secrets.hide(&stopped.message),
             Self::Later(_) => {}
         }
         self

@@ -29,6 +29,7 @@ mod ended;
 mod foresee;
 mod ground;
 mod halt;
+mod hooks;
 mod keep;
 mod known;
 mod prepare;

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use towline_protocol::{Digest, Outcome, Side};
 
 use super::{
-    super::{Applied, ApplyError, Job, Progress, StepClock, prepare::held},
+    super::{Applied, ApplyError, Job, Progress, StepClock, hooks::hooks_refusal, prepare::held},
     Host, archive,
     checkout::{self, Tree},
     ground::Ground,
     halt::{Halt, refuse},
+    hooks,
     known::{Known, revision},
     programs,
     project::Planning,
@@ -98,9 +99,12 @@ pub(super) async fn prepare(
     clock: &mut StepClock,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, ApplyError> {
-    let new = revision(job.intent);
-    let new_version = new.sha.clone().map(VersionId::Commit);
-    let mut before = known.before(job.service, new, new_version);
+    let fresh = || {
+        let new = revision(job.intent);
+        let new_version = new.sha.clone().map(VersionId::Commit);
+        known.before(job.service, new, new_version)
+    };
+    let mut before = fresh();
     let with = Ready {
         host,
         job,
@@ -110,7 +114,21 @@ pub(super) async fn prepare(
         state: shelf.state(),
     };
     let mut way = Way::Deploy { clock, tell };
-    let ready = with.look_through(&mut before, &mut way).await;
+    let mut ready = with.look_through(&mut before, &mut way).await;
+    if let (Ok(_), Some(hook)) = (&ready, &job.service.hooks.before) {
+        let (from, to) = (known.from(&before), Side::default());
+        let sequence = Sequence::new(job.deploy.clone(), parts.clone(), before, from, to);
+        let called = hooks::before(&with, hook, &sequence).await;
+        before = sequence.before;
+        ready = match called {
+            // It may have taken its time, and what it had to do: what was seen counts no more.
+            Ok(()) => {
+                before = fresh();
+                with.look_through(&mut before, &mut way).await
+            }
+            Err(halt) => Err(halt),
+        };
+    }
     let ready = ready.map_err(|halt| halt.without(&Ground::of(parts).secrets));
     let from = known.from(&before);
     let mut to = Side {
@@ -120,6 +138,7 @@ pub(super) async fn prepare(
     let (mut pause, mut after_wait) = (None, Outcome::FailedUntouched);
     let (mut fault, mut trouble) = (Fault::Host, None);
     let (mut awaited, mut placed) = (Awaited::Image, None);
+    let mut log_tail = String::new();
     let (outcome, message) = match ready {
         Ok(digest) => {
             to.digest = digest;
@@ -159,6 +178,10 @@ pub(super) async fn prepare(
             awaited = Awaited::Commit;
             (Outcome::Waiting, message)
         }
+        Err(Halt::Hook(stopped)) => {
+            (pause, log_tail) = (stopped.pause, stopped.log.clone());
+            (stopped.outcome(), stopped.message)
+        }
         Err(Halt::Wait {
             pause: soon,
             message,
@@ -176,6 +199,7 @@ pub(super) async fn prepare(
         version: before.new_version,
         revision: Some(before.new),
         placed,
+        log_tail,
         version_before: before.old_version,
         ..Applied::new(outcome, from, to, message)
     })))
@@ -243,6 +267,9 @@ impl Ready<'_> {
         } else {
             self.is_new(is_there, before)?;
             before.was_healthy = look(self.host, job.service, parts, before, way).await?;
+        }
+        if let Some(why) = hooks_refusal(self.host.launcher, job.service).await {
+            return refuse(why);
         }
         self.back_up(before, way).await?;
         Ok(digest)

@@ -137,7 +137,16 @@ async fn stopped_at(stop: impl Future<Output = ()>) -> (Result<Applied, ApplyErr
         deploy: "0a1b2c3d".to_owned(),
     };
     let leave = std::future::pending();
-    let end = apply(&docker, &mut store, &job, stop, leave, &mut |_| ()).await;
+    let end = apply(
+        &docker,
+        &Launcher::own(),
+        &mut store,
+        &job,
+        stop,
+        leave,
+        &mut |_| (),
+    )
+    .await;
     (end, store.open_journals().unwrap().len())
 }
 

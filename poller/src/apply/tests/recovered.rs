@@ -1,23 +1,25 @@
 //! What a recovery makes of a journal, with an engine at the transport that answers what the story needs.
 
 use super::*;
+use crate::testing::journal_entry;
 
 /// An open journal with this text, in a state directory of its own, and what a recovery makes of it.
 async fn recovered(body: &str) -> (Result<Applied, ApplyError>, Vec<JournalEntry>, JournalEntry) {
     let state = tempfile::tempdir().unwrap();
     let mut store = Store::open(state.path()).unwrap();
-    let entry = JournalEntry {
-        deploy: "0a1b2c3d".to_owned(),
-        service: "web".parse().unwrap(),
-        intent: crate::testing::intent(1, 1).id,
-        attempt: 1,
-        body: body.to_owned(),
-        on_purpose: None,
-        begun: None,
-    };
+    let entry = journal_entry(body);
     store.write_journal(&entry).unwrap();
     let docker = connected(|line| panic!("the engine was asked: {line}")).await;
-    let end = recover(&docker, &mut store, &entry, None, pending(), &mut |_| ()).await;
+    let end = recover(
+        &docker,
+        &Launcher::own(),
+        &mut store,
+        &entry,
+        None,
+        pending(),
+        &mut |_| (),
+    )
+    .await;
     (end, store.open_journals().unwrap(), entry)
 }
 
@@ -108,9 +110,17 @@ async fn a_disk_that_is_full_since_the_crash_keeps_no_service_down() {
     );
     let (address, asked) = half_way_engine();
     let docker = Docker::connect(Some(&address)).await.unwrap();
-    let applied = recover(&docker, &mut store, &entry, None, pending(), &mut |_| ())
-        .await
-        .unwrap();
+    let applied = recover(
+        &docker,
+        &Launcher::own(),
+        &mut store,
+        &entry,
+        None,
+        pending(),
+        &mut |_| (),
+    )
+    .await
+    .unwrap();
     assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
     assert!(
         applied.message.contains("interrupted (promote)"),
@@ -133,9 +143,17 @@ async fn a_proxy_that_does_not_reach_the_engine_for_a_moment_leaves_nothing_to_a
         is_hit.then(|| (503, "<html>No server is available</html>".to_owned()))
     });
     let docker = Docker::connect(Some(&address)).await.unwrap();
-    let applied = recover(&docker, &mut store, &entry, None, pending(), &mut |_| ())
-        .await
-        .unwrap();
+    let applied = recover(
+        &docker,
+        &Launcher::own(),
+        &mut store,
+        &entry,
+        None,
+        pending(),
+        &mut |_| (),
+    )
+    .await
+    .unwrap();
     assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
 }
 
@@ -154,6 +172,7 @@ async fn a_gate_that_is_left_by_a_stop_stays_in_the_journal_as_it_is() {
         let stop = tokio::time::sleep(Duration::from_millis(300));
         let end = recover(
             &docker,
+            &Launcher::own(),
             &mut store,
             &entry,
             Some(&service),
@@ -188,9 +207,17 @@ async fn an_engine_that_comes_back_as_another_version_is_asked_as_that_one() {
         (status, json!({ "message": words }).to_string())
     });
     let docker = Docker::connect(Some(&address)).await.unwrap();
-    let applied = recover(&docker, &mut store, &entry, None, pending(), &mut |_| ())
-        .await
-        .unwrap();
+    let applied = recover(
+        &docker,
+        &Launcher::own(),
+        &mut store,
+        &entry,
+        None,
+        pending(),
+        &mut |_| (),
+    )
+    .await
+    .unwrap();
     let asked = asked.lock().unwrap();
     assert!(asked[0].contains("/v1.41/"), "{asked:?}");
     assert!(
@@ -227,6 +254,7 @@ async fn what_is_not_worth_keeping_is_let_go_by_the_engine_that_came_back() {
     let web = service("web");
     recover(
         &docker,
+        &Launcher::own(),
         &mut store,
         &entry,
         Some(&web),
@@ -256,9 +284,17 @@ async fn an_old_version_whose_stop_the_engine_or_a_proxy_forbids_serves_on() {
             _ => None,
         });
         let docker = Docker::connect(Some(&address)).await.unwrap();
-        let applied = recover(&docker, &mut store, &entry, None, pending(), &mut |_| ())
-            .await
-            .unwrap();
+        let applied = recover(
+            &docker,
+            &Launcher::own(),
+            &mut store,
+            &entry,
+            None,
+            pending(),
+            &mut |_| (),
+        )
+        .await
+        .unwrap();
         assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
         assert!(applied.message.contains(words), "{}", applied.message);
         let asked = asked.lock().unwrap();

@@ -10,9 +10,11 @@ use std::{
 
 use super::logins;
 use crate::{
+    apply::hooks_refusal,
     credentials::Keyring,
     docker::Docker,
     exit::Ending,
+    process::Launcher,
     reference::Reference,
     route::Route,
     settings::{Service, Settings, Work},
@@ -24,7 +26,7 @@ mod parts;
 mod state;
 mod words;
 
-pub(super) use words::about_health;
+pub(super) use words::{about_health, hook};
 
 /// Checks the host's file at `path` and everything that it names; `state` is the state directory.
 pub(super) fn check(path: &Path, state: &Path) -> anyhow::Result<Ending> {
@@ -160,6 +162,9 @@ async fn look(settings: &Settings, state: &Path) -> (Vec<Found>, usize) {
                 found
             }
         };
+        if let Some(why) = hooks_refusal(&Launcher::own(), service).await {
+            found.line("hooks", Err(why));
+        }
         for registry in registries(&images) {
             found.line("registry", logins::about(&keyring, &registry).await);
         }

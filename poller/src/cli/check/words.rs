@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::super::accepts;
 use crate::settings::{
-    Backup, Command, Compose, Git, HealthCheck, HttpProbe, OnInterrupt, Parts, Probe, Service, Work,
+    Backup, Call, Command, Compose, Git, HealthCheck, Hook, HttpProbe, OnInterrupt, Parts, Probe,
+    Service, Work,
 };
 
 /// What `service` accepts and would do, each on a line.
@@ -22,13 +23,32 @@ pub(super) fn about_service(service: &Service) -> String {
         ],
         Work::Parts(parts) => about_parts(service, parts),
     });
+    lines.extend(hook(service.hooks.before.as_ref()).map(|what| ("asks before", what)));
     lines.push(("keeps", about_keep(service.keep)));
     lines.push(("passes when", about_health(service)));
+    lines.extend(hook(service.hooks.after.as_ref()).map(|what| ("asks after", what)));
     let lines = lines.into_iter();
     let lines: String = lines
         .map(|(key, what)| format!("  {key}: {what}\n"))
         .collect();
     format!("{}:\n{lines}", service.name)
+}
+
+/// A hook, in words; its arguments are not told, since they may be secret.
+pub(in super::super) fn hook(hook: Option<&Hook>) -> Option<String> {
+    let hook = hook?;
+    let (argv, place) = match &hook.call {
+        Call::Run(argv) => (argv, "on this host".to_owned()),
+        Call::Exec { argv, of: None } => (argv, "in the container".to_owned()),
+        Call::Exec {
+            argv,
+            of: Some(service),
+        } => (argv, format!("in a container of {service}")),
+    };
+    let program = argv.first().map_or("", String::as_str);
+    let more = if argv.len() > 1 { " ..." } else { "" };
+    let limit = seconds(hook.timeout);
+    Some(format!("{program}{more}, {place}, for at most {limit}"))
 }
 
 fn about_image(service: &Service) -> String {

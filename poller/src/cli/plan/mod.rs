@@ -199,10 +199,10 @@ impl Desk<'_> {
             Ok(engine) => engine,
             Err(why) => return Ok(Err(why).into()),
         };
-        match apply::foresee(&engine, self.store, job).await? {
+        match apply::foresee(&engine, &self.launcher, self.store, job).await? {
             Foreseen::Ends(outcome, why) => Ok(words::ends(outcome, &why).into()),
             Foreseen::Begins(ahead) => {
-                let told = Told::of_container(&ahead, &about_health(service));
+                let told = Told::of_container(&ahead, service, &about_health(service));
                 let version = VersionId::Digest(ahead.digest.clone());
                 self.of_version(job, Some(&version), &told)
             }

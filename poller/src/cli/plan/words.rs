@@ -2,7 +2,7 @@
 
 use towline_protocol::{Intent, Outcome, ServiceName};
 
-use super::intent::UNKNOWN_RUN;
+use super::{super::check::hook, intent::UNKNOWN_RUN};
 use crate::{
     apply::{self, sequence::Ahead},
     backup::size,
@@ -18,6 +18,9 @@ const NOT_YET: [&str; 4] = [
     "TOWLINE_DEPLOY",
     "TOWLINE_STEP",
 ];
+
+/// Steps that touch nothing.
+const LOOKING: [&str; 3] = ["fetch", "resolve", "pull"];
 
 /// The steps of a deploy that would begin, and what else is to be said of them.
 pub(super) struct Told {
@@ -89,13 +92,13 @@ impl Told {
         }
         rest.push(("way back", way_back(sequence, is_checked)));
         Self {
-            steps: joined(fetch.chain(images(ahead)).chain(planned)),
+            steps: with_hooks(service, joined(fetch.chain(images(ahead)).chain(planned))),
             rest,
         }
     }
 
     /// What is to be said of a container; `gate` is what it must pass, in words.
-    pub(super) fn of_container(ahead: &apply::Ahead, gate: &str) -> Self {
+    pub(super) fn of_container(ahead: &apply::Ahead, service: &Service, gate: &str) -> Self {
         let is_here = match ahead.is_here {
             true => "which is here already",
             false => "not here yet, so that whether it can run here is not known",
@@ -114,7 +117,7 @@ impl Told {
         let needs_operator = matches!(ending, Some(machine::Ending::NeedsOperator { .. }));
         let rest = vec![("way back", back_words(&back, needs_operator))];
         Self {
-            steps: first.into_iter().chain(planned).collect(),
+            steps: with_hooks(service, first.into_iter().chain(planned).collect()),
             rest,
         }
     }
@@ -127,6 +130,20 @@ impl Told {
         let rest = rest.map(|(key, words)| format!("  {key}: {words}\n"));
         steps.chain(rest).collect()
     }
+}
+
+/// The steps with the hooks in their places: before what touches anything, and right after the gate.
+fn with_hooks(service: &Service, mut steps: Vec<(String, String)>) -> Vec<(String, String)> {
+    let is_looking = |(name, _): &(String, String)| LOOKING.contains(&name.as_str());
+    let first = steps.iter().position(|step| !is_looking(step));
+    if let (Some(at), Some(words)) = (first, hook(service.hooks.before.as_ref())) {
+        steps.insert(at, ("before".to_owned(), words));
+    }
+    let gate = steps.iter().position(|(name, _)| name == "gate");
+    if let (Some(at), Some(words)) = (gate, hook(service.hooks.after.as_ref())) {
+        steps.insert(at + 1, ("after".to_owned(), words));
+    }
+    steps
 }
 
 /// The steps, with those of one name in one line, as a report counts their time.
@@ -221,7 +238,7 @@ fn commands(
         intent: &intent.id,
         attempt: 1,
     };
-    let variables = sequence.variables(about, Which::Run, Version::New);
+    let variables = sequence.variables(about, Which::Run.word(), Version::New);
     let told = variables.iter();
     let unknown = UNKNOWN_RUN.to_string();
     let told = told.filter(|(name, value)| match name.as_str() {

@@ -32,7 +32,7 @@ fn variables(deploy: &Sequence, which: Which, version: Version) -> BTreeMap<Stri
         intent: &towline_protocol::IntentId::of_key("1"),
         attempt: 2,
     };
-    let all = deploy.variables(about, which, version);
+    let all = deploy.variables(about, which.word(), version);
     all.into_iter().collect()
 }
 

@@ -180,10 +180,10 @@ fn the_relay_is_https_or_on_this_machine() {
 
 #[test]
 fn what_a_later_version_will_have_is_told_as_that() {
-    let told = after("keep = 3", "hooks = {}");
+    let told = after("keep = 3", "keep_env = []");
     assert_eq!(
         told,
-        ["towline.toml:12: service.web.hooks: is not supported by this version of towline"]
+        ["towline.toml:12: service.web.keep_env: is not supported by this version of towline"]
     );
 }
 

@@ -6,6 +6,7 @@ mod command;
 mod events;
 mod file;
 mod health;
+mod hooks;
 mod kinds;
 mod parts;
 mod project;

@@ -9,16 +9,16 @@ use towline::{
         asked, containers, digests, pull, pull_missing, tag_back, tag_forth,
     },
     docker::Docker,
-    process::Launcher,
     settings::Compose,
 };
 use towline_tests::program;
 
-use crate::scene::{docker, image, release, required};
+use crate::scene::{docker, image, launcher, release, required};
 
 mod back;
 mod by_hand;
 mod deployed;
+mod hooks;
 mod images;
 mod killed;
 mod missing;
@@ -34,11 +34,6 @@ pub(crate) struct Stack {
     pub(crate) engine: Docker,
     pub(crate) cli: Cli,
     folder: TempDir,
-}
-
-/// The binary that starts programs.
-pub(crate) fn launcher() -> Launcher {
-    Launcher(env!("CARGO_BIN_EXE_towline").into())
 }
 
 impl Stack {

@@ -135,7 +135,7 @@ async fn a_compose_whose_words_are_not_known_is_not_believed() {
     let silent = program("docker", "#!/bin/sh\necho 'a variable has no value' >&2\n");
     let own = [("PATH".to_owned(), silent.path().display().to_string())];
     let stack = Stack::new("silent", "services: {web: {image: w}}").await;
-    let cli = towline::compose::Cli::new(super::launcher(), own, &stack.engine);
+    let cli = towline::compose::Cli::new(crate::scene::launcher(), own, &stack.engine);
     let error = cli.resolve(&stack.project(), &[]).await.unwrap_err();
     let said = error.to_string();
     assert!(
