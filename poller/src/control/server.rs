@@ -1,6 +1,7 @@
 //! Serving the control socket beside the loop.
 //!
-//! `status` and `history` are answered from what the loop has published, so at once, also in the middle of a deploy.
+//! `status` and `history` are answered from what the loop has published, so at once, also in the middle of a deploy; so are `hold`
+//! and `release`, which are not the loop's ([`LockOrder`]).
 //! What changes something is queued to the loop and its steps are passed on; whoever asked may leave, which takes back
 //! only what has not begun. Whatever a client does or leaves undone costs a slot for a bounded time and blocks nobody.
 
@@ -12,18 +13,22 @@ use tokio::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
 use towline_protocol::{IntentId, ServiceName};
 use tracing::warn;
 
 use super::{
-    board::{Board, Errand, Order, Published},
+    board::{Board, Errand, LockOrder, Order, Published},
     message::{Ask, Code, Line, MAX_REQUEST, parse},
     socket::Socket,
 };
-use crate::status::{PendingState, look};
+use crate::{
+    lock::{Asked, INTERRUPTED},
+    status::{PendingState, look},
+    uptime::Moment,
+};
 
 /// How many clients are served at once; the others wait in the system's queue.
 const CLIENTS: usize = 32;
@@ -36,12 +41,7 @@ const DRAINED: u64 = 16 << 20;
 
 impl Socket {
     /// Serves until it is dropped.
-    pub async fn serve(
-        self,
-        board: Board,
-        orders: mpsc::Sender<Order>,
-        docker_host: Option<String>,
-    ) {
+    pub async fn serve(self, desk: Desk) {
         let slots = Arc::new(Semaphore::new(CLIENTS));
         loop {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
@@ -49,12 +49,7 @@ impl Socket {
             };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let desk = Desk {
-                        board: board.clone(),
-                        orders: orders.clone(),
-                        docker_host: docker_host.clone(),
-                    };
-                    let owner = self.owner;
+                    let (desk, owner) = (desk.clone(), self.owner);
                     tokio::spawn(async move {
                         // A client that has left or does not listen is none of ours.
                         let _ = converse(stream, owner, &desk).await;
@@ -70,11 +65,17 @@ impl Socket {
     }
 }
 
-/// What one conversation needs.
-struct Desk {
-    board: Board,
-    orders: mpsc::Sender<Order>,
-    docker_host: Option<String>,
+/// What a conversation needs.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// Where it looks.
+    pub board: Board,
+    /// Where orders to the loop go.
+    pub orders: mpsc::Sender<Order>,
+    /// Where it goes what is asked about locks.
+    pub locks: mpsc::Sender<LockOrder>,
+    /// Where the engine is.
+    pub docker_host: Option<String>,
 }
 
 async fn converse(stream: UnixStream, owner: u32, desk: &Desk) -> io::Result<()> {
@@ -102,6 +103,25 @@ async fn converse(stream: UnixStream, owner: u32, desk: &Desk) -> io::Result<()>
             }) => {
                 let errand = Errand::Restore { backup, running };
                 return desk.take(service, errand, reader, writer).await;
+            }
+            Ok(Ask::Hold {
+                service,
+                name,
+                length,
+                reason,
+                wait,
+            }) => {
+                let asked = Asked::Hold {
+                    name,
+                    length,
+                    reason,
+                };
+                let line = desk.lock(&service, asked).await?;
+                return desk.held(&service, line, wait, reader, writer).await;
+            }
+            Ok(Ask::Release { service, name }) => {
+                let line = desk.lock(&service, Asked::Release { name }).await?;
+                return say(&mut writer, &line).await;
             }
             Ok(Ask::Status) => return say(&mut writer, &desk.status().await).await,
             Ok(Ask::History { service, limit }) => {
@@ -152,8 +172,10 @@ impl Desk {
         let Some(published) = self.published() else {
             return not_yet();
         };
-        let status = published.status.clone().with_underway(underway.as_ref());
-        Line::Status(Box::new(status.with_seen(seen, jiff::Timestamp::now())))
+        let (now, status) = (Moment::now(), published.status.clone());
+        let status = status.with_locks(&self.board.locks.borrow(), &now);
+        let status = status.with_underway(underway.as_ref());
+        Line::Status(Box::new(status.with_seen(seen, now.at)))
     }
 
     fn history(&self, service: Option<&ServiceName>, limit: u32) -> Line {
@@ -179,6 +201,83 @@ impl Desk {
         needed.map(|pending| pending.intent.clone())
     }
 
+    /// Hands on what is asked about locks; the answer.
+    async fn lock(&self, service: &ServiceName, asked: Asked) -> io::Result<Line> {
+        let (answer, answered) = oneshot::channel();
+        let order = LockOrder {
+            service: service.clone(),
+            asked,
+            answer,
+        };
+        if self.locks.try_send(order).is_err() {
+            return Ok(too_many());
+        }
+        // Without an answer the process ends; the client is told by the end of its connection.
+        let ended = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+        answered.await.map_err(ended)
+    }
+
+    /// Says that a service is held off, and what goes on with it all the same; if it is to `wait`, when that has ended.
+    async fn held(
+        &self,
+        service: &ServiceName,
+        line: Line,
+        wait: bool,
+        mut reader: BufReader<OwnedReadHalf>,
+        mut writer: OwnedWriteHalf,
+    ) -> io::Result<()> {
+        let (said, goes_on) = match (line, self.goes_on(service)) {
+            (Line::Done(said), Some(goes_on)) => (said, goes_on),
+            (line, _) => return say(&mut writer, &line).await,
+        };
+        if !wait || !self.is_busy(service) {
+            return say(&mut writer, &Line::Done(format!("{said}; {goes_on}"))).await;
+        }
+        let waiting = format!("{said}; waiting for what is under way with it to end");
+        say(&mut writer, &Line::Waiting(waiting)).await?;
+        tokio::select! {
+            () = self.idle(service) => say(&mut writer, &Line::Done(said)).await,
+            // It is held off all the same.
+            _ = reader.fill_buf() => Ok(()),
+        }
+    }
+
+    /// What goes on with a service also while it is held off.
+    fn goes_on(&self, service: &ServiceName) -> Option<&'static str> {
+        if self.is_busy(service) {
+            return Some("what is under way with it is not held off and goes on");
+        }
+        let published = self.published()?;
+        let mut services = published.status.services.iter();
+        let pending = services
+            .find(|one| one.name == *service)?
+            .pending
+            .as_ref()?;
+        (pending.state == PendingState::Interrupted).then_some(INTERRUPTED)
+    }
+
+    /// Whether something is done with a service just now.
+    fn is_busy(&self, service: &ServiceName) -> bool {
+        let underway = self.board.underway.borrow();
+        underway.as_ref().is_some_and(|it| it.service == *service)
+            || self.board.ordered.borrow().as_ref() == Some(service)
+    }
+
+    /// Waits until nothing is done with a service any more.
+    async fn idle(&self, service: &ServiceName) {
+        let mut board = self.board.clone();
+        while self.is_busy(service) {
+            // Without the loop there is nothing to wait for.
+            let changed = tokio::select! {
+                changed = board.underway.changed() => changed,
+                changed = board.ordered.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Queues an order and passes on what the loop answers, as long as the client stays.
     async fn take(
         &self,
@@ -199,8 +298,7 @@ impl Desk {
             answer,
         };
         if self.orders.try_send(order).is_err() {
-            let message = "too many orders wait already; try again later";
-            return say(&mut writer, &Line::refused(Code::Busy, message)).await;
+            return say(&mut writer, &too_many()).await;
         }
         let passing_on = async {
             // When there are no more and none was the last, the process ends; the client is told by the end of its
@@ -216,6 +314,10 @@ impl Desk {
             _ = reader.fill_buf() => Ok(()),
         }
     }
+}
+
+fn too_many() -> Line {
+    Line::refused(Code::Busy, "too many orders wait already; try again later")
 }
 
 fn not_yet() -> Line {
