@@ -30,8 +30,10 @@ pub(super) fn held_off(store: &Store, service: &Service) -> Result<Option<String
     let (name, now) = (&service.name, Moment::now());
     let locks = store.locks().of(name, &now)?;
     let release = lock::release(name, &locks);
-    let told = lock::told(&locks, &now);
-    Ok(told.map(|told| format!("{told}: what follows is for then; `{release}` ends it before")))
+    let each: Vec<_> = locks.iter().map(|lock| lock.told(&now)).collect();
+    let each = each.join(", and ");
+    Ok((!each.is_empty())
+        .then(|| format!("{each}; what follows is for then, or for after `{release}`")))
 }
 
 /// That an operator took the service back: a problem where all intents of the commit came before that, else for who reads it.

@@ -1,14 +1,17 @@
 //! Searches for an order of things in which the service goes back, or a bad version is tried for ever: answers of the
-//! relay that are old or have gaps, tries that end in every way, restarts, and an operator, on a real store.
+//! relay that are old or have gaps, tries that end in every way, restarts, and an operator, on a real store. Or in which what is held
+//! off is begun, or lost.
 
-use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use towline_protocol::{IntentId, Sha};
 
-use super::*;
+use super::{locks::lock, *};
 use crate::{
     daemon::deploy::next_try,
+    lock::Lock,
     select::{Admission, admission},
     testing::{Broken, Property, digest, run},
 };
@@ -36,6 +39,23 @@ enum Turn {
     Restart,
     Retry,
     Resolve,
+    Lock(Name, Locked),
+}
+
+/// Who holds the service off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    Dump,
+    Operator,
+}
+
+/// What becomes of a lock.
+#[derive(Clone, Copy, Debug)]
+enum Locked {
+    Held,
+    /// Its time is over.
+    Over,
+    Released,
 }
 
 /// What comes of a try that is begun.
@@ -57,15 +77,19 @@ enum Mutant {
     IgnoresQuarantine,
     TriesFailuresAgain,
     ForgetsInterruptions,
+    IgnoresLocks,
+    LosesWhatIsHeldOff,
 }
 
-const MISTAKES: [(Mutant, Property); 6] = [
+const MISTAKES: [(Mutant, Property); 8] = [
     (Mutant::ForgetsMark, Property::InOrder),
     (Mutant::ForgetsSeen, Property::InOrder),
     (Mutant::ForgetsOutcomes, Property::InOrder),
     (Mutant::IgnoresQuarantine, Property::NoLoop),
     (Mutant::TriesFailuresAgain, Property::NoLoop),
     (Mutant::ForgetsInterruptions, Property::NoLoop),
+    (Mutant::IgnoresLocks, Property::HeldOff),
+    (Mutant::LosesWhatIsHeldOff, Property::HeldOff),
 ];
 
 /// A host, its relay, and what was seen of them.
@@ -86,6 +110,10 @@ struct World {
     tried: u64,
     /// The images that have failed, with the intent's number and commit.
     failed: BTreeMap<char, (u64, Option<Sha>)>,
+    /// Who holds the service off.
+    locked: BTreeSet<Name>,
+    /// What has come.
+    received: BTreeSet<IntentId>,
     broken: Broken,
 }
 
@@ -113,12 +141,15 @@ fn play(turns: &[Turn], mutant: Option<Mutant>) -> Broken {
         tries: BTreeMap::new(),
         tried: 0,
         failed: BTreeMap::new(),
+        locked: BTreeSet::new(),
+        received: BTreeSet::new(),
         broken: Broken::new(),
     };
     for turn in turns {
         world.take(turn);
         world.look();
     }
+    world.finish();
     world.broken
 }
 
@@ -151,6 +182,7 @@ impl World {
             }
             Turn::Retry => self.retry(),
             Turn::Resolve => drop(self.store().resolve(&entry().service).unwrap()),
+            Turn::Lock(name, locked) => self.lock(*name, *locked),
         }
     }
 
@@ -190,11 +222,22 @@ impl World {
             Some(Mutant::ForgetsOutcomes) => self.store().tamper("DELETE FROM standing"),
             _ => {}
         }
+        if self.mutant == Some(Mutant::IgnoresLocks) {
+            self.store().tamper("DELETE FROM lock");
+        }
         let service = self.poller().settings.services[0].clone();
-        let Some((intent, standing)) = self.poller().judge(&service).unwrap() else {
+        let judged = self.poller().judge(&service).unwrap();
+        if self.mutant == Some(Mutant::LosesWhatIsHeldOff) && !self.locked.is_empty() {
+            self.store().tamper("DELETE FROM intent");
+        }
+        let Some((intent, standing)) = judged else {
             return;
         };
         self.look();
+        if !self.locked.is_empty() {
+            let how = format!("{} is tried, held off by {:?}", intent.seq, self.locked);
+            self.breaks(Property::HeldOff, how);
+        }
         let attempt = next_try(standing.as_ref());
         self.check_begin(&intent, attempt);
         let image = self.images[intent.seq as usize - 1];
@@ -227,6 +270,54 @@ impl World {
         poller
             .end(&entry, Some(&service), standing.as_ref(), now, ended)
             .unwrap();
+    }
+
+    fn lock(&mut self, name: Name, how: Locked) {
+        let (web, now) = (entry().service, Moment::now());
+        let since = match how {
+            Locked::Held | Locked::Released => now.clone(),
+            Locked::Over => Moment {
+                at: Timestamp::UNIX_EPOCH,
+                up: Uptime {
+                    boot: "an earlier one".to_owned(),
+                    ms: 0,
+                },
+            },
+        };
+        let lock = Lock {
+            since,
+            ..lock(&format!("{name:?}").to_lowercase())
+        };
+        let mut locks = self.store().locks();
+        match how {
+            Locked::Held | Locked::Over => locks.put(&web, &lock, &now).unwrap(),
+            Locked::Released => locks.remove(&web, [&lock.name].into_iter()).unwrap(),
+        }
+        match how {
+            Locked::Held => drop(self.locked.insert(name)),
+            Locked::Over | Locked::Released => drop(self.locked.remove(&name)),
+        }
+    }
+
+    /// Once nobody holds the service off any more, what has come has ended or has its turn.
+    fn finish(&mut self) {
+        for name in [Name::Dump, Name::Operator] {
+            self.lock(name, Locked::Released);
+        }
+        self.take(&Turn::Resolve);
+        let service = self.poller().settings.services[0].clone();
+        let judged = self.poller().judge(&service).unwrap();
+        self.look();
+        let next = judged.map(|(intent, _)| intent.id);
+        let mut received = self.received.iter();
+        let is_lost = |id: &&IntentId| {
+            let has_ended = self.ended.keys().any(|(ended, _)| ended == *id);
+            !has_ended && next.as_ref() != Some(*id)
+        };
+        if let Some(id) = received.find(is_lost) {
+            let how = format!("{id} has come and neither ended nor its turn");
+            self.breaks(Property::HeldOff, how);
+        }
     }
 
     /// A try that is begun must not be of what is over, or of what is older than what was tried before.
@@ -323,6 +414,9 @@ impl World {
             self.breaks(Property::InOrder, how);
         }
         (self.mark, self.newest) = (mark, seen.newest);
+        let intents = self.store().intents(&channel).unwrap();
+        self.received
+            .extend(intents.into_iter().map(|intent| intent.id));
         for (id, standing) in self.store().standings(&service).unwrap() {
             let (outcome, attempt) = (standing.outcome, standing.attempt);
             if outcome.is_terminal() {
@@ -348,6 +442,12 @@ fn a_turn() -> impl Strategy<Value = Turn> {
         1 => Just(How::HostFails),
         1 => Just(How::NeedsOperator),
     ];
+    let name = prop_oneof![Just(Name::Dump), Just(Name::Operator)];
+    let locked = prop_oneof![
+        1 => Just(Locked::Held),
+        1 => Just(Locked::Over),
+        1 => Just(Locked::Released),
+    ];
     prop_oneof![
         4 => arrives.prop_map(|(commit, is_pushed, run)| Turn::Arrives { commit, is_pushed, run }),
         5 => (0usize..3, 1usize..6).prop_map(|(behind, window)| Turn::Poll { behind, window }),
@@ -355,6 +455,7 @@ fn a_turn() -> impl Strategy<Value = Turn> {
         1 => Just(Turn::Restart),
         1 => Just(Turn::Retry),
         2 => Just(Turn::Resolve),
+        3 => (name, locked).prop_map(|(name, locked)| Turn::Lock(name, locked)),
     ]
 }
 
