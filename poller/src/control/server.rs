@@ -1,7 +1,7 @@
 //! Serving the control socket beside the loop.
 //!
 //! `status` and `history` are answered from what the loop has published, so at once, also in the middle of a deploy; so are `hold`
-//! and `release`, which are not the loop's ([`LockOrder`]).
+//! and `release`, which are not the loop's (`holding`).
 //! What changes something is queued to the loop and its steps are passed on; whoever asked may leave, which takes back
 //! only what has not begun. Whatever a client does or leaves undone costs a slot for a bounded time and blocks nobody.
 
@@ -13,7 +13,7 @@ use tokio::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Semaphore, mpsc},
     time::timeout,
 };
 use towline_protocol::{IntentId, ServiceName};
@@ -25,7 +25,7 @@ use super::{
     socket::Socket,
 };
 use crate::{
-    lock::{Asked, INTERRUPTED},
+    lock::Asked,
     status::{PendingState, look},
     uptime::Moment,
 };
@@ -155,7 +155,7 @@ async fn asked(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Result<Ask, 
     }
 }
 
-async fn say(writer: &mut OwnedWriteHalf, line: &Line) -> io::Result<()> {
+pub(super) async fn say(writer: &mut OwnedWriteHalf, line: &Line) -> io::Result<()> {
     timeout(PATIENCE, writer.write_all(&line.to_json()))
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
@@ -187,7 +187,7 @@ impl Desk {
         Line::History(wanted.take(limit as usize).cloned().collect())
     }
 
-    fn published(&self) -> Option<Arc<Published>> {
+    pub(super) fn published(&self) -> Option<Arc<Published>> {
         self.board.published.borrow().clone()
     }
 
@@ -199,83 +199,6 @@ impl Desk {
         let pending = found.pending.as_ref();
         let needed = pending.filter(|pending| pending.state == PendingState::NeedsOperator);
         needed.map(|pending| pending.intent.clone())
-    }
-
-    /// Hands on what is asked about locks; the answer.
-    async fn lock(&self, service: &ServiceName, asked: Asked) -> io::Result<Line> {
-        let (answer, answered) = oneshot::channel();
-        let order = LockOrder {
-            service: service.clone(),
-            asked,
-            answer,
-        };
-        if self.locks.try_send(order).is_err() {
-            return Ok(too_many());
-        }
-        // Without an answer the process ends; the client is told by the end of its connection.
-        let ended = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        answered.await.map_err(ended)
-    }
-
-    /// Says that a service is held off, and what goes on with it all the same; if it is to `wait`, when that has ended.
-    async fn held(
-        &self,
-        service: &ServiceName,
-        line: Line,
-        wait: bool,
-        mut reader: BufReader<OwnedReadHalf>,
-        mut writer: OwnedWriteHalf,
-    ) -> io::Result<()> {
-        let (said, goes_on) = match (line, self.goes_on(service)) {
-            (Line::Done(said), Some(goes_on)) => (said, goes_on),
-            (line, _) => return say(&mut writer, &line).await,
-        };
-        if !wait || !self.is_busy(service) {
-            return say(&mut writer, &Line::Done(format!("{said}; {goes_on}"))).await;
-        }
-        let waiting = format!("{said}; waiting for what is under way with it to end");
-        say(&mut writer, &Line::Waiting(waiting)).await?;
-        tokio::select! {
-            () = self.idle(service) => say(&mut writer, &Line::Done(said)).await,
-            // It is held off all the same.
-            _ = reader.fill_buf() => Ok(()),
-        }
-    }
-
-    /// What goes on with a service also while it is held off.
-    fn goes_on(&self, service: &ServiceName) -> Option<&'static str> {
-        if self.is_busy(service) {
-            return Some("what is under way with it is not held off and goes on");
-        }
-        let published = self.published()?;
-        let mut services = published.status.services.iter();
-        let pending = services
-            .find(|one| one.name == *service)?
-            .pending
-            .as_ref()?;
-        (pending.state == PendingState::Interrupted).then_some(INTERRUPTED)
-    }
-
-    /// Whether something is done with a service just now.
-    fn is_busy(&self, service: &ServiceName) -> bool {
-        let underway = self.board.underway.borrow();
-        underway.as_ref().is_some_and(|it| it.service == *service)
-            || self.board.ordered.borrow().as_ref() == Some(service)
-    }
-
-    /// Waits until nothing is done with a service any more.
-    async fn idle(&self, service: &ServiceName) {
-        let mut board = self.board.clone();
-        while self.is_busy(service) {
-            // Without the loop there is nothing to wait for.
-            let changed = tokio::select! {
-                changed = board.underway.changed() => changed,
-                changed = board.ordered.changed() => changed,
-            };
-            if changed.is_err() {
-                return;
-            }
-        }
     }
 
     /// Queues an order and passes on what the loop answers, as long as the client stays.
@@ -316,7 +239,8 @@ impl Desk {
     }
 }
 
-fn too_many() -> Line {
+/// There is no room for what is asked.
+pub(super) fn too_many() -> Line {
     Line::refused(Code::Busy, "too many orders wait already; try again later")
 }
 

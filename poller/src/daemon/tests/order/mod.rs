@@ -2,16 +2,19 @@
 //! relay that are old or have gaps, tries that end in every way, restarts, and an operator, on a real store. Or in which what is held
 //! off is begun, or lost.
 
+mod held_off;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use towline_protocol::{IntentId, Sha};
 
-use super::{locks::lock, *};
+use held_off::{Locked, Name, a_lock};
+
+use super::*;
 use crate::{
     daemon::deploy::next_try,
-    lock::Lock,
     select::{Admission, admission},
     testing::{Broken, Property, digest, run},
 };
@@ -40,22 +43,6 @@ enum Turn {
     Retry,
     Resolve,
     Lock(Name, Locked),
-}
-
-/// Who holds the service off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Name {
-    Dump,
-    Operator,
-}
-
-/// What becomes of a lock.
-#[derive(Clone, Copy, Debug)]
-enum Locked {
-    Held,
-    /// Its time is over.
-    Over,
-    Released,
 }
 
 /// What comes of a try that is begun.
@@ -272,54 +259,6 @@ impl World {
             .unwrap();
     }
 
-    fn lock(&mut self, name: Name, how: Locked) {
-        let (web, now) = (entry().service, Moment::now());
-        let since = match how {
-            Locked::Held | Locked::Released => now.clone(),
-            Locked::Over => Moment {
-                at: Timestamp::UNIX_EPOCH,
-                up: Uptime {
-                    boot: "an earlier one".to_owned(),
-                    ms: 0,
-                },
-            },
-        };
-        let lock = Lock {
-            since,
-            ..lock(&format!("{name:?}").to_lowercase())
-        };
-        let mut locks = self.store().locks();
-        match how {
-            Locked::Held | Locked::Over => locks.put(&web, &lock, &now).unwrap(),
-            Locked::Released => locks.remove(&web, [&lock.name].into_iter()).unwrap(),
-        }
-        match how {
-            Locked::Held => drop(self.locked.insert(name)),
-            Locked::Over | Locked::Released => drop(self.locked.remove(&name)),
-        }
-    }
-
-    /// Once nobody holds the service off any more, what has come has ended or has its turn.
-    fn finish(&mut self) {
-        for name in [Name::Dump, Name::Operator] {
-            self.lock(name, Locked::Released);
-        }
-        self.take(&Turn::Resolve);
-        let service = self.poller().settings.services[0].clone();
-        let judged = self.poller().judge(&service).unwrap();
-        self.look();
-        let next = judged.map(|(intent, _)| intent.id);
-        let mut received = self.received.iter();
-        let is_lost = |id: &&IntentId| {
-            let has_ended = self.ended.keys().any(|(ended, _)| ended == *id);
-            !has_ended && next.as_ref() != Some(*id)
-        };
-        if let Some(id) = received.find(is_lost) {
-            let how = format!("{id} has come and neither ended nor its turn");
-            self.breaks(Property::HeldOff, how);
-        }
-    }
-
     /// A try that is begun must not be of what is over, or of what is older than what was tried before.
     fn check_begin(&mut self, intent: &Intent, attempt: u32) {
         if let Some(outcome) = self.ended.get(&(intent.id.clone(), attempt)) {
@@ -442,12 +381,6 @@ fn a_turn() -> impl Strategy<Value = Turn> {
         1 => Just(How::HostFails),
         1 => Just(How::NeedsOperator),
     ];
-    let name = prop_oneof![Just(Name::Dump), Just(Name::Operator)];
-    let locked = prop_oneof![
-        1 => Just(Locked::Held),
-        1 => Just(Locked::Over),
-        1 => Just(Locked::Released),
-    ];
     prop_oneof![
         4 => arrives.prop_map(|(commit, is_pushed, run)| Turn::Arrives { commit, is_pushed, run }),
         5 => (0usize..3, 1usize..6).prop_map(|(behind, window)| Turn::Poll { behind, window }),
@@ -455,7 +388,7 @@ fn a_turn() -> impl Strategy<Value = Turn> {
         1 => Just(Turn::Restart),
         1 => Just(Turn::Retry),
         2 => Just(Turn::Resolve),
-        3 => (name, locked).prop_map(|(name, locked)| Turn::Lock(name, locked)),
+        3 => a_lock().prop_map(|(name, locked)| Turn::Lock(name, locked)),
     ]
 }
 
