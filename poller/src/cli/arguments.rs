@@ -41,7 +41,7 @@ pub(super) struct Arguments {
 
 const AFTER_HELP: &str = "\
 Exit status: 0 nothing to do, or all deploys succeeded; 1 could not do its work (configuration, relay, engine), \
-or an image is still waited for; 2 wrong usage; 3 a deploy ended otherwise; 4 an operator is needed.";
+or an image is still waited for, or a service held off; 2 wrong usage; 3 a deploy ended otherwise; 4 an operator is needed.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use serde_json::{Value, json};
 
 use super::{
+    backups::Served,
     commands::{ask_for, commit, host},
     control::{Run, json_of, refused, said},
     *,
@@ -235,6 +236,37 @@ fn what_an_operator_asks_for_is_declined_with_the_same_words_with_a_run_and_with
     declined();
     run.terminate();
     assert_eq!(names(&host), ["dump"]);
+}
+
+#[test]
+fn a_restore_that_is_under_way_is_told_and_goes_on_and_the_next_one_is_declined() {
+    let host = Served::with_a_backup("").host;
+    let script = UNTIL_GO.replace("DIR", host.dir.path().to_str().unwrap());
+    let file = host.path("towline.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        text.replace("echo stop", &format!("{script}; echo stop")),
+    )
+    .unwrap();
+    let run = Run::of(&host);
+    let mut restore = host.command(&["restore", "web"]);
+    let restore = restore.stdout(Stdio::piped()).stderr(Stdio::null());
+    let restore = restore.spawn().unwrap();
+    until("the service is being stopped", || {
+        host.path("begun").exists()
+    });
+    let text = said(&host, &["hold", "web"]);
+    assert!(text.contains("; what is under way with it"), "{text}");
+    fs::write(host.path("go"), "").unwrap();
+    let output = restore.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let again = ["restore", "web"];
+    let log = refused(&host, &again);
+    assert!(log.contains("run `towline release web` first"), "{log}");
+    said(&host, &["release", "web"]);
+    said(&host, &again);
+    run.terminate();
 }
 
 #[test]
