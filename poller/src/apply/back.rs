@@ -5,6 +5,7 @@ use std::{borrow::Cow, pin::pin, time::Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 use towline_protocol::Side;
+use tracing::info;
 
 use super::{
     Applied, ApplyError, Progress, StepClock,
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     docker::{Docker, EngineError},
     health,
-    plan::{Naming, Observed, Plan, back, moved_tag},
+    plan::{Naming, Observed, Plan, back, moved_tag, short_name},
     settings::Service,
     store::{JournalEntry, Store, Version},
 };
@@ -50,6 +51,8 @@ pub async fn go_back(
     let plan = prepare(engine, way, &entry.deploy).await?;
     let name = &way.service.name;
     remember(store, name, way.observed, &plan.deploy)?;
+    let to = short_name(way.version);
+    info!(service = %name, deploy = %entry.deploy, "going back to {to} on purpose");
     let with = Drive {
         engine: Cow::Borrowed(engine),
         service: Some(way.service),

@@ -25,7 +25,7 @@ use crate::{
     plan::{Observed, Refusal},
     sequence::Revision,
     settings::Service,
-    store::{JournalEntry, Store, StoreError, versions::ended},
+    store::{JournalEntry, KeptRevision, Store, StoreError, versions::ended},
     uptime::{Awaited, Moment},
     version::VersionId,
 };
@@ -86,6 +86,8 @@ pub struct Applied {
     pub revision: Option<Revision>,
     /// What of its Compose project is in place, after a success or where there was nothing to do; `None` where that is not known.
     pub placed: Option<Placed>,
+    /// The same version of a service made of parts, as it can be gone back to, after a success.
+    pub kept: Option<KeptRevision>,
     /// For people.
     pub message: String,
     /// The end of the failed version's output.
@@ -313,6 +315,7 @@ impl Applied {
             version: of_image(&to),
             revision: None,
             placed: None,
+            kept: None,
             from,
             to,
             message,

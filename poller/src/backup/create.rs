@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder, File, OpenOptions},
-    io::ErrorKind,
+    io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
@@ -37,7 +37,12 @@ pub(super) fn ready(
     will_restore: bool,
     halt: &AtomicBool,
 ) -> Result<(), BackupError> {
-    let places = places(paths, &shelf.state)?;
+    let (places, folder) = (places(paths, &shelf.state)?, shelf.folder());
+    let above = standing(&folder);
+    if !above.is_dir() {
+        let why = io::Error::from(ErrorKind::NotADirectory);
+        return Err(cannot("keep backups in", above)(why));
+    }
     if will_restore {
         replaceable(&places)?;
     }

@@ -26,6 +26,7 @@ use towline_protocol::{ServiceName, Sha};
 
 mod check;
 mod create;
+mod end;
 mod error;
 mod exchange;
 mod manifest;
@@ -76,7 +77,8 @@ pub struct Kept {
     pub name: BackupName,
     /// Its size in bytes.
     pub bytes: u64,
-    /// What it says of itself, or why that cannot be read.
+    /// What it says of itself, or why that cannot be read or its end is missing. What is wrong in its middle only reading all
+    /// of it tells.
     pub manifest: Result<Manifest, BackupError>,
 }
 
@@ -213,6 +215,19 @@ impl Shelf {
         aside(move |halt| restore::restore(&shelf, &name, &paths, &deploy, replaced, halt)).await
     }
 
+    /// Looks whether the backup `name` is there.
+    ///
+    /// # Errors
+    /// When it is not, or that cannot be seen.
+    pub fn known(&self, name: &BackupName) -> Result<(), BackupError> {
+        let archive = self.archive(name);
+        if archive.try_exists().map_err(cannot("read", &archive))? {
+            return Ok(());
+        }
+        let (name, service) = (name.to_string(), self.service.clone());
+        Err(BackupError::Unknown { name, service })
+    }
+
     /// Looks, before anything is stopped, whether the backup `name` can be restored to `paths`; it is read to its end.
     ///
     /// # Errors
@@ -237,6 +252,7 @@ impl Shelf {
             // One that is pruned meanwhile is no trouble.
             if let Ok(meta) = fs::symlink_metadata(&archive) {
                 let manifest = check::manifest_of(&archive);
+                let manifest = manifest.and_then(|it| end::has_end(&archive).map(|()| it));
                 let bytes = meta.len();
                 kept.push(Kept {
                     name,

@@ -40,6 +40,10 @@ impl Place {
             }
             cannot("read", named)(error)
         })?;
+        let meta = fs::metadata(&real).map_err(cannot("read", named))?;
+        if !meta.is_file() && !meta.is_dir() {
+            return Err(unfit(named, "it is neither a file nor a folder"));
+        }
         Self::at(Stored {
             named: named.to_owned(),
             real,

@@ -68,11 +68,8 @@ pub(super) fn restorable(
     paths: &[PathBuf],
     halt: &AtomicBool,
 ) -> Result<Restorable, BackupError> {
+    shelf.known(name)?;
     let archive = shelf.archive(name);
-    if !archive.try_exists().map_err(cannot("read", &archive))? {
-        let (name, service) = (name.to_string(), shelf.service.clone());
-        return Err(BackupError::Unknown { name, service });
-    }
     let checked = check(&archive, halt)?;
     let places = belonging(shelf, &archive, checked.manifest, paths)?;
     replaceable(&places)?;

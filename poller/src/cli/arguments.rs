@@ -61,7 +61,7 @@ pub(super) enum Command {
     Check {
         /// Show instead what an intent for this commit, all of its hex digits, would do to each service, step by step.
         ///
-        /// Nothing is done or fetched, no health check is tried. Remotes and registries are asked what they have.
+        /// Nothing is done or pulled, no checkout is fetched into, no health check is tried. Remotes and registries are asked what they have.
         #[arg(long, value_name = "SHA")]
         plan: Option<Sha>,
         /// This service alone.

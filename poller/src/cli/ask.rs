@@ -13,6 +13,7 @@ use crate::{
         client::{self, ControlError, Told},
         message::{Ask, Line},
     },
+    daemon::AFTER_A_CHANGE,
     exit::Ending,
     history::{Entry, FORMAT, History},
     status::{Status, look},
@@ -54,7 +55,7 @@ fn unknown(
     let name = service.map_or("", |name| name.as_str());
     Ok(match past(state, service.cloned(), 1)?.is_empty() {
         true => anyhow::anyhow!(
-            "no service {name} is known; the host's file names {names} (after a change of it, restart towline run)"
+            "no service {name} is known; the host's file names {names} ({AFTER_A_CHANGE})"
         ),
         false => anyhow::anyhow!(
             "the host's file does not name {name} any more, only {names}; how its deploys ended: towline history {name}"

@@ -37,7 +37,7 @@ pub(super) struct Row {
     pub(super) deploy: Option<String>,
     /// What is in it, as the host's file named it.
     pub(super) paths: Vec<PathBuf>,
-    /// Why it cannot be restored, as far as its beginning tells.
+    /// Why it cannot be restored, as far as its beginning and its end tell.
     pub(super) trouble: Option<String>,
 }
 

@@ -63,6 +63,15 @@ impl Placed {
         service.is_some_and(|service| service.must_run)
     }
 
+    /// Whether a container has another image than its service was left with: somebody else has brought it up.
+    pub fn has_strayed(&self, now: &[Container]) -> bool {
+        let mut now = now.iter();
+        now.any(|one| {
+            let placed = self.services.get(&one.service);
+            placed.is_some_and(|placed| placed.image != one.image)
+        })
+    }
+
     /// Whether it is trouble that a container of this service has ended with status 0, or is gone; `is_up` is whether anything
     /// of the project runs.
     pub fn is_missed(&self, service: &str, is_up: bool) -> bool {

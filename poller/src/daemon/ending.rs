@@ -82,6 +82,7 @@ impl Poller {
         let mut after = self.after(entry, &mut applied, interruptions, now)?;
         after.tries.waited = waited;
         after.left = std::mem::take(&mut applied.left);
+        after.kept = applied.kept.take();
         let running = running(&applied, &entry.intent, before.as_ref(), now);
         let report = report::fitted(finished(entry, applied, since, now));
         let end = End {

@@ -2,7 +2,6 @@
 //! `roll_back`'s.
 
 use towline_protocol::{IntentId, Mark, Report, Sha, Side};
-use tracing::info;
 
 use super::{Declined, Poller, Stop, deploy};
 use crate::{
@@ -34,7 +33,7 @@ impl Poller {
         let digest = observed.digest();
         let left = digest.clone().map(VersionId::Digest);
         let (entry, sha) = self.entry(service, left, version.intent.clone())?;
-        self.set_out(&entry, sha.as_ref(), short_name(&version));
+        self.begin(name, &entry.intent, sha.as_ref());
         let way = WayBack {
             service,
             observed: &observed,
@@ -68,7 +67,7 @@ impl Poller {
         let quarantine = self.store.quarantine(name)?;
         let to = choose_revision(&kept, current.as_ref(), &quarantine, to)?;
         let (entry, sha) = self.entry(service, current, to.intent.clone())?;
-        self.set_out(&entry, sha.as_ref(), to.version.short());
+        self.begin(name, &entry.intent, sha.as_ref());
         let way = sequence::WayBack { service, parts, to };
         let mut leave = stop.clone();
         let mut tell = |progress: Progress| self.notices.tell(name, &progress);
@@ -82,13 +81,6 @@ impl Poller {
             Err(error) => Err(error.into()),
         };
         self.gone_back(&entry, gone_back)
-    }
-
-    /// The deploy begins that leads back to `to`; `sha` is the commit that is left.
-    fn set_out(&mut self, entry: &JournalEntry, sha: Option<&Sha>, to: &str) {
-        let name = &entry.service;
-        info!(service = %name, deploy = %entry.deploy, "going back to {to} on purpose");
-        self.begin(name, &entry.intent, sha);
     }
 
     /// The deploy has come to an end, or is left for a recovery, or was not begun.

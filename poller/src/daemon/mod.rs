@@ -54,7 +54,7 @@ mod todo;
 mod watch;
 
 pub use locks::change_locks;
-pub use on_purpose::Declined;
+pub use on_purpose::{AFTER_A_CHANGE, Declined};
 pub use resolve::resolve;
 pub use restore::{Restore, Restored};
 pub use stop::Stop;

@@ -19,11 +19,17 @@ use crate::{
     store::{Standing, StoreError},
 };
 
+/// What to do when a service is not known that the host's file has by now.
+pub const AFTER_A_CHANGE: &str = "after a change of it, restart towline run";
+
 /// Why nothing was done.
 #[derive(Debug, Error)]
 pub enum Declined {
     /// The host's file does not name it.
-    #[error("there is no [service.{service}] in the host's file; it has: {known}")]
+    #[error(
+        "there is no [service.{service}] in the host's file; it has: {known} ({})",
+        AFTER_A_CHANGE
+    )]
     Unknown {
         /// The service.
         service: ServiceName,
@@ -79,7 +85,7 @@ pub enum Declined {
     #[error("no intent is known for {0} that could be tried again")]
     Nothing(ServiceName),
     /// The newest intent has not failed.
-    #[error("the newest intent for {service} is {}: there is nothing to try again", outcome.as_str())]
+    #[error("the newest intent for {service} is {}: there is nothing to try again{}", outcome.as_str(), replaced(*outcome))]
     NotFailed {
         /// The service.
         service: ServiceName,
@@ -231,6 +237,25 @@ impl Poller {
                 intent: intent.id,
             }),
         }
+    }
+}
+
+/// How what was deployed is had again, which nobody can see here to have been replaced.
+fn replaced(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded | Outcome::Unchanged => {
+            "; where somebody has replaced it by hand, `towline deploy` of the same commit brings it back"
+        }
+        Outcome::Superseded
+        | Outcome::Stale
+        | Outcome::Expired
+        | Outcome::Waiting
+        | Outcome::Applying
+        | Outcome::RolledBack
+        | Outcome::FailedUntouched
+        | Outcome::Quarantined
+        | Outcome::NeedsOperator
+        | Outcome::Refused => "",
     }
 }
 

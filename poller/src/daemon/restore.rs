@@ -70,6 +70,7 @@ impl Poller {
             newest.ok_or_else(|| Declined::NoneYet(name.clone()))
         };
         let backup = asked.backup.clone().map_or_else(newest, Ok)?;
+        shelf.known(&backup)?;
         self.notices
             .step(name, &format!("reading the backup {backup}"));
         shelf.restorable(&backup, &paths).await?;

@@ -64,6 +64,7 @@ impl Poller {
         }
         let now = Timestamp::now();
         let left = std::mem::take(&mut applied.left);
+        let kept = applied.kept.take();
         let running = Running {
             side: applied.to.clone(),
             version: applied.version.clone(),
@@ -76,6 +77,7 @@ impl Poller {
         let own = report::fitted(ending::finished(entry, applied, since, now));
         let end = End {
             left,
+            kept,
             also: self.in_effect_again(&own, on_purpose)?,
             ..end(&own, on_purpose, running)
         };

@@ -10,6 +10,7 @@ use towline_protocol::Sha;
 use super::{
     Checkout, Entry, GitError, aside,
     call::Call,
+    error::few,
     lfs,
     look::look_at,
     open::{Repository, open},
@@ -159,7 +160,7 @@ async fn verify(
     } else if look.changes.is_empty() {
         return Ok(());
     } else {
-        format!("changed are {}", look.changes.join(", "))
+        format!("changed are {}", few(&look.changes))
     };
     Err(GitError::Elsewhere {
         path: place.git.path.clone(),

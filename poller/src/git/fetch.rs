@@ -143,12 +143,7 @@ impl Search<'_> {
                 .await?;
         }
         if !self.is_here(tools).await? {
-            let tips = heads.iter().map(|(name, tip)| {
-                let short: String = tip.chars().take(7).collect();
-                format!("{name} is {short}")
-            });
-            let tips: Vec<String> = tips.take(3).collect();
-            return Err(self.no_commit(&tips.join(", ")));
+            return Err(self.nowhere(heads));
         }
         if !self.shallow {
             return Err(self.not_on_branch());
@@ -231,6 +226,16 @@ impl Search<'_> {
     async fn is_here(&self, tools: &mut Tools<'_>) -> Result<bool, GitError> {
         let commit = format!("{}^{{commit}}", self.wanted.sha);
         tools.has(self.place, &commit).await
+    }
+
+    /// The remote does not have it; where its branches are instead.
+    pub(super) fn nowhere(&self, heads: &[(String, String)]) -> GitError {
+        let tips = heads.iter().map(|(name, tip)| {
+            let short: String = tip.chars().take(7).collect();
+            format!("{name} is {short}")
+        });
+        let tips: Vec<String> = tips.take(3).collect();
+        self.no_commit(&tips.join(", "))
     }
 
     fn no_commit(&self, has: &str) -> GitError {

@@ -22,6 +22,8 @@ pub struct Foreseen {
     pub at: Checkout,
     /// The remote's address, without a login.
     pub remote: String,
+    /// Files with changes that `discard_changes` throws away, as far as they are known.
+    pub lost: Vec<String>,
     /// Whether the commit is here already. Files in the way of one that is not are not known yet.
     pub is_here: bool,
     /// Whether it is known that it is on one of the branches, or that its tag is enough. One that is not fetched may be
@@ -64,6 +66,7 @@ pub async fn foresee(
     };
     Ok(Foreseen {
         at: look.at,
+        lost: look.changes,
         remote: remote.shown,
         is_here,
         is_on_branch,

@@ -8,9 +8,6 @@ use super::{
     run::{Place, Tools},
 };
 
-/// How many changed files are named.
-const NAMED: usize = 20;
-
 /// What lies in the git folder while something has begun (git, `wt_status_get_state`).
 const BEGUN: [(&str, &str); 6] = [
     ("rebase-merge", "rebase"),
@@ -101,7 +98,6 @@ fn changes(printed: &[u8]) -> Vec<String> {
             records.next();
         }
     }
-    paths.truncate(NAMED);
     paths
 }
 

@@ -22,6 +22,7 @@ pub use look::look;
 pub use ready::ready;
 pub use remote::remote;
 pub use run::{Limits, Place, Tools};
+pub use seek::seek;
 pub use writable::writable;
 
 mod aside;
@@ -41,6 +42,7 @@ mod open;
 mod ready;
 mod remote;
 mod run;
+mod seek;
 mod submodule;
 mod way;
 mod words;
@@ -80,7 +82,7 @@ pub struct Checkout {
 pub struct Look {
     /// Where it is.
     pub at: Checkout,
-    /// Tracked files that were changed, those of submodules included: the first few, by their paths.
+    /// Tracked files that were changed, those of submodules included, by their paths. There may be thousands.
     pub changes: Vec<String>,
     /// What somebody is in the middle of.
     pub in_progress: Option<&'static str>,

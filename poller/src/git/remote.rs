@@ -132,6 +132,12 @@ impl Remote {
         options: &[&str],
         specs: Vec<String>,
     ) -> Result<(), GitError> {
+        let call = self.fetching(options, specs);
+        self.ask(tools, place, call).await.map(drop)
+    }
+
+    /// The git that fetches refs, or commits by their names.
+    pub(super) fn fetching(&self, options: &[&str], specs: Vec<String>) -> Call<'static> {
         let call = Call::new(&[
             "fetch",
             "--quiet",
@@ -142,11 +148,9 @@ impl Remote {
             "--no-write-fetch-head",
         ]);
         let options = options.iter().map(|&option| option.to_owned());
-        let call = call
-            .args(options)
+        call.args(options)
             .args(["--".to_owned(), self.name.clone()])
-            .args(specs);
-        self.ask(tools, place, call).await.map(drop)
+            .args(specs)
     }
 
     /// The refspec of a branch.
@@ -163,11 +167,14 @@ impl Remote {
         shallow: bool,
     ) -> Result<(), GitError> {
         let options: &[&str] = if shallow { &["--depth=1"] } else { &[] };
-        match self
-            .fetch(tools, place, options, vec![sha.to_string()])
-            .await
-        {
-            // It does not have it, or does not give what no ref points at.
+        let specs = vec![sha.to_string()];
+        self.given(self.fetch(tools, place, options, specs).await)
+    }
+
+    /// What it means for a commit that is fetched by its name: a remote that does not have it says the same as one that does not
+    /// give what no ref points at.
+    pub(super) fn given(&self, fetched: Result<(), GitError>) -> Result<(), GitError> {
+        match fetched {
             Err(GitError::Remote {
                 trouble: RemoteTrouble::Other,
                 ..
@@ -177,7 +184,8 @@ impl Remote {
         }
     }
 
-    async fn ask(
+    /// Runs a git that speaks to it.
+    pub(super) async fn ask(
         &self,
         tools: &mut Tools<'_>,
         place: &Place<'_>,

@@ -127,10 +127,13 @@ pub fn choose_revision<'a>(
     quarantine: &[Quarantined],
     to: Option<&str>,
 ) -> Result<&'a KeptRevision, NoWayBack> {
-    let others = kept.iter().filter(|one| Some(&one.version) != current);
-    let others: Vec<_> = others.map(|one| earlier(one, quarantine)).collect();
-    let current = current.map(ToString::to_string);
-    choose_earlier(&others, current.as_slice(), to)
+    let is_current = |one: &&KeptRevision| Some(&one.version) == current;
+    let (runs, others): (Vec<_>, Vec<_>) = kept.iter().partition(is_current);
+    let others: Vec<_> = others.iter().map(|one| earlier(one, quarantine)).collect();
+    let runs = runs.iter().flat_map(|one| earlier(one, quarantine).names);
+    let current = current.map(ToString::to_string).into_iter();
+    let current: Vec<_> = current.chain(runs).collect();
+    choose_earlier(&others, &current, to)
 }
 
 fn earlier<'a>(kept: &'a KeptRevision, quarantine: &[Quarantined]) -> Earlier<'a, KeptRevision> {
@@ -254,10 +257,15 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_already_is_told_as_such() {
+    fn what_runs_already_is_told_as_such_by_each_of_its_names() {
         let kept = [revision('b')];
         let runs = VersionId::Commit(commit('a'));
         let chosen = choose_revision(&kept, Some(&runs), &[], Some("aaaa"));
         assert_eq!(chosen, Err(NoWayBack::Current("aaaa".to_owned())));
+        let kept = [project('c', 'e'), project('b', 'd')];
+        for name in ["cccc", "eeee"] {
+            let chosen = choose_revision(&kept, Some(&kept[0].version), &[], Some(name));
+            assert_eq!(chosen, Err(NoWayBack::Current(name.to_owned())));
+        }
     }
 }

@@ -211,16 +211,12 @@ impl Sequence {
             why,
             ..
         } = back;
-        let archive = self.archive(reached);
+        let (archive, verified) = (self.archive(reached), self.verified());
         if let Some(unsure) = unsure {
-            return self.needs_operator(format!(
-                "{why}; then it {unsure}; its checks, where it has any, say that the service is as well as before{archive}"
-            ));
+            return self.needs_operator(format!("{why}; then it {unsure}{verified}{archive}"));
         }
         if !self.leads_back(reached, cause) {
-            return self.needs_operator(format!(
-                "{why}{NOTHING_LEADS_BACK}; its checks, where it has any, say that the service is as well as before{archive}"
-            ));
+            return self.needs_operator(format!("{why}{NOTHING_LEADS_BACK}{verified}{archive}"));
         }
         match cause {
             Cause::Postponed => self.end(Ending::Postponed { why }),
@@ -301,6 +297,17 @@ impl Sequence {
         let was_stopped = self.argv(Which::Stop).is_some();
         let was_checked_out = self.parts.git.is_some() && reached >= Step::CheckOut;
         was_stopped || was_checked_out || reached >= Step::Up
+    }
+
+    /// What a verify that has passed says of the service, for an operator.
+    fn verified(&self) -> &'static str {
+        let before = &self.before;
+        match (before.has_checks, before.was_healthy) {
+            (true, true) => "; its checks say that it is as well as before",
+            (_, _) if self.parts.compose.is_some() => "; its containers run as before",
+            (true, false) => "; its checks did not pass before either, and were not asked again",
+            (false, _) => "; it has no checks (`health`) that could say how it is",
+        }
     }
 
     /// Where the data from before are, for an operator.

@@ -25,6 +25,9 @@ pub struct Before {
     pub containers: Vec<OldContainer>,
     /// The file name of the backup to make; there when the parts have a backup.
     pub backup: Option<String>,
+    /// Whether the host's file has checks of the service.
+    #[serde(default)]
+    pub has_checks: bool,
     /// Whether the service passed its checks.
     pub was_healthy: bool,
     /// What the version that ran is known by, if that is known.

@@ -150,6 +150,12 @@ impl Sequence {
         }
     }
 
+    /// The deploy, for a service that has checks or has none by now.
+    pub fn checked(mut self, has_checks: bool) -> Self {
+        self.before.has_checks = has_checks;
+        self
+    }
+
     /// The deploy as it goes on after a crash when nobody knows its gate's checks any more: a version that may be in the
     /// gate has not passed them, so it is back.
     pub fn resume_ungated(mut self) -> Self {

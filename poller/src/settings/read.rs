@@ -203,7 +203,8 @@ impl<'a, 'i> Table<'a, 'i> {
 fn unknown(key: &str, known: &[&str]) -> String {
     let distance = |name: &&&str| strsim::damerau_levenshtein(key, name);
     match known.iter().min_by_key(distance) {
-        Some(near) if distance(&near) <= 2 => {
+        // Of a short key too little is left when two letters are others.
+        Some(near) if distance(&near) <= 2 && distance(&near) * 3 <= key.chars().count() + 1 => {
             format!("unknown key; did you mean `{near}`?")
         }
         _ => format!("unknown key; expected one of: {}", known.join(", ")),

@@ -55,7 +55,36 @@ pub(super) fn rule(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result
 }
 
 fn repository(value: &DeValue<'_>) -> Result<Channel, String> {
-    Channel::of_repository(values::string(value)?).map_err(|error| error.to_string())
+    let text = values::string(value)?;
+    let channel = Channel::of_repository(text);
+    let is_address = channel.is_err() || text.ends_with(".git");
+    match meant(text).filter(|_| is_address) {
+        Some(meant) => Err(format!(
+            "expected \"owner/repo\", and this is an address; write {meant:?}"
+        )),
+        None => channel.map_err(|error| error.to_string()),
+    }
+}
+
+/// The repository that an address stands for, as a browser or git has it; a login in it is left out.
+fn meant(address: &str) -> Option<String> {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    // git's short form has a colon behind the host.
+    let path = match (scheme, rest.split_once(':')) {
+        ("", Some((_, path))) => path,
+        ("", None) if rest.split('/').count() < 3 => rest,
+        _ => {
+            let (host, path) = rest.split_once('/')?;
+            let is_host = !scheme.is_empty() || host.contains('.');
+            is_host.then_some(path)?
+        }
+    };
+    let mut parts = path.split(['/', '?', '#']).filter(|part| !part.is_empty());
+    let (owner, name) = (parts.next()?, parts.next()?);
+    let name = name.strip_suffix(".git").unwrap_or(name);
+    let meant = format!("{owner}/{name}");
+    Channel::of_repository(&meant).is_ok().then_some(meant)
 }
 
 fn manual_channel(value: &DeValue<'_>) -> Result<Channel, String> {

@@ -14,6 +14,9 @@ use crate::{
 /// How long git may take to look.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// How many changed files are named.
+const NAMED: usize = 20;
+
 /// How a checkout is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutStatus {
@@ -58,12 +61,14 @@ async fn look_with(
     };
     let look = git::look(&mut tools, &Place { git, user }).await;
     let look = look.map_err(|error| error.to_string())?;
+    let mut changes = look.changes;
+    changes.truncate(NAMED);
     let begun = |what| format!("a {what} is under way in it");
     Ok(CheckoutStatus {
         path: String::new(),
         commit: Some(look.at.commit),
         branch: look.at.branch,
-        changes: look.changes,
+        changes,
         trouble: look.in_progress.map(begun),
     })
 }

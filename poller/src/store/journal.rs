@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use towline_protocol::{Channel, IntentId, Mark, Report, ServiceName};
 
 use super::{
-    Hold, Past, Quarantined, Running, Store, StoreError, Tries, history, inbox, leftover,
-    quarantine, row, running, spool,
+    Hold, KeptRevision, Past, Quarantined, Running, Store, StoreError, Tries, history, inbox,
+    leftover, quarantine, revisions, row, running, spool,
 };
 use crate::{machine::Leftover, uptime::Moment, version::VersionId};
 
@@ -59,6 +59,8 @@ pub struct End {
     pub past: Option<Past>,
     /// What runs, if that has changed.
     pub running: Option<Running>,
+    /// What it has brought of a service made of parts, which can be gone back to when somebody has replaced it by hand.
+    pub kept: Option<KeptRevision>,
     /// Old containers that should have been removed and are still there.
     pub left: Vec<Leftover>,
     /// What the tries of the intent have come to.
@@ -141,6 +143,9 @@ impl Store {
         }
         if let Some(running) = &end.running {
             running::note(&tx, service, running)?;
+        }
+        if let Some(kept) = &end.kept {
+            revisions::keep(&tx, service, kept)?;
         }
         if let Some(version) = &end.proved {
             quarantine::clear(&tx, service, version)?;

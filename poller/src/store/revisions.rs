@@ -1,12 +1,14 @@
 //! Revisions that a service made of parts can be taken back to: which commit, which images, and what brought them.
 //!
-//! Like `versions`, one is written before it is replaced, and the current one may be among them. The commits themselves
+//! One is written with the end of the deploy that has brought it (`journal`), since somebody may replace it by hand, and once more
+//! before it is replaced, like `versions`: the current one may be among them. The commits themselves
 //! are kept by refs in their checkouts and the images by local tags (`apply`), not here. What a command has made of a
 //! commit is not kept at all: it is run again.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Digest, IntentId, ServiceName, Sha};
 
@@ -65,10 +67,7 @@ impl Store {
     /// # Errors
     /// When the database refuses or a row is damaged.
     pub fn revisions(&self, service: &ServiceName) -> Result<Vec<KeptRevision>, StoreError> {
-        let rows = row::all::<KeptRevision>(&self.db, REVISION, &format!("{service}/"))?;
-        let mut revisions: Vec<_> = rows.into_iter().map(|(_, revision)| revision).collect();
-        revisions.sort_by_key(|revision| std::cmp::Reverse(revision.until));
-        Ok(revisions)
+        all(&self.db, service)
     }
 
     /// Keeps a revision that is about to be replaced, as the last one that ran, over what was written of the same version.
@@ -81,13 +80,7 @@ impl Store {
         service: &ServiceName,
         revision: &KeptRevision,
     ) -> Result<(), StoreError> {
-        let before = self.revisions(service)?;
-        let until = ended(revision.until, before.iter().map(|one| one.until));
-        let last = KeptRevision {
-            until,
-            ..revision.clone()
-        };
-        row::put(&self.db, REVISION, &key(service, &last.version), &last)
+        keep(&self.db, service, revision)
     }
 
     /// Forgets, after a deploy that has brought `current`, the revisions for which `keep`, the current one included, leaves no
@@ -117,6 +110,28 @@ impl Store {
             .retain(|sha| !needed.commits.contains(sha));
         Ok(forgotten)
     }
+}
+
+/// Keeps a revision behind every other one.
+pub(super) fn keep(
+    db: &Connection,
+    service: &ServiceName,
+    revision: &KeptRevision,
+) -> Result<(), StoreError> {
+    let before = all(db, service)?;
+    let until = ended(revision.until, before.iter().map(|one| one.until));
+    let last = KeptRevision {
+        until,
+        ..revision.clone()
+    };
+    row::put(db, REVISION, &key(service, &last.version), &last)
+}
+
+fn all(db: &Connection, service: &ServiceName) -> Result<Vec<KeptRevision>, StoreError> {
+    let rows = row::all::<KeptRevision>(db, REVISION, &format!("{service}/"))?;
+    let mut revisions: Vec<_> = rows.into_iter().map(|(_, revision)| revision).collect();
+    revisions.sort_by_key(|revision| std::cmp::Reverse(revision.until));
+    Ok(revisions)
 }
 
 /// What these revisions need to be gone back to.

@@ -348,6 +348,29 @@ fn a_backup_is_looked_at_before_there_is_a_state_directory() {
 }
 
 #[test]
+fn a_state_directory_that_can_be_none_is_told() {
+    let host = Host::with(1, "command = { run = [\"true\"] }\n");
+    let said = |state: &str| {
+        let mut check = towline(&["check", "--config"]);
+        check.arg(host.path("towline.toml"));
+        check.arg("--state-dir").arg(host.path(state));
+        let output = check.output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        (said, output.status.code())
+    };
+    let (good, status) = said("not/there/yet");
+    assert!(status == Some(0) && !good.contains("state: "), "{good}");
+    let (bad, status) = said("token/state");
+    let told = format!("state: PROBLEM: {}", host.path("token").display());
+    assert!(
+        bad.contains(&told) && bad.contains(" is not a folder; "),
+        "{bad}"
+    );
+    assert_eq!(status, Some(1), "{bad}");
+    assert!(!host.path("not").exists());
+}
+
+#[test]
 fn a_state_directory_that_others_may_look_into_is_told() {
     let host = Host::with(1, "command = { run = [\"true\"] }\n");
     let said = |mode: u32| {

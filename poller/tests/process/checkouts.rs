@@ -260,6 +260,13 @@ fn what_is_thrown_away_is_in_the_report() {
     let world = World::new(&APP.replace("/app\" }", "/app\", discard_changes = true }"));
     let new = world.commit(&UPDATE.replace("-e", "-f"));
     fs::write(world.host.path("app/update"), "mine").unwrap();
+    let output = world.host.command(&["check"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let before = "; a deploy throws away what was changed here (discard_changes): update\n";
+    assert!(said.contains(before), "{said}");
+    let (said, _, _) = world.host.plan(&new, &[]);
+    let before = "), which throws away what was changed here: update\n";
+    assert!(said.contains(before), "{said}");
     let (status, log, told) = world.deploy(1, &new);
     assert_eq!(status, 0, "{log}");
     let lost = "; discard_changes has thrown away what was changed here: update";

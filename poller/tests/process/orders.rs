@@ -53,6 +53,7 @@ fn an_order_is_declined_with_the_same_words_with_a_run_and_without_one() {
             (["retry", "api"], "there is no [service.api]"),
             (["rollback", "api"], "there is no [service.api]"),
             (["resolve", "api"], "there is no [service.api]"),
+            (["restore", "api"], "restart towline run"),
         ];
         for (order, told) in orders {
             let log = refused(&host, &order);

@@ -130,15 +130,56 @@ fn a_plan_refuses_what_the_deploy_would_refuse_in_its_words() {
 }
 
 #[test]
-fn a_plan_says_what_only_a_fetch_can_tell() {
+fn a_plan_of_a_commit_that_the_remote_does_not_have_says_so_and_writes_nothing() {
     let world = World::new(APP);
+    world.git("work", &["checkout", "-q", "-b", "next"]);
+    world.git(
+        "work",
+        &["commit", "-q", "--allow-empty", "-m", "elsewhere"],
+    );
+    world.git("work", &["push", "-q", "../srv/app.git", "next"]);
+    let elsewhere = world.git("work", &["rev-parse", "HEAD"]);
+    world.git("work", &["checkout", "-q", "main"]);
+    let older = world.commit(&UPDATE.replace("-e", "-f"));
+    let newest = world.commit(UPDATE);
+    let seen = || files(&world.host.path("app"));
+    let before = seen();
     let nowhere = "0".repeat(40);
-    let (said, status, _) = world.host.plan(&nowhere, &[]);
+    for (sha, why) in [
+        (&nowhere, format!("main is {}", &newest[..7])),
+        (
+            &elsewhere,
+            format!("commit {} is not on main of ", &elsewhere[..7]),
+        ),
+    ] {
+        let (said, status, _) = world.host.plan(sha, &[]);
+        assert!(status == 1 && said.contains(&why), "{said}");
+    }
+    let (said, status, _) = world.host.plan(&older, &[]);
     assert!(
-        status == 0
-            && said.contains("whether it is there, on a branch of the rule, is not known before"),
+        status == 0 && !said.contains("is not known before"),
         "{said}"
     );
+    assert!(seen() == before, "{said}");
+    let (_, _, told) = world.deploy(1, &elsewhere);
+    let why = format!("commit {} is not on main of ", &elsewhere[..7]);
+    assert!(text(&told, "message").contains(&why), "{told}");
+}
+
+#[test]
+fn a_plan_says_what_only_a_fetch_can_tell() {
+    let world = World::new(APP);
+    let older = world.commit(&UPDATE.replace("-e", "-f"));
+    world.commit(UPDATE);
+    let url = world.git("app", &["remote", "get-url", "origin"]);
+    let whole = world.host.path("app");
+    fs::rename(&whole, world.host.path("whole")).unwrap();
+    world.git(".", &["clone", "-q", "--depth=1", url.trim(), "app"]);
+    let (said, status, _) = world.host.plan(&older, &[]);
+    let open = "whether it is there, on a branch of the rule, is not known before, since the history here is cut off";
+    assert!(status == 0 && said.contains(open), "{said}");
+    fs::remove_dir_all(&whole).unwrap();
+    fs::rename(world.host.path("whole"), &whole).unwrap();
     world.git("app", &["commit", "-q", "--allow-empty", "-m", "made here"]);
     let local = world.head();
     let (said, status, _) = world.host.plan(&local, &[]);

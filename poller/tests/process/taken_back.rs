@@ -69,6 +69,7 @@ fn a_checkout_goes_back_without_its_remote_and_stays_until_something_newer_comes
 
     let (status, said) = world.host.ordered(&["rollback", "web"]);
     assert_eq!(status, 0, "{said}");
+    assert!(said.contains("going back to"), "{said}");
     assert_eq!(world.head(), second);
     assert!(world.migrations().ends_with(&format!("{}\n", &second[..7])));
     let branch = fs::read_to_string(world.host.path("data/branch")).unwrap();
@@ -116,10 +117,35 @@ fn nothing_is_touched_where_the_checkout_was_changed_by_hand() {
     let (status, said) = world.host.ordered(&["rollback", "web"]);
     assert_eq!(status, 1, "{said}");
     assert!(said.contains("tracked files were changed here"), "{said}");
+    assert!(!said.contains("going back"), "it does not: {said}");
     assert_eq!(world.head(), new);
     assert!(!world.host.path("stopped").exists());
     assert_eq!(world.relay.outcomes().len(), reports);
     assert!(world.host.status()["held"].is_null());
+}
+
+#[test]
+fn what_was_deployed_is_gone_back_to_from_a_commit_that_somebody_has_checked_out() {
+    let world = World::new(APP);
+    let first = world.head();
+    let deployed = world.commit(&UPDATE.replace("-e", "-f"));
+    assert_eq!(world.deploy(1, &deployed).0, 0);
+    world.git("app", &["checkout", "--quiet", &first]);
+    let (status, said) = world.host.ordered(&["retry", "web"]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("replaced it by hand"), "{said}");
+    let (status, said) = world
+        .host
+        .ordered(&["rollback", "web", "--to", &deployed[..9]]);
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(world.head(), deployed);
+    let told = format!("web: {} -> {}", &first[..7], &deployed[..7]);
+    assert!(said.contains(&told), "{said}");
+    assert_eq!(world.host.status()["deployed"]["sha"], deployed.as_str());
+
+    world.git("app", &["checkout", "--quiet", &first]);
+    let (status, said) = world.host.ordered(&["rollback", "web"]);
+    assert_eq!((status, world.head()), (0, deployed), "{said}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::{pin::pin, time::Instant};
 
 use jiff::Timestamp;
 use towline_protocol::Side;
+use tracing::info;
 
 use super::{
     super::{Applied, ApplyError, Progress, StepClock},
@@ -63,7 +64,7 @@ pub async fn current(
             compose,
             state: store.dir(),
             is_there: true,
-            placed: None,
+            known: None,
         };
         let current = planning.current(&old).await;
         return Ok(current.map_err(|halt| halt.without(&Ground::of(parts).secrets))?);
@@ -104,10 +105,11 @@ pub async fn go_back(
         let prepared = prepare(host, way, &entry.deploy, seen, &mut to_deploy).await;
         prepared.map_err(|halt| halt.without(&ground.secrets))?
     };
+    let to = way.to.version.short();
+    info!(service = %name, deploy = %entry.deploy, "going back to {to} on purpose");
     let mut with = Drive::new(host, Some(way.service), entry, ground, shelf, clock);
     with.channel = Some(way.service.rule.channel.clone());
-    let running = known.running.as_ref();
-    let end = begin(with, store, sequence, running, pin!(leave), tell)
+    let end = begin(with, store, sequence, &known, pin!(leave), tell)
         .await
         .map_err(NotKept::into_error)?;
     Ok(end.applied(begun.elapsed()))
@@ -122,7 +124,7 @@ async fn prepare(
     way: &mut Way<'_>,
 ) -> Result<Sequence, Halt> {
     let WayBack { service, parts, to } = way_back;
-    let mut before = known.before(to.revision.clone(), Some(to.version.clone()));
+    let mut before = known.before(service, to.revision.clone(), Some(to.version.clone()));
     let mut is_there = true;
     if let (Some(tree), Some(sha)) = (Tree::of(parts, host), &to.revision.sha) {
         tree.has(sha).await?;
@@ -141,7 +143,7 @@ async fn prepare(
             compose,
             state: shelf.state(),
             is_there,
-            placed: known.placed(),
+            known: Some(known),
         };
         digest = planning.plan_back(to, &mut before, way).await?;
     } else {

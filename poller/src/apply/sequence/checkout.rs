@@ -12,6 +12,7 @@ use super::{
     act::{Acted, Record},
     drive::Drive,
     halt::Halt,
+    scratch::Scratch,
 };
 use crate::{
     git::{self, Entry, Fate, GitError, Limits, Look, Place, Tools, Wanted},
@@ -65,6 +66,22 @@ impl<'a> Tree<'a> {
         let wanted = wanted(intent, sha, &branches);
         let mut begun = |_: &_| Ok(());
         Ok(git::foresee(&mut self.tools(&mut begun), &self.place, &wanted).await?)
+    }
+
+    /// Whether a commit is known to be on one of the rule's branches; an error where it is on none, or the remote does not have
+    /// it. What it takes to tell is fetched into `scratch`.
+    pub(super) async fn seek(
+        &self,
+        rule: &Rule,
+        intent: &Intent,
+        sha: &Sha,
+        scratch: &Scratch,
+    ) -> Result<bool, Halt> {
+        let branches = branches(&rule.events, intent);
+        let wanted = wanted(intent, sha, &branches);
+        let mut begun = |_: &_| Ok(());
+        let mut tools = self.tools(&mut begun);
+        Ok(git::seek(&mut tools, &self.place, &wanted, scratch.path()).await?)
     }
 
     /// Whether nothing is in the way of the commit; where the checkout is.

@@ -19,6 +19,7 @@ use super::{
     act::{Acted, act},
     ended::applied,
     ground::Ground,
+    keep,
     stack::placed,
     words::{milestone, step_name},
 };
@@ -32,7 +33,7 @@ use crate::{
     redact::Secrets,
     sequence::{About, Action, Event, Sequence, State, Step},
     settings::{HealthCheck, Service},
-    store::{JournalEntry, Store, StoreError},
+    store::{JournalEntry, KeptRevision, Store, StoreError},
 };
 
 /// What the loop acts with.
@@ -125,6 +126,8 @@ pub(super) struct End<'a> {
     last_words: String,
     /// What of its project is in place after a success, if it has one.
     placed: Option<Placed>,
+    /// The version that is in place after a success, as it can be gone back to.
+    pub(super) kept: Option<KeptRevision>,
 }
 
 impl End<'_> {
@@ -139,6 +142,7 @@ impl End<'_> {
             },
             steps: self.with.clock.times(),
             placed: self.placed,
+            kept: self.kept,
             ..applied
         }
     }
@@ -220,11 +224,13 @@ pub(super) async fn drive<'a>(
     }
     let sequence = sequence.or_stuck();
     let placed = placed(&with, &sequence).await;
+    let kept = keep::current(&with, &sequence).await;
     Ok(End {
         sequence,
         with,
         last_words,
         placed,
+        kept,
     })
 }
 

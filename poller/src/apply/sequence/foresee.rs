@@ -1,4 +1,4 @@
-//! What a deploy of a service made of parts would do, found out without doing any of it: no record, no fetch, no pull, no check
+//! What a deploy of a service made of parts would do, found out without doing any of it: no record, no fetch into the checkout, no pull, no check
 //! of its health. It goes the way of the preparations ([`super::prepare`]), so that what would be refused is refused in the same
 //! words.
 
@@ -67,7 +67,7 @@ pub async fn foresee(
 async fn ahead(with: &Ready<'_>) -> Result<Ahead, Halt> {
     let new = revision(with.job.intent);
     let new_version = new.sha.clone().map(VersionId::Commit);
-    let mut before = with.known.before(new, new_version);
+    let mut before = with.known.before(with.job.service, new, new_version);
     let mut seen = Seen::default();
     let mut way = Way::Plan(&mut seen);
     let digest = with.look_through(&mut before, &mut way).await?;

@@ -3,22 +3,22 @@
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::{archive, checkout::Tree, drive::Drive};
+use super::{archive, checkout::Tree, drive::Drive, known::Known};
 use crate::{
     apply::ApplyError,
     compose::{containers, keep_running, let_go},
     docker::EngineError,
     sequence::{Ending, Sequence},
-    store::{KeptImage, KeptRevision, Running, Store},
+    store::{KeptImage, KeptRevision, Store},
 };
 
-/// Keeps what is to be replaced, before anything is touched; `running` is what the last deploy that took effect had
-/// brought.
+/// Keeps what is to be replaced, before anything is touched. What somebody has put there by hand may be a version that is kept
+/// already; else nothing is known of it but what is seen.
 pub(super) async fn remember(
     with: &Drive<'_>,
     store: &mut Store,
     sequence: &Sequence,
-    running: Option<&Running>,
+    known: &Known,
 ) -> Result<(), NotKept> {
     let before = &sequence.before;
     let Some(version) = &before.old_version else {
@@ -35,12 +35,19 @@ pub(super) async fn remember(
     }
     let images = images(with, sequence).await;
     let images = images.map_err(ApplyError::Engine)?;
+    let running = known.running.as_ref();
     let brought = running.filter(|running| running.version().as_ref() == Some(version));
+    let earlier = known.kept_as(version).filter(|_| brought.is_none());
+    let revision = earlier.map(|earlier| earlier.revision.clone());
+    let intent = match brought {
+        Some(running) => running.intent.clone(),
+        None => earlier.and_then(|earlier| earlier.intent.clone()),
+    };
     let kept = KeptRevision {
         version: version.clone(),
-        revision: before.old.clone(),
+        revision: revision.unwrap_or_else(|| before.old.clone()),
         images,
-        intent: brought.and_then(|running| running.intent.clone()),
+        intent,
         since: brought.map(|running| running.since),
         until: Timestamp::now(),
     };
@@ -81,30 +88,50 @@ async fn images(with: &Drive<'_>, sequence: &Sequence) -> Result<Vec<KeptImage>,
     keep_running(engine, &with.entry.service, &now, &project.wanted).await
 }
 
-/// Gives up the oldest backups and, after a success, what nobody goes back to. What cannot be given up is only kept longer, as is everything of a
-/// service that the host's file does not name any more.
-pub(super) async fn tidy(with: &Drive<'_>, store: &mut Store, sequence: &Sequence) {
-    archive::prune(with, sequence);
-    let succeeded = matches!(sequence.ending(), Some(Ending::Succeeded { .. }));
-    let (Some(service), true) = (with.service, succeeded) else {
-        return;
-    };
-    let Some(version) = &sequence.before.new_version else {
-        return;
-    };
-    let Ok(images) = images(with, sequence).await else {
-        return;
-    };
-    let current = KeptRevision {
-        version: version.clone(),
-        revision: sequence.before.new.clone(),
+/// What a success has brought, as it can be gone back to when somebody has replaced it by hand; `None` after any other end, and
+/// where that cannot be found out.
+pub(super) async fn current(with: &Drive<'_>, sequence: &Sequence) -> Option<KeptRevision> {
+    if !matches!(sequence.ending(), Some(Ending::Succeeded { .. })) {
+        return None;
+    }
+    let new = &sequence.before.new;
+    let version = sequence.before.new_version.clone()?;
+    let images = images(with, sequence).await.ok()?;
+    if let (Some(tree), Some(sha)) = (Tree::of(&sequence.parts, with.host), &new.sha)
+        && let Err(error) = tree.keep(with, sha).await
+    {
+        let service = &with.entry.service;
+        warn!(%service, "commit {} cannot be held: {error}", sha.short());
+    }
+    let entry = &with.entry;
+    let now = Timestamp::now();
+    Some(KeptRevision {
+        version,
+        revision: new.clone(),
         images,
-        intent: None,
-        since: None,
-        until: Timestamp::now(),
+        intent: match &entry.on_purpose {
+            Some(on_purpose) => on_purpose.brought.clone(),
+            None => Some(entry.intent.clone()),
+        },
+        since: Some(now),
+        until: now,
+    })
+}
+
+/// Gives up the oldest backups and, after a success, what nobody goes back to when it has brought `current`. What cannot be given up
+/// is only kept longer, as is everything of a service that the host's file does not name any more.
+pub(super) async fn tidy(
+    with: &Drive<'_>,
+    store: &mut Store,
+    sequence: &Sequence,
+    current: Option<&KeptRevision>,
+) {
+    archive::prune(with, sequence);
+    let (Some(service), Some(current)) = (with.service, current) else {
+        return;
     };
     let name = &with.entry.service;
-    let Ok(forgotten) = store.forget_revisions(name, service.keep, &current) else {
+    let Ok(forgotten) = store.forget_revisions(name, service.keep, current) else {
         return;
     };
     if let Some(engine) = with.engine() {

@@ -5,7 +5,8 @@ use towline_protocol::{Intent, ServiceName, Side, Source};
 use crate::{
     compose::Placed,
     sequence::{Before, Revision},
-    store::{Quarantined, Running, Store, StoreError},
+    settings::Service,
+    store::{KeptRevision, Quarantined, Running, Store, StoreError},
     version::VersionId,
 };
 
@@ -19,6 +20,8 @@ pub(super) struct Known {
     pub(super) old: Revision,
     /// Whether an operator was needed since, so that nobody knows what is in place.
     pub(super) is_unsure: bool,
+    /// What it can be taken back to.
+    pub(super) kept: Vec<KeptRevision>,
 }
 
 impl Known {
@@ -48,6 +51,7 @@ impl Known {
             running,
             old,
             is_unsure: store.is_unsure(service)?,
+            kept: store.revisions(service)?,
         })
     }
 
@@ -61,14 +65,25 @@ impl Known {
         self.running.as_ref()?.placed.as_ref()
     }
 
+    /// A version that is kept: somebody may have put it in place of what was deployed.
+    pub(super) fn kept_as(&self, version: &VersionId) -> Option<&KeptRevision> {
+        self.kept.iter().find(|one| one.version == *version)
+    }
+
     /// Whether the last deploy that took effect has brought `version`, as far as anybody knows.
     pub(super) fn has_brought(&self, version: &VersionId) -> bool {
         !self.is_unsure && self.brought().as_ref() == Some(version)
     }
 
-    /// The deploy from this to `new`.
-    pub(super) fn before(&self, new: Revision, new_version: Option<VersionId>) -> Before {
+    /// The deploy of `service` from this to `new`.
+    pub(super) fn before(
+        &self,
+        service: &Service,
+        new: Revision,
+        new_version: Option<VersionId>,
+    ) -> Before {
         Before {
+            has_checks: !service.health.is_empty(),
             old: self.old.clone(),
             old_version: self.brought(),
             new,
@@ -80,9 +95,14 @@ impl Known {
     /// The side that `before` begins from.
     pub(super) fn from(&self, before: &Before) -> Side {
         let running = self.running.as_ref();
+        let running = running.filter(|running| running.version() == before.old_version);
         Side {
             sha: before.old.sha.clone(),
-            digest: running.and_then(|running| running.side.digest.clone()),
+            digest: match (running, &before.old_version) {
+                (Some(running), _) => running.side.digest.clone(),
+                (None, Some(VersionId::Digest(digest))) => Some(digest.clone()),
+                (None, Some(VersionId::Commit(_) | VersionId::Images(_)) | None) => None,
+            },
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     process::{GRACE, Launcher, Leftover, Leftovers},
     sequence::Sequence,
     settings::{Parts, Service},
-    store::{JournalEntry, Running, Store},
+    store::{JournalEntry, Store},
     uptime::Moment,
 };
 
@@ -34,6 +34,7 @@ mod known;
 mod prepare;
 mod programs;
 mod project;
+mod running;
 mod scratch;
 mod stack;
 mod words;
@@ -104,29 +105,28 @@ pub async fn apply(
     let ground = Ground::of(parts);
     let mut with = Drive::new(host, Some(job.service), entry, ground, shelf, clock);
     with.channel = Some(job.intent.channel.clone());
-    let running = known.running.as_ref();
     let planned = sequence.clone();
-    match begin(with, store, sequence, running, pin!(leave), tell).await {
+    match begin(with, store, sequence, &known, pin!(leave), tell).await {
         Ok(end) => Ok(end.applied(begun.elapsed())),
         Err(NotKept::Commit(why)) => Ok(untouched(&planned, &job.service.name, &why)),
         Err(NotKept::Apply(error)) => Err(error),
     }
 }
 
-/// Takes a deploy that is prepared from its beginning to its end; `running` is what the last one has brought.
+/// Takes a deploy that is prepared from its beginning to its end.
 async fn begin<'a>(
     with: Drive<'a>,
     store: &mut Store,
     sequence: Sequence,
-    running: Option<&Running>,
+    known: &Known,
     leave: Pin<&mut dyn Future<Output = ()>>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<End<'a>, NotKept> {
-    keep::remember(&with, store, &sequence, running).await?;
+    keep::remember(&with, store, &sequence, known).await?;
     #[cfg(feature = "failpoints")]
     crate::failpoint::reach("prepared");
     let end = drive(with, store, Journal::after(None), sequence, leave, tell).await?;
-    keep::tidy(&end.with, store, &end.sequence).await;
+    keep::tidy(&end.with, store, &end.sequence, end.kept.as_ref()).await;
     Ok(end)
 }
 
@@ -147,7 +147,7 @@ pub async fn recover(
 ) -> Result<Applied, ApplyError> {
     let resumed = Moment::now();
     let recorded = match Sequence::from_journal(&entry.body) {
-        Ok(recorded) => recorded,
+        Ok(recorded) => recorded.checked(service.is_some_and(|one| !one.health.is_empty())),
         Err(error) => return unreadable(entry, &error),
     };
     if let Some(process) = &recorded.process
@@ -171,7 +171,7 @@ pub async fn recover(
     with.channel = channel;
     let journal = Journal::after(Some(recorded));
     let end = drive(with, store, journal, sequence, pin!(leave), tell).await?;
-    keep::tidy(&end.with, store, &end.sequence).await;
+    keep::tidy(&end.with, store, &end.sequence, end.kept.as_ref()).await;
     let begun = entry.begun.as_ref().unwrap_or(&resumed);
     Ok(end.applied(begun.until(&Moment::now())))
 }

@@ -1,5 +1,5 @@
 //! Everything before the first touch of a service made of parts: what is refused, what is there, what it will be. A plan goes
-//! the same way, and fetches, pulls and checks nothing.
+//! the same way, pulls and checks nothing, and fetches into a folder aside alone.
 
 use std::{path::Path, time::Instant};
 
@@ -15,6 +15,7 @@ use super::{
     known::{Known, revision},
     programs,
     project::Planning,
+    scratch::Scratch,
 };
 use crate::{
     backup::Shelf,
@@ -99,7 +100,7 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, ApplyError> {
     let new = revision(job.intent);
     let new_version = new.sha.clone().map(VersionId::Commit);
-    let mut before = known.before(new, new_version);
+    let mut before = known.before(job.service, new, new_version);
     let with = Ready {
         host,
         job,
@@ -231,7 +232,7 @@ impl Ready<'_> {
                 compose,
                 state: self.state,
                 is_there,
-                placed: self.known.placed(),
+                known: Some(self.known),
             };
             if way.has_commit() {
                 digest = planning.plan(job.intent, before, way).await?;
@@ -282,7 +283,11 @@ impl Ready<'_> {
                 at
             }
             Way::Plan(seen) => {
-                let fetch = tree.foresee(rule, intent, &sha).await?;
+                let mut fetch = tree.foresee(rule, intent, &sha).await?;
+                if !fetch.is_on_branch {
+                    let scratch = self.scratch()?;
+                    fetch.is_on_branch = tree.seek(rule, intent, &sha, &scratch).await?;
+                }
                 let at = Checkout {
                     commit: fetch.at.commit.clone(),
                     branch: fetch.at.branch.clone(),
@@ -293,6 +298,15 @@ impl Ready<'_> {
         };
         checkout::note(before, self.parts, at);
         Ok(is_there)
+    }
+
+    /// A folder aside, for as long as it is held.
+    fn scratch(&self) -> Result<Scratch, Halt> {
+        let user = self.parts.user.as_deref();
+        // Several plans may be made at a time.
+        let name = format!("{}-{}", self.job.deploy, std::process::id());
+        let scratch = Scratch::new(self.state, &name, user);
+        scratch.map_err(|why| Halt::Over(Outcome::FailedUntouched, why))
     }
 
     /// Looks whether the backup can be made, and for a plan how large it may be.

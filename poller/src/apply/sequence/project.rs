@@ -8,28 +8,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-use towline_protocol::{Digest, Intent, Outcome, Sha};
+use towline_protocol::{Digest, Intent, Outcome};
 
 use super::{
     super::Progress,
     Host,
     checkout::Tree,
     halt::{Halt, refuse},
+    known::Known,
     prepare::Way,
     scratch::Scratch,
     stack::members,
 };
 use crate::{
     compose::{
-        Asked, Cli, Container, ImageTrouble, Placed, Project, Pulled, Resolved, Running, asked,
-        containers, digests, foresee, had_ended, half_made, keep_pulled, keep_running,
-        lacks_healthcheck, missing_images, pull, pull_kept, pull_missing, resolve_old, running,
-        taken, twin, unchanged, unknown_profile,
+        Asked, Cli, Container, ImageTrouble, Placed, Project, Pulled, Resolved, asked, containers,
+        digests, foresee, had_ended, half_made, keep_pulled, keep_running, lacks_healthcheck,
+        missing_images, pull, pull_kept, pull_missing, resolve_old, taken, twin, unchanged,
+        unknown_profile,
     },
     docker::{Docker, Layers},
     health,
     redact::Secrets,
-    sequence::{Before, Brought, OldContainer, Revision, compose_variables},
+    sequence::{Before, Brought, OldContainer, compose_variables},
     settings::{Compose, Parts, Service},
     store::KeptRevision,
     version::VersionId,
@@ -51,16 +52,16 @@ pub(super) struct Planning<'a> {
     pub(super) state: &'a Path,
     /// Whether the checkout is at the commit already.
     pub(super) is_there: bool,
-    /// What the last deploy has left in place, if there was one.
-    pub(super) placed: Option<&'a Placed>,
+    /// What is known from earlier deploys, where it matters.
+    pub(super) known: Option<&'a Known>,
 }
 
 /// What was found of the project, with nothing against it.
-struct Found {
+pub(super) struct Found {
     /// What the file means for the new version.
-    resolved: Resolved,
+    pub(super) resolved: Resolved,
     /// Its containers.
-    now: Vec<Container>,
+    pub(super) now: Vec<Container>,
 }
 
 /// Docker's command line for the engine.
@@ -122,21 +123,6 @@ impl Planning<'_> {
         self.settle(before, &found, &pulled, way).await?;
         let digests: Option<Vec<_>> = pulled.into_iter().map(|one| one.digest).collect();
         Ok(digests.and_then(|all| only(all.into_iter())))
-    }
-
-    /// What the project runs now; `None` where an image of it came from no registry. `old` is what is known of it.
-    pub(super) async fn current(&self, old: &Revision) -> Result<Option<VersionId>, Halt> {
-        let cli = cli(self.host, self.engine);
-        let project = project(self.parts, self.compose);
-        let (resolved, _) = resolve_old(&cli, &project, &compose_variables(old), &[]).await?;
-        let now = containers(self.engine, &resolved.name).await?;
-        let images = running(self.engine, &now, &resolved.wanted).await?;
-        Ok(of_running(
-            self.commit(old),
-            &now,
-            &resolved.wanted,
-            &images,
-        ))
     }
 
     /// What the file means, and its containers; refused where they cannot be touched.
@@ -217,6 +203,7 @@ impl Planning<'_> {
         let Found { resolved, now } = found;
         let (name, wanted) = (&resolved.name, &resolved.wanted);
         let placed = self.placed_as(name);
+        self.note_strayed(before, found).await?;
         if self.is_there && unchanged(resolved, now, &ids(pulled)) && had_ended(placed, wanted, now)
         {
             let message = format!("the project {name} has all that it should already");
@@ -260,8 +247,9 @@ impl Planning<'_> {
     }
 
     /// What the last deploy has left in place of the project of this name.
-    fn placed_as(&self, name: &str) -> Option<&Placed> {
-        self.placed.filter(|placed| placed.project == name)
+    pub(super) fn placed_as(&self, name: &str) -> Option<&Placed> {
+        let placed = self.known?.placed();
+        placed.filter(|placed| placed.project == name)
     }
 
     /// Whether what runs could be brought up again.
@@ -298,9 +286,7 @@ impl Planning<'_> {
             services,
             images: has_containers(resolved, ids(pulled)),
         });
-        let images = running(self.engine, now, &resolved.wanted).await?;
-        let commit = self.commit(&before.old);
-        before.old_version = of_running(commit, now, &resolved.wanted, &images);
+        before.old_version = self.running(&before.old, now, &resolved.wanted).await?;
         Ok(())
     }
 
@@ -311,11 +297,6 @@ impl Planning<'_> {
         let members = members(before, &found.now, &found.resolved.wanted, &secrets);
         let checks = &self.service.health;
         Ok(!members.is_empty() && health::is_well_set(self.engine, &members, checks).await?)
-    }
-
-    /// The commit of a revision, as far as that is one of the project.
-    fn commit<'r>(&self, revision: &'r Revision) -> Option<&'r Sha> {
-        revision.sha.as_ref().filter(|_| self.parts.git.is_some())
     }
 
     /// What Compose makes of the file of the new version.
@@ -347,24 +328,6 @@ fn old(container: &Container) -> OldContainer {
         image: container.image.clone(),
         ran: container.runs,
     }
-}
-
-/// What the version that runs is known by; `None` where an image of it came from no registry.
-fn of_running(
-    commit: Option<&Sha>,
-    now: &[Container],
-    wanted: &[String],
-    images: &[Running],
-) -> Option<VersionId> {
-    let its = now.iter().filter(|one| wanted.contains(&one.service));
-    let each = its.map(|one| {
-        // One image may be there from several repositories, by another digest in each.
-        let is_its = |image: &&Running| image.id == one.image && image.reference == one.reference;
-        let image = images.iter().find(is_its)?;
-        Some((one.service.clone(), image.digest.clone()?))
-    });
-    let digests = each.collect::<Option<BTreeMap<_, _>>>()?;
-    VersionId::of_images(commit, &digests)
 }
 
 /// The digests of the services that are to have containers.
@@ -399,6 +362,3 @@ fn ids(pulled: &[Pulled]) -> BTreeMap<String, String> {
     });
     each.collect()
 }
-
-#[cfg(test)]
-mod tests;

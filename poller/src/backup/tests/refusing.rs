@@ -78,6 +78,30 @@ async fn an_archive_that_is_cut_or_changed_anywhere_is_refused() {
 }
 
 #[tokio::test]
+async fn an_archive_without_its_end_is_listed_as_that_and_a_whole_one_as_good() {
+    let scene = Scene::with_a("one");
+    // Large enough for a manifest before the cut.
+    let noise: Vec<u8> = (0..200_000_u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    fs::write(scene.data("b"), noise).unwrap();
+    let made = scene.create().await.unwrap();
+    let listed = || scene.shelf().list().unwrap().remove(0).manifest;
+    assert!(listed().is_ok());
+    let good = fs::read(&made.archive).unwrap();
+    for cut in [0, 3, good.len() / 2, good.len() - 1000, good.len() - 1] {
+        fs::write(&made.archive, &good[..cut]).unwrap();
+        let told = listed().unwrap_err().to_string();
+        assert!(told.contains("damaged"), "{cut}: {told}");
+    }
+    let mut zeros = good.clone();
+    zeros[good.len() / 2..].fill(0);
+    fs::write(&made.archive, zeros).unwrap();
+    let told = listed().unwrap_err().to_string();
+    assert!(told.contains("its end is missing"), "{told}");
+}
+
+#[tokio::test]
 async fn an_archive_that_leads_elsewhere_is_refused() {
     use EntryType::{Directory, Fifo, Link, Regular, Symlink};
     let scene = Scene::with_a("one");
@@ -230,6 +254,36 @@ async fn paths_that_are_not_there_overlap_or_hold_the_state_are_refused() {
         }
     }
     assert_eq!(names_in(&scene.shelf().folder()), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_neither_file_nor_folder_is_told_as_that() {
+    let scene = Scene::with_a("one");
+    let told = async |path: &str| {
+        let paths = [PathBuf::from(path)];
+        scene
+            .shelf()
+            .ready(&paths, false)
+            .await
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        told("/dev/null").await,
+        "/dev/null cannot be backed up: it is neither a file nor a folder"
+    );
+    fs::write(scene.at("state/backups"), "mine").unwrap();
+    let refused = scene
+        .shelf()
+        .ready(&scene.paths(), false)
+        .await
+        .unwrap_err();
+    let refused = refused.to_string();
+    let told = format!(
+        "cannot keep backups in {}: ",
+        scene.at("state/backups").display()
+    );
+    assert!(refused.starts_with(&told), "{refused}");
 }
 
 #[tokio::test]

@@ -1,11 +1,10 @@
 //! `towline check`: is everything in place, and what would each service accept and do?
 //!
-//! Looks at the host's file, the token, the containers, checkouts, programs and projects, and the logins for registries. Asks
+//! Looks at the host's file, the token, the state directory, the containers, checkouts, programs and projects, and the logins for registries. Asks
 //! neither the relay nor a registry nor a git remote, and changes nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -22,6 +21,7 @@ use crate::{
 
 mod container;
 mod parts;
+mod state;
 mod words;
 
 pub(super) use words::about_health;
@@ -51,7 +51,10 @@ pub(super) fn check(path: &Path, state: &Path) -> anyhow::Result<Ending> {
         problems += 1;
         text += &format!("relay: PROBLEM: {error}\n");
     }
-    if let Some(warning) = open_to_others(state) {
+    if let Some(problem) = state::unusable(state) {
+        problems += 1;
+        text += &format!("state: PROBLEM: {problem}\n");
+    } else if let Some(warning) = state::warning(state) {
         text += &format!("state: WARNING: {warning}\n");
     }
     let (all, refused) = super::on_one_thread(async { Ok(look(&settings, state).await) })?;
@@ -65,15 +68,6 @@ pub(super) fn check(path: &Path, state: &Path) -> anyhow::Result<Ending> {
         1 => anyhow::bail!("1 problem"),
         many => anyhow::bail!("{many} problems"),
     }
-}
-
-/// That others may look into the state directory, which has backups and what deploys have said.
-fn open_to_others(state: &Path) -> Option<String> {
-    let mode = state.metadata().ok()?.permissions().mode();
-    (mode & 0o077 != 0).then(|| {
-        let (shown, mode) = (state.display(), mode & 0o7777);
-        format!("{shown} is open to other users (mode {mode:04o}); run: chmod 700 {shown}")
-    })
 }
 
 fn about_token(token: &HostToken, settings: &Settings) -> String {

@@ -81,21 +81,28 @@ async fn checkout(launcher: &Launcher, git: &Git, parts: &Parts, found: &mut Fou
 }
 
 /// Whether the checkout may be put at another commit, and where it is.
-fn undisturbed(look: Look, git: &Git) -> Result<String, String> {
+fn undisturbed(look: Look, of: &Git) -> Result<String, String> {
     if let Some(what) = look.in_progress {
         return Err(format!("somebody is in the middle of a {what} there"));
     }
-    if !look.changes.is_empty() && !git.discard_changes {
+    if !look.changes.is_empty() && !of.discard_changes {
         return Err(format!(
             "it has local changes: {}; commit them, or set discard_changes = true",
-            look.changes.join(", ")
+            git::few(&look.changes)
         ));
     }
     let branch = look
         .at
         .branch
         .map_or(String::new(), |name| format!(" on {name}"));
-    Ok(format!("at {}{branch}", look.at.commit.short()))
+    let lost = match look.changes.is_empty() {
+        true => String::new(),
+        false => format!(
+            "; a deploy throws away what was changed here (discard_changes): {}",
+            git::few(&look.changes)
+        ),
+    };
+    Ok(format!("at {}{branch}{lost}", look.at.commit.short()))
 }
 
 /// What a project is told by all that deploys it: a variable that one of them leaves unset is one that its deploys are

@@ -1,6 +1,6 @@
 //! `towline check --plan`: what an intent for a commit would do to each service, step by step, without doing it.
 //!
-//! Nothing is touched: no record is made, nothing is fetched or pulled, no check of anybody's health is tried. Remotes and
+//! Nothing is touched: no record is made, no checkout is fetched into, nothing is pulled, no check of anybody's health is tried. Remotes and
 //! registries are asked what they have; the state is read from a copy, so that a running poller is in nobody's way.
 
 use std::path::Path;

@@ -6,7 +6,7 @@ use super::intent::UNKNOWN_RUN;
 use crate::{
     apply::{self, sequence::Ahead},
     backup::size,
-    machine,
+    git, machine,
     sequence::{AS_BEFORE, About, Ending, Sequence, Step, Version, Which},
     settings::{Command, Service},
 };
@@ -75,7 +75,8 @@ impl Told {
                     Some(wanted) => format!("{words}: {wanted}"),
                     None => words,
                 },
-                (Step::CheckOut | Step::Tag | Step::Look, _) => words,
+                (Step::CheckOut, _) => words + &lost(ahead),
+                (Step::Tag | Step::Look, _) => words,
             };
             (name, words)
         });
@@ -185,9 +186,24 @@ fn fetch(ahead: &Ahead) -> String {
     };
     let is_on_branch = match fetch.is_on_branch {
         true => "",
-        false => "; whether it is there, on a branch of the rule, is not known before",
+        false => {
+            "; whether it is there, on a branch of the rule, is not known before, since the history here is cut off"
+        }
     };
     format!("{sha} from {}, {is_here}{is_on_branch}", fetch.remote)
+}
+
+/// What the checkout throws away, if anything.
+fn lost(ahead: &Ahead) -> String {
+    let lost = ahead.fetch.iter().map(|fetch| &fetch.lost);
+    let lost = lost.filter(|lost| !lost.is_empty());
+    lost.map(|lost| {
+        format!(
+            ", which throws away what was changed here: {}",
+            git::few(lost)
+        )
+    })
+    .collect()
 }
 
 /// Who runs the commands, where, and what they are told. The values of `command.env` may be secrets: only their names.

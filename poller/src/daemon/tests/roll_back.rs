@@ -155,7 +155,7 @@ async fn going_back_needs_a_service_of_the_file_and_the_engine() {
         .unwrap_err();
     assert_eq!(
         none.to_string(),
-        "there is no [service.other] in the host's file; it has: web"
+        "there is no [service.other] in the host's file; it has: web (after a change of it, restart towline run)"
     );
     let web = "web".parse().unwrap();
     let declined = host

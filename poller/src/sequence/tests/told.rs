@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::{About, Revision, Sequence, Version, Which, compose_variables},
-    scene::{Kind, a_project, a_service},
+    super::{About, Ending, Event, Revision, Sequence, Version, Which, compose_variables},
+    play::is_the,
+    scene::{Kind, a_mere_command, a_project, a_service},
 };
-use crate::testing::SHA;
+use crate::{process::Identity, testing::SHA};
 
 fn service() -> Sequence {
     let scene = a_service(Kind::Fit);
@@ -134,4 +135,42 @@ fn a_project_is_told_commit_and_tag_only_where_they_are_known() {
     };
     assert_eq!(names(&revision()), ["TOWLINE_SHA", "TOWLINE_TAG"]);
     assert!(names(&Revision::default()).is_empty());
+}
+
+/// What an operator is told when the `run` of a command fails that nothing leads back from.
+fn operator_is_told(has_checks: bool, was_healthy: bool) -> String {
+    let scene = a_mere_command(Kind::FailsToInstall);
+    let mut deploy = scene.deploy(&mut scene.host(), 0).checked(has_checks);
+    deploy.before.was_healthy = was_healthy;
+    while let Some(action) = deploy.next() {
+        deploy = if is_the(&action, Which::Run) {
+            let why = "it ended with 1".to_owned();
+            let process = Identity {
+                pid: 1,
+                started: 1,
+                boot: String::new(),
+            };
+            deploy.begun(process).on(Event::Failed { why })
+        } else {
+            deploy.on(Event::Done)
+        };
+    }
+    match deploy.ending() {
+        Some(Ending::NeedsOperator { why }) => why.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_operator_is_told_of_checks_only_what_they_said_and_where_there_are_none_that() {
+    for (checks, was_healthy, said) in [
+        (true, true, "its checks say that it is as well as before"),
+        (true, false, "its checks did not pass before either"),
+        (false, true, "it has no checks (`health`)"),
+    ] {
+        let told = operator_is_told(checks, was_healthy);
+        assert!(told.contains(said), "{told}");
+        let others = told.matches("checks").count();
+        assert_eq!(others, 1, "{told}");
+    }
 }

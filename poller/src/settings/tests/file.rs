@@ -188,6 +188,49 @@ fn what_a_later_version_will_have_is_told_as_that() {
 }
 
 #[test]
+fn a_key_that_is_near_to_none_is_told_with_all_that_there_are() {
+    for (key, near) in [
+        ("x", None),
+        ("xy", None),
+        ("no", Some("on")),
+        ("imgae", Some("image")),
+    ] {
+        let told = after("branch = ", &format!("{key} = 1\nbranch = "));
+        let told = told.join("\n");
+        let meant = near.map_or("unknown key; expected one of: ".to_owned(), |near| {
+            format!("unknown key; did you mean `{near}`?")
+        });
+        assert!(
+            told.contains(&format!("service.web.{key}: {meant}")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn an_address_of_a_repository_is_told_with_the_name_that_it_stands_for() {
+    for address in [
+        "https://github.com/Octo-Org/Web",
+        "https://github.com/Octo-Org/Web.git",
+        "https://octocat:hunter22@github.com/Octo-Org/Web/tree/main?tab=readme",
+        "ssh://git@github.com:22/Octo-Org/Web.git",
+        "git@github.com:Octo-Org/Web.git",
+        "github.com/Octo-Org/Web/",
+        "Octo-Org/Web.git",
+    ] {
+        let told = after("\"Octo-Org/Web\"", &format!("{address:?}"));
+        let wanted = "service.web.repository: expected \"owner/repo\", and this is an address; write \"Octo-Org/Web\"";
+        assert!(told[0].ends_with(wanted), "{address}: {told:?}");
+        assert!(!told.join("\n").contains("hunter22"), "{told:?}");
+    }
+    for other in ["web", "https://github.com/", "a/b/c", "octo org/web"] {
+        let told = after("\"Octo-Org/Web\"", &format!("{other:?}"));
+        assert!(told[0].contains("service.web.repository: "), "{told:?}");
+        assert!(!told[0].contains("address"), "{told:?}");
+    }
+}
+
+#[test]
 fn a_misspelt_key_is_told_with_the_right_one() {
     let told = after("branch = ", "brunch = ");
     assert!(

@@ -17,6 +17,7 @@ use towline_tests::program;
 use crate::scene::{docker, image, release, required};
 
 mod back;
+mod by_hand;
 mod deployed;
 mod images;
 mod killed;

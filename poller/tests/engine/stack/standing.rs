@@ -29,9 +29,14 @@ impl Deployed {
     }
 
     /// A deploy that ends so, on record as the daemon keeps it.
-    async fn takes_effect(&mut self, outcome: Outcome) {
+    pub(super) async fn takes_effect(&mut self, outcome: Outcome) {
         let applied: Applied = self.deploy().await;
         assert_eq!(applied.outcome, outcome, "{applied:?}");
+        self.note(applied);
+    }
+
+    /// What has taken effect, on record as the daemon keeps it.
+    pub(super) fn note(&mut self, applied: Applied) {
         let end = End {
             running: Some(Running {
                 side: applied.to,
@@ -42,6 +47,7 @@ impl Deployed {
                 since: Timestamp::now(),
                 unwell: None,
             }),
+            kept: applied.kept,
             ..End::default()
         };
         let (deploy, name) = (format!("{:08x}", self.deploys), &self.service.name);
@@ -49,7 +55,7 @@ impl Deployed {
     }
 
     /// How it stands now.
-    async fn standing(&self) -> ServiceStatus {
+    pub(super) async fn standing(&self) -> ServiceStatus {
         let settings = Settings::parse(&text(&self.stack, ""), "towline.toml").unwrap();
         let (host, now) = ("pi".parse().unwrap(), Timestamp::now());
         let status = Status::recorded(&self.store, &settings, &host, now).unwrap();

@@ -7,6 +7,7 @@ use towline::{
         Applied, ApplyError,
         sequence::{Host, WayBack, current, go_back},
     },
+    plan::{NoWayBack, choose_revision},
     settings::Work,
     store::{JournalEntry, KeptImage, KeptRevision},
 };
@@ -30,11 +31,26 @@ impl Deployed {
     }
 
     /// What was kept last.
-    fn kept(&self) -> KeptRevision {
+    pub(super) fn kept(&self) -> KeptRevision {
         self.store.revisions(&self.service.name).unwrap().remove(0)
     }
 
-    async fn back(&mut self, to: &KeptRevision) -> Result<Applied, ApplyError> {
+    /// What `towline rollback` would go back to.
+    pub(super) async fn stored(&self, to: Option<&str>) -> Result<KeptRevision, NoWayBack> {
+        let Work::Parts(parts) = &self.service.work else {
+            panic!("it is no project");
+        };
+        let launcher = launcher();
+        let host = Host {
+            engine: Some(&self.stack.engine),
+            launcher: &launcher,
+        };
+        let now = current(host, &self.store, &self.service, parts).await;
+        let kept = self.store.revisions(&self.service.name).unwrap();
+        choose_revision(&kept, now.unwrap().as_ref(), &[], to).cloned()
+    }
+
+    pub(super) async fn back(&mut self, to: &KeptRevision) -> Result<Applied, ApplyError> {
         let Work::Parts(parts) = &self.service.work else {
             panic!("it is no project");
         };
