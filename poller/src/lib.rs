@@ -24,6 +24,7 @@ pub mod git;
 pub mod health;
 pub mod hello;
 pub mod history;
+pub mod lock;
 pub mod logging;
 pub mod machine;
 pub mod mailbox;

@@ -126,6 +126,8 @@ pub(crate) enum Property {
     DamageSeen,
     /// 10. A version that failed here is not tried again by itself.
     NoLoop,
+    /// 11. Nothing is begun with a service that is held off, and nothing that came meanwhile is lost by it.
+    HeldOff,
 }
 
 /// The properties that a run has broken, each with how.

@@ -9,7 +9,10 @@ use clap::{
 use towline_protocol::{GitTag, Glob, HostName, Role, ServiceName, Sha};
 
 use super::{deploy, follow, values};
-use crate::backup::BackupName;
+use crate::{
+    backup::BackupName,
+    lock::{Length, LockName, Reason},
+};
 
 /// Deploys what your CI has just built to this host, which needs no open port for it.
 #[derive(Debug, Parser)]
@@ -38,7 +41,7 @@ pub(super) struct Arguments {
 
 const AFTER_HELP: &str = "\
 Exit status: 0 nothing to do, or all deploys succeeded; 1 could not do its work (configuration, relay, engine), \
-or an image is still waited for; 2 wrong usage; 3 a deploy ended otherwise; 4 an operator is needed.";
+or an image is still waited for, or a service held off; 2 wrong usage; 3 a deploy ended otherwise; 4 an operator is needed.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -171,6 +174,43 @@ pub(super) enum Command {
         /// Exchange the data although nothing stops the service, which has no `command.stop`. Stop it yourself before.
         #[arg(long)]
         running: bool,
+    },
+    /// Hold deploys of a service off for a time: for a backup, a migration by hand, or as long as somebody looks at it.
+    ///
+    /// Intents wait meanwhile; the newest is applied as soon as nobody holds the service off any more. It always ends: by
+    /// `towline release`, or when its time is over, also while towline does not run. What is under way goes on, which is
+    /// said. A towline run of this state directory takes note at once, in the middle of a deploy too.
+    Hold {
+        /// The service.
+        service: ServiceName,
+        /// For how long from now, at most 24h. Holding it off again by the same name counts anew.
+        #[arg(long = "for", value_name = "DURATION", default_value = "10m", value_parser = values::length)]
+        length: Length,
+        /// What for, for whoever asks for the status.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<Reason>,
+        /// Who does it. Programs that may do so at one time each need a name of their own.
+        #[arg(long = "as", value_name = "NAME", default_value_t)]
+        name: LockName,
+        /// Return only when a deploy that is under way has ended.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Do not hold deploys of a service off any more, so that what has waited is applied.
+    Release {
+        /// The service.
+        service: ServiceName,
+        /// Who has held it off.
+        #[arg(
+            long = "as",
+            value_name = "NAME",
+            default_value_t,
+            conflicts_with = "all"
+        )]
+        name: LockName,
+        /// Whoever has held it off.
+        #[arg(long)]
+        all: bool,
     },
     /// Let a service be deployed again after an operator was needed and has seen to it.
     ///

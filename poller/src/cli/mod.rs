@@ -12,6 +12,7 @@ use towline_protocol::Channel;
 use crate::{
     daemon::{Poller, Restore, Stop},
     exit::Ending,
+    lock::Asked,
     logging,
     process::step,
     settings::{Mistake, Settings},
@@ -30,6 +31,7 @@ mod connection;
 mod deploy;
 mod follow;
 mod known;
+mod locks;
 mod logins;
 mod mint;
 mod order;
@@ -142,6 +144,28 @@ impl Arguments {
             } => {
                 let backup = backup.clone();
                 order::restore(&self, service, &Restore { backup, running })
+            }
+            Command::Hold {
+                ref service,
+                length,
+                ref reason,
+                ref name,
+                wait,
+            } => {
+                let asked = Asked::Hold {
+                    name: name.clone(),
+                    length,
+                    reason: reason.clone(),
+                };
+                locks::change(&self, service, asked, wait)
+            }
+            Command::Release {
+                ref service,
+                ref name,
+                all,
+            } => {
+                let name = (!all).then(|| name.clone());
+                locks::change(&self, service, Asked::Release { name }, false)
             }
             Command::Resolve { ref service } => order::resolve(&self, service),
             Command::Status { service, json } => {

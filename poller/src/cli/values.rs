@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use jiff::SignedDuration;
 use towline_protocol::{Channel, Glob, Image, Role};
 
-use crate::{history, reference::Reference};
+use crate::{history, lock::Length, reference::Reference};
 
 /// A folder, which need not be there yet.
 pub(super) fn folder(path: PathBuf) -> Result<PathBuf, &'static str> {
@@ -96,6 +96,12 @@ pub(super) fn limit(text: &str) -> Result<u32, String> {
     let number = text.parse().ok();
     let number = number.filter(|number| (1..=history::MOST).contains(number));
     number.ok_or_else(|| format!("use a whole number from 1 to {}", history::MOST))
+}
+
+/// How long a service is held off, in whole seconds.
+pub(super) fn length(text: &str) -> Result<Length, String> {
+    let duration = interval(text)?;
+    Length::try_from(duration.as_secs()).map_err(|error| error.to_string())
 }
 
 /// How often the relay is asked, or for how long.

@@ -1,14 +1,15 @@
 //! What goes between the server of the control socket and the loop: what the loop has published, and orders to it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use towline_protocol::{IntentId, ServiceName};
 
 use super::message::Line;
 use crate::{
     backup::BackupName,
     history::Entry,
+    lock::{Asked, Lock},
     status::{Status, Underway},
 };
 
@@ -31,6 +32,10 @@ pub struct Board {
     pub published: watch::Receiver<Option<Arc<Published>>>,
     /// The deploy under way.
     pub underway: watch::Receiver<Option<Underway>>,
+    /// The service that an operator's order is carried out for.
+    pub ordered: watch::Receiver<Option<ServiceName>>,
+    /// What holds deploys off.
+    pub locks: watch::Receiver<BTreeMap<ServiceName, Vec<Lock>>>,
 }
 
 /// What the loop can be ordered to do with a service.
@@ -67,4 +72,15 @@ pub struct Order {
     /// Takes the lines of the answer; closed when whoever asked has left. What is not sent yet is bounded by that: a
     /// client that takes no line for a while is taken for one that has left.
     pub answer: mpsc::UnboundedSender<Line>,
+}
+
+/// What is asked about a service's locks. The loop has nothing to do with it, so that it is done in the middle of a deploy too.
+#[derive(Debug)]
+pub struct LockOrder {
+    /// The service.
+    pub service: ServiceName,
+    /// What is asked.
+    pub asked: Asked,
+    /// Takes the answer.
+    pub answer: oneshot::Sender<Line>,
 }

@@ -79,10 +79,14 @@ pub fn ask(dir: &Path, ask: &Ask, tell: &mut dyn FnMut(Told<'_>)) -> Result<Line
     let mut stream = UnixStream::connect(&path).map_err(io)?;
     // A deploy under way has deadlines of its own.
     let patience = match ask {
-        Ask::Resolve { .. } | Ask::Retry { .. } | Ask::Rollback { .. } | Ask::Restore { .. } => {
-            None
+        Ask::Resolve { .. }
+        | Ask::Retry { .. }
+        | Ask::Rollback { .. }
+        | Ask::Restore { .. }
+        | Ask::Hold { wait: true, .. } => None,
+        Ask::Status | Ask::History { .. } | Ask::Hold { wait: false, .. } | Ask::Release { .. } => {
+            Some(PATIENCE)
         }
-        Ask::Status | Ask::History { .. } => Some(PATIENCE),
     };
     stream.set_read_timeout(patience).map_err(io)?;
     stream.write_all(&request(ask)).map_err(io)?;

@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use towline_protocol::{Outcome, ServiceName};
 
-use crate::{backup::BackupName, history::Entry, status::Status};
+use crate::{
+    backup::BackupName,
+    history::Entry,
+    lock::{Length, LockName, Reason},
+    status::Status,
+};
 
 /// The version of all this; the `v` of a request.
 pub const VERSION: u64 = 1;
@@ -55,6 +60,26 @@ pub enum Ask {
         /// Whether nothing need stop the service for it.
         #[serde(default)]
         running: bool,
+    },
+    /// Hold deploys of the service off; answered at once, in the middle of a deploy too.
+    Hold {
+        /// The service.
+        service: ServiceName,
+        /// Who does it.
+        name: LockName,
+        /// For how long, in seconds.
+        length: Length,
+        /// What for.
+        reason: Option<Reason>,
+        /// Whether to answer only when what is under way with the service has ended.
+        wait: bool,
+    },
+    /// Do not hold deploys of the service off any more; answered at once.
+    Release {
+        /// The service.
+        service: ServiceName,
+        /// Who has held it off; without one, nobody does any more.
+        name: Option<LockName>,
     },
 }
 
@@ -167,7 +192,7 @@ pub fn parse(line: &[u8]) -> Result<Ask, Line> {
     }
     serde_json::from_value(request).map_err(|_| {
         bad(
-            "expected \"ask\": \"status\", \"history\", \"resolve\", \"retry\", \"rollback\" or \"restore\", with what belongs to it"
+            "expected \"ask\": \"status\", \"history\", \"resolve\", \"retry\", \"rollback\", \"restore\", \"hold\" or \"release\", with what belongs to it"
                 .to_owned(),
         )
     })
@@ -203,9 +228,24 @@ mod tests {
                 running: true,
             },
             Ask::Restore {
-                service,
+                service: service.clone(),
                 backup: "20261121T221500Z-3484a3f.tar.gz".parse().ok(),
                 running: false,
+            },
+            Ask::Hold {
+                service: service.clone(),
+                name: "dump".parse().unwrap(),
+                length: Length::try_from(600).unwrap(),
+                reason: "\u{1f40b}\"\\".repeat(66).parse().ok(),
+                wait: true,
+            },
+            Ask::Release {
+                service: service.clone(),
+                name: None,
+            },
+            Ask::Release {
+                service,
+                name: Some(LockName::default()),
             },
         ]
     }
@@ -252,6 +292,14 @@ mod tests {
             ),
             (
                 r#"{"v":1,"ask":"restore","service":"web","backup":"../x"}"#,
+                "\"ask\"",
+            ),
+            (
+                r#"{"v":1,"ask":"hold","service":"web","name":"dump","length":0,"wait":false}"#,
+                "\"ask\"",
+            ),
+            (
+                r#"{"v":1,"ask":"release","service":"web","name":"../x"}"#,
                 "\"ask\"",
             ),
             ("[1]", "\"v\""),

@@ -1,6 +1,7 @@
 //! Serving the control socket beside the loop.
 //!
-//! `status` and `history` are answered from what the loop has published, so at once, also in the middle of a deploy.
+//! `status` and `history` are answered from what the loop has published, so at once, also in the middle of a deploy; so are `hold`
+//! and `release`, which are not the loop's (`holding`).
 //! What changes something is queued to the loop and its steps are passed on; whoever asked may leave, which takes back
 //! only what has not begun. Whatever a client does or leaves undone costs a slot for a bounded time and blocks nobody.
 
@@ -19,11 +20,15 @@ use towline_protocol::{IntentId, ServiceName};
 use tracing::warn;
 
 use super::{
-    board::{Board, Errand, Order, Published},
+    board::{Board, Errand, LockOrder, Order, Published},
     message::{Ask, Code, Line, MAX_REQUEST, parse},
     socket::Socket,
 };
-use crate::status::{PendingState, look};
+use crate::{
+    lock::Asked,
+    status::{PendingState, look},
+    uptime::Moment,
+};
 
 /// How many clients are served at once; the others wait in the system's queue.
 const CLIENTS: usize = 32;
@@ -36,12 +41,7 @@ const DRAINED: u64 = 16 << 20;
 
 impl Socket {
     /// Serves until it is dropped.
-    pub async fn serve(
-        self,
-        board: Board,
-        orders: mpsc::Sender<Order>,
-        docker_host: Option<String>,
-    ) {
+    pub async fn serve(self, desk: Desk) {
         let slots = Arc::new(Semaphore::new(CLIENTS));
         loop {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
@@ -49,12 +49,7 @@ impl Socket {
             };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let desk = Desk {
-                        board: board.clone(),
-                        orders: orders.clone(),
-                        docker_host: docker_host.clone(),
-                    };
-                    let owner = self.owner;
+                    let (desk, owner) = (desk.clone(), self.owner);
                     tokio::spawn(async move {
                         // A client that has left or does not listen is none of ours.
                         let _ = converse(stream, owner, &desk).await;
@@ -70,11 +65,17 @@ impl Socket {
     }
 }
 
-/// What one conversation needs.
-struct Desk {
-    board: Board,
-    orders: mpsc::Sender<Order>,
-    docker_host: Option<String>,
+/// What a conversation needs.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// Where it looks.
+    pub board: Board,
+    /// Where orders to the loop go.
+    pub orders: mpsc::Sender<Order>,
+    /// Where it goes what is asked about locks.
+    pub locks: mpsc::Sender<LockOrder>,
+    /// Where the engine is.
+    pub docker_host: Option<String>,
 }
 
 async fn converse(stream: UnixStream, owner: u32, desk: &Desk) -> io::Result<()> {
@@ -102,6 +103,25 @@ async fn converse(stream: UnixStream, owner: u32, desk: &Desk) -> io::Result<()>
             }) => {
                 let errand = Errand::Restore { backup, running };
                 return desk.take(service, errand, reader, writer).await;
+            }
+            Ok(Ask::Hold {
+                service,
+                name,
+                length,
+                reason,
+                wait,
+            }) => {
+                let asked = Asked::Hold {
+                    name,
+                    length,
+                    reason,
+                };
+                let line = desk.lock(&service, asked).await?;
+                return desk.held(&service, line, wait, reader, writer).await;
+            }
+            Ok(Ask::Release { service, name }) => {
+                let line = desk.lock(&service, Asked::Release { name }).await?;
+                return say(&mut writer, &line).await;
             }
             Ok(Ask::Status) => return say(&mut writer, &desk.status().await).await,
             Ok(Ask::History { service, limit }) => {
@@ -135,7 +155,7 @@ async fn asked(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Result<Ask, 
     }
 }
 
-async fn say(writer: &mut OwnedWriteHalf, line: &Line) -> io::Result<()> {
+pub(super) async fn say(writer: &mut OwnedWriteHalf, line: &Line) -> io::Result<()> {
     timeout(PATIENCE, writer.write_all(&line.to_json()))
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
@@ -152,8 +172,10 @@ impl Desk {
         let Some(published) = self.published() else {
             return not_yet();
         };
-        let status = published.status.clone().with_underway(underway.as_ref());
-        Line::Status(Box::new(status.with_seen(seen, jiff::Timestamp::now())))
+        let (now, status) = (Moment::now(), published.status.clone());
+        let status = status.with_locks(&self.board.locks.borrow(), &now);
+        let status = status.with_underway(underway.as_ref());
+        Line::Status(Box::new(status.with_seen(seen, now.at)))
     }
 
     fn history(&self, service: Option<&ServiceName>, limit: u32) -> Line {
@@ -165,7 +187,7 @@ impl Desk {
         Line::History(wanted.take(limit as usize).cloned().collect())
     }
 
-    fn published(&self) -> Option<Arc<Published>> {
+    pub(super) fn published(&self) -> Option<Arc<Published>> {
         self.board.published.borrow().clone()
     }
 
@@ -199,8 +221,7 @@ impl Desk {
             answer,
         };
         if self.orders.try_send(order).is_err() {
-            let message = "too many orders wait already; try again later";
-            return say(&mut writer, &Line::refused(Code::Busy, message)).await;
+            return say(&mut writer, &too_many()).await;
         }
         let passing_on = async {
             // When there are no more and none was the last, the process ends; the client is told by the end of its
@@ -216,6 +237,11 @@ impl Desk {
             _ = reader.fill_buf() => Ok(()),
         }
     }
+}
+
+/// There is no room for what is asked.
+pub(super) fn too_many() -> Line {
+    Line::refused(Code::Busy, "too many orders wait already; try again later")
 }
 
 fn not_yet() -> Line {

@@ -96,8 +96,8 @@ impl Poller {
 
     /// Judges what there is for `service`; returns what is to be applied, and how its last try stands.
     ///
-    /// While an operator is needed the newest waits and the others are judged all the same, so that they do not pile
-    /// up.
+    /// While an operator is needed, or somebody holds the service off, the newest waits and the others are judged all the
+    /// same, so that they do not pile up.
     pub(super) fn judge(
         &mut self,
         service: &Service,
@@ -142,6 +142,13 @@ impl Poller {
             return Ok(None);
         }
         let standing = known.standings.get(&intent.id).cloned();
+        if let Some((why, left)) = self.held_off(&service.name)? {
+            info!(service = %service.name, intent = %intent.id, "not applied: {why}");
+            self.outcomes.push(Outcome::Waiting);
+            self.tell_waiting(&service.name, &intent, standing.as_ref(), &why);
+            self.todo.again(&service.name, Instant::now() + left);
+            return Ok(None);
+        }
         Ok(Some((intent, standing)))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
 //! `choose` and `deploy` carry it out, `run` and `todo` say when. `on_purpose`, `roll_back`, `restore` and `resolve` do what an
-//! operator asks for; `watch` looks after what was deployed; `notices` and `orders` are the loop's end of the control socket.
+//! operator asks for, `locks` keeps deploys off a service for who asks for that; `watch` looks after what was deployed; `notices` and `orders` are the loop's end of the control socket.
 
 use std::{
     collections::BTreeMap,
@@ -38,6 +38,7 @@ mod fetch;
 mod go_back;
 mod heartbeat;
 mod leftovers;
+mod locks;
 mod notices;
 mod on_purpose;
 mod orders;
@@ -52,6 +53,7 @@ mod stop;
 mod todo;
 mod watch;
 
+pub use locks::change_locks;
 pub use on_purpose::{AFTER_A_CHANGE, Declined};
 pub use resolve::resolve;
 pub use restore::{Restore, Restored};
@@ -60,6 +62,7 @@ pub use stop::Stop;
 use bell::Bell;
 use engine::Engine;
 use heartbeat::Heartbeat;
+use locks::LockNews;
 use notices::Notices;
 use outbox::Outbox;
 use pending::Aside;
@@ -94,6 +97,7 @@ pub struct Poller {
     /// The tag of the last answer that was taken in.
     tag: Option<Tag>,
     todo: Todo,
+    lock_news: LockNews,
     /// Channels of which intents are missing, and from when on the hub may be asked for them.
     gaps: BTreeMap<Channel, Instant>,
     /// Channels that the relay is not asked for, since the token is not for them.
@@ -151,6 +155,7 @@ impl Poller {
             left: Leftovers::default(),
             tag: None,
             todo: Todo::default(),
+            lock_news: LockNews::default(),
             gaps: BTreeMap::new(),
             left_out: Vec::new(),
             pages: 0,

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,6 +18,7 @@ use crate::{
         board::{Board, Published},
         message::Line,
     },
+    lock::Lock,
     status::{DoorbellState, DoorbellStatus, PollerStatus, RelayStatus, Underway},
     terminal::Terminal,
 };
@@ -33,6 +35,8 @@ pub(super) struct Notices {
     doorbell: DoorbellStatus,
     published: watch::Sender<Option<Arc<Published>>>,
     underway: watch::Sender<Option<Underway>>,
+    ordered: watch::Sender<Option<ServiceName>>,
+    locks: watch::Sender<BTreeMap<ServiceName, Vec<Lock>>>,
     /// Who has given the order that is carried out, and hears of each step.
     client: Option<UnboundedSender<Line>>,
     /// What has come to an end, for people.
@@ -56,6 +60,8 @@ impl Notices {
             },
             published: watch::Sender::new(None),
             underway: watch::Sender::new(None),
+            ordered: watch::Sender::new(None),
+            locks: watch::Sender::new(BTreeMap::new()),
             client: None,
             ends: Vec::new(),
             terminal: Terminal::default(),
@@ -79,7 +85,19 @@ impl Notices {
         Board {
             published: self.published.subscribe(),
             underway: self.underway.subscribe(),
+            ordered: self.ordered.subscribe(),
+            locks: self.locks.subscribe(),
         }
+    }
+
+    /// Where it is shown what holds deploys off.
+    pub(super) fn locks(&self) -> watch::Sender<BTreeMap<ServiceName, Vec<Lock>>> {
+        self.locks.clone()
+    }
+
+    /// An operator's order is carried out for this service now, or for none.
+    pub(super) fn note_ordered(&self, service: Option<ServiceName>) {
+        self.ordered.send_replace(service);
     }
 
     /// Whether anybody can look.

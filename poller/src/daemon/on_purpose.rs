@@ -12,6 +12,7 @@ use crate::{
     apply::{ApplyError, InspectError},
     backup::BackupError,
     docker::EngineError,
+    lock,
     plan::NoWayBack,
     select::select,
     settings::{Service, Settings},
@@ -60,6 +61,25 @@ pub enum Declined {
         service: ServiceName,
         /// The intent that it is needed since.
         since: IntentId,
+    },
+    /// Somebody holds it off.
+    #[error("{service} is {why}; wait, or run `{release}` first")]
+    HeldOff {
+        /// The service.
+        service: ServiceName,
+        /// Who does, until when, and what for.
+        why: String,
+        /// The command that ends it.
+        release: String,
+    },
+    /// Too many hold it off already.
+    #[error(
+        "{service} is held off by {} names already, and by more it cannot be; `towline release {service} --all` ends all of them",
+        lock::MOST
+    )]
+    TooManyLocks {
+        /// The service.
+        service: ServiceName,
     },
     /// Nothing has come for it, or it is forgotten.
     #[error("no intent is known for {0} that could be tried again")]
@@ -172,6 +192,7 @@ impl Poller {
             let service = name.clone();
             return Err(Declined::Blocked { service, since });
         }
+        self.refuse_held_off(name)?;
         let intent = self.to_retry(&service)?;
         info!(service = %name, intent = %intent.id, "to be tried again, as asked");
         self.store.try_again(name, &intent.id)?;

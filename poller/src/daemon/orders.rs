@@ -10,11 +10,12 @@ use tokio::{
 use towline_protocol::{IntentId, ServiceName};
 use tracing::{info, warn};
 
-use super::{Declined, Poller, Restore, Stop, resolve::resolve};
+use super::{Declined, Poller, Restore, Stop, locks::LockKeeper, resolve::resolve};
 use crate::{
     control::{
         board::{Errand, ORDERS, Order, Published},
         message::{Code, Ended, Line},
+        server::Desk,
         socket::Socket,
     },
     history::Entry,
@@ -46,20 +47,26 @@ impl Orders {
 }
 
 impl Poller {
-    /// Begins to serve the control socket of the state directory `dir`. Without one all else goes on.
-    pub(super) fn serve_control(&mut self, dir: &Path) -> Orders {
-        let (sender, queue) = mpsc::channel(ORDERS);
+    /// Begins to serve the control socket of the state directory `dir`. Without one all else goes on. What is asked about locks
+    /// is for the keeper, who has to be let work beside the loop.
+    pub(super) fn serve_control(&mut self, dir: &Path) -> (Orders, LockKeeper) {
+        let (orders, queue) = mpsc::channel(ORDERS);
+        let (keeper, locks) = self.keep_locks();
         let mut serving = JoinSet::new();
         match Socket::bind(dir) {
             Ok(socket) => {
-                let engine = self.engine.address().map(str::to_owned);
-                serving.spawn(socket.serve(self.notices.board(), sender, engine));
+                serving.spawn(socket.serve(Desk {
+                    board: self.notices.board(),
+                    orders,
+                    locks,
+                    docker_host: self.engine.address().map(str::to_owned),
+                }));
             }
             Err(error) => warn!(
-                "no control socket, so that towline status, history, retry, rollback, restore and resolve do not work while this runs: {error}"
+                "no control socket, so that towline status, history, retry, rollback, restore, resolve, hold and release do not work while this runs: {error}"
             ),
         }
-        Orders { queue, serving }
+        (Orders { queue, serving }, keeper)
     }
 
     /// Publishes how things stand, read again only when the state has changed. A state that cannot be read is told
@@ -107,6 +114,8 @@ impl Poller {
             return Ok(());
         }
         info!(%service, "ordered by the control socket: {}", word(&errand));
+        // From here on whoever holds the service off is told that this goes on.
+        self.notices.note_ordered(Some(service.clone()));
         let done = match errand {
             Errand::Resolve { since } => {
                 self.resolve(&service, since.as_ref()).await.map(Line::Done)
@@ -133,6 +142,7 @@ impl Poller {
         };
         // Whoever asks how things stand right after the answer is told so.
         self.publish();
+        self.notices.note_ordered(None);
         // Without anybody to hear it the log has it.
         let _ = answer.send(line);
         broken

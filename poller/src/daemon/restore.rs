@@ -63,6 +63,7 @@ impl Poller {
         if self.recover(stop).await?.contains(name) {
             return Err(Declined::Unfinished);
         }
+        self.refuse_held_off(name)?;
         let shelf = Shelf::of(self.store.dir(), name.clone());
         let newest = || -> Result<_, Declined> {
             let newest = shelf.names()?.into_iter().next();

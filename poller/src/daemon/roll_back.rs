@@ -39,6 +39,7 @@ impl Poller {
             let service = name.clone();
             return Err(Declined::Blocked { service, since });
         }
+        self.refuse_held_off(name)?;
         match &service.work {
             Work::Docker { .. } => self.container_back(&service, to, stop).await,
             Work::Parts(parts) => self.parts_back(&service, parts, to, stop).await,

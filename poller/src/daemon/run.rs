@@ -24,9 +24,13 @@ impl Poller {
         mut stop: Stop,
         dir: &Path,
     ) -> anyhow::Result<Ending> {
-        let mut orders = self.serve_control(dir);
+        let (mut orders, keeper) = self.serve_control(dir);
         self.start_doorbell();
-        let ended = self.go_on(interval, &mut stop, &mut orders).await;
+        let ended = tokio::select! {
+            ended = self.go_on(interval, &mut stop, &mut orders) => ended,
+            // Beside the loop, so that locks are taken and seen in the middle of a deploy too.
+            never = keeper.keep() => match never {},
+        };
         orders.close().await;
         ended
     }
@@ -115,6 +119,7 @@ impl Poller {
             answer = reply(&mut rounds.polling) => self.note_answer(rounds, answer, interval)?,
             answer = reply(&mut rounds.filling) => self.note_filled(rounds, answer)?,
             event = self.bell.next() => self.note_event(rounds, event, interval)?,
+            service = self.lock_news.next() => self.note_lock(&service)?,
             seen = reply(&mut rounds.looking) => self.note_seen(seen),
             answer = self.heartbeat.said() => self.note_said(answer),
             Ok(delivery) = self.outbox.delivered() => self.note_sent(delivery, interval)?,

@@ -4,11 +4,19 @@
 //! `record` reads what the state directory knows, `look` asks the engine, `checkout` git, `standing` says what both come to, `trouble`
 //! compares looks. Not here: who may ask and how that travels (`control`), how it is written down for people (`cli`).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use towline_protocol::{Digest, HostName, IntentId, Outcome, ServiceName, Sha};
 
-use crate::{compose::Placed, settings::Parts, version::VersionId};
+use crate::{
+    compose::Placed,
+    lock::{Lock, LockName, Reason},
+    settings::Parts,
+    uptime::Moment,
+    version::VersionId,
+};
 
 mod checkout;
 mod look;
@@ -151,6 +159,9 @@ pub struct ServiceStatus {
     /// Why it stays as it is until a newer intent comes, if an operator took it back.
     #[serde(default)]
     pub held: Option<Held>,
+    /// Who holds its deploys off, in the order of their names.
+    #[serde(default)]
+    pub locks: Vec<HeldOff>,
     /// What it is made of if it is not one container, for whoever looks.
     #[serde(skip)]
     pub(super) parts: Option<Box<Parts>>,
@@ -170,6 +181,30 @@ pub struct Held {
     pub since: Timestamp,
     /// What for.
     pub why: String,
+}
+
+/// That somebody holds deploys of a service off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldOff {
+    /// Who, by a name of their own choice.
+    pub name: LockName,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when, unless they let go before, or do it again.
+    pub until: Timestamp,
+    /// What for, if they said so.
+    pub reason: Option<Reason>,
+}
+
+impl HeldOff {
+    fn of(lock: &Lock, now: &Moment) -> Self {
+        Self {
+            name: lock.name.clone(),
+            since: lock.since.at,
+            until: lock.until(now),
+            reason: lock.reason.clone(),
+        }
+    }
 }
 
 /// What a deploy has brought.
@@ -232,7 +267,7 @@ pub struct Pending {
 pub enum PendingState {
     /// Its turn has not come.
     Queued,
-    /// It waits for what `why` says: its image, its commit, or that the host's clock is right.
+    /// It waits for what `why` says: its image, its commit, that the host's clock is right, or that nobody holds it off.
     Waiting,
     /// It is being applied now.
     Applying,
@@ -277,6 +312,16 @@ impl Status {
             self.services.retain(|service| service.name == *name);
         }
         (service.is_none() || !self.services.is_empty()).then_some(self)
+    }
+
+    /// Says who holds which service off at `now`, of all `locks` that there are.
+    pub fn with_locks(mut self, locks: &BTreeMap<ServiceName, Vec<Lock>>, now: &Moment) -> Self {
+        for service in &mut self.services {
+            let locks = locks.get(&service.name).into_iter().flatten();
+            let on = locks.filter(|lock| lock.is_on(now));
+            service.locks = on.map(|lock| HeldOff::of(lock, now)).collect();
+        }
+        self
     }
 
     /// Adds what is being done at this moment.

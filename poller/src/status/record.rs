@@ -4,16 +4,17 @@ use jiff::{SignedDuration, Timestamp};
 use towline_protocol::{HostName, Intent, IntentId, Outcome};
 
 use super::{
-    Deployed, EngineStatus, FORMAT, Held, Last, Pending, PendingState, RelayStatus, ReportsStatus,
-    ServiceStatus, Status,
+    Deployed, EngineStatus, FORMAT, Held, HeldOff, Last, Pending, PendingState, RelayStatus,
+    ReportsStatus, ServiceStatus, Status,
 };
 use crate::{
     backoff::COMMIT_WAIT,
     history::Entry,
+    lock::{self, Lock},
     select::select,
     settings::{Choice, Service, Settings, Work},
     store::{HISTORY, JournalEntry, Standing, Store, StoreError},
-    uptime::{Awaited, Uptime},
+    uptime::{Awaited, Moment, Uptime},
 };
 
 impl Status {
@@ -70,6 +71,11 @@ fn recorded(
         Work::Parts(parts) => Some(parts.clone()),
     };
     let quarantine = store.quarantine(name)?;
+    let moment = Moment {
+        at: now,
+        up: Uptime::now(),
+    };
+    let locks = store.locks().of(name, &moment)?;
     let running = store.running(name)?;
     let placed = running.as_ref().and_then(|running| running.placed.clone());
     let deployed = running.map(|running| Deployed {
@@ -97,26 +103,32 @@ fn recorded(
         checkout: None,
         parts,
         placed,
-        pending: pending(store, service, host, journal, now)?,
+        pending: pending(store, service, host, journal, &locks, &moment)?,
         last: last(store, service)?,
         quarantined: quarantine.into_iter().map(|one| one.version).collect(),
         held: store.hold(name)?.map(|hold| Held {
             since: hold.since,
             why: hold.why,
         }),
+        locks: locks
+            .iter()
+            .map(|lock| HeldOff::of(lock, &moment))
+            .collect(),
     })
 }
 
 const UNDATABLE: &str =
     "it is from the future by this host's clock; it waits until the clock is right";
 
-/// What is to be done for `service`: what was interrupted, else what an operator must see to, else what `select` says.
+/// What is to be done for `service`: what was interrupted, else what an operator must see to, else what `select` says. That one waits
+/// while there are `locks`.
 fn pending(
     store: &Store,
     service: &Service,
     host: &HostName,
     journal: Option<&JournalEntry>,
-    now: Timestamp,
+    locks: &[Lock],
+    now: &Moment,
 ) -> Result<Option<Pending>, StoreError> {
     let known = store.known(service)?;
     let standings = &known.standings;
@@ -146,15 +158,21 @@ fn pending(
         );
         return Ok(Some(of(PendingState::NeedsOperator, &id, why)));
     }
-    let selection = select(&known.situation(host, service, now));
+    let selection = select(&known.situation(host, service, now.at));
     let Some(intent) = selection.apply else {
         let undatable = selection.undatable.last();
         return Ok(undatable.map(|id| of(PendingState::Waiting, id, UNDATABLE.to_owned())));
     };
+    if let Some(why) = lock::told(locks, now) {
+        return Ok(Some(Pending {
+            until: locks.iter().map(|lock| lock.until(now)).max(),
+            ..of(PendingState::Waiting, &intent.id, why)
+        }));
+    }
     let waits = |standing: &&Standing| standing.outcome == Outcome::Waiting;
     Ok(Some(match standings.get(&intent.id).filter(waits) {
         Some(standing) => Pending {
-            until: until(service, standing, now),
+            until: until(service, standing, now.at),
             ..of(
                 PendingState::Waiting,
                 &intent.id,

@@ -9,8 +9,8 @@
 //!
 //! `file` opens the database, `copied` a copy of it for a look, `row` seals single rows, `inbox` keeps marks, intents and how they stand, `journal` the
 //! deploys under way, `spool` the reports, `history` what has ended, `versions` and `revisions` what a service can be taken back to,
-//! `quarantine` what is not tried again, `leftover` what is still to be removed; `known` puts together what a choice for
-//! a service needs.
+//! `quarantine` what is not tried again, `locks` what holds deploys off, `leftover` what is still to be removed; `known` puts
+//! together what a choice for a service needs. `db` is the open database, which `locks` can use while a deploy has the rest.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -25,12 +25,14 @@ use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
 mod copied;
+mod db;
 mod file;
 mod history;
 mod inbox;
 mod journal;
 mod known;
 mod leftover;
+mod locks;
 mod quarantine;
 mod revisions;
 pub(crate) mod row;
@@ -38,11 +40,14 @@ mod running;
 mod spool;
 pub(crate) mod versions;
 
+use db::Db;
+
 pub use copied::Copied;
 pub use history::{Cause, CauseKind, HISTORY, Past};
 pub use inbox::{Standing, Tries};
 pub use journal::{End, HoldChange, JournalEntry, OnPurpose};
 pub use known::Known;
+pub use locks::Locks;
 pub use quarantine::{Hold, Quarantined};
 pub use revisions::{Forgotten, KeptImage, KeptRevision};
 pub use running::{Running, Unwell};
@@ -57,7 +62,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 const SCHEMA_VERSION: i64 = SCHEMA.len() as i64;
 
 /// What each version of the layout adds to the one before it, from version 1 on.
-const SCHEMA: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const SCHEMA: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 const VERSION_1: &str = "
     CREATE TABLE mark (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
@@ -93,6 +98,10 @@ const VERSION_3: &str = "
 
 const VERSION_4: &str = "
     CREATE TABLE revision (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+";
+
+const VERSION_5: &str = "
+    CREATE TABLE lock (key TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
 ";
 
 /// Why the state could not be read or written.
@@ -153,7 +162,7 @@ impl From<rusqlite::Error> for StoreError {
 /// The state directory, locked and open.
 #[derive(Debug)]
 pub struct Store {
-    db: Connection,
+    db: Db,
     dir: PathBuf,
     /// By the clock.
     opened_at: Timestamp,
@@ -186,7 +195,7 @@ impl Store {
             }
             Err(TryLockError::Error(why)) => return Err(io(dir)(why)),
         }
-        let db = file::open(dir)?;
+        let db = Db::of(file::open(dir)?);
         Ok(Self {
             db,
             dir: dir.to_owned(),

@@ -9,8 +9,8 @@ const OLDER: &str = "20261121T221500Z-3484a3f.tar.gz";
 const NEWER: &str = "20261122T010000Z-3484a3f.tar.gz";
 
 /// A host whose service keeps data in a folder and writes down when it is stopped and started.
-struct Served {
-    host: Host,
+pub(super) struct Served {
+    pub(super) host: Host,
     _relay: Relay,
 }
 
@@ -46,7 +46,7 @@ impl Served {
     }
 
     /// One with a backup of `old` and data that are `new`.
-    fn with_a_backup(more: &str) -> Self {
+    pub(super) fn with_a_backup(more: &str) -> Self {
         let served = Self::new(more);
         served.back_up(OLDER);
         fs::write(served.host.path("data/rows"), "new").unwrap();

@@ -205,6 +205,8 @@ fn a_service_or_state_that_is_not_there_is_told_and_nothing_is_made() {
         &["history"],
         &["retry", "web"],
         &["rollback", "web"],
+        &["hold", "web"],
+        &["release", "web"],
     ] {
         let log = refused(&host, command);
         assert!(
@@ -272,6 +274,8 @@ fn a_state_that_another_command_has_is_told() {
         &["retry", "web"][..],
         &["rollback", "web"],
         &["resolve", "web"],
+        &["hold", "web"],
+        &["release", "web"],
     ];
     for command in [&["status"][..], &["history"]].into_iter().chain(orders) {
         let log = refused(&host, command);

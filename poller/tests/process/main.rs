@@ -35,6 +35,7 @@ mod control_socket;
 mod deploy;
 mod desk;
 mod follow;
+mod locks;
 mod once;
 mod orders;
 mod outlived;

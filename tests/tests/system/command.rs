@@ -14,15 +14,15 @@ use crate::{
 };
 
 /// A host whose service `job` is a script, and its poller.
-struct Scene {
+pub(crate) struct Scene {
     channel: String,
-    host: Host,
-    towline: Process,
+    pub(crate) host: Host,
+    pub(crate) towline: Process,
 }
 
 impl Scene {
     /// The host, its repository and the script, which first writes its commit into `ran`; all are called `name`.
-    fn new(name: &str, script: &str) -> Result<Self> {
+    pub(crate) fn new(name: &str, script: &str) -> Result<Self> {
         let channel = format!("octo-org/{name}");
         let pi = token(Role::Host, name, &["octo-org/*"])?;
         let host = Host::new(&relay()?.url, &pi, "")?;
@@ -51,16 +51,16 @@ impl Scene {
     }
 
     /// `towline deploy --wait` of the commit of forty times this digit.
-    fn deploy(&self, digit: &str) -> Result<Process> {
+    pub(crate) fn deploy(&self, digit: &str) -> Result<Process> {
         let sha = digit.repeat(40);
         Ok(waiting(&[&self.channel, "--service", "job", "--sha", &sha])?.0)
     }
 
-    fn ran(&self) -> Result<String> {
+    pub(crate) fn ran(&self) -> Result<String> {
         Ok(fs::read_to_string(self.host.path("ran"))?)
     }
 
-    fn status(&self) -> Result<Value> {
+    pub(crate) fn status(&self) -> Result<Value> {
         Ok(self.host.json(&["status"])?["services"][0].clone())
     }
 }

@@ -10,6 +10,7 @@ mod command;
 mod deploy;
 mod doorbell;
 mod followed;
+mod held_off;
 mod killed;
 mod manual;
 mod missed;

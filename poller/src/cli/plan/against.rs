@@ -1,13 +1,15 @@
-//! What the state has against a deploy, whatever the rest of its plan: an operator is needed, or has taken the service back, or
-//! the version failed here. A plan is that of a new intent, and those that are here already may not be applied.
+//! What the state has against a deploy, whatever the rest of its plan: an operator is needed, or has taken the service back,
+//! somebody holds it off, or the version failed here. A plan is that of a new intent, and those that are here already may not be applied.
 
 use towline_protocol::{Intent, Mark};
 
 use crate::{
     apply::{Job, held},
+    lock,
     select::objection,
     settings::Service,
     store::{Hold, Store, StoreError},
+    uptime::Moment,
     version::VersionId,
 };
 
@@ -21,6 +23,17 @@ pub(super) fn blocked(store: &Store, service: &Service) -> Result<Option<String>
              for then"
         )
     }))
+}
+
+/// That somebody holds the service off, if so.
+pub(super) fn held_off(store: &Store, service: &Service) -> Result<Option<String>, StoreError> {
+    let (name, now) = (&service.name, Moment::now());
+    let locks = store.locks().of(name, &now)?;
+    let release = lock::release(name, &locks);
+    let each: Vec<_> = locks.iter().map(|lock| lock.told(&now)).collect();
+    let each = each.join(", and ");
+    Ok((!each.is_empty())
+        .then(|| format!("{each}; what follows is for then, or for after `{release}`")))
 }
 
 /// That an operator took the service back: a problem where all intents of the commit came before that, else for who reads it.

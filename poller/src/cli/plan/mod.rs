@@ -153,6 +153,9 @@ impl Desk<'_> {
             Some(Err(problem)) if begins => problems.push(problem),
             Some(Err(_)) | None => {}
         }
+        if let Some(words) = against::held_off(self.store, service)? {
+            lines = format!("  held off: {words}\n{lines}");
+        }
         problems.extend(planned.problems);
         Ok(Planned {
             problems,

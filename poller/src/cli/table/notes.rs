@@ -56,6 +56,18 @@ pub(super) fn notes(service: &ServiceStatus) -> Vec<String> {
             printable(&held.why)
         ));
     }
+    for lock in &service.locks {
+        let reason = lock.reason.as_ref();
+        let reason = reason.map_or(String::new(), |reason| {
+            format!(": {}", printable(&reason.to_string()))
+        });
+        notes.push(format!(
+            "{name}: deploys are held off by {} since {} until {}{reason}\n",
+            lock.name,
+            time(lock.since),
+            time(lock.until)
+        ));
+    }
     if let Some(pending) = &service.pending {
         let until = pending
             .until

@@ -109,8 +109,10 @@ fn about_doorbell(doorbell: &DoorbellStatus) -> String {
 /// What is to be done, or why nothing is.
 fn doing(service: &ServiceStatus) -> Option<&'static str> {
     let pending = service.pending.as_ref();
+    let held_off = service.locks.first().map(|_| "held off");
     let held = service.held.as_ref().map(|_| "held");
-    pending.map(|pending| word(pending.state)).or(held)
+    let pending = pending.map(|pending| word(pending.state));
+    pending.or(held_off).or(held)
 }
 
 pub(super) fn word(state: PendingState) -> &'static str {

@@ -5,6 +5,7 @@ mod again;
 mod answers;
 mod judging;
 mod leftovers;
+mod locks;
 mod order;
 mod recovery;
 mod roll_back;

@@ -1,6 +1,10 @@
 //! State of an earlier version is taken over whole or not at all.
 
 use super::*;
+use crate::{
+    lock::{Length, Lock, LockName},
+    uptime::Moment,
+};
 
 /// A state as the first version of towline wrote it: its tables, its rows.
 fn of_version_1() -> TempDir {
@@ -81,6 +85,26 @@ fn what_was_in_quarantine_by_its_digest_is_so_still_and_is_let_go_when_it_proves
     };
     store.close_journal("0", &web(), &proved).unwrap();
     assert_eq!(store.quarantine(&web()).unwrap(), []);
+}
+
+#[test]
+fn a_state_of_version_4_has_no_locks_and_takes_them() {
+    let dir = filled();
+    change(&dir, "DROP TABLE lock; PRAGMA user_version = 4");
+    for held in [0, 1] {
+        let store = Store::open(dir.path()).unwrap();
+        let now = Moment::now();
+        let mut locks = store.locks();
+        assert_eq!(locks.of(&web(), &now).unwrap().len(), held);
+        let lock = Lock {
+            name: LockName::default(),
+            reason: None,
+            since: now.clone(),
+            length: Length::try_from(3600).unwrap(),
+        };
+        locks.put(&web(), &lock, &now).unwrap();
+        assert_eq!(store.open_journals().unwrap(), [entry("0a0a0a0a", "{}")]);
+    }
 }
 
 #[test]

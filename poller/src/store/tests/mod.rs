@@ -2,6 +2,7 @@
 
 mod damage;
 mod keeping;
+mod locks;
 mod migration;
 mod revisions;
 mod rows;

@@ -38,7 +38,11 @@ fn known() -> Status {
               "quarantined": [crate::testing::digest('b'), crate::testing::digest('c')] },
             { "name": "mail", "container": "mail", "deployed": { "sha": sha, "digest": digest, "intent": intent, "since": at },
               "observed": seen("restarting", json!(digest)), "pending": null, "last": null,
-              "held": { "since": at, "why": "taken back on purpose" } }
+              "held": { "since": at, "why": "taken back on purpose" } },
+            { "name": "blog", "container": "blog", "deployed": null, "observed": seen("running", json!(digest)), "pending": null,
+              "last": null,
+              "locks": [{ "name": "dump", "since": at, "until": "2026-11-20T15:10:00Z", "reason": "nightly dump" },
+                        { "name": "operator", "since": at, "until": "2026-11-20T15:20:00Z", "reason": null }] }
         ]
     }))
     .unwrap()

@@ -1,10 +1,16 @@
 //! Searches for an order of things in which the service goes back, or a bad version is tried for ever: answers of the
-//! relay that are old or have gaps, tries that end in every way, restarts, and an operator, on a real store.
+//! relay that are old or have gaps, tries that end in every way, restarts, and an operator, on a real store. Or in which what is held
+//! off is begun, or lost.
 
-use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
+mod held_off;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use towline_protocol::{IntentId, Sha};
+
+use held_off::{Locked, Name, a_lock};
 
 use super::*;
 use crate::{
@@ -36,6 +42,7 @@ enum Turn {
     Restart,
     Retry,
     Resolve,
+    Lock(Name, Locked),
 }
 
 /// What comes of a try that is begun.
@@ -57,15 +64,19 @@ enum Mutant {
     IgnoresQuarantine,
     TriesFailuresAgain,
     ForgetsInterruptions,
+    IgnoresLocks,
+    LosesWhatIsHeldOff,
 }
 
-const MISTAKES: [(Mutant, Property); 6] = [
+const MISTAKES: [(Mutant, Property); 8] = [
     (Mutant::ForgetsMark, Property::InOrder),
     (Mutant::ForgetsSeen, Property::InOrder),
     (Mutant::ForgetsOutcomes, Property::InOrder),
     (Mutant::IgnoresQuarantine, Property::NoLoop),
     (Mutant::TriesFailuresAgain, Property::NoLoop),
     (Mutant::ForgetsInterruptions, Property::NoLoop),
+    (Mutant::IgnoresLocks, Property::HeldOff),
+    (Mutant::LosesWhatIsHeldOff, Property::HeldOff),
 ];
 
 /// A host, its relay, and what was seen of them.
@@ -86,6 +97,10 @@ struct World {
     tried: u64,
     /// The images that have failed, with the intent's number and commit.
     failed: BTreeMap<char, (u64, Option<Sha>)>,
+    /// Who holds the service off.
+    locked: BTreeSet<Name>,
+    /// What has come.
+    received: BTreeSet<IntentId>,
     broken: Broken,
 }
 
@@ -113,12 +128,15 @@ fn play(turns: &[Turn], mutant: Option<Mutant>) -> Broken {
         tries: BTreeMap::new(),
         tried: 0,
         failed: BTreeMap::new(),
+        locked: BTreeSet::new(),
+        received: BTreeSet::new(),
         broken: Broken::new(),
     };
     for turn in turns {
         world.take(turn);
         world.look();
     }
+    world.finish();
     world.broken
 }
 
@@ -151,6 +169,7 @@ impl World {
             }
             Turn::Retry => self.retry(),
             Turn::Resolve => drop(self.store().resolve(&entry().service).unwrap()),
+            Turn::Lock(name, locked) => self.lock(*name, *locked),
         }
     }
 
@@ -190,11 +209,22 @@ impl World {
             Some(Mutant::ForgetsOutcomes) => self.store().tamper("DELETE FROM standing"),
             _ => {}
         }
+        if self.mutant == Some(Mutant::IgnoresLocks) {
+            self.store().tamper("DELETE FROM lock");
+        }
         let service = self.poller().settings.services[0].clone();
-        let Some((intent, standing)) = self.poller().judge(&service).unwrap() else {
+        let judged = self.poller().judge(&service).unwrap();
+        if self.mutant == Some(Mutant::LosesWhatIsHeldOff) && !self.locked.is_empty() {
+            self.store().tamper("DELETE FROM intent");
+        }
+        let Some((intent, standing)) = judged else {
             return;
         };
         self.look();
+        if !self.locked.is_empty() {
+            let how = format!("{} is tried, held off by {:?}", intent.seq, self.locked);
+            self.breaks(Property::HeldOff, how);
+        }
         let attempt = next_try(standing.as_ref());
         self.check_begin(&intent, attempt);
         let image = self.images[intent.seq as usize - 1];
@@ -323,6 +353,9 @@ impl World {
             self.breaks(Property::InOrder, how);
         }
         (self.mark, self.newest) = (mark, seen.newest);
+        let intents = self.store().intents(&channel).unwrap();
+        self.received
+            .extend(intents.into_iter().map(|intent| intent.id));
         for (id, standing) in self.store().standings(&service).unwrap() {
             let (outcome, attempt) = (standing.outcome, standing.attempt);
             if outcome.is_terminal() {
@@ -355,6 +388,7 @@ fn a_turn() -> impl Strategy<Value = Turn> {
         1 => Just(Turn::Restart),
         1 => Just(Turn::Retry),
         2 => Just(Turn::Resolve),
+        3 => a_lock().prop_map(|(name, locked)| Turn::Lock(name, locked)),
     ]
 }
 
