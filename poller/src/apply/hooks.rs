@@ -1,8 +1,9 @@
 //! A service's hooks: how they are called, and what their ends mean.
 //!
-//! Nothing of them is on record. One that is under way when Towline dies is asked to end, and called again by the next process:
-//! `before` with the next try, since nothing was touched, and `after` with the gate, of which it is the last check. Not here: when
-//! they are called (`prepare`, `act`), and what follows (`machine`, `sequence`).
+//! Nothing of them is on record. One that is under way when Towline dies is called again by the next process: `before` with the
+//! next try, since nothing was touched, and `after` with the gate, of which it is the last check. A program of this host is asked
+//! to end before; one in a container goes on, since an engine has no call that ends it, and may run twice at one time. Not here:
+//! when they are called (`prepare`, `act`), and what follows (`machine`, `sequence`).
 
 use std::{cell::Cell, path::PathBuf, time::Duration};
 
