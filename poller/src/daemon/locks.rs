@@ -169,24 +169,26 @@ impl LockKeeper {
             }
         };
         let before = self.shown.send_replace(all.clone());
-        for (service, locks) in &before {
-            let over: Vec<_> = locks.iter().filter(|lock| !lock.is_on(&now)).collect();
-            for lock in &over {
-                info!(%service, "the time is over for which {} has held it off", lock.name);
-            }
-            if !over.is_empty()
-                && let Err(error) = self
-                    .locks
-                    .remove(service, over.iter().map(|lock| &lock.name))
-            {
-                warn!(%service, "a lock that is over is not removed: {error}");
-            }
-        }
+        self.clear(&before, &all, &now);
         let services = before.keys().chain(all.keys());
         let changed = services.filter(|service| before.get(*service) != all.get(*service));
         for service in changed {
             // Without the loop nothing is begun anyway.
             let _ = self.news.send(service.clone());
+        }
+    }
+
+    /// Removes what is over of what was shown `before`, and says so of those who hold nothing off anew among `all`.
+    fn clear(&mut self, before: &All, all: &All, now: &Moment) {
+        let mut is_any = false;
+        for (service, lock) in each(before).filter(|(_, lock)| !lock.is_on(now)) {
+            is_any = true;
+            if !each(all).any(|(one, new)| one == service && new.name == lock.name) {
+                info!(%service, "the time is over for which {} has held it off", lock.name);
+            }
+        }
+        if is_any && let Err(error) = self.locks.sweep(now) {
+            warn!("locks that are over are not removed: {error}");
         }
     }
 
@@ -196,6 +198,11 @@ impl LockKeeper {
         let left = shown.values().flatten().map(|lock| lock.left(&now));
         left.min().unwrap_or(IDLE).max(LOOK)
     }
+}
+
+fn each(all: &All) -> impl Iterator<Item = (&ServiceName, &Lock)> {
+    all.iter()
+        .flat_map(|(service, locks)| locks.iter().map(move |lock| (service, lock)))
 }
 
 impl Poller {

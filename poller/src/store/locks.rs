@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::Connection;
 use towline_protocol::ServiceName;
 
 use super::{Store, StoreError, db::Db, row};
@@ -74,12 +75,18 @@ impl Locks {
         now: &Moment,
     ) -> Result<(), StoreError> {
         let tx = self.db.transaction()?;
-        for (key, other) in row::all::<Lock>(&tx, LOCK, "")? {
-            if !other.is_on(now) {
-                row::delete(&tx, LOCK, &key)?;
-            }
-        }
+        sweep(&tx, now)?;
         row::put(&tx, LOCK, &key(service, &lock.name), lock)?;
+        Ok(tx.commit()?)
+    }
+
+    /// Removes all that is over by `now`, as it is stored: what was taken again by the same name stays. One transaction.
+    ///
+    /// # Errors
+    /// When the database refuses or a row is damaged; nothing has changed then.
+    pub fn sweep(&mut self, now: &Moment) -> Result<(), StoreError> {
+        let tx = self.db.transaction()?;
+        sweep(&tx, now)?;
         Ok(tx.commit()?)
     }
 
@@ -98,6 +105,15 @@ impl Locks {
         }
         Ok(tx.commit()?)
     }
+}
+
+fn sweep(tx: &Connection, now: &Moment) -> Result<(), StoreError> {
+    for (key, lock) in row::all::<Lock>(tx, LOCK, "")? {
+        if !lock.is_on(now) {
+            row::delete(tx, LOCK, &key)?;
+        }
+    }
+    Ok(())
 }
 
 fn key(service: &ServiceName, name: &LockName) -> String {

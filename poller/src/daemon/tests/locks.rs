@@ -3,12 +3,12 @@
 use super::*;
 use crate::{
     control::{
-        board::{Errand, Order},
+        board::{Errand, LockOrder, Order},
         message::{Code, Line},
     },
     lock::{Asked, Length, Lock, LockName},
     store::Past,
-    uptime::Moment,
+    uptime::{Moment, Uptime},
 };
 
 /// Taken now by `name`, for an hour.
@@ -65,6 +65,18 @@ fn to_release(name: Option<&str>) -> Asked {
     Asked::Release {
         name: name.map(|name| name.parse().unwrap()),
     }
+}
+
+/// What the keeper answers who asks this about `web`.
+async fn asked_of(keeper: &tokio::sync::mpsc::Sender<LockOrder>, asked: Asked) -> Line {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let order = LockOrder {
+        service: web(),
+        asked,
+        answer,
+    };
+    keeper.send(order).await.unwrap();
+    answered.await.unwrap()
 }
 
 #[tokio::test]
@@ -275,16 +287,7 @@ async fn what_is_asked_while_the_loop_is_busy_is_answered_and_shown_and_the_loop
     let mut host = Host::new();
     let board = host.poller.notices.board();
     let (keeper, ask) = host.poller.keep_locks();
-    let asking = async {
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let order = crate::control::board::LockOrder {
-            service: web(),
-            asked: to_hold("dump"),
-            answer,
-        };
-        ask.send(order).await.unwrap();
-        answered.await.unwrap()
-    };
+    let asking = asked_of(&ask, to_hold("dump"));
     let answer = tokio::select! {
         answer = asking => answer,
         never = keeper.keep() => match never {},
@@ -296,6 +299,42 @@ async fn what_is_asked_while_the_loop_is_busy_is_answered_and_shown_and_the_loop
     let dump: LockName = "dump".parse().unwrap();
     assert_eq!(board.locks.borrow()[&web()][0].name, dump);
     assert_eq!(host.poller.lock_news.next().await, web());
+}
+
+#[tokio::test]
+async fn who_holds_off_anew_before_anybody_saw_that_the_time_was_over_goes_on_holding_it_off() {
+    let mut host = Host::new();
+    let board = host.poller.notices.board();
+    let shown = host.poller.notices.locks();
+    let (keeper, ask) = host.poller.keep_locks();
+    let over = Lock {
+        since: Moment {
+            at: Moment::now().at,
+            up: Uptime {
+                boot: "earlier".to_owned(),
+                ms: 0,
+            },
+        },
+        length: Length::try_from(1).unwrap(),
+        ..lock("dump")
+    };
+    let asking = async {
+        // Since the keeper has looked for the first time, as after a suspend of the host.
+        host.hold(&over);
+        shown.send_replace([(web(), vec![over])].into());
+        asked_of(&ask, to_hold("dump")).await
+    };
+    let answer = tokio::select! {
+        biased;
+        never = keeper.keep() => match never {},
+        answer = asking => answer,
+    };
+    assert!(matches!(answer, Line::Done(_)), "{answer:?}");
+    let (locks, now) = (host.poller.store.locks(), Moment::now());
+    assert_eq!(locks.of(&web(), &now).unwrap().len(), 1);
+    assert_eq!(board.locks.borrow()[&web()].len(), 1);
+    host.receive(&[manual(1)]);
+    assert_eq!(host.next(), None);
 }
 
 #[tokio::test]

@@ -70,6 +70,24 @@ fn what_is_over_goes_when_another_lock_is_taken() {
 }
 
 #[test]
+fn sweeping_takes_what_is_over_as_it_is_stored_and_leaves_what_was_taken_again_by_the_same_name() {
+    let dir = filled();
+    let store = Store::open(dir.path()).unwrap();
+    let mut locks = store.locks();
+    locks.put(&web(), &lock("dump", 60), &up(0)).unwrap();
+    locks.put(&web(), &lock("operator", 60), &up(0)).unwrap();
+    let again = Lock {
+        since: up(50),
+        ..lock("dump", 60)
+    };
+    locks.put(&web(), &again, &up(50)).unwrap();
+    locks.sweep(&up(61)).unwrap();
+    assert_eq!(names(&store, "web", &up(0)), ["dump"]);
+    locks.sweep(&up(110)).unwrap();
+    assert_eq!(names(&store, "web", &up(0)), [""; 0]);
+}
+
+#[test]
 fn a_lock_is_taken_while_the_rest_of_the_store_is_written_and_counts_as_a_change() {
     let dir = filled();
     let mut store = Store::open(dir.path()).unwrap();
