@@ -3,7 +3,7 @@
 
 use towline_protocol::ServiceName;
 
-use super::{Arguments, ask, say, settings};
+use super::{Arguments, ask, say, settings, within};
 use crate::{
     control::message::{Ask, Line},
     daemon,
@@ -19,6 +19,9 @@ pub(super) fn change(
     asked: Asked,
     wait: bool,
 ) -> anyhow::Result<Ending> {
+    if wait {
+        within::refuse_wait(service)?;
+    }
     let request = request(service, &asked, wait);
     let said = match ask::ask(&arguments.state_dir, &request)? {
         Some(Line::Done(said)) => said,

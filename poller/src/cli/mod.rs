@@ -38,6 +38,7 @@ mod order;
 mod plan;
 mod table;
 mod values;
+mod within;
 
 use arguments::{Arguments, Command};
 

@@ -3,7 +3,7 @@
 
 use towline_protocol::ServiceName;
 
-use super::{Arguments, ask, docker_host, on_one_thread, say, settings};
+use super::{Arguments, ask, docker_host, on_one_thread, say, settings, within};
 use crate::{
     control::message::{Ask, Ended, Line},
     daemon::{self, Restore, Stop},
@@ -12,6 +12,7 @@ use crate::{
 
 /// Tries the newest deploy of `service` again.
 pub(super) fn retry(arguments: &Arguments, service: &ServiceName) -> anyhow::Result<Ending> {
+    within::refuse_order("retry")?;
     let request = Ask::Retry {
         service: service.clone(),
     };
@@ -35,6 +36,7 @@ pub(super) fn roll_back(
     service: &ServiceName,
     to: Option<&str>,
 ) -> anyhow::Result<Ending> {
+    within::refuse_order("rollback")?;
     let request = Ask::Rollback {
         service: service.clone(),
         to: to.map(str::to_owned),
@@ -63,6 +65,7 @@ pub(super) fn restore(
     service: &ServiceName,
     asked: &Restore,
 ) -> anyhow::Result<Ending> {
+    within::refuse_order("restore")?;
     let request = Ask::Restore {
         service: service.clone(),
         backup: asked.backup.clone(),
@@ -86,6 +89,7 @@ pub(super) fn restore(
 
 /// Lets `service` be deployed again.
 pub(super) fn resolve(arguments: &Arguments, service: &ServiceName) -> anyhow::Result<Ending> {
+    within::refuse_order("resolve")?;
     let request = Ask::Resolve {
         service: service.clone(),
     };

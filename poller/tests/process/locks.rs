@@ -293,3 +293,55 @@ fn a_time_a_name_or_a_reason_that_cannot_be_is_a_wrong_usage_and_holds_nothing_o
     assert_eq!(ended(host.command(&both).output().unwrap()).0, 2);
     assert_eq!(names(&host), [Value::Null; 0]);
 }
+
+#[test]
+fn a_hook_and_a_command_that_would_wait_for_themselves_are_told_so_and_their_deploy_goes_on() {
+    let relay = Relay::start();
+    let hooks =
+        "rollback = [\"DIR/step\"]\n[service.web.hooks]\nbefore = { run = [\"DIR/run\"] }\n";
+    let host = host(&relay, "", hooks);
+    assert_eq!(host.once().0, 0);
+    let call = |arguments: &[&str]| {
+        let towline = host.command(arguments);
+        let words = towline.get_args().map(|word| word.to_str().unwrap());
+        let program = towline.get_program().to_str().unwrap();
+        let line = [program].into_iter().chain(words).collect::<Vec<_>>();
+        format!(
+            "{} >> {} 2>&1; echo $TOWLINE_STEP $? >> {1}\n",
+            line.join(" "),
+            host.path("said").display()
+        )
+    };
+    let calls = [
+        &["hold", "web", "--wait"][..],
+        &["retry", "web"],
+        &["rollback", "web"],
+        &["restore", "web"],
+        &["resolve", "web"],
+        &["retry", "another"],
+        &["hold", "web", "--as", "update", "--for", "1h"],
+        &["release", "web", "--as", "update"],
+    ];
+    let text = fs::read_to_string(host.path("run")).unwrap();
+    let script = text + &calls.map(call).concat();
+    host.script("run", &script);
+
+    let run = Run::of(&host);
+    ask_for(&relay, &[commit(1, 'a')]);
+    until("it is applied", || is_deployed(&host, "aaaaaaa"));
+    let text = fs::read_to_string(host.path("said")).unwrap();
+    for step in ["before", "run"] {
+        let counted = |status: u8| text.matches(&format!("{step} {status}\n")).count();
+        assert_eq!((counted(1), counted(0)), (6, 2), "{text}");
+        for command in ["retry", "rollback", "restore", "resolve"] {
+            let told = format!(
+                "towline {command} waits for what is under way, and that waits for this program, the {step} of web: "
+            );
+            assert!(text.contains(&told), "{text}");
+        }
+        let told = format!("waits for this program, its {step}: leave --wait away");
+        assert!(text.contains(&told), "{text}");
+    }
+    assert!(names(&host).is_empty(), "{text}");
+    run.terminate();
+}
