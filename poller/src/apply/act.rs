@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::{
     drive::Drive,
     hide::hidden,
-    hooks::{Calling, Came, Verdict, Which, call, plain_order, variables},
+    hooks::{Calling, Came, Which, call, plain_order, variables},
 };
 use crate::{
     docker::{EngineError, LogTail},
     health,
-    machine::{Action, Deploy, Event, Expected, State, TagMove},
+    machine::{Action, Deploy, Event, Expected, Fault, State, TagMove},
     redact::Secrets,
     reference::Reference,
     sequence::About,
@@ -29,8 +29,8 @@ const START_PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Acted {
     pub(super) event: Event,
     pub(super) log: LogTail,
-    /// Whether it failed by what may go well at another time.
-    pub(super) is_put_off: bool,
+    /// Whose fault a failure is that a hook has told, whose words `log` has then.
+    pub(super) hook: Option<Fault>,
 }
 
 /// Makes one call; `tell` hears of each check that is passed.
@@ -44,7 +44,7 @@ pub(super) async fn act(
     tell: &dyn Fn(String),
 ) -> Result<Acted, EngineError> {
     let mut log = LogTail::default();
-    let mut is_put_off = false;
+    let mut hook = None;
     let result = match action {
         Action::MoveTag(tag) => move_tag(with, tag).await,
         Action::MoveTagBack(tag) => move_tag_back(with, tag).await,
@@ -60,10 +60,15 @@ pub(super) async fn act(
         Action::Look { containers } => look(with, containers).await,
         Action::Gate { ids, spent } => match gate(with, ids, *spent, tell).await {
             Ok(event @ Event::Passed { .. }) => {
-                let came = after(with, deploy, ids).await?;
-                is_put_off = matches!(came.verdict, Verdict::PutOff(_));
-                log.text = came.log;
-                Ok(judged(event, came.verdict))
+                let Came { verdict, log: said } = after(with, deploy, ids).await?;
+                log.text = said;
+                Ok(match verdict.failure() {
+                    None => event,
+                    Some((why, fault)) => {
+                        hook = Some(fault);
+                        Event::Failed { why }
+                    }
+                })
             }
             other => other,
         },
@@ -75,17 +80,7 @@ pub(super) async fn act(
         Action::Remove { id } => done(with.engine.remove(id).await),
     };
     let event = event(result)?;
-    hidden(
-        &with.engine,
-        deploy,
-        action,
-        Acted {
-            event,
-            log,
-            is_put_off,
-        },
-    )
-    .await
+    hidden(&with.engine, deploy, action, Acted { event, log, hook }).await
 }
 
 fn done(result: Result<(), EngineError>) -> Result<Event, EngineError> {
@@ -205,9 +200,12 @@ async fn made_by(
 }
 
 /// Whether the containers run, also between a crash and the engine's next try, and under their names: what somebody has
-/// renamed meanwhile is not what an operator would look at.
+/// renamed meanwhile is not what an operator would look at. One that is being stopped, for a process before this one, is waited
+/// for: it runs a moment longer.
 async fn look(with: &Drive<'_>, containers: &[Expected]) -> Result<Event, EngineError> {
     let mut starts = Vec::new();
+    let ids: Vec<_> = containers.iter().map(|one| one.id.clone()).collect();
+    with.engine.settle(&ids, grace(with)).await?;
     for Expected { id, name } in containers {
         let Some(shown) = with.engine.container(id).await? else {
             let why = format!("the container {name} was removed");
@@ -263,23 +261,22 @@ async fn after(with: &Drive<'_>, deploy: &Deploy, ids: &[String]) -> Result<Came
     };
     let which = Which::After;
     let variables = variables(about, which, &deploy.deploy, &deploy.from, &deploy.to);
+    let mut secrets = Secrets::default();
+    let olds = deploy.members.iter().map(|member| &member.old);
+    for id in olds.chain(ids) {
+        if let Some(shown) = with.engine.container(id).await? {
+            secrets.add_environment(&shown);
+        }
+    }
     let calling = Calling {
         engine: Some(&with.engine),
         launcher: with.launcher,
         service: &service.name,
         order: plain_order(variables),
         container: ids.first().cloned(),
-        secrets: Secrets::default(),
+        secrets,
     };
     call(&calling, which, hook).await
-}
-
-/// What a gate that was passed comes to by what the hook after it says.
-fn judged(passed: Event, verdict: Verdict) -> Event {
-    match verdict {
-        Verdict::Well => passed,
-        Verdict::PutOff(why) | Verdict::Against(why) => Event::Failed { why },
-    }
 }
 
 /// Whether the old containers are as well as they were, and under their names.

@@ -12,12 +12,13 @@ use super::{
     act::act,
     journal::Journal,
     loss::{After, Loss},
+    said::{POSTPONED, join},
 };
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
 use crate::{
     docker::{Docker, EngineError},
-    machine::{Deploy, Ending, Event, State, Step, Undo},
+    machine::{Deploy, Ending, Event, Fault, State, Step, Undo},
     process::Launcher,
     settings::Service,
     spec::CreateRequest,
@@ -47,6 +48,8 @@ pub(super) struct End<'a> {
     service: Option<&'a Service>,
     clock: StepClock,
     log_tail: String,
+    /// Whether a hook has put it off.
+    is_put_off: bool,
 }
 
 impl End<'_> {
@@ -54,6 +57,7 @@ impl End<'_> {
         let applied = Applied::of(&self.deploy, self.service, took);
         Applied {
             log_tail: self.log_tail,
+            pause: self.is_put_off.then_some(POSTPONED),
             steps: self.clock.times(),
             ..applied
         }
@@ -67,7 +71,7 @@ pub(super) async fn drive<'a>(
     mut stop: Pin<&mut dyn Future<Output = ()>>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<End<'a>, ApplyError> {
-    let mut log_tail = String::new();
+    let (mut log_tail, mut hooked, mut is_put_off) = (String::new(), String::new(), false);
     let mut journal = Journal::after(with.recorded.take());
     let mut loss = Loss::default();
     while deploy.next().is_some() {
@@ -101,11 +105,13 @@ pub(super) async fn drive<'a>(
                 #[cfg(feature = "failpoints")]
                 failpoint::after(&deploy.state);
                 // After a loss it is read once more.
-                if !log_tail.contains(&acted.log.text) {
+                if acted.hook.is_none() && !log_tail.contains(&acted.log.text) {
                     log_tail.push_str(&acted.log.text);
                 }
-                if acted.is_put_off {
-                    deploy.put_off(acted.event)
+                if let Some(fault) = acted.hook {
+                    is_put_off = fault == Fault::Interruption;
+                    hooked = acted.log.text;
+                    deploy.failed_by(acted.event, fault)
                 } else if loss.is_over() {
                     deploy.after_a_loss(acted.event)
                 } else {
@@ -118,11 +124,13 @@ pub(super) async fn drive<'a>(
         }
     }
     Ok(End {
+        is_put_off,
         deploy: deploy.or_stuck(),
         engine: with.engine,
         service: with.service,
         clock: with.clock,
-        log_tail,
+        // A report has the end of it all.
+        log_tail: join(log_tail, &hooked),
     })
 }
 

@@ -112,7 +112,7 @@ mod tests {
         Acted {
             event,
             log,
-            is_put_off: false,
+            hook: None,
         }
     }
 
@@ -167,7 +167,7 @@ mod tests {
         let acted = Acted {
             event,
             log,
-            is_put_off: false,
+            hook: None,
         };
         let acted = hidden(&engine, &deploy(), &gate(), acted).await.unwrap();
         assert_eq!(acted.event, Event::Done);

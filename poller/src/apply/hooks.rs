@@ -17,14 +17,20 @@ use super::{
 };
 use crate::{
     docker::{Docker, EngineError},
+    machine::Fault,
     process::{self, Ended, GRACE, How, Launcher, Order, ProcessError},
     redact::Secrets,
     sequence::{About, known},
     settings::{Call, Hook, Service, Work},
 };
 
+/// Why a hook before is not found that a commit brings.
+const NOT_YET: &str = " (it is called before the commit is checked out; put it beside the checkout, where it is there always)";
 /// How many lines of one hook the host's log gets.
 const LOGGED: u32 = 500;
+
+/// The signals by which programs are asked to end: HUP, INT and TERM.
+const ENDED: [i32; 3] = [1, 2, 15];
 
 /// Which of a service's hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +117,24 @@ pub(super) struct Came {
 pub(super) enum Verdict {
     /// It has nothing against the deploy.
     Well,
-    /// It asks for another time, for this reason.
+    /// It asks for another time, for this reason, or somebody has ended it.
     PutOff(String),
     /// It is against the deploy, for this reason.
     Against(String),
+    /// It has not run, for this reason.
+    NotRun(String),
+}
+
+impl Verdict {
+    /// Why a version that is in the gate is taken back, and whose fault that is; `None` when it has nothing against it.
+    pub(super) fn failure(self) -> Option<(String, Fault)> {
+        match self {
+            Self::Well => None,
+            Self::PutOff(why) => Some((why, Fault::Interruption)),
+            Self::Against(why) => Some((why, Fault::Version)),
+            Self::NotRun(why) => Some((why, Fault::Host)),
+        }
+    }
 }
 
 /// Why a deploy does not begin: its hook has put it off, or is against it.
@@ -131,7 +151,7 @@ impl Stopped {
         let (message, pause) = match came.verdict {
             Verdict::Well => return None,
             Verdict::PutOff(why) => (format!("postponed by {why}"), Some(POSTPONED)),
-            Verdict::Against(why) => (format!("refused by {why}"), None),
+            Verdict::Against(why) | Verdict::NotRun(why) => (format!("refused by {why}"), None),
         };
         let log = came.log;
         Some(Self {
@@ -160,8 +180,8 @@ impl Stopped {
     }
 }
 
-/// Why a hook of the service cannot be run on this host, if so: nothing is run. Those that a commit may bring, and those in a
-/// container, are not looked for.
+/// Why a hook of the service cannot be run on this host, if so: nothing is run. One after that a commit may bring, and those in
+/// a container, are not looked for.
 pub async fn hooks_refusal(launcher: &Launcher, service: &Service) -> Option<String> {
     let hooks = &service.hooks;
     let all = [(Which::Before, &hooks.before), (Which::After, &hooks.after)];
@@ -177,10 +197,13 @@ pub async fn hooks_refusal(launcher: &Launcher, service: &Service) -> Option<Str
             }
             Work::Parts(parts) => {
                 let program = argv.first().map_or("", String::as_str);
-                if parts.in_checkout(program).is_some() {
+                let is_of_checkout = parts.in_checkout(program).is_some();
+                if is_of_checkout && which == Which::After {
                     continue;
                 }
-                refused(launcher, &Ground::of(parts).order(argv.clone(), Vec::new())).await
+                let order = Ground::of(parts).order(argv.clone(), Vec::new());
+                let why = refused(launcher, &order).await;
+                why.map(|why| if is_of_checkout { why + NOT_YET } else { why })
             }
         };
         if let Some(why) = why {
@@ -227,6 +250,8 @@ async fn run(with: &Calling<'_>, which: Which, argv: &[String], timeout: Duratio
         Ok(Ended { how, tail, .. }) => {
             let status = match how {
                 How::Exited(status) => Some(i64::from(status)),
+                // A service manager, say, that ends Towline and all that it has started.
+                How::Signalled(signal) if ENDED.contains(&signal) => Some(i64::from(TEMPFAIL)),
                 How::Signalled(_) | How::TimedOut => None,
             };
             let how = match how {
@@ -240,6 +265,10 @@ async fn run(with: &Calling<'_>, which: Which, argv: &[String], timeout: Duratio
             let tail = without_secrets(tail, &with.secrets);
             came(which, None, error.to_string(), tail)
         }
+        Err(error) if !error.has_run() => Came {
+            verdict: Verdict::NotRun(format!("the hook {}: {error}", which.word())),
+            log: String::new(),
+        },
         Err(error) => came(which, None, error.to_string(), String::new()),
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     plan::{ImageMistake, Naming, Observed, Plan, Refusal, Target, plan, target},
     process::Launcher,
     redact::Secrets,
+    reference::Reference,
     select::{Admission, admission},
     sequence::About,
     settings::Hook,
@@ -133,14 +134,23 @@ pub(super) async fn prepare(
                     (Some(planned), Some(hook)) => {
                         before(engine, launcher, job, hook, &planned).await?;
                         // It may have taken its time, and what it had to do.
-                        let now = look().await?;
+                        let is_well = health::is_well(engine, observed.id(), &job.service.health);
+                        let (was_healthy, now) = tokio::join!(is_well, look());
+                        let (was_healthy, now) = (was_healthy?, now?);
                         if now.id() == observed.id() {
+                            let asked = Asked {
+                                was_healthy,
+                                ..asked
+                            };
+                            in_the_way = PRUNED.to_owned();
                             let planned = self::planned(engine, job, now, &asked, to.clone());
                             if let Some(planned) = planned.await? {
                                 return Ok(planned);
                             }
+                        } else {
+                            // It is asked once for a deploy, whichever container that replaces.
+                            in_the_way = replaced_again_and_again(&now);
                         }
-                        in_the_way = replaced_again_and_again(&observed);
                     }
                     (None, _) => in_the_way = PRUNED.to_owned(),
                 }
@@ -245,18 +255,27 @@ async fn before(
     };
     let (which, deploy) = (Which::Before, &plan.deploy);
     let variables = variables(about, which, &deploy.deploy, &deploy.from, &deploy.to);
+    let mut secrets = Secrets::default();
+    secrets.add_environment(&observed.container);
     let calling = Calling {
         engine: Some(engine),
         launcher,
         service,
         order: plain_order(variables),
         container: observed.runs().then(|| observed.id().to_owned()),
-        secrets: Secrets::default(),
+        secrets,
     };
-    match Stopped::by(call(&calling, which, hook).await?) {
-        Some(stopped) => Err(Halt::Hook(Box::new(stopped))),
-        None => Ok(()),
+    let Some(stopped) = Stopped::by(call(&calling, which, hook).await?) else {
+        return Ok(());
+    };
+    if let (Some(kept), None) = (&deploy.kept, stopped.pause)
+        && let (true, Ok(tag)) = (kept.made, kept.new.parse::<Reference>())
+        && engine.untag(&tag).await.is_ok()
+    {
+        // Nobody asks for it any more; what the engine does not let go only takes room.
+        engine.remove_unnamed(&plan.image).await.ok();
     }
+    Err(Halt::Hook(Box::new(stopped)))
 }
 
 fn replaced_again_and_again(observed: &Observed) -> String {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use towline_protocol::report::log_tail;
+
 use crate::{process::MAX_TAIL, redact::Secrets};
 
 /// The exit status by which a program asks for another time (`EX_TEMPFAIL` of sysexits).
@@ -32,4 +34,33 @@ pub(super) fn with_last_line(how: String, text: &str) -> String {
     let told: String = chars.by_ref().take(TOLD).collect();
     let more = if chars.next().is_some() { "..." } else { "" };
     format!("{how}: {told}{more}")
+}
+
+/// What was said before and what was said then, as much of its end as a report may have. After a loss of the engine, logs
+/// are read once more.
+pub(super) fn join(mut before: String, then: &str) -> String {
+    if before.contains(then) {
+        return before;
+    }
+    if !before.is_empty() {
+        before.push('\n');
+    }
+    before.push_str(then);
+    log_tail(&before).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use towline_protocol::MAX_LOG_TAIL;
+
+    use super::*;
+
+    #[test]
+    fn of_several_last_words_a_report_has_the_end() {
+        assert_eq!(join(String::new(), "migrated"), "migrated");
+        assert_eq!(join("migrated".to_owned(), ""), "migrated");
+        let both = join("x".repeat(MAX_LOG_TAIL), "cannot go back");
+        assert!(both.ends_with("x\ncannot go back"));
+        assert_eq!(both.len(), MAX_LOG_TAIL);
+    }
 }

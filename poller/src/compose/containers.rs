@@ -1,7 +1,7 @@
 //! The containers of a project: which there are, which of them an interrupted Compose has left half made, and whether they
 //! are what a file asks for.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use super::{
     Resolved,
     labels::{HASH, ONEOFF, PROJECT, SERVICE},
 };
-use crate::docker::{Docker, EngineError, grace};
+use crate::docker::{Docker, EngineError};
 
 /// Characters of the id of a container that is being replaced, before the name of the one that replaces it.
 const PREFIX: usize = 12;
@@ -39,8 +39,6 @@ pub struct Container {
     pub is_done: bool,
     /// Whether it is plainly no job: it publishes a port, or is started again whenever it ends.
     pub is_to_stay: bool,
-    /// How long it has to end when it is stopped.
-    pub grace: Duration,
 }
 
 /// What undoes a half made container.
@@ -91,7 +89,6 @@ impl Container {
             was_started: !text("/State/StartedAt").is_none_or(|at| at.starts_with(NEVER)),
             is_done: is_done(shown),
             is_to_stay: is_to_stay(shown),
-            grace: grace(shown),
         })
     }
 

@@ -27,7 +27,6 @@ mod name;
 mod patience;
 mod placed;
 mod resolved;
-mod stopping;
 mod tags;
 mod twin;
 mod unset;

@@ -5,10 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 
-use super::{
-    ComposeError,
-    stopping::{settle, were_stopped},
-};
+use super::{ComposeError, containers};
 use crate::docker::{Docker, EngineError};
 
 /// What is told among Compose's own words.
@@ -34,6 +31,14 @@ pub(super) struct Interrupted<'a> {
     pub project: &'a str,
     /// How long a container may take to stop, if not as long as its own settings say.
     pub grace: Option<Duration>,
+}
+
+impl Interrupted<'_> {
+    /// The project's containers.
+    async fn ids(&self) -> Result<Vec<String>, EngineError> {
+        let all = containers(self.engine, self.project).await?;
+        Ok(all.into_iter().map(|one| one.id).collect())
+    }
 }
 
 impl Patience {
@@ -67,14 +72,17 @@ impl Patience {
         }
         let mut tried = 0_usize;
         loop {
-            settle(at.engine, at.project, at.grace).await?;
+            at.engine.settle(&at.ids().await?, at.grace).await?;
             let since = SystemTime::now();
             match once(line).await {
                 Ok(()) if self.0.get(tried).is_none() => return Ok(()),
-                Ok(()) if !were_stopped(at.engine, at.project, since, at.grace).await? => {
-                    return Ok(());
+                Ok(()) => {
+                    let ids = at.ids().await?;
+                    if !at.engine.were_stopped(&ids, since, at.grace).await? {
+                        return Ok(());
+                    }
+                    line(WAITING);
                 }
-                Ok(()) => line(WAITING),
                 Err(failed) => self.wait(failed, tried, line).await?,
             }
             tried = tried.saturating_add(1);

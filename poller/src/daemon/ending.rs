@@ -84,6 +84,7 @@ impl Poller {
         after.left = std::mem::take(&mut applied.left);
         after.kept = applied.kept.take();
         let running = running(&applied, &entry.intent, before.as_ref(), now);
+        let pause = applied.pause;
         let report = report::fitted(finished(entry, applied, since, now));
         let end = End {
             report: Some(report.clone()),
@@ -98,7 +99,13 @@ impl Poller {
         }
         self.notices.tell_end(&report);
         if end.tries.again {
-            self.todo.again(&entry.service, Instant::now());
+            match pause {
+                Some(pause) => {
+                    let at = Instant::now() + pause;
+                    self.todo.put_off(&entry.service, &entry.intent, at);
+                }
+                None => self.todo.again(&entry.service, Instant::now()),
+            }
         }
         Ok(())
     }

@@ -346,7 +346,7 @@ enum Grace {
 }
 
 /// How long the engine waits for the end of a container, as it shows it, before it kills it.
-pub fn grace(shown: &Value) -> Duration {
+pub(super) fn grace(shown: &Value) -> Duration {
     match own_grace(shown) {
         Some(Grace::Limited(grace)) => grace,
         Some(Grace::Endless) => LONG_GRACE,

@@ -14,8 +14,11 @@ use super::{Docker, EngineError};
 /// How long the past may take to be told. An engine whose clock is behind would go on until its clock is there.
 const LIMIT: Duration = Duration::from_secs(2);
 
+/// HUP, USR1 and USR2, as events have them.
+const MESSAGES: [&str; 3] = ["1", "10", "12"];
+
 impl Docker {
-    /// When containers, by their ids, were sent a signal that have not been started since. A `docker stop` is one, whoever
+    /// When containers, by their ids, were sent a signal that ends programs and have not been started since. A `docker stop` is one, whoever
     /// waits for its end or does not any more. Nothing where the engine, or a proxy before it, does not tell its events.
     ///
     /// # Errors
@@ -57,12 +60,20 @@ fn since_started(events: &[EventMessage]) -> BTreeMap<String, SystemTime> {
             continue;
         };
         match (event.action.as_deref(), at(event)) {
+            (Some("kill"), _) if is_message(event) => {}
             (Some("kill"), Some(at)) => drop(signalled.insert(id, at)),
             (Some("start"), _) => drop(signalled.remove(&id)),
             _ => {}
         }
     }
     signalled
+}
+
+/// Whether the signal is one by which programs are told to read their settings again, and such.
+fn is_message(event: &EventMessage) -> bool {
+    let attributes = event.actor.as_ref().and_then(|it| it.attributes.as_ref());
+    let signal = attributes.and_then(|it| it.get("signal"));
+    signal.is_some_and(|signal| MESSAGES.contains(&signal.as_str()))
 }
 
 fn at(event: &EventMessage) -> Option<SystemTime> {
@@ -77,15 +88,31 @@ mod tests {
     use super::*;
 
     fn event(action: &str, id: &str, second: i64) -> EventMessage {
+        event_of(action, id, second, "15")
+    }
+
+    fn event_of(action: &str, id: &str, second: i64, signal: &str) -> EventMessage {
+        let signal = ("signal".to_owned(), signal.to_owned());
         EventMessage {
             action: Some(action.to_owned()),
             actor: Some(EventActor {
                 id: Some(id.to_owned()),
-                attributes: None,
+                attributes: Some(HashMap::from([signal])),
             }),
             time_nano: Some(second * 1_000_000_000),
             ..EventMessage::default()
         }
+    }
+
+    #[test]
+    fn a_container_that_was_told_to_read_its_settings_again_is_not_told_to_end() {
+        for signal in ["1", "10", "12"] {
+            assert_eq!(
+                since_started(&[event_of("kill", "web", 5, signal)]),
+                BTreeMap::new()
+            );
+        }
+        assert_eq!(since_started(&[event_of("kill", "web", 5, "9")]).len(), 1);
     }
 
     #[test]

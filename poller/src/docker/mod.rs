@@ -28,9 +28,10 @@ mod lost;
 mod pull;
 mod raw;
 pub(crate) mod registry;
+mod stopping;
 
 pub use address::{Address, AddressError};
-pub use containers::{LogTail, grace};
+pub use containers::LogTail;
 pub use exec::Executed;
 pub use images::LocalTag;
 pub use layers::Layers;

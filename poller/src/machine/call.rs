@@ -71,7 +71,7 @@ pub enum Action {
         /// The container.
         id: String,
     },
-    /// Look whether the containers run, and under these names.
+    /// Look whether the containers run, and under these names. What is being stopped does not.
     Look {
         /// The containers.
         containers: Vec<Expected>,

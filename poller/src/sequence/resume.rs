@@ -179,9 +179,9 @@ impl Sequence {
         }
     }
 
-    /// The deploy after a failure of its way forth that may not be one at another time.
-    pub fn put_off(self, event: Event) -> Self {
-        self.on(event).by(Fault::Interruption)
+    /// The deploy after a failure of its way forth of which it is known whose fault it is.
+    pub fn failed_by(self, event: Event, fault: Fault) -> Self {
+        self.on(event).by(fault)
     }
 
     /// The deploy as it goes on in the same process when the engine is back that was lost in the middle of an action: it may

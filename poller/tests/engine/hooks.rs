@@ -138,6 +138,7 @@ async fn a_hook_after_has_a_version_taken_back_that_passed_its_checks() {
     assert_eq!(back.outcome, Outcome::RolledBack, "{back:?}");
     // Nobody is to blame, so that it is tried again.
     assert_eq!(back.fault, Fault::Interruption);
+    assert!(back.pause.is_some());
     assert_eq!(hooked.id(), old);
     assert_eq!(inspect("hook-after")["State"]["Running"], true);
 }

@@ -4,6 +4,7 @@ use super::{archive, checkout, command, drive::Drive, hooks, stack::Stack};
 use crate::{
     docker::EngineError,
     health,
+    machine::Fault,
     process::Identity,
     sequence::{Action, Event, Sequence},
     uptime::Uptime,
@@ -17,8 +18,8 @@ pub(super) struct Acted {
     pub(super) note: Option<String>,
     /// Whether a command that was put on record has not run all the same.
     pub(super) has_not_run: bool,
-    /// Whether it failed by what may go well at another time.
-    pub(super) is_put_off: bool,
+    /// Whose fault a failure is that a hook has told, whose words `log` has then.
+    pub(super) hook: Option<Fault>,
 }
 
 impl Acted {
@@ -44,7 +45,7 @@ impl From<Event> for Acted {
             log: String::new(),
             note: None,
             has_not_run: false,
-            is_put_off: false,
+            hook: None,
         }
     }
 }

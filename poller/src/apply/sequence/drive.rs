@@ -7,13 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use towline_protocol::{Channel, Outcome, report::log_tail};
+use towline_protocol::{Channel, Outcome};
 
 use super::{
     super::{
         Applied, ApplyError, Progress, StepClock,
         journal::Journal,
         loss::{After, Loss},
+        said::{POSTPONED, join},
     },
     Host,
     act::{Acted, act},
@@ -29,6 +30,7 @@ use crate::{
     backup::Shelf,
     compose::Placed,
     docker::{Docker, EngineError},
+    machine::Fault,
     process::Identity,
     redact::Secrets,
     sequence::{About, Action, Event, Sequence, State, Step},
@@ -124,6 +126,8 @@ pub(super) struct End<'a> {
     pub(super) sequence: Sequence,
     pub(super) with: Drive<'a>,
     last_words: String,
+    /// Whether a hook has put it off.
+    is_put_off: bool,
     /// What of its project is in place after a success, if it has one.
     placed: Option<Placed>,
     /// The version that is in place after a success, as it can be gone back to.
@@ -141,6 +145,7 @@ impl End<'_> {
                 self.last_words
             },
             steps: self.with.clock.times(),
+            pause: applied.pause.or(self.is_put_off.then_some(POSTPONED)),
             placed: self.placed,
             kept: self.kept,
             ..applied
@@ -156,7 +161,7 @@ pub(super) async fn drive<'a>(
     mut leave: Pin<&mut dyn Future<Output = ()>>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<End<'a>, ApplyError> {
-    let mut last_words = String::new();
+    let (mut last_words, mut hooked, mut is_put_off) = (String::new(), String::new(), false);
     let mut loss = Loss::default();
     while sequence.next().is_some() {
         sequence = journal.keep(store, &mut with.entry, sequence)?;
@@ -203,16 +208,19 @@ pub(super) async fn drive<'a>(
                 event,
                 log,
                 note,
-                is_put_off,
+                hook,
                 ..
             }) => {
                 #[cfg(feature = "failpoints")]
                 failpoint::after(&before.state);
                 let before = before.clone().noting(note);
-                last_words = join(last_words, &log);
+                match hook {
+                    Some(fault) => (hooked, is_put_off) = (log, fault == Fault::Interruption),
+                    None => last_words = join(last_words, &log),
+                }
                 let event = hidden(event, &with.ground.secrets);
-                if is_put_off {
-                    before.clone().put_off(event)
+                if let Some(fault) = hook {
+                    before.clone().failed_by(event, fault)
                 } else if asks_engine(&action) && loss.is_over() {
                     before.clone().after_a_loss(event)
                 } else {
@@ -234,23 +242,12 @@ pub(super) async fn drive<'a>(
     Ok(End {
         sequence,
         with,
-        last_words,
+        // A report has the end of it all.
+        last_words: join(last_words, &hooked),
+        is_put_off,
         placed,
         kept,
     })
-}
-
-/// What was said before and what was said then, as much of its end as a report may have. After a loss of the engine, logs
-/// are read once more.
-fn join(mut before: String, then: &str) -> String {
-    if before.contains(then) {
-        return before;
-    }
-    if !before.is_empty() {
-        before.push('\n');
-    }
-    before.push_str(then);
-    log_tail(&before).to_owned()
 }
 
 /// Whether an action that ended shows that the engine answers, for a service that needs one.
@@ -303,21 +300,5 @@ fn hidden(event: Event, secrets: &Secrets) -> Event {
             why: secrets.hide(&why),
         },
         other @ (Event::Done | Event::Looked { .. } | Event::Passed { .. }) => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use towline_protocol::MAX_LOG_TAIL;
-
-    use super::*;
-
-    #[test]
-    fn of_several_last_words_a_report_has_the_end() {
-        assert_eq!(join(String::new(), "migrated"), "migrated");
-        assert_eq!(join("migrated".to_owned(), ""), "migrated");
-        let both = join("x".repeat(MAX_LOG_TAIL), "cannot go back");
-        assert!(both.ends_with("x\ncannot go back"));
-        assert_eq!(both.len(), MAX_LOG_TAIL);
     }
 }

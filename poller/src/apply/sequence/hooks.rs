@@ -1,19 +1,81 @@
 //! The hooks of a service made of parts: where they run, and with what. Not here: what their ends mean (`apply::hooks`).
 
+use towline_protocol::{Outcome, Sha};
+
 use super::{
-    super::hooks::{Calling, Came, Stopped, Verdict, Which, call},
+    super::hooks::{Calling, Came, Stopped, Which, call},
+    Host,
     act::Acted,
+    checkout::Tree,
+    command::refusal,
     drive::Drive,
     ground::Ground,
     halt::Halt,
     prepare::Ready,
 };
 use crate::{
-    compose::containers,
+    compose::{Resolved, containers},
     docker::{Docker, EngineError},
+    process::{CRLF, Head},
     sequence::{About, Event, Sequence, Version},
-    settings::{Call, Hook},
+    settings::{Call, Hook, Hooks, Parts},
 };
+
+/// What is wrong with a hook that names a service which the project does not have, if one does.
+pub fn unknown_service(hooks: &Hooks, resolved: &Resolved) -> Option<String> {
+    let all = [("before", &hooks.before), ("after", &hooks.after)];
+    all.into_iter().find_map(|(key, hook)| {
+        let Call::Exec {
+            of: Some(service), ..
+        } = &hook.as_ref()?.call
+        else {
+            return None;
+        };
+        if resolved.services.contains_key(service) {
+            return None;
+        }
+        let known: Vec<_> = resolved.services.keys().map(String::as_str).collect();
+        let known = known.join(", ");
+        Some(format!(
+            "hooks.{key}.service: the project has no service {service:?}; it has {known}"
+        ))
+    })
+}
+
+/// Whether the commit has the hook after it, where that lies in the checkout.
+pub(super) async fn has_after(
+    host: Host<'_>,
+    parts: &Parts,
+    hook: Option<&Hook>,
+    commit: &Sha,
+) -> Result<(), Halt> {
+    let Some(Call::Run(argv)) = hook.map(|hook| &hook.call) else {
+        return Ok(());
+    };
+    let program = argv.first().map_or("", String::as_str);
+    let (Some(file), Some(tree)) = (parts.in_checkout(program), Tree::of(parts, host)) else {
+        return Ok(());
+    };
+    let what = format!("hooks.after: {program} of commit {}", commit.short());
+    match tree.program(commit, &file).await? {
+        Some(found) if !found.is_executable => Err(Halt::Unfit(format!(
+            "{what} may not be executed; commit it after git update-index --chmod=+x {}",
+            file.display()
+        ))),
+        Some(found) if Head::read(&found.head) == Head::CarriageReturn => {
+            Err(Halt::Unfit(format!("{what} {CRLF}")))
+        }
+        Some(_) => Ok(()),
+        // What git does not track stays as it is.
+        None => match refusal(host, parts, argv).await {
+            Some(why) => {
+                let why = format!("hooks.after: the commit does not bring it, and here: {why}");
+                Err(Halt::Over(Outcome::Refused, why))
+            }
+            None => Ok(()),
+        },
+    }
+}
 
 /// Calls the hook that may keep a deploy from being begun.
 pub(super) async fn before(with: &Ready<'_>, hook: &Hook, sequence: &Sequence) -> Result<(), Halt> {
@@ -66,15 +128,11 @@ pub(super) async fn after(
         secrets: with.ground.secrets.clone(),
     };
     let Came { verdict, log } = call(&calling, which, hook).await?;
-    Ok(match verdict {
-        Verdict::Well => passed,
-        Verdict::PutOff(why) => Acted {
+    Ok(match verdict.failure() {
+        None => passed,
+        Some((why, fault)) => Acted {
             log,
-            is_put_off: true,
-            ..Event::Failed { why }.into()
-        },
-        Verdict::Against(why) => Acted {
-            log,
+            hook: Some(fault),
             ..Event::Failed { why }.into()
         },
     })

@@ -47,6 +47,7 @@ use drive::{Drive, End, drive};
 use ended::untouched;
 pub use foresee::{Ahead, foresee};
 pub(crate) use ground::Ground;
+pub use hooks::unknown_service;
 use keep::NotKept;
 use known::Known;
 use prepare::{Prepared, prepare};

@@ -271,6 +271,10 @@ impl Ready<'_> {
         if let Some(why) = hooks_refusal(self.host.launcher, job.service).await {
             return refuse(why);
         }
+        if let (Some(sha), true) = (&before.new.sha, way.has_commit()) {
+            let after = job.service.hooks.after.as_ref();
+            hooks::has_after(self.host, parts, after, sha).await?;
+        }
         self.back_up(before, way).await?;
         Ok(digest)
     }

@@ -15,6 +15,7 @@ use super::{
     Host,
     checkout::Tree,
     halt::{Halt, refuse},
+    hooks::unknown_service,
     known::Known,
     prepare::Way,
     scratch::Scratch,
@@ -93,6 +94,9 @@ impl Planning<'_> {
         let project = project(self.parts, self.compose);
         if let Some(profile) = found.resolved.unknown_profile(&project) {
             return refuse(unknown_profile(&project, profile));
+        }
+        if let Some(why) = unknown_service(&self.service.hooks, &found.resolved) {
+            return refuse(why);
         }
         let wanted = asked(&found.resolved, intent.image.as_ref());
         let wanted = wanted.or_else(refuse)?;

@@ -102,7 +102,6 @@ mod tests {
             was_started: true,
             is_done: false,
             is_to_stay: false,
-            grace: std::time::Duration::from_secs(10),
         }
     }
 

@@ -168,6 +168,16 @@ impl<'a> Stack<'a> {
         if let Some(elsewhere) = checkout::is_elsewhere(self.with, self.sequence).await {
             return Ok(elsewhere);
         }
+        if self.sequence.resumed > 0 {
+            // A process before this one may have had them stopped, which is not over.
+            let ids: Vec<_> = self
+                .containers()
+                .await?
+                .into_iter()
+                .map(|one| one.id)
+                .collect();
+            self.engine.settle(&ids, self.grace()).await?;
+        }
         let now = self.containers().await?;
         if let Some(why) = self.is_elsewhere(&now) {
             return Ok(Event::Failed { why });

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{super::logins::open_to_all, Found};
 use crate::{
-    apply::sequence::{Host, program_refusal},
+    apply::sequence::{Host, program_refusal, unknown_service},
     backup::Shelf,
     compose::{Cli, Project, containers, lacks_healthcheck, twin, unknown_profile},
     docker::Docker,
@@ -145,6 +145,7 @@ async fn project(
     beside(engine, &project, &resolved.name).await?;
     let unknown = resolved.unknown_profile(&project);
     let unknown = unknown.map(|profile| unknown_profile(&project, profile));
+    let unknown = unknown.or_else(|| unknown_service(&service.hooks, &resolved));
     if let Some(why) = unknown.clone().filter(|_| parts.git.is_none()) {
         return Err(why);
     }

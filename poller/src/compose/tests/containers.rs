@@ -1,6 +1,6 @@
 //! What a project's containers say about it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::compose::{
     unchanged,
 };
 
-pub(in crate::compose) fn container(name: &str, service: &str, image: &str) -> Container {
+fn container(name: &str, service: &str, image: &str) -> Container {
     Container {
         id: format!("id-{name}"),
         name: name.to_owned(),
@@ -21,7 +21,6 @@ pub(in crate::compose) fn container(name: &str, service: &str, image: &str) -> C
         was_started: true,
         is_done: false,
         is_to_stay: false,
-        grace: Duration::from_secs(10),
     }
 }
 

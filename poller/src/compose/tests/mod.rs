@@ -1,6 +1,6 @@
 //! What is decided without Compose or an engine.
 
-pub(super) mod containers;
+mod containers;
 mod images;
 mod lost;
 mod project;

@@ -245,9 +245,11 @@ impl Engine {
         })
     }
 
-    fn look(&self, containers: &[Expected]) -> Event {
+    fn look(&mut self, containers: &[Expected]) -> Event {
         let mut starts = Vec::new();
         for Expected { id, name } in containers {
+            let stopping = self.containers.get_mut(id).filter(|one| one.stopping);
+            stopping.into_iter().for_each(Container::stop);
             match self.containers.get(id) {
                 None => return gone(id),
                 Some(shown) if shown.name != *name => {

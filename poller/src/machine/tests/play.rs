@@ -294,21 +294,11 @@ impl Stage {
                 self.act(action);
                 self.hear(action, refused());
             }
-            // A known limit: a stop of which nothing is on record is not waited out by the process after this one.
-            Fate::RefusedAmid if self.lost => {
-                self.act(action);
-                self.hear(action, refused());
-            }
             Fate::RefusedAmid => {
                 self.engine.act_unheard(action);
                 self.hear(action, refused());
             }
             Fate::DiesBefore => self.revive(),
-            // The same limit.
-            Fate::DiesAmid if self.lost => {
-                self.act(action);
-                self.revive();
-            }
             Fate::DiesAmid => {
                 self.engine.act_unheard(action);
                 self.revive();

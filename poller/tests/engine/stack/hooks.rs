@@ -42,6 +42,15 @@ async fn a_hook_of_a_project_runs_in_the_service_that_it_names_and_is_passed_ove
     assert!(!back.log_tail.contains(&host), "{back:?}");
     assert_eq!(deployed.seen().await, before);
 
+    let unknown = "{ exec = [\"/toy\", \"env\"], service = \"workr\" }";
+    deployed.hooked("before", unknown);
+    let refused = deployed.deploy().await;
+    assert_eq!(refused.outcome, Outcome::Refused, "{refused:?}");
+    assert_eq!(
+        refused.message,
+        "hooks.before.service: the project has no service \"workr\"; it has api, worker"
+    );
+
     deployed.hooked(
         "after",
         "{ exec = [\"/toy\", \"health\"], service = \"api\" }",
