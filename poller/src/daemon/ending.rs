@@ -83,6 +83,10 @@ impl Poller {
         after.tries.waited = waited;
         after.left = std::mem::take(&mut applied.left);
         after.kept = applied.kept.take();
+        if applied.outcome.is_terminal() && !after.tries.again {
+            let aftermath = self.aftermath(entry, applied.outcome)?;
+            applied.message.extend(aftermath);
+        }
         let running = running(&applied, &entry.intent, before.as_ref(), now);
         let report = report::fitted(finished(entry, applied, since, now));
         let end = End {
@@ -100,6 +104,7 @@ impl Poller {
         if end.tries.again {
             self.todo.again(&entry.service, Instant::now());
         }
+        self.call_behind(&entry.service);
         Ok(())
     }
 
