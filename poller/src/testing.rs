@@ -128,6 +128,8 @@ pub(crate) enum Property {
     NoLoop,
     /// 11. Nothing is begun with a service that is held off, and nothing that came meanwhile is lost by it.
     HeldOff,
+    /// 12. An intent is begun with a service only when those before it have taken it, and comes to an end with each.
+    Behind,
 }
 
 /// The properties that a run has broken, each with how.

@@ -37,7 +37,8 @@ impl Poller {
         };
         let waiting = self.settings.services.iter().filter(waits);
         let held: BTreeSet<_> = waiting.map(|service| service.name.clone()).collect();
-        for service in self.settings.services.clone() {
+        let in_order = self.settings.in_order().into_iter();
+        for service in in_order.cloned().collect::<Vec<_>>() {
             if stop.is_wanted() {
                 return Ok(());
             }
@@ -97,7 +98,7 @@ impl Poller {
     /// Judges what there is for `service`; returns what is to be applied, and how its last try stands.
     ///
     /// While an operator is needed, or somebody holds the service off, the newest waits and the others are judged all the
-    /// same, so that they do not pile up.
+    /// same, so that they do not pile up. So it does while a service that comes before is not at its end with it.
     pub(super) fn judge(
         &mut self,
         service: &Service,
@@ -118,6 +119,9 @@ impl Poller {
         if known.seen.as_ref() != Some(&selection.seen) || !reports.is_empty() {
             self.store
                 .settle(&service.name, &selection.seen, &reports)?;
+        }
+        if selection.apply.is_none() || !reports.is_empty() {
+            self.call_behind(&service.name);
         }
         for intent in &selection.undatable {
             warn!(service = %service.name, %intent, "not applied: it is from the future by this host's clock ({now}), so that nobody can say whether it has expired; it waits until the clock is right");
@@ -149,6 +153,7 @@ impl Poller {
             self.todo.again(&service.name, Instant::now() + left);
             return Ok(None);
         }
-        Ok(Some((intent, standing)))
+        let has_turn = self.has_turn(service, &intent, standing.as_ref())?;
+        Ok(has_turn.then_some((intent, standing)))
     }
 }

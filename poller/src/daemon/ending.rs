@@ -83,6 +83,10 @@ impl Poller {
         after.tries.waited = waited;
         after.left = std::mem::take(&mut applied.left);
         after.kept = applied.kept.take();
+        if applied.outcome.is_terminal() && !after.tries.again {
+            let aftermath = self.aftermath(entry, applied.outcome)?;
+            applied.message.extend(aftermath);
+        }
         let running = running(&applied, &entry.intent, before.as_ref(), now);
         let pause = applied.pause;
         let report = report::fitted(finished(entry, applied, since, now));
@@ -107,6 +111,7 @@ impl Poller {
                 None => self.todo.again(&entry.service, Instant::now()),
             }
         }
+        self.call_behind(&entry.service);
         Ok(())
     }
 

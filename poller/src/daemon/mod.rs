@@ -1,8 +1,9 @@
 //! The loop: fetch, take in, apply, report. One tokio thread, beside the threads in which the relay client blocks.
 //!
 //! Here: the order of things and the clock. What to do is decided by `mailbox`, `select` and `machine`; `fetch`,
-//! `choose` and `deploy` carry it out, `run` and `todo` say when. `on_purpose`, `roll_back`, `restore` and `resolve` do what an
-//! operator asks for, `locks` keeps deploys off a service for who asks for that; `watch` looks after what was deployed; `notices` and `orders` are the loop's end of the control socket.
+//! `choose` and `deploy` carry it out, `run` and `todo` say when, `turn` what comes after what. `on_purpose`, `roll_back`, `restore`
+//! and `resolve` do what an operator asks for, `locks` keeps deploys off a service for who asks for that; `watch` looks after what
+//! was deployed; `notices` and `orders` are the loop's end of the control socket.
 
 use std::{
     collections::BTreeMap,
@@ -51,6 +52,7 @@ mod roll_back;
 mod run;
 mod stop;
 mod todo;
+mod turn;
 mod watch;
 
 pub use locks::change_locks;

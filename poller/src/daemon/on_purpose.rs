@@ -112,6 +112,24 @@ pub enum Declined {
         /// The intent.
         intent: IntentId,
     },
+    /// A service before it is not at its end.
+    #[error("{service} {why}, and goes on by itself when that has ended well")]
+    Waits {
+        /// The service.
+        service: ServiceName,
+        /// What it waits for, for people.
+        why: String,
+    },
+    /// A service before it has not got there.
+    #[error("{service} is not tried again: {why}; run `towline retry {before}` first")]
+    Behind {
+        /// The service.
+        service: ServiceName,
+        /// The one before it.
+        before: ServiceName,
+        /// How that has ended, for people.
+        why: String,
+    },
     /// There is no container to take back, or it may not be replaced.
     #[error(transparent)]
     Container(#[from] InspectError),
@@ -194,6 +212,7 @@ impl Poller {
         }
         self.refuse_held_off(name)?;
         let intent = self.to_retry(&service)?;
+        self.check_turn(&service, &intent)?;
         info!(service = %name, intent = %intent.id, "to be tried again, as asked");
         self.store.try_again(name, &intent.id)?;
         Ok(self.serve(&service, stop).await?)

@@ -85,6 +85,7 @@ impl Poller {
             .close_journal(&entry.deploy, &entry.service, &end)?;
         self.outcomes.extend(own.outcome);
         self.notices.tell_end(&own);
+        self.call_behind(&entry.service);
         Ok(own)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! An intent that matches a service's rule (`rule`) reaches exactly one outcome with it, and one more for each time that
 //! it is tried again. Whether a version that failed may be tried is `admission`'s. Order is by epoch and number;
-//! within one workflow a run that is older than one seen before is stale, however late it arrives. Not here: whether
+//! within one workflow a run that is older than one seen before is stale, however late it arrives. Whether it is this service's
+//! turn among those that an intent is for is `turn`'s. Not here: whether
 //! the image is allowed (`plan`), how the outcome is kept (`store`).
 
 use std::{collections::BTreeMap, time::Duration};
@@ -18,9 +19,11 @@ use crate::{
 
 mod admission;
 mod rule;
+mod turn;
 
 pub use admission::{Admission, admission};
 pub use rule::{Match, matches, objection};
+pub use turn::{Before, Turn, in_the_way, turn, waits_for};
 
 /// How far the clock of who made an intent may be ahead of this host's.
 const CLOCKS_APART: Duration = Duration::from_secs(10 * 60);

@@ -4,7 +4,7 @@
 //! file lies and who reads it (`cli`), what an intent is held against (`select`).
 //! `read` walks the document and collects mistakes; `service`, `rule`, `events`, `work`, the parts of a service by their
 //! names, and `health` know the keys; `values`, `names` and `address` what may stand there; `shared` what two services
-//! cannot both have.
+//! cannot both have, `order` which of them comes before which.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -24,6 +24,7 @@ mod health;
 mod hooks;
 mod mistake;
 mod names;
+mod order;
 mod parts;
 mod placeholder;
 mod read;
@@ -80,6 +81,8 @@ pub struct Service {
     pub name: ServiceName,
     /// What may deploy it.
     pub rule: Rule,
+    /// The services of this file that an intent for them too is applied to first, each once.
+    pub after: Vec<ServiceName>,
     /// The image's reference; `None` is the one that the container was made with.
     pub image: Option<Template>,
     /// How long to wait for an image that is not in the registry yet.

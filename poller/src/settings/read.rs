@@ -10,7 +10,7 @@ use std::{
 
 use toml::{Spanned, de::DeTable, de::DeValue};
 
-use super::{CaFile, Mistake, Place, Relay, Service, Settings, service, shared, values};
+use super::{CaFile, Mistake, Place, Relay, Service, Settings, order, service, shared, values};
 
 /// A mistake was recorded; there is no value.
 pub(super) struct Told;
@@ -201,14 +201,18 @@ impl<'a, 'i> Table<'a, 'i> {
 }
 
 fn unknown(key: &str, known: &[&str]) -> String {
-    let distance = |name: &&&str| strsim::damerau_levenshtein(key, name);
-    match known.iter().min_by_key(distance) {
-        // Of a short key too little is left when two letters are others.
-        Some(near) if distance(&near) <= 2 && distance(&near) * 3 <= key.chars().count() + 1 => {
-            format!("unknown key; did you mean `{near}`?")
-        }
-        _ => format!("unknown key; expected one of: {}", known.join(", ")),
+    match near(key, known) {
+        Some(near) => format!("unknown key; did you mean `{near}`?"),
+        None => format!("unknown key; expected one of: {}", known.join(", ")),
     }
+}
+
+/// The one of the `known` names that `name` may have been meant for.
+pub(super) fn near<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let distance = |known: &&str| strsim::damerau_levenshtein(name, known);
+    let near = known.iter().copied().min_by_key(distance);
+    // Of a short name too little is left when two letters are others.
+    near.filter(|near| distance(near) <= 2 && distance(near) * 3 <= name.chars().count() + 1)
 }
 
 /// What a value is, for people.
@@ -312,13 +316,17 @@ fn services(root: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result<Vec<Ser
     };
     let table = Table::at("service".to_owned(), raw, reader)?;
     let mut services = Vec::new();
-    let mut spans = Vec::new();
+    let (mut spans, mut afters, mut names) = (Vec::new(), Vec::new(), Vec::new());
     for (name, span, value) in table.entries() {
+        names.push(name);
         if let Ok(service) = service::service(name, &span, value, reader) {
             services.push(service);
+            let after = value.get_ref().get("after");
+            afters.push(after.map_or(span.clone(), Spanned::span));
             spans.push(span);
         }
     }
+    order::refuse_disorder(&services, &names, &afters, reader);
     shared::refuse_shared(&services, &spans, reader);
     shared::refuse_too_many_channels(&services, table.span(), reader);
     Ok(services)

@@ -6,7 +6,7 @@ use toml::{Spanned, de::DeValue};
 use towline_protocol::ServiceName;
 
 use super::{
-    Rule, Service, events, health, hooks, placeholder,
+    Rule, Service, events, health, hooks, order, placeholder,
     read::{Found, Reader, Table, Told, described},
     rule, values,
     work::{self, Kind},
@@ -37,6 +37,7 @@ pub(super) fn service(
     let kind = Kind::of(&table);
     let by_images = events::names_images(&table);
     let rule = rule::rule(&mut table, reader);
+    let after = table.get(reader, "after", order::after);
     let image = table.get(reader, "image", |value| {
         let text = values::string(value)?;
         Template::parse(text).map_err(|error| format!("{error}, found {}", described(value)))
@@ -57,6 +58,7 @@ pub(super) fn service(
     Ok(Service {
         name: name?,
         rule: rule?,
+        after: after?.map(|found| found.value).unwrap_or_default(),
         image: image?.map(|found| found.value),
         image_wait: image_wait?.map_or(IMAGE_WAIT, |found| found.value),
         keep: keep?.map_or(KEEP, |found| found.value),

@@ -267,7 +267,8 @@ pub struct Pending {
 pub enum PendingState {
     /// Its turn has not come.
     Queued,
-    /// It waits for what `why` says: its image, its commit, that the host's clock is right, or that nobody holds it off.
+    /// It waits for what `why` says: its image, its commit, a service before it, that the host's clock is right, or that nobody
+    /// holds it off.
     Waiting,
     /// It is being applied now.
     Applying,

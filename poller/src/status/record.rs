@@ -11,7 +11,7 @@ use crate::{
     backoff::COMMIT_WAIT,
     history::Entry,
     lock::{self, Lock},
-    select::select,
+    select::{Turn, select, waits_for},
     settings::{Choice, Service, Settings, Work},
     store::{HISTORY, JournalEntry, Standing, Store, StoreError},
     uptime::{Awaited, Moment, Uptime},
@@ -31,7 +31,7 @@ impl Status {
         let journals = store.open_journals()?;
         let services = settings.services.iter().map(|service| {
             let journal = journals.iter().find(|open| open.service == service.name);
-            recorded(store, service, host, journal, now)
+            recorded(store, settings, service, host, journal, now)
         });
         Ok(Self {
             format: FORMAT,
@@ -56,6 +56,7 @@ impl Status {
 
 fn recorded(
     store: &Store,
+    settings: &Settings,
     service: &Service,
     host: &HostName,
     journal: Option<&JournalEntry>,
@@ -103,7 +104,7 @@ fn recorded(
         checkout: None,
         parts,
         placed,
-        pending: pending(store, service, host, journal, &locks, &moment)?,
+        pending: pending(store, settings, service, host, journal, &locks, &moment)?,
         last: last(store, service)?,
         quarantined: quarantine.into_iter().map(|one| one.version).collect(),
         held: store.hold(name)?.map(|hold| Held {
@@ -124,6 +125,7 @@ const UNDATABLE: &str =
 /// while there are `locks`.
 fn pending(
     store: &Store,
+    settings: &Settings,
     service: &Service,
     host: &HostName,
     journal: Option<&JournalEntry>,
@@ -168,6 +170,10 @@ fn pending(
             until: locks.iter().map(|lock| lock.until(now)).max(),
             ..of(PendingState::Waiting, &intent.id, why)
         }));
+    }
+    if let Turn::Later(before) = store.turn(host, settings, service, &intent, now.at)? {
+        let why = waits_for(&before);
+        return Ok(Some(of(PendingState::Waiting, &intent.id, why)));
     }
     let waits = |standing: &&Standing| standing.outcome == Outcome::Waiting;
     Ok(Some(match standings.get(&intent.id).filter(waits) {

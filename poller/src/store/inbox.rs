@@ -40,6 +40,9 @@ pub struct Standing {
     /// How many tries in a row ended by an interruption.
     #[serde(default)]
     pub interruptions: u32,
+    /// The service before it whose failure has ended the last try before anything was begun.
+    #[serde(default)]
+    pub stopped_by: Option<ServiceName>,
     /// What was said about it.
     #[serde(default)]
     pub why: String,
@@ -54,6 +57,8 @@ pub struct Tries {
     pub interruptions: u32,
     /// How long the last one has waited for its image.
     pub waited: Waited,
+    /// The service before it whose failure has ended the last one before anything was begun.
+    pub stopped_by: Option<ServiceName>,
 }
 
 impl Store {
@@ -150,6 +155,23 @@ impl Store {
             history::add_end(&tx, report)?;
             spool::push(&tx, report)?;
         }
+        Ok(tx.commit()?)
+    }
+
+    /// Keeps that the failure of the service `before` has ended a try, of which `report` tells, before anything was begun. One
+    /// transaction.
+    ///
+    /// # Errors
+    /// When the database refuses; nothing has changed then.
+    pub fn stop_behind(&mut self, before: &ServiceName, report: &Report) -> Result<(), StoreError> {
+        let tries = Tries {
+            stopped_by: Some(before.clone()),
+            ..Tries::default()
+        };
+        let tx = self.db.transaction()?;
+        note(&tx, report, &tries)?;
+        history::add_end(&tx, report)?;
+        spool::push(&tx, report)?;
         Ok(tx.commit()?)
     }
 
@@ -286,6 +308,7 @@ pub(super) fn note(db: &Connection, report: &Report, tries: &Tries) -> Result<()
         again: tries.again,
         asked: goes_on && before.is_some_and(|before| before.asked),
         interruptions: tries.interruptions,
+        stopped_by: tries.stopped_by.clone(),
         why: report.message.clone(),
     };
     row::put(db, STANDING, &key, &standing)?;

@@ -7,8 +7,8 @@ use towline_protocol::{HostName, Intent, IntentId, Outcome, ServiceName};
 
 use super::{Hold, Standing, Store, StoreError};
 use crate::{
-    select::{Seen, Situation},
-    settings::Service,
+    select::{Before, Seen, Situation, Turn, turn},
+    settings::{Service, Settings},
 };
 
 /// How many of the last ends, the newest first, are looked through for one that says what is in place.
@@ -40,6 +40,32 @@ impl Store {
             seen: self.seen(name)?,
             hold: self.hold(name)?,
         })
+    }
+
+    /// Whether `intent` has its turn with `service` on `host` at `now`, by how it stands with the services before.
+    ///
+    /// # Errors
+    /// When the database refuses or a row is damaged.
+    pub fn turn(
+        &self,
+        host: &HostName,
+        settings: &Settings,
+        service: &Service,
+        intent: &Intent,
+        now: Timestamp,
+    ) -> Result<Turn, StoreError> {
+        let services = settings.before(service);
+        if services.is_empty() {
+            return Ok(Turn::Now);
+        }
+        let known = services.iter().map(|before| self.known(before));
+        let known = known.collect::<Result<Vec<_>, _>>()?;
+        let open = self.open_journals()?;
+        let before = services.iter().zip(&known).map(|(service, known)| Before {
+            situation: known.situation(host, service, now),
+            is_unfinished: open.iter().any(|entry| entry.service == service.name),
+        });
+        Ok(turn(intent, &before.collect::<Vec<_>>()))
     }
 
     /// Whether an operator was needed for `service` since the last deploy that took effect, so that nobody knows what is in

@@ -24,6 +24,7 @@ use towline::{
 use towline_protocol::{IntentId, Outcome};
 
 mod activation;
+mod after;
 mod backups;
 mod check;
 mod checkouts;

@@ -63,6 +63,7 @@ pub(super) fn check(path: &Path, state: &Path) -> anyhow::Result<Ending> {
     problems += refused;
     for (service, found) in settings.services.iter().zip(all) {
         text += &format!("\n{}{}", words::about_service(service), found.lines);
+        text += &about_strangers(&settings, service);
     }
     super::say(&text)?;
     match problems {
@@ -70,6 +71,21 @@ pub(super) fn check(path: &Path, state: &Path) -> anyhow::Result<Ending> {
         1 => anyhow::bail!("1 problem"),
         many => anyhow::bail!("{many} problems"),
     }
+}
+
+/// That nothing is ever for `service` and one before it, so that `after` means nothing.
+fn about_strangers(settings: &Settings, service: &Service) -> String {
+    let is_stranger = |before: &&Service| {
+        service.after.contains(&before.name) && before.rule.channel != service.rule.channel
+    };
+    let strangers = settings.services.iter().filter(is_stranger);
+    let about = |before: &Service| {
+        let (name, channel) = (&before.name, &before.rule.channel);
+        format!(
+            "  WARNING: it never waits for {name}, which listens to {channel}: nothing is for both\n"
+        )
+    };
+    strangers.map(about).collect()
 }
 
 fn about_token(token: &HostToken, settings: &Settings) -> String {

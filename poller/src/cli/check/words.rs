@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use towline_protocol::ServiceName;
+
 use super::super::accepts;
 use crate::settings::{
     Backup, Call, Command, Compose, Git, HealthCheck, Hook, HttpProbe, OnInterrupt, Parts, Probe,
@@ -16,6 +18,9 @@ pub(super) fn about_service(service: &Service) -> String {
         accepts.push(format!("manual intents on channel {}", rule.channel));
     }
     let mut lines = vec![("accepts", accepts.join("; "))];
+    if !service.after.is_empty() {
+        lines.push(("comes after", about_after(&service.after)));
+    }
     lines.extend(match &service.work {
         Work::Docker { container } => vec![
             ("image", about_image(service)),
@@ -49,6 +54,14 @@ pub(in super::super) fn hook(hook: Option<&Hook>) -> Option<String> {
     let more = if argv.len() > 1 { " ..." } else { "" };
     let limit = seconds(hook.timeout);
     Some(format!("{program}{more}, {place}, for at most {limit}"))
+}
+
+fn about_after(after: &[ServiceName]) -> String {
+    let names: Vec<_> = after.iter().map(|name| name.as_str()).collect();
+    format!(
+        "{}; an intent for any of these too is applied there first, and here only if that ends well",
+        names.join(", ")
+    )
 }
 
 fn about_image(service: &Service) -> String {

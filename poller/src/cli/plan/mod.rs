@@ -41,7 +41,8 @@ pub(super) fn plan(
 ) -> anyhow::Result<Ending> {
     let settings = super::settings(path)?;
     let is_wanted = |service: &&Service| only.is_none_or(|name| *name == service.name);
-    let services: Vec<_> = settings.services.iter().filter(is_wanted).collect();
+    let in_order = settings.in_order().into_iter();
+    let services: Vec<_> = in_order.filter(is_wanted).collect();
     let known: Vec<_> = settings
         .services
         .iter()
@@ -73,6 +74,7 @@ pub(super) fn plan(
             problems += 1;
             text += &format!("  PROBLEM: {problem}\n");
         }
+        text += &desk.after(&settings.before(service), &intent);
         text += &planned.lines;
     }
     super::say(&text)?;
@@ -117,6 +119,23 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// Which of the services `before` such an intent would be applied to first, if it were for all; a line, or nothing.
+    fn after(&self, before: &[&Service], intent: &Intent) -> String {
+        let for_all = Intent {
+            service: None,
+            ..intent.clone()
+        };
+        let before = before.iter();
+        let first = before.filter(|one| matches(&self.host, one, &for_all) != Match::No);
+        let first: Vec<_> = first.map(|one| one.name.as_str()).collect();
+        match first.join(", ") {
+            none if none.is_empty() => none,
+            names => {
+                format!("  after: {names}; an intent for any of these too is applied there first\n")
+            }
+        }
+    }
+
     /// The plan of one service, and the problems with it.
     async fn service(&self, service: &Service, intent: &Intent) -> anyhow::Result<Planned> {
         let job = Job {

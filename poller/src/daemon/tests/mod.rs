@@ -1,6 +1,7 @@
 //! The loop's parts with a real store, without an engine and without a relay.
 
 mod acknowledging;
+mod after;
 mod again;
 mod answers;
 mod judging;

@@ -17,6 +17,7 @@ fn waiting(since: jiff::Timestamp, ms: u64) -> Standing {
         again: false,
         asked: false,
         interruptions: 0,
+        stopped_by: None,
         why: String::new(),
     }
 }

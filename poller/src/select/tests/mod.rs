@@ -5,6 +5,7 @@ mod order;
 mod properties;
 mod rules;
 mod sources;
+mod turn;
 
 use proptest::prelude::*;
 use towline_protocol::Image;
@@ -18,6 +19,7 @@ use crate::{
 
 /// A host with one service, which keeps what was decided as the store does.
 struct Host {
+    name: HostName,
     service: Service,
     intents: Vec<Intent>,
     standings: BTreeMap<IntentId, Standing>,
@@ -29,6 +31,7 @@ struct Host {
 impl Host {
     fn new(more: &str) -> Self {
         Self {
+            name: "pi".parse().unwrap(),
             service: service(more),
             intents: vec![],
             standings: BTreeMap::new(),
@@ -45,15 +48,19 @@ impl Host {
     }
 
     fn choose(&self) -> Selection {
-        select(&Situation {
-            host: &"pi".parse().unwrap(),
+        select(&self.situation())
+    }
+
+    fn situation(&self) -> Situation<'_> {
+        Situation {
+            host: &self.name,
             service: &self.service,
             intents: &self.intents,
             standings: &self.standings,
             seen: self.seen.as_ref(),
             hold: self.hold.as_ref(),
             now: "2026-11-20T15:00:00Z".parse().unwrap(),
-        })
+        }
     }
 
     fn stands(&mut self, id: &IntentId, outcome: Outcome) {
@@ -65,6 +72,7 @@ impl Host {
             again: false,
             asked: false,
             interruptions: 0,
+            stopped_by: None,
             why: String::new(),
         };
         let before = self.standings.insert(id.clone(), standing);

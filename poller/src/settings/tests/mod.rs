@@ -8,6 +8,7 @@ mod file;
 mod health;
 mod hooks;
 mod kinds;
+mod order;
 mod parts;
 mod project;
 mod service;

@@ -105,13 +105,18 @@ struct World {
 }
 
 pub(super) fn poller(dir: &TempDir) -> Poller {
+    poller_of(dir, testing::settings(""))
+}
+
+/// One of these services, with its state in `dir`.
+pub(super) fn poller_of(dir: &TempDir, settings: Settings) -> Poller {
     let store = Store::open(&dir.path().join("state")).unwrap();
     // Nobody cuts the power here.
     store.tamper("PRAGMA synchronous = OFF");
     let nowhere = format!("unix://{}", dir.path().join("no-engine.sock").display());
     let token = Secret::new("tl1.e30.AAAA");
     let name = "pi".parse().unwrap();
-    Poller::new(testing::settings(""), name, &token, store, Some(nowhere)).unwrap()
+    Poller::new(settings, name, &token, store, Some(nowhere)).unwrap()
 }
 
 fn play(turns: &[Turn], mutant: Option<Mutant>) -> Broken {
