@@ -214,11 +214,11 @@ pub async fn hooks_refusal(launcher: &Launcher, service: &Service) -> Option<Str
 }
 
 /// Why a program cannot be run, if so. It is not.
-pub(super) async fn refused(launcher: &Launcher, order: &Order) -> Option<String> {
+pub(super) async fn refused(launcher: &Launcher, order: &Order) -> Option<ProcessError> {
     let mut stopped = |_: &_| Err(String::new());
     match process::run(launcher, order, &mut stopped, &mut |_| ()).await {
         Err(ProcessError::NotBegun(_)) | Ok(_) => None,
-        Err(error) => Some(error.to_string()),
+        Err(error) => Some(error),
     }
 }
 

@@ -15,12 +15,15 @@ use crate::process::LOOKED_AT;
 /// The largest program whose beginning is looked at, in bytes: git hands out whole files.
 const MAX_PROGRAM: usize = 1 << 20;
 
+/// How a file begins that Git LFS keeps elsewhere.
+const LFS_POINTER: &[u8] = b"version https://git-lfs";
+
 /// A file of a commit, as a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     /// Whether it can be executed once it is checked out.
     pub is_executable: bool,
-    /// Its first bytes, as the commit has them; none of a large one.
+    /// Its first bytes, as the commit has them; none of a large one, or of one that a filter of git's may make something else of.
     pub head: Vec<u8>,
 }
 
@@ -53,12 +56,31 @@ pub async fn program(
         let call = Call::new(&["cat-file", "blob", object]);
         head = tools.output(place, &call).await?;
         head.truncate(LOOKED_AT);
+        if may_be_filtered(tools, place, &head).await? {
+            head.clear();
+        }
     }
     let is_executable = mode == "100755" || !heeds_modes(tools, place).await?;
     Ok(Some(Program {
         is_executable,
         head,
     }))
+}
+
+/// Whether a filter may make something else of what begins like this once it is checked out. Which files a commit gives to
+/// which filter is told by a new git alone; so any one that is set up counts, and of Git LFS what it leaves in commits.
+async fn may_be_filtered(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    head: &[u8],
+) -> Result<bool, GitError> {
+    if head.starts_with(LFS_POINTER) {
+        return Ok(true);
+    }
+    let call = Call::new(&["config", "-z", "--name-only", "--get-regexp", r"^filter\."]);
+    let said = tools.call(place, &call).await?;
+    let is_other = |name: &Path| !name.to_string_lossy().starts_with("filter.lfs.");
+    Ok(nul_separated(&said.stdout).any(|name| is_other(&name)))
 }
 
 /// Whether the checkout lies where files have modes of their own.

@@ -16,7 +16,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 pub(crate) use head::{Head, LOOKED_AT};
 pub use identity::Identity;
 pub use leftover::{Leftover, Leftovers, end_leftover};
-pub(crate) use refusal::CRLF;
+pub(crate) use refusal::{CRLF, NO_FORMAT};
 pub use refusal::{ProcessError, Refusal};
 pub use run::run;
 

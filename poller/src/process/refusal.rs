@@ -12,6 +12,10 @@ pub(crate) const CRLF: &str = "has CRLF line ends, so that the system looks for 
                                name; save it with LF (sed -i 's/\\r$//' FILE; in a repository also `*.sh text eol=lf` in \
                                .gitattributes)";
 
+/// What is to be said of what has no format that the system runs.
+pub(crate) const NO_FORMAT: &str = "is neither a program for this machine nor a script whose first line begins with #! (no \
+                                    shell is asked to guess)";
+
 /// Why a run gave no ending.
 #[derive(Debug, Error)]
 pub enum ProcessError {
@@ -157,9 +161,7 @@ pub enum Refusal {
         user: String,
     },
     /// Neither a binary for this machine nor a script.
-    #[error(
-        "{program:?} is neither a program for this machine nor a script whose first line begins with #! (no shell is asked to guess)"
-    )]
+    #[error("{program:?} {NO_FORMAT}")]
     NoFormat {
         /// The path.
         program: String,

@@ -150,9 +150,9 @@ impl Sequence {
         }
     }
 
-    /// The deploy, for a service that has checks or has none by now.
-    pub fn checked(mut self, has_checks: bool) -> Self {
-        self.before.has_checks = has_checks;
+    /// The deploy, for a service that has checks or has none by now; `None` where that is not known any more.
+    pub fn checked(mut self, has_checks: Option<bool>) -> Self {
+        self.before.has_checks = has_checks.unwrap_or(self.before.has_checks);
         self
     }
 

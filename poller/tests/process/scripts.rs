@@ -23,6 +23,7 @@ fn a_commit_whose_script_no_system_can_run_is_given_up_before_anything_is_stoppe
     let world = World::new(APP);
     let head = world.head();
     let windows = world.commit(&UPDATE.replace('\n', "\r\n"));
+    let no_script = world.commit("test -e ../stopped\n");
     let unexecutable = {
         world.commit(UPDATE);
         world.commit_unexecutable()
@@ -33,6 +34,11 @@ fn a_commit_whose_script_no_system_can_run_is_given_up_before_anything_is_stoppe
             2,
             &unexecutable,
             "may not be executed; commit it after git update-index --chmod=+x update",
+        ),
+        (
+            3,
+            &no_script,
+            "is neither a program for this machine nor a script",
         ),
     ] {
         let (status, log, told) = world.deploy(seq, sha);
@@ -98,4 +104,107 @@ fn a_script_of_this_host_that_the_system_cannot_run_is_told_by_check_and_refused
         assert!(text(&told, "message").contains(&why), "{told}");
         world.assert_untouched(&head);
     }
+}
+
+/// With `update` in the checkout of the first commit, where git does not track it, and `back` as `rollback`.
+fn with_untracked(name: &str, script: &str) -> World {
+    let keys = APP.replace("[\"./update\"]", "[\"./deploy\"]\nrollback = [\"./back\"]");
+    let world = World::new(&keys);
+    for (file, text) in [
+        ("deploy", "#!/bin/sh\nexit 0\n"),
+        ("back", "#!/bin/sh\n"),
+        (name, script),
+    ] {
+        world.host.script(&format!("app/{file}"), text);
+    }
+    world
+}
+
+#[test]
+fn a_script_that_git_does_not_track_and_that_cannot_be_run_is_refused_and_no_fault_of_the_version()
+{
+    for key in ["run", "rollback"] {
+        let name = if key == "run" { "deploy" } else { "back" };
+        let world = with_untracked(name, "#!/bin/sh\r\nexit 0\r\n");
+        let head = world.head();
+        let new = world.commit(&UPDATE.replace("-e", "-f"));
+        let (status, log, told) = world.deploy(1, &new);
+        assert_eq!((status, text(&told, "outcome")), (3, "refused"), "{log}");
+        let why = format!("command.{key}: \"./{name}\" has CRLF line ends");
+        assert!(text(&told, "message").contains(&why), "{told}");
+        world.assert_untouched(&head);
+
+        world
+            .host
+            .script(&format!("app/{name}"), "#!/bin/sh\nexit 0\n");
+        let (status, log, _) = world.deploy(2, &new);
+        assert_eq!((status, world.head()), (0, new), "{log}");
+    }
+}
+
+#[test]
+fn a_commit_whose_own_way_back_cannot_be_run_is_not_left() {
+    let keys = APP.replace("\"rm\", \"../stopped\"", "\"./start\"");
+    let keys = keys.replace("[\"./update\"]", "[\"./update\"]\nrollback = [\"./back\"]");
+    for (name, key) in [("start", "start"), ("back", "rollback")] {
+        let world = World::new(&keys);
+        let whole = "#!/bin/sh\nrm -f ../stopped\n";
+        world.host.script("work/start", whole);
+        world.host.script("work/back", whole);
+        let missing = "#!/usr/bin/env no-such-python\n";
+        world.host.script(&format!("work/{name}"), missing);
+        let old = world.commit(UPDATE);
+        world.git("app", &["pull", "-q"]);
+        world.host.script(&format!("work/{name}"), whole);
+        let new = world.commit(UPDATE);
+        let (status, log, told) = world.deploy(1, &new);
+        assert_eq!((status, text(&told, "outcome")), (3, "refused"), "{log}");
+        let left = &old[..7];
+        let why = format!("command.{key}: commit {left}, which is left, could not be gone back to");
+        let message = text(&told, "message");
+        assert!(
+            message.contains(&why) && message.contains("no-such-python"),
+            "{message}"
+        );
+        world.assert_untouched(&old);
+    }
+}
+
+#[test]
+fn an_interpreter_that_run_makes_in_the_checkout_need_not_be_there_also_beside_the_folder_of_the_commands()
+ {
+    let keys = APP.replace(
+        "run = [\"./update\"]",
+        "dir = \"DIR/app/sub\"\nrun = [\"../update\"]",
+    );
+    let keys = keys.replace("\"rm\", \"../stopped\"", "\"../start\"");
+    let world = World::new(&keys);
+    std::fs::create_dir(world.host.path("app/sub")).unwrap();
+    let made = world.host.path("app/made");
+    let start = format!("#!{}\nrm ../stopped\n", made.display());
+    world.host.script("app/start", &start);
+    let new = world.commit("#!/bin/sh\nln -s /bin/sh ../made\n");
+    let (status, log, told) = world.deploy(1, &new);
+    assert_eq!((status, text(&told, "outcome")), (0, "succeeded"), "{log}");
+    assert!(!world.host.path("app/stopped").exists());
+}
+
+#[test]
+fn what_a_filter_of_git_s_makes_a_script_of_is_run() {
+    let world = World::new(APP);
+    for (key, filter) in [
+        ("filter.shell.smudge", "echo '#!/bin/sh'; cat"),
+        ("filter.shell.clean", "sed 1d"),
+    ] {
+        world.git("app", &["config", key, filter]);
+    }
+    std::fs::write(
+        world.host.path("work/.gitattributes"),
+        "update filter=shell\n",
+    )
+    .unwrap();
+    let body = UPDATE.split_once('\n').unwrap().1;
+    let new = world.commit(body);
+    let (status, log, _) = world.deploy(1, &new);
+    assert_eq!((status, world.head()), (0, new), "{log}");
 }

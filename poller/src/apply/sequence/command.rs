@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::{
     super::{
-        hooks::refused,
+        hooks,
         said::{TEMPFAIL, with_last_line, without_secrets},
     },
     act::{Acted, Record},
@@ -15,7 +15,7 @@ use super::{
     ground::Ground,
 };
 use crate::{
-    process::{self, Ended, How, Order, ProcessError},
+    process::{self, Ended, How, Order, ProcessError, Refusal},
     redact::Secrets,
     sequence::{Event, Sequence, Version, Which},
     settings::Parts,
@@ -56,11 +56,24 @@ pub(super) async fn run(
 
 /// Why the program of a command, or of a check, cannot be run, if so. It is not.
 pub async fn refusal(with: super::Host<'_>, parts: &Parts, argv: &[String]) -> Option<String> {
-    refused(
-        with.launcher,
-        &Ground::of(parts).order(argv.to_vec(), Vec::new()),
-    )
-    .await
+    let why = refused(with, parts, argv).await?;
+    Some(why.to_string())
+}
+
+/// The same, not yet in words. An interpreter in the checkout may still come with a commit, or be made by `run`.
+pub(super) async fn refused(
+    with: super::Host<'_>,
+    parts: &Parts,
+    argv: &[String],
+) -> Option<ProcessError> {
+    let order = Ground::of(parts).order(argv.to_vec(), Vec::new());
+    let why = hooks::refused(with.launcher, &order).await?;
+    let may_come = matches!(
+        &why,
+        ProcessError::Refused(Refusal::NoInterpreter { interpreter, .. })
+            if parts.in_checkout(interpreter).is_some()
+    );
+    (!may_come).then_some(why)
 }
 
 /// The same of the interpreter of a script that a commit brings, maybe with the folder that it runs in.
@@ -71,7 +84,8 @@ pub(super) async fn no_interpreter(
 ) -> Option<String> {
     let mut order = Ground::of(parts).order(vec![interpreter], Vec::new());
     order.dir = "/".into();
-    refused(with.launcher, &order).await
+    let why = hooks::refused(with.launcher, &order).await?;
+    Some(why.to_string())
 }
 
 /// What the end of a command means, and the end of what it said where it failed. What `run` said counts also when it is

@@ -149,7 +149,7 @@ pub async fn recover(
 ) -> Result<Applied, ApplyError> {
     let resumed = Moment::now();
     let recorded = match Sequence::from_journal(&entry.body) {
-        Ok(recorded) => recorded.checked(service.is_some_and(|one| !one.health.is_empty())),
+        Ok(recorded) => recorded.checked(service.map(|one| !one.health.is_empty())),
         Err(error) => return unreadable(entry, &error),
     };
     if let Some(process) = &recorded.process

@@ -140,7 +140,9 @@ fn a_project_is_told_commit_and_tag_only_where_they_are_known() {
 /// What an operator is told when the `run` of a command fails that nothing leads back from.
 fn operator_is_told(has_checks: bool, was_healthy: bool) -> String {
     let scene = a_mere_command(Kind::FailsToInstall);
-    let mut deploy = scene.deploy(&mut scene.host(), 0).checked(has_checks);
+    let deploy = scene.deploy(&mut scene.host(), 0);
+    // A host's file that names the service no more takes nothing back.
+    let mut deploy = deploy.checked(Some(has_checks)).checked(None);
     deploy.before.was_healthy = was_healthy;
     while let Some(action) = deploy.next() {
         deploy = if is_the(&action, Which::Run) {
