@@ -193,7 +193,7 @@ pub async fn hooks_refusal(launcher: &Launcher, service: &Service) -> Option<Str
             Work::Docker { .. } => {
                 let mut order = plain_order(Vec::new());
                 order.argv.clone_from(argv);
-                refused(launcher, &order).await
+                refused(launcher, &order).await.map(|why| why.to_string())
             }
             Work::Parts(parts) => {
                 let program = argv.first().map_or("", String::as_str);
@@ -203,7 +203,8 @@ pub async fn hooks_refusal(launcher: &Launcher, service: &Service) -> Option<Str
                 }
                 let order = Ground::of(parts).order(argv.clone(), Vec::new());
                 let why = refused(launcher, &order).await;
-                why.map(|why| if is_of_checkout { why + NOT_YET } else { why })
+                let not_yet = if is_of_checkout { NOT_YET } else { "" };
+                why.map(|why| format!("{why}{not_yet}"))
             }
         };
         if let Some(why) = why {

@@ -290,7 +290,8 @@ impl Shelf {
         Ok(names)
     }
 
-    /// Removes all but the newest `keep`, and never `held`; returns what was removed.
+    /// Removes what is older than the newest `keep`, of which one that was cut off is none, and never `held`; returns what was
+    /// removed.
     ///
     /// # Errors
     /// When one cannot be removed; those before it are gone.
@@ -300,7 +301,13 @@ impl Shelf {
         held: Option<&BackupName>,
     ) -> Result<Vec<BackupName>, BackupError> {
         let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-        let old = self.names()?.into_iter().skip(keep);
+        let mut whole = 0_usize;
+        let mut is_old = |name: &BackupName| {
+            let is_old = whole >= keep;
+            whole += usize::from(!is_old && end::has_end(&self.archive(name)).is_ok());
+            is_old
+        };
+        let old = self.names()?.into_iter().filter(|name| is_old(name));
         let old: Vec<_> = old.filter(|name| Some(name) != held).collect();
         for name in &old {
             self.remove(name)?;

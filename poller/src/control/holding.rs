@@ -13,7 +13,7 @@ use towline_protocol::ServiceName;
 
 use super::{
     board::LockOrder,
-    message::Line,
+    message::{Code, Line},
     server::{Desk, say, too_many},
 };
 use crate::{
@@ -57,10 +57,22 @@ impl Desk {
         let waiting = format!("{said}; waiting for what is under way with it to end");
         say(&mut writer, &Line::Waiting(waiting)).await?;
         tokio::select! {
-            () = self.idle(service) => say(&mut writer, &Line::Done(said)).await,
+            () = self.idle(service) => say(&mut writer, &self.still(service, said)).await,
             // It is held off all the same.
             _ = reader.fill_buf() => Ok(()),
         }
+    }
+
+    /// What was waited for has ended: that the service is held off, if it still is.
+    fn still(&self, service: &ServiceName, said: String) -> Line {
+        let locks = self.board.locks.borrow();
+        if locks.get(service).is_some_and(|locks| !locks.is_empty()) {
+            return Line::Done(said);
+        }
+        let over = format!(
+            "{service} is not held off any more: the time ended before what was under way; hold it off for longer (--for)"
+        );
+        Line::refused(Code::Declined, over)
     }
 
     /// What goes on with a service also while it is held off.

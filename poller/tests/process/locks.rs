@@ -142,6 +142,24 @@ fn in_the_middle(relay: &Relay) -> (Host, Run) {
 }
 
 #[test]
+fn a_hold_that_is_over_before_what_it_waits_for_is_no_hold() {
+    let relay = Relay::start();
+    let (host, run) = in_the_middle(&relay);
+    let wait = ["hold", "web", "--as", "dump", "--for", "5s", "--wait"];
+    let mut wait = host.command(&wait);
+    let piped = wait.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let wait = piped.spawn().unwrap();
+    until("it holds", || names(&host) == ["dump"]);
+    until("it is over", || names(&host).is_empty());
+    fs::write(host.path("go"), "").unwrap();
+    let output = wait.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("web is not held off any more"), "{text}");
+    drop(run);
+}
+
+#[test]
 fn a_hold_in_the_middle_of_a_deploy_is_answered_at_once_and_holds_off_only_what_comes_next() {
     let relay = Relay::start();
     let (host, run) = in_the_middle(&relay);

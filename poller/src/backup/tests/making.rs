@@ -59,6 +59,28 @@ async fn what_is_no_file_folder_or_link_is_passed_over_and_told() {
 }
 
 #[tokio::test]
+async fn one_that_was_cut_off_takes_no_place_from_one_that_is_whole() {
+    let scene = Scene::with_a("one");
+    let shelf = scene.shelf();
+    for second in [1, 2, 3] {
+        let made = shelf
+            .create(&name(second), &occasion(), &scene.paths())
+            .await;
+        made.unwrap();
+    }
+    for cut in [2, 3] {
+        let archive = fs::File::options()
+            .write(true)
+            .open(shelf.archive(&name(cut)));
+        archive.unwrap().set_len(100).unwrap();
+    }
+    assert_eq!(shelf.prune(1, None).unwrap(), []);
+    let made = shelf.create(&name(4), &occasion(), &scene.paths()).await;
+    made.unwrap();
+    assert_eq!(shelf.prune(1, None).unwrap(), [name(3), name(2), name(1)]);
+}
+
+#[tokio::test]
 async fn only_the_newest_are_kept_and_nothing_that_is_not_ours_is_removed() {
     let scene = Scene::with_a("one");
     let shelf = scene.shelf();
