@@ -133,6 +133,7 @@ pub(super) async fn prepare(
                     (Some(planned), None) => return Ok(planned),
                     (Some(planned), Some(hook)) => {
                         before(engine, launcher, job, hook, &planned).await?;
+                        let was_made = matches!(&planned, Prepared::Ready(plan, _) if plan.deploy.kept.as_ref().is_some_and(|kept| kept.made));
                         // It may have taken its time, and what it had to do.
                         let is_well = health::is_well(engine, observed.id(), &job.service.health);
                         let (was_healthy, now) = tokio::join!(is_well, look());
@@ -144,7 +145,12 @@ pub(super) async fn prepare(
                             };
                             in_the_way = PRUNED.to_owned();
                             let planned = self::planned(engine, job, now, &asked, to.clone());
-                            if let Some(planned) = planned.await? {
+                            if let Some(mut planned) = planned.await? {
+                                if let Prepared::Ready(plan, _) = &mut planned
+                                    && let Some(kept) = &mut plan.deploy.kept
+                                {
+                                    kept.made |= was_made;
+                                }
                                 return Ok(planned);
                             }
                         } else {

@@ -17,7 +17,7 @@ use super::{
     server::{Desk, say, too_many},
 };
 use crate::{
-    lock::{Asked, INTERRUPTED},
+    lock::{Asked, INTERRUPTED, LockName},
     status::PendingState,
 };
 
@@ -43,7 +43,7 @@ impl Desk {
         &self,
         service: &ServiceName,
         line: Line,
-        wait: bool,
+        wait: Option<&LockName>,
         mut reader: BufReader<OwnedReadHalf>,
         mut writer: OwnedWriteHalf,
     ) -> io::Result<()> {
@@ -51,26 +51,28 @@ impl Desk {
             (Line::Done(said), Some(goes_on)) => (said, goes_on),
             (line, _) => return say(&mut writer, &line).await,
         };
-        if !wait || !self.is_busy(service) {
+        let Some(name) = wait.filter(|_| self.is_busy(service)) else {
             return say(&mut writer, &Line::Done(format!("{said}; {goes_on}"))).await;
-        }
+        };
         let waiting = format!("{said}; waiting for what is under way with it to end");
         say(&mut writer, &Line::Waiting(waiting)).await?;
         tokio::select! {
-            () = self.idle(service) => say(&mut writer, &self.still(service, said)).await,
+            () = self.idle(service) => say(&mut writer, &self.still(service, name, said)).await,
             // It is held off all the same.
             _ = reader.fill_buf() => Ok(()),
         }
     }
 
-    /// What was waited for has ended: that the service is held off, if it still is.
-    fn still(&self, service: &ServiceName, said: String) -> Line {
+    /// What was waited for has ended: that the service is held off by this name, if it still is.
+    fn still(&self, service: &ServiceName, name: &LockName, said: String) -> Line {
         let locks = self.board.locks.borrow();
-        if locks.get(service).is_some_and(|locks| !locks.is_empty()) {
+        let mut its = locks.get(service).into_iter().flatten();
+        if its.any(|lock| lock.name == *name) {
             return Line::Done(said);
         }
         let over = format!(
-            "{service} is not held off any more: the time ended before what was under way; hold it off for longer (--for)"
+            "{service} is not held off by {name} any more: its time was over before what was under way, or it was released; \
+             hold it off for longer (--for)"
         );
         Line::refused(Code::Declined, over)
     }

@@ -111,13 +111,16 @@ async fn converse(stream: UnixStream, owner: u32, desk: &Desk) -> io::Result<()>
                 reason,
                 wait,
             }) => {
+                let waits = wait.then(|| name.clone());
                 let asked = Asked::Hold {
                     name,
                     length,
                     reason,
                 };
                 let line = desk.lock(&service, asked).await?;
-                return desk.held(&service, line, wait, reader, writer).await;
+                return desk
+                    .held(&service, line, waits.as_ref(), reader, writer)
+                    .await;
             }
             Ok(Ask::Release { service, name }) => {
                 let line = desk.lock(&service, Asked::Release { name }).await?;

@@ -100,6 +100,9 @@ impl Poller {
             .close_journal(&entry.deploy, &entry.service, &end)?;
         if !end.tries.again {
             self.outcomes.extend(report.outcome);
+        } else if pause.is_some() {
+            // This process may end before it is tried again.
+            self.outcomes.push(Outcome::Waiting);
         }
         self.notices.tell_end(&report);
         if end.tries.again {
@@ -204,7 +207,11 @@ impl Poller {
                 let interruptions = interruptions + 1;
                 let again =
                     applied.outcome != Outcome::NeedsOperator && interruptions < INTERRUPTED_TRIES;
-                if again {
+                if let (true, Some(pause)) = (again, applied.pause) {
+                    let pause = pause.as_secs();
+                    let when = format!("; towline run tries it again in {pause} s");
+                    applied.message.push_str(&when);
+                } else if again {
                     applied.message.push_str("; it is tried again");
                 }
                 let tries = Tries {

@@ -14,11 +14,17 @@ use super::{Docker, EngineError};
 /// How long the past may take to be told. An engine whose clock is behind would go on until its clock is there.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// HUP, USR1 and USR2, as events have them.
-const MESSAGES: [&str; 3] = ["1", "10", "12"];
+/// A signal that a container was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// When.
+    pub at: SystemTime,
+    /// Which, as a number; `None` where the engine does not say.
+    pub signal: Option<i32>,
+}
 
 impl Docker {
-    /// When containers, by their ids, were sent a signal that ends programs and have not been started since. A `docker stop` is one, whoever
+    /// The last signal that containers, by their ids, were sent since they were started. A `docker stop` is one, whoever
     /// waits for its end or does not any more. Nothing where the engine, or a proxy before it, does not tell its events.
     ///
     /// # Errors
@@ -26,7 +32,7 @@ impl Docker {
     pub async fn signalled(
         &self,
         now: SystemTime,
-    ) -> Result<BTreeMap<String, SystemTime>, EngineError> {
+    ) -> Result<BTreeMap<String, Signal>, EngineError> {
         let until = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let until = format!("{}.{:09}", until.as_secs(), until.subsec_nanos());
         let filters = HashMap::from([
@@ -53,15 +59,17 @@ impl Docker {
     }
 }
 
-fn since_started(events: &[EventMessage]) -> BTreeMap<String, SystemTime> {
+fn since_started(events: &[EventMessage]) -> BTreeMap<String, Signal> {
     let mut signalled = BTreeMap::new();
     for event in events {
         let Some(id) = event.actor.as_ref().and_then(|actor| actor.id.clone()) else {
             continue;
         };
         match (event.action.as_deref(), at(event)) {
-            (Some("kill"), _) if is_message(event) => {}
-            (Some("kill"), Some(at)) => drop(signalled.insert(id, at)),
+            (Some("kill"), Some(at)) => {
+                let signal = signal(event);
+                signalled.insert(id, Signal { at, signal });
+            }
             (Some("start"), _) => drop(signalled.remove(&id)),
             _ => {}
         }
@@ -69,11 +77,10 @@ fn since_started(events: &[EventMessage]) -> BTreeMap<String, SystemTime> {
     signalled
 }
 
-/// Whether the signal is one by which programs are told to read their settings again, and such.
-fn is_message(event: &EventMessage) -> bool {
-    let attributes = event.actor.as_ref().and_then(|it| it.attributes.as_ref());
-    let signal = attributes.and_then(|it| it.get("signal"));
-    signal.is_some_and(|signal| MESSAGES.contains(&signal.as_str()))
+/// Which signal it was, as a number.
+fn signal(event: &EventMessage) -> Option<i32> {
+    let attributes = event.actor.as_ref()?.attributes.as_ref()?;
+    attributes.get("signal")?.parse().ok()
 }
 
 fn at(event: &EventMessage) -> Option<SystemTime> {
@@ -88,11 +95,7 @@ mod tests {
     use super::*;
 
     fn event(action: &str, id: &str, second: i64) -> EventMessage {
-        event_of(action, id, second, "15")
-    }
-
-    fn event_of(action: &str, id: &str, second: i64, signal: &str) -> EventMessage {
-        let signal = ("signal".to_owned(), signal.to_owned());
+        let signal = ("signal".to_owned(), "15".to_owned());
         EventMessage {
             action: Some(action.to_owned()),
             actor: Some(EventActor {
@@ -105,17 +108,6 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_was_told_to_read_its_settings_again_is_not_told_to_end() {
-        for signal in ["1", "10", "12"] {
-            assert_eq!(
-                since_started(&[event_of("kill", "web", 5, signal)]),
-                BTreeMap::new()
-            );
-        }
-        assert_eq!(since_started(&[event_of("kill", "web", 5, "9")]).len(), 1);
-    }
-
-    #[test]
     fn a_container_that_was_started_again_is_not_signalled_any_more() {
         let events = [
             event("kill", "web", 5),
@@ -124,9 +116,11 @@ mod tests {
             event("kill", "db", 8),
         ];
         let at = UNIX_EPOCH + Duration::from_secs(8);
+        let signal = Some(15);
+        let last = Signal { at, signal };
         assert_eq!(
             since_started(&events),
-            BTreeMap::from([("db".to_owned(), at)])
+            BTreeMap::from([("db".to_owned(), last)])
         );
     }
 }

@@ -61,7 +61,8 @@ pub fn turn(intent: &Intent, before: &[Before<'_>]) -> Turn {
 
 fn stand(intent: &Intent, before: &Before<'_>) -> Stand {
     let situation = &before.situation;
-    if matches(situation.host, situation.service, intent) == Match::No {
+    // What it may not take at all is no failure of it.
+    if matches(situation.host, situation.service, intent) != Match::Yes {
         return Stand::Passed;
     }
     if before.is_unfinished {

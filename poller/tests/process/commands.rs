@@ -1,5 +1,7 @@
 //! Services made of commands, deployed by the real binary on a host without an engine: each command is a real process.
 
+use std::process::Command;
+
 use serde_json::Value;
 use towline_tests::program;
 
@@ -275,7 +277,10 @@ fn backed_up(relay: &Relay, script: &str, more: &str) -> Host {
     assert_eq!(host.once().0, 0, "nothing to do yet");
     fs::create_dir_all(&shelf).unwrap();
     for name in EARLIER {
-        fs::write(shelf.join(name), "").unwrap();
+        let mut tar = Command::new("tar");
+        tar.arg("-czf").arg(shelf.join(name));
+        tar.arg("-C").arg(host.dir.path()).arg("data");
+        assert!(tar.status().unwrap().success());
     }
     host
 }
