@@ -155,7 +155,10 @@ fn a_hold_that_is_over_before_what_it_waits_for_is_no_hold() {
     let output = wait.wait_with_output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("web is not held off by dump any more"), "{text}");
+    assert!(
+        text.contains("web is not held off by dump any more"),
+        "{text}"
+    );
     drop(run);
 }
 
