@@ -27,7 +27,7 @@ pub enum InspectError {
 /// # Errors
 /// See [`InspectError`].
 pub async fn inspect_service(engine: &Docker, service: &Service) -> Result<Observed, InspectError> {
-    let Work::Docker { container } = &service.work else {
+    let Work::Docker { container, .. } = &service.work else {
         return Err(Refusal::NotAContainer(service.work.kind()).into());
     };
     let container = find(engine, container).await?;
@@ -90,6 +90,7 @@ fn loses_label(service: &Service, create: &CreateRequest, image: &Value) -> Opti
     match &service.work {
         Work::Docker {
             container: Choice::Label(label),
+            ..
         } if !will_have(&create.body, image, label) => Some(Refusal::LosesLabel(label.to_string())),
         Work::Docker { .. } | Work::Parts(_) => None,
     }

@@ -28,7 +28,7 @@ pub async fn resolve(
     }
     let was_needed = store.resolve(service)?;
     let left = match known.map(|service| &service.work) {
-        Some(Work::Docker { container }) => {
+        Some(Work::Docker { container, .. }) => {
             let left = leftovers(docker_host, container).await;
             about_containers(was_needed, left)
         }

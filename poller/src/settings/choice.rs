@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 pub enum Choice {
     /// The one of this name.
     Name(String),
-    /// The only one with this label.
+    /// All that have this label, which are replicas of one thing where there are several.
     Label(Label),
 }
 
@@ -15,7 +15,7 @@ impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => write!(f, "container {name}"),
-            Self::Label(label) => write!(f, "the only container with the label {label}"),
+            Self::Label(label) => write!(f, "every container with the label {label}"),
         }
     }
 }

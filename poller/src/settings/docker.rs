@@ -1,20 +1,22 @@
-//! The keys of `[service.X.docker]`: which container is replaced.
+//! The keys of `[service.X.docker]`: which container is replaced, or which containers, and how.
 
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    Choice,
+    Choice, Work,
     read::{Reader, Table, Told},
+    rolling::rolling,
     values,
 };
 
-/// Reads which container a service has.
+/// Reads which container or containers a service has.
 pub(super) fn docker(
     path: String,
     raw: &Spanned<DeValue<'_>>,
     reader: &mut Reader<'_>,
-) -> Result<Choice, Told> {
+) -> Result<Work, Told> {
     let mut table = Table::at(path, raw, reader)?;
+    let has_label = table.has("label");
     let container = table.get(reader, "container", values::container);
     let label = table.get(reader, "label", values::label);
     let container = match (container?, label?) {
@@ -27,9 +29,13 @@ pub(super) fn docker(
         (None, None) => Err(table.missing(
             reader,
             "container",
-            "the name of the container that is replaced, or `label` for the only one that has it",
+            "the name of the container that is replaced, or `label` for all that have it",
         )),
     };
+    let rolling = rolling(&mut table, has_label, reader);
     table.finish(reader, &[]);
-    container
+    Ok(Work::Docker {
+        container: container?,
+        rolling: rolling?,
+    })
 }

@@ -28,6 +28,7 @@ mod order;
 mod parts;
 mod placeholder;
 mod read;
+mod rolling;
 mod rule;
 mod service;
 mod shared;
@@ -39,6 +40,7 @@ pub use choice::{Choice, Label};
 pub use events::{DeploymentRule, Events, PackageRule, PushRule, ReleaseRule, RunRule};
 pub use mistake::Mistake;
 pub use parts::{Backup, Command, Compose, Git, OnInterrupt, Parts};
+pub use rolling::{OnFailure, Rolling};
 pub use values::RelayUrl;
 
 /// Everything that the host's file says.
@@ -136,10 +138,12 @@ pub enum Call {
 /// What is replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// One container.
+    /// One container, or several that are alike.
     Docker {
-        /// Which one.
+        /// Which.
         container: Choice,
+        /// How several are replaced.
+        rolling: Rolling,
     },
     /// Something else, of several parts.
     Parts(Box<Parts>),

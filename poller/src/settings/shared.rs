@@ -23,11 +23,15 @@ pub(super) fn refuse_shared(services: &[Service], spans: &[Range<usize>], reader
 /// The key and the words of what both have.
 fn common(one: &Work, other: &Work) -> Option<(&'static str, String)> {
     match (one, other) {
-        (Work::Docker { container }, Work::Docker { container: other }) => (container == other)
-            .then(|| match container {
-                Choice::Name(name) => ("docker.container", format!("container {name:?}")),
-                Choice::Label(label) => ("docker.label", format!("label {label}")),
-            }),
+        (
+            Work::Docker { container, .. },
+            Work::Docker {
+                container: other, ..
+            },
+        ) => (container == other).then(|| match container {
+            Choice::Name(name) => ("docker.container", format!("container {name:?}")),
+            Choice::Label(label) => ("docker.label", format!("label {label}")),
+        }),
         (Work::Parts(one), Work::Parts(other)) => {
             let project = || common_project(one, other);
             let backup = || common_backup(one, other);

@@ -68,9 +68,7 @@ pub(super) fn work(table: &mut Table<'_, '_>, reader: &mut Reader<'_>) -> Result
     }
     match told {
         Some(told) => Err(told),
-        None => Ok(Work::Docker {
-            container: container?,
-        }),
+        None => container,
     }
 }
 

@@ -64,7 +64,7 @@ fn recorded(
 ) -> Result<ServiceStatus, StoreError> {
     let name = &service.name;
     let container = match &service.work {
-        Work::Docker { container } => Some(container),
+        Work::Docker { container, .. } => Some(container),
         Work::Parts(_) => None,
     };
     let parts = match &service.work {

@@ -6,8 +6,8 @@ use towline_protocol::ServiceName;
 
 use super::super::accepts;
 use crate::settings::{
-    Backup, Call, Command, Compose, Git, HealthCheck, Hook, HttpProbe, OnInterrupt, Parts, Probe,
-    Service, Work,
+    Backup, Call, Choice, Command, Compose, Git, HealthCheck, Hook, HttpProbe, OnFailure,
+    OnInterrupt, Parts, Probe, Rolling, Service, Work,
 };
 
 /// What `service` accepts and would do, each on a line.
@@ -22,9 +22,9 @@ pub(super) fn about_service(service: &Service) -> String {
         lines.push(("comes after", about_after(&service.after)));
     }
     lines.extend(match &service.work {
-        Work::Docker { container } => vec![
+        Work::Docker { container, rolling } => vec![
             ("image", about_image(service)),
-            ("replaces", container.to_string()),
+            ("replaces", about_choice(container, *rolling)),
         ],
         Work::Parts(parts) => about_parts(service, parts),
     });
@@ -37,6 +37,22 @@ pub(super) fn about_service(service: &Service) -> String {
         .map(|(key, what)| format!("  {key}: {what}\n"))
         .collect();
     format!("{}:\n{lines}", service.name)
+}
+
+/// Which containers are replaced, and how if they may be several.
+fn about_choice(container: &Choice, rolling: Rolling) -> String {
+    if matches!(container, Choice::Name(_)) {
+        return container.to_string();
+    }
+    let at_a_time = match rolling.max_parallel {
+        1 => "one".to_owned(),
+        several => several.to_string(),
+    };
+    let failure = match rolling.on_failure {
+        OnFailure::Rollback => "takes all of them back",
+        OnFailure::Pause => "leaves those that have passed, and waits for `towline resolve`",
+    };
+    format!("{container}, {at_a_time} at a time; a failure {failure}")
 }
 
 /// A hook, in words; its arguments are not told, since they may be secret.

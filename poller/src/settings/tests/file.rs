@@ -65,7 +65,8 @@ fn a_good_file_becomes_settings() {
     assert_eq!(
         web.work,
         Work::Docker {
-            container: Choice::Name("web".to_owned())
+            container: Choice::Name("web".to_owned()),
+            rolling: Rolling::default(),
         }
     );
     let http = HealthCheck::Tried {

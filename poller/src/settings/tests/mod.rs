@@ -11,6 +11,7 @@ mod kinds;
 mod order;
 mod parts;
 mod project;
+mod rolling;
 mod service;
 mod shared;
 

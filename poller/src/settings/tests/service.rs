@@ -46,7 +46,7 @@ fn a_container_is_chosen_by_its_name_or_by_a_label() {
     let chosen = |line: &str| {
         let text = GOOD.replace("container = \"web\"", line);
         let service = Settings::parse(&text, "towline.toml").unwrap().services;
-        let Work::Docker { container } = service[1].work.clone() else {
+        let Work::Docker { container, .. } = service[1].work.clone() else {
             panic!("{service:?}");
         };
         container
