@@ -48,7 +48,7 @@ pub(super) async fn act(
     let result = match action {
         Action::MoveTag(tag) => move_tag(with, tag).await,
         Action::MoveTagBack(tag) => move_tag_back(with, tag).await,
-        Action::Create { name, .. } => create(with, name, &deploy.deploy).await,
+        Action::Create { member, name } => create(with, deploy, *member, name).await,
         Action::Find { name } => made_by(with, name, &deploy.deploy)
             .await
             .map(|id| Event::Found { id }),
@@ -58,7 +58,7 @@ pub(super) async fn act(
         Action::Start { id } if is_back(deploy) => start_patiently(with, id).await,
         Action::Start { id } => done(with.engine.start(id).await),
         Action::Look { containers } => look(with, containers).await,
-        Action::Gate { ids, spent } => match gate(with, ids, *spent, tell).await {
+        Action::Gate { ids, spent, .. } => match gate(with, ids, *spent, tell).await {
             Ok(event @ Event::Passed { .. }) => {
                 let Came { verdict, log: said } = after(with, deploy, ids).await?;
                 log.text = said;
@@ -72,6 +72,9 @@ pub(super) async fn act(
             }
             other => other,
         },
+        Action::Join { .. } | Action::Drain => Ok(Event::Failed {
+            why: "nothing is deployed start-first".to_owned(),
+        }),
         Action::Verify { members } => verify(with, deploy, members).await,
         Action::SaveLog { id } => with.engine.log_tail(id).await.map(|tail| {
             log = tail;
@@ -156,12 +159,19 @@ async fn move_tag_back(with: &Drive<'_>, tag: &TagMove) -> Result<Event, EngineE
 /// The tag may have been moved by somebody between the step before and this one: the container must have the image
 /// that was verified. One whose creation was not answered has the name already, maybe without some of its networks; it
 /// makes room for a whole one.
-async fn create(with: &Drive<'_>, name: &str, deploy: &str) -> Result<Event, EngineError> {
-    let Some((request, image)) = &with.create else {
+async fn create(
+    with: &Drive<'_>,
+    deploy: &Deploy,
+    member: usize,
+    name: &str,
+) -> Result<Event, EngineError> {
+    let Some((request, image)) = with.create.get(member) else {
         return Ok(Event::Failed {
             why: "a recovery creates no container".to_owned(),
         });
     };
+    let request = &request.clone().sharing(&replaced(deploy));
+    let deploy = &deploy.deploy;
     let id = match with.engine.create(name, request).await {
         Err(taken @ EngineError::Refused { status: 409, .. }) => {
             let half_made = made_by(with, name, deploy).await?.ok_or(taken)?;
@@ -180,6 +190,17 @@ async fn create(with: &Drive<'_>, name: &str, deploy: &str) -> Result<Event, Eng
         made_from.unwrap_or("nothing")
     );
     Ok(Event::Failed { why })
+}
+
+/// The ids of the old containers that have a new one already, each with that one's.
+fn replaced(deploy: &Deploy) -> Vec<(&str, &str)> {
+    let State::Replacing { new, .. } = &deploy.state else {
+        return Vec::new();
+    };
+    let pairs = deploy.members.iter().zip(new);
+    pairs
+        .map(|(member, new)| (member.old.as_str(), new.as_str()))
+        .collect()
 }
 
 /// The id of the container of this name, if this deploy has made it.

@@ -58,7 +58,7 @@ pub async fn go_back(
     let with = Drive {
         engine: Cow::Borrowed(engine),
         service: Some(way.service),
-        create: Some((plan.create, plan.image)),
+        create: vec![(plan.create, plan.image)],
         recorded: None,
         launcher,
         entry,

@@ -30,8 +30,8 @@ pub(super) struct Drive<'a> {
     pub(super) engine: Cow<'a, Docker>,
     /// `None` when the host's file does not name it any more.
     pub(super) service: Option<&'a Service>,
-    /// How the new container is made, and the id of the image that it must have; a recovery makes none.
-    pub(super) create: Option<(CreateRequest, String)>,
+    /// How the new container of each member is made, and the id of the image that it must have; a recovery makes none.
+    pub(super) create: Vec<(CreateRequest, String)>,
     /// The deploy as the journal has it already; `None` when nothing is on record.
     pub(super) recorded: Option<Deploy>,
     pub(super) launcher: &'a Launcher,
@@ -139,7 +139,7 @@ fn may_be_left(state: &State) -> bool {
     matches!(
         state,
         State::Replacing {
-            step: Step::Look | Step::Gate,
+            step: Step::Look | Step::Gate | Step::LookAgain | Step::GateAgain | Step::Drain,
             ..
         }
     )
@@ -194,7 +194,15 @@ fn forth(step: Step) -> Option<Progress> {
         Step::Stop => Some(Progress::Stopped),
         Step::Promote => Some(Progress::Swapped),
         Step::Start => Some(Progress::Started),
-        Step::Tag | Step::Disarm | Step::Park | Step::Look | Step::Gate => None,
+        Step::Tag
+        | Step::Disarm
+        | Step::Park
+        | Step::Look
+        | Step::Gate
+        | Step::Join
+        | Step::LookAgain
+        | Step::GateAgain
+        | Step::Drain => None,
     }
 }
 

@@ -75,7 +75,7 @@ async fn secrets(
     let about: Vec<&String> = match action {
         Action::Gate { ids, .. } => ids.iter().collect(),
         Action::Look { containers } => containers.iter().map(|shown| &shown.id).collect(),
-        Action::Start { id } | Action::SaveLog { id } => vec![id],
+        Action::Start { id } | Action::SaveLog { id } | Action::Join { id, .. } => vec![id],
         Action::MoveTag(_)
         | Action::MoveTagBack(_)
         | Action::Create { .. }
@@ -84,6 +84,7 @@ async fn secrets(
         | Action::Stop { .. }
         | Action::Rename { .. }
         | Action::Verify { .. }
+        | Action::Drain
         | Action::Remove { .. } => Vec::new(),
     };
     let olds = deploy.members.iter().map(|member| &member.old);
@@ -120,6 +121,7 @@ mod tests {
         Action::Gate {
             ids: vec!["new".to_owned()],
             spent: std::time::Duration::ZERO,
+            brief: false,
         }
     }
 

@@ -224,7 +224,7 @@ pub async fn apply(
     let drive_with = Drive {
         engine: Cow::Borrowed(engine),
         service: Some(job.service),
-        create: Some((plan.create, plan.image)),
+        create: vec![(plan.create, plan.image)],
         recorded: None,
         launcher,
         entry,
@@ -286,7 +286,7 @@ pub async fn recover(
     let with = Drive {
         engine: Cow::Borrowed(engine),
         service,
-        create: None,
+        create: Vec::new(),
         recorded: Some(recorded),
         launcher,
         entry: entry.clone(),

@@ -1,11 +1,13 @@
 //! The way back to the old version: the same containers, never a reconstruction.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Back, Deploy, Ending, Event, Member, State, Step};
+use super::{Action, Back, Deploy, Ending, Event, Place, State, Step};
 
-/// A step back. The order is the order of the steps: the old version serves again before anything is tidied up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A step back. In which order they come is the strategy's: the old version serves again before anything is tidied up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undo {
     /// Look for a new container whose id was not kept.
@@ -34,20 +36,6 @@ pub enum Undo {
 }
 
 impl Undo {
-    const ALL: [Self; 11] = [
-        Self::Find,
-        Self::StopNew,
-        Self::Demote,
-        Self::Restore,
-        Self::Rearm,
-        Self::StopOld,
-        Self::StartOld,
-        Self::Verify,
-        Self::Untag,
-        Self::SaveLog,
-        Self::RemoveNew,
-    ];
-
     /// In a sentence that begins with "could not".
     fn words(self) -> &'static str {
         match self {
@@ -102,7 +90,7 @@ impl Deploy {
             Undo::StopOld => Action::Stop { id: old() },
             Undo::StartOld => Action::Start { id: old() },
             Undo::Verify => Action::Verify {
-                members: self.ran(),
+                members: self.ran(at),
             },
             Undo::Rearm => Action::SetPolicy {
                 id: old(),
@@ -130,7 +118,7 @@ impl Deploy {
                     .push(format!("could not {}: {why}", step.words()));
                 // Whether it serves is worth more than its policy. Since that is not as it was, neither is the
                 // container: it is looked at like one that was stopped.
-                back.reached = back.reached.max(Step::Stop);
+                back.reached = self.strategy.later(back.reached, Step::Stop);
             }
             // What forbids this stop has forbidden the one before: none is under way.
             Event::Failed { why } if step == Undo::StopOld && is_forbidden(&why) => {
@@ -152,39 +140,78 @@ impl Deploy {
                 self.notes.push(format!("unexpected answer {other:?}"));
             }
         }
-        self.back(step, at + 1, back)
+        let from_here = self.places_back(back.batch);
+        let from_here = from_here.skip_while(|place| *place != (step, at)).skip(1);
+        let due = self.first_to_undo(from_here, &back);
+        self.back_to(due, back)
     }
 
-    /// On to the first step back that there is something to undo for, from `step` of member `at`.
-    pub(super) fn back(self, step: Undo, at: usize, back: Back) -> Self {
-        let from_here = Undo::ALL.into_iter().filter(|other| *other >= step);
-        let places = from_here.flat_map(|other| {
-            let first = if other == step { at } else { 0 };
-            (first..self.members.len()).map(move |at| (other, at))
-        });
-        let due = places
-            .into_iter()
-            .find(|(step, at)| self.is_to_undo(*step, *at, &back));
+    /// Back from a failure at `step` of member `at`, whose call was made.
+    pub(super) fn turned_back(self, step: Step, at: usize, new: Vec<String>, why: String) -> Self {
+        let (reached, at) = match self.furthest {
+            Some(furthest) if self.is_before((step, at), furthest) => furthest,
+            Some(_) | None => (step, at),
+        };
+        let back = Back {
+            new,
+            reached,
+            batch: self.batch_of(at),
+            stopping: (reached == Step::Stop).then_some(at),
+            why,
+        };
+        let due = self.first_to_undo(self.places_back(back.batch), &back);
+        self.back_to(due, back)
+    }
+
+    /// On to the first step back that there is something to undo for, from `step` on of who has come the furthest.
+    pub(super) fn back(self, step: Undo, back: Back) -> Self {
+        let from_here = self.places_back(back.batch);
+        let from_here = from_here.skip_while(|(other, _)| *other != step);
+        let due = self.first_to_undo(from_here, &back);
+        self.back_to(due, back)
+    }
+
+    fn first_to_undo(
+        &self,
+        mut places: impl Iterator<Item = Place<Undo>>,
+        back: &Back,
+    ) -> Option<Place<Undo>> {
+        places.find(|(step, at)| self.is_to_undo(*step, *at, back))
+    }
+
+    fn back_to(self, place: Option<Place<Undo>>, back: Back) -> Self {
+        let took_over = self.has_tried(self.strategy.takes_over(), 0, &back);
         let Back {
             new,
             reached,
+            batch,
             stopping,
             why,
         } = back;
-        match due {
+        match place {
             Some((step, at)) => Self {
                 state: State::RollingBack {
                     step,
                     at,
                     new,
                     reached,
+                    batch,
                     stopping,
                     why,
                 },
                 ..self
             },
-            None if reached >= Step::Stop => self.end(Ending::RolledBack { why }),
+            None if took_over => self.end(Ending::RolledBack { why }),
             None => self.end(Ending::FailedUntouched { why }),
+        }
+    }
+
+    /// Whether the step may have been tried for the member.
+    fn has_tried(&self, step: Step, at: usize, back: &Back) -> bool {
+        match self.batch_of(at).cmp(&back.batch) {
+            Ordering::Less => true,
+            Ordering::Equal => self.strategy.has_come_to(back.reached, step),
+            Ordering::Greater => false,
         }
     }
 
@@ -192,34 +219,28 @@ impl Deploy {
         let Some(member) = self.members.get(at) else {
             return false;
         };
-        let (reached, exists) = (back.reached, at < back.new.len());
+        let (tried, exists) = (|step| self.has_tried(step, at, back), at < back.new.len());
+        // It was stopped, or a restart of the engine has stopped it while it, or another one of the set, was being disarmed or
+        // gave way.
+        let may_be_down = tried(Step::Disarm) || tried(self.strategy.takes_over());
         match step {
-            Undo::Find => reached == Step::Create && at == back.new.len(),
-            Undo::StopNew | Undo::SaveLog => reached >= Step::Start && exists && member.runs,
-            Undo::Demote => reached >= Step::Promote && exists,
-            Undo::Restore => reached >= Step::Park,
+            Undo::Find => back.reached == Step::Create && at == back.new.len(),
+            Undo::StopNew | Undo::SaveLog => tried(Step::Start) && exists && member.runs,
+            Undo::Demote => tried(Step::Promote) && exists,
+            Undo::Restore => tried(Step::Park),
             Undo::StopOld => back.stopping == Some(at),
-            Undo::StartOld => Self::may_be_down(member, reached),
-            Undo::Verify => {
-                let mut members = self.members.iter();
-                at == 0 && members.any(|member| Self::may_be_down(member, reached))
-            }
-            Undo::Rearm => reached >= Step::Disarm && member.armed(),
+            Undo::StartOld => may_be_down && member.runs,
+            Undo::Verify => self.leads(at) && may_be_down && !self.ran(at).is_empty(),
+            Undo::Rearm => tried(Step::Disarm) && member.armed(),
             Undo::Untag => member.tag.is_some(),
             Undo::RemoveNew => exists,
         }
     }
 
-    /// Whether the old container ran and may not do so any more: it was stopped, or a restart of the engine has stopped
-    /// it while it, or another one of the set, was being disarmed.
-    fn may_be_down(member: &Member, reached: Step) -> bool {
-        member.runs && reached >= Step::Disarm
-    }
-
-    /// The members that ran.
-    fn ran(&self) -> Vec<usize> {
+    /// The members of this one's batch that ran.
+    fn ran(&self, at: usize) -> Vec<usize> {
         let ran = |at: &usize| self.members.get(*at).is_some_and(|member| member.runs);
-        (0..self.members.len()).filter(ran).collect()
+        self.batch(self.batch_of(at)).filter(ran).collect()
     }
 }
 

@@ -82,7 +82,18 @@ pub enum Action {
         ids: Vec<String>,
         /// How much of its time an earlier process has used up.
         spent: Duration,
+        /// Whether they have passed it before, and need only pass each check once more.
+        brief: bool,
     },
+    /// Let the new container, which serves beside the old one, have the addresses by name that the old one has.
+    Join {
+        /// The member.
+        member: usize,
+        /// The new container.
+        id: String,
+    },
+    /// Wait until nobody goes to the old containers any more who has asked for a name.
+    Drain,
     /// Wait until the old containers are as well as they were.
     Verify {
         /// The members.

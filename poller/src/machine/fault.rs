@@ -30,7 +30,7 @@ impl Fault {
         let of_the_host = Self::is_of_the_host(why);
         match step {
             // A gate's words may be the version's own.
-            Step::Look | Step::Gate => Self::Version,
+            Step::Look | Step::Gate | Step::LookAgain | Step::GateAgain => Self::Version,
             Step::Start if !of_the_host => Self::Version,
             Step::Start
             | Step::Tag
@@ -38,7 +38,9 @@ impl Fault {
             | Step::Disarm
             | Step::Stop
             | Step::Park
-            | Step::Promote => Self::Host,
+            | Step::Promote
+            | Step::Join
+            | Step::Drain => Self::Host,
         }
     }
 

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towline_protocol::Gate;
 
-use super::{Action, Back, Deploy, Ending, Event, Fault, Member, State, Undo};
+use super::{Action, Deploy, Ending, Event, Fault, State};
 
-/// A step to the new version. The order is the order of the steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A step to the new version. In which order they come is the strategy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Move the local tag, from which the replacement is created.
@@ -30,6 +30,14 @@ pub enum Step {
     Look,
     /// Wait for the new one's health.
     Gate,
+    /// Let the new one, which passed the gate beside the old one, be found by the names that the old one is found by.
+    Join,
+    /// Look whether it runs under the canonical name.
+    LookAgain,
+    /// Ask its checks once more: it has another address since it joined.
+    GateAgain,
+    /// Leave the old one the time in which clients still go to it.
+    Drain,
 }
 
 /// A step after the commit.
@@ -67,26 +75,27 @@ impl fmt::Display for Step {
             Self::Start => "start",
             // To people it is how the gate begins.
             Self::Look | Self::Gate => "gate",
+            Self::Join => "join",
+            Self::LookAgain | Self::GateAgain => "gate again",
+            Self::Drain => "drain",
         })
     }
 }
 
 impl Step {
-    const ALL: [Self; 9] = [
-        Self::Tag,
-        Self::Create,
-        Self::Disarm,
-        Self::Stop,
-        Self::Park,
-        Self::Promote,
-        Self::Start,
-        Self::Look,
-        Self::Gate,
-    ];
-
     /// Whether a failure here is about the old container.
     fn is_about_old(self) -> bool {
         matches!(self, Self::Disarm | Self::Stop | Self::Park)
+    }
+
+    /// Whether it is looking at what runs.
+    fn is_look(self) -> bool {
+        matches!(self, Self::Look | Self::LookAgain)
+    }
+
+    /// Whether it is asking the checks.
+    fn is_gate(self) -> bool {
+        matches!(self, Self::Gate | Self::GateAgain)
     }
 }
 
@@ -116,34 +125,43 @@ impl Deploy {
             Step::Start => Action::Start {
                 id: new.get(at)?.clone(),
             },
-            Step::Look => self.look(new),
-            Step::Gate => Action::Gate {
-                ids: self.running(new),
+            Step::Look | Step::LookAgain => self.look(step, at, new),
+            Step::Gate | Step::GateAgain => Action::Gate {
+                ids: self.running(at, new),
                 spent: self.spent(),
+                brief: step == Step::GateAgain,
             },
+            Step::Join => Action::Join {
+                member: at,
+                id: new.get(at)?.clone(),
+            },
+            Step::Drain => Action::Drain,
         })
     }
 
     pub(super) fn after_step(
-        self,
+        mut self,
         step: Step,
         at: usize,
         mut new: Vec<String>,
         event: Event,
     ) -> Self {
         let (fault, why) = match event {
-            Event::Passed { gate } if step == Step::Gate => {
-                return self.commit(Tidy::Arm, 0, new, Some(gate));
+            Event::Passed { gate } if step.is_gate() => {
+                if step == Step::Gate {
+                    self.gate = Some(weaker(self.gate, gate));
+                }
+                return self.past(step, at, new);
             }
             Event::Created { id } if step == Step::Create => {
                 new.push(id);
-                return self.forth(step, at + 1, new);
+                return self.past(step, at, new);
             }
-            Event::Looked { starts, now } if step == Step::Look => {
-                return self.watched(new, starts, now);
+            Event::Looked { starts, now } if step.is_look() => {
+                return self.watched(step, at, new, starts, now);
             }
-            Event::Done if !matches!(step, Step::Create | Step::Look | Step::Gate) => {
-                return self.forth(step, at + 1, new);
+            Event::Done if step != Step::Create && !step.is_look() && !step.is_gate() => {
+                return self.past(step, at, new);
             }
             Event::Gone { why } if step.is_about_old() => {
                 return self
@@ -157,35 +175,52 @@ impl Deploy {
             | Event::Looked { .. }
             | Event::Passed { .. }) => (Fault::Host, format!("unexpected answer {other:?}")),
         };
-        let (fault, why) = if step == Step::Look && self.resumed > 0 {
+        let (fault, why) = if step.is_look() && self.resumed > 0 {
             (Fault::Interruption, format!("interrupted (gate): {why}"))
         } else {
             (fault, format!("{step}: {why}"))
         };
-        self.by(fault)
-            .back(Undo::Find, 0, Back::after(step, at, new, why))
+        self.by(fault).turned_back(step, at, new, why)
     }
 
     /// On to the first step that there is something to do for, from `step` of member `at`.
     pub(super) fn forth(self, step: Step, at: usize, new: Vec<String>) -> Self {
-        let from_here = Step::ALL.into_iter().filter(|other| *other >= step);
-        let places = from_here.flat_map(|other| {
-            let first = if other == step { at } else { 0 };
-            (first..self.members.len()).map(move |at| (other, at))
-        });
-        let due = places
-            .into_iter()
-            .find(|(step, at)| self.is_due(*step, *at));
-        match due {
+        let from_here = self.places().skip_while(|place| *place != (step, at));
+        let mut due = from_here.filter(|(step, at)| self.is_due(*step, *at));
+        let first = due.next();
+        drop(due);
+        self.on_to(first, new)
+    }
+
+    /// On to the first step that there is something to do for after `step` of member `at`.
+    pub(super) fn past(mut self, step: Step, at: usize, new: Vec<String>) -> Self {
+        let from_here = self.places().skip_while(|place| *place != (step, at));
+        let mut due = from_here
+            .skip(1)
+            .filter(|(step, at)| self.is_due(*step, *at));
+        let next = due.next();
+        drop(due);
+        if next.is_some_and(|(step, _)| step.is_look()) {
+            // What another gate was told does not count in this one.
+            self.watch = None;
+        }
+        self.on_to(next, new)
+    }
+
+    fn on_to(self, place: Option<(Step, usize)>, new: Vec<String>) -> Self {
+        match place {
             Some((step, at)) => Self {
                 state: State::Replacing { step, at, new },
                 ..self
             },
-            None => self.commit(Tidy::Arm, 0, new, None),
+            None => {
+                let gate = self.gate;
+                self.commit(Tidy::Arm, 0, new, gate)
+            }
         }
     }
 
-    fn is_due(&self, step: Step, at: usize) -> bool {
+    pub(super) fn is_due(&self, step: Step, at: usize) -> bool {
         let Some(member) = self.members.get(at) else {
             return false;
         };
@@ -193,17 +228,20 @@ impl Deploy {
             Step::Tag => member.tag.is_some(),
             Step::Disarm => member.armed(),
             Step::Stop | Step::Start => member.runs,
-            Step::Look | Step::Gate => at == 0 && self.members.iter().any(|member| member.runs),
-            Step::Create | Step::Park | Step::Promote => true,
+            Step::Look | Step::Gate | Step::LookAgain | Step::GateAgain | Step::Drain => {
+                let batch = self.members.get(self.batch(self.batch_of(at)));
+                self.leads(at) && batch.unwrap_or_default().iter().any(|one| one.runs)
+            }
+            Step::Create | Step::Park | Step::Promote | Step::Join => true,
         }
     }
 
-    fn running(&self, new: &[String]) -> Vec<String> {
-        let runs = |(_, member): &(&String, &Member)| member.runs;
-        new.iter()
-            .zip(&self.members)
-            .filter(runs)
-            .map(|(id, _)| id.clone())
+    /// The new containers of this member's batch that are to run.
+    fn running(&self, at: usize, new: &[String]) -> Vec<String> {
+        let all = new.iter().zip(&self.members).enumerate();
+        let batch = self.batch(self.batch_of(at));
+        all.filter(|(at, (_, member))| batch.contains(at) && member.runs)
+            .map(|(_, (id, _))| id.clone())
             .collect()
     }
 
@@ -216,7 +254,7 @@ impl Deploy {
                 policy: member.policy.clone(),
             },
             Tidy::Start => Action::Start { id: id()? },
-            Tidy::Confirm => self.look(new),
+            Tidy::Confirm => self.look_at_all(new),
             Tidy::RemoveOld => Action::Remove {
                 id: member.old.clone(),
             },
@@ -307,6 +345,14 @@ impl Deploy {
             Tidy::Confirm => at == 0 && self.members.iter().any(|member| member.runs),
             Tidy::RemoveOld => true,
         }
+    }
+}
+
+/// How sure two gates together were.
+fn weaker(before: Option<Gate>, gate: Gate) -> Gate {
+    match before {
+        Some(Gate::Weak) => Gate::Weak,
+        Some(Gate::Healthy) | None => gate,
     }
 }
 

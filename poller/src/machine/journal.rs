@@ -4,10 +4,18 @@
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::Deploy;
+use super::{Deploy, Strategy};
 
-/// The journal format that this version writes for a container, and the newest that it reads.
-pub(super) const FORMAT: u32 = 1;
+/// The newest journal format of a container's deploy that this version reads.
+pub(super) const FORMAT: u32 = 2;
+
+/// The format of a deploy in this order: what the first version could do is written as it wrote that.
+pub(super) fn format_for(strategy: Strategy, parallel: Option<usize>) -> u32 {
+    match (strategy, parallel) {
+        (Strategy::StopFirst, None) => 1,
+        (Strategy::StopFirst | Strategy::StartFirst, _) => FORMAT,
+    }
+}
 
 /// Why a journal cannot be read.
 #[derive(Debug, Error)]

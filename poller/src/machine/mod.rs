@@ -6,10 +6,13 @@
 //! gate if the same new containers run, or goes on to the end if the new version was committed. Not here: what the
 //! calls mean to an engine, health checks, the clock.
 //!
-//! In one direction (stop-first), each step for every member of the set before the next:
-//! tag, create, disarm, stop, park, promote, start, look, gate | commit: arm, start, confirm, remove the old one.
-//! In the other, only what may have been done: stop the new one, demote, restore, re-arm, wait out a stop of the old one,
-//! start, verify, untag, save the log, remove the new one.
+//! Forth, each step for every member of the set before the next (`order`):
+//! stop-first: tag, create, disarm, stop, park, promote, start, look, gate;
+//! start-first: tag, create, start, look, gate, join, park, promote, look and gate again, disarm, drain, stop;
+//! then the commit: arm, start, confirm, remove the old one.
+//! Back, only what may have been done: stop the new one, demote, restore, re-arm, wait out a stop of the old one,
+//! start, verify, untag, save the log, remove the new one; of start-first the new one is stopped after the old one serves.
+//! A rolling deploy goes forth batch by batch, and back from the last of them.
 //!
 //! Ids are the authority, names only show: the canonical name, `NAME--new-DEPLOY`, `NAME--old-DEPLOY`. At most one of
 //! a pair has a restart policy at any time: the new one gets it after the commit, and by then the old one's is off.
@@ -23,6 +26,7 @@ mod call;
 mod fault;
 mod forth;
 mod journal;
+mod order;
 mod resume;
 #[cfg(test)]
 mod tests;
@@ -32,9 +36,10 @@ pub use back::Undo;
 pub use call::{Action, Event, Expected, TagMove};
 pub use fault::Fault;
 pub use forth::{Leftover, Step, Tidy};
-use journal::FORMAT;
 pub use journal::JournalError;
 pub(crate) use journal::format_of;
+use order::Place;
+pub use order::Strategy;
 pub use resume::Watch;
 
 /// A replacement under way: what it is about, and how far it is.
@@ -68,6 +73,18 @@ pub struct Deploy {
     /// The old containers that the engine did not let go.
     #[serde(default)]
     pub left: Vec<Leftover>,
+    /// Which of the two versions gives way first.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// How many members are replaced at a time; `None` when they are one set.
+    #[serde(default)]
+    pub parallel: Option<usize>,
+    /// How sure the gates were that were passed.
+    #[serde(default)]
+    gate: Option<Gate>,
+    /// The last place that was tried before an interruption after which it went on from an earlier one.
+    #[serde(default)]
+    furthest: Option<Place<Step>>,
 }
 
 /// The local tags by which the images of a replacement are kept from a pruning.
@@ -135,6 +152,9 @@ pub enum State {
         new: Vec<String>,
         /// The last step forth that was tried.
         reached: Step,
+        /// The number of the batch that it was tried for.
+        #[serde(default)]
+        batch: usize,
         /// The member whose stop was tried, and may be under way still.
         #[serde(default)]
         stopping: Option<usize>,
@@ -184,7 +204,7 @@ impl Deploy {
             new: Vec::new(),
         };
         let fresh = Self {
-            format: FORMAT,
+            format: journal::format_for(Strategy::default(), None),
             deploy,
             members,
             from,
@@ -196,8 +216,17 @@ impl Deploy {
             watch: None,
             resumed: 0,
             left: Vec::new(),
+            strategy: Strategy::default(),
+            parallel: None,
+            gate: None,
+            furthest: None,
         };
-        fresh.forth(Step::Tag, 0, Vec::new())
+        fresh.begun()
+    }
+
+    /// At its first place.
+    fn begun(self) -> Self {
+        self.forth(Step::Tag, 0, Vec::new())
     }
 
     /// The next call; `None` at the end.
@@ -226,12 +255,14 @@ impl Deploy {
                 at,
                 new,
                 reached,
+                batch,
                 stopping,
                 why,
             } => {
                 let back = Back {
                     new,
                     reached,
+                    batch,
                     stopping,
                     why,
                 };
@@ -290,28 +321,9 @@ impl Deploy {
 struct Back {
     new: Vec<String>,
     reached: Step,
+    batch: usize,
     stopping: Option<usize>,
     why: String,
-}
-
-impl Back {
-    /// What it begins with after the call of `step` for member `at`, whatever came of that.
-    fn after(step: Step, at: usize, new: Vec<String>, why: String) -> Self {
-        Self {
-            stopping: (step == Step::Stop).then_some(at),
-            ..Self::before(step, new, why)
-        }
-    }
-
-    /// What it begins with when `step` was come to, and its call not made.
-    fn before(step: Step, new: Vec<String>, why: String) -> Self {
-        Self {
-            new,
-            reached: step,
-            stopping: None,
-            why,
-        }
-    }
 }
 
 impl Ending {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Back, Deploy, Ending, Event, Expected, Fault, State, Step, Tidy, Undo};
+use super::{
+    Action, Back, Deploy, Ending, Event, Expected, Fault, Place, State, Step, Strategy, Tidy, Undo,
+};
 use crate::uptime::{Uptime, Waited};
 
 /// How often a gate is gone on with after an interruption: a process that dies in each gate shall not try for ever.
@@ -24,25 +26,37 @@ impl Deploy {
     pub fn resume(mut self) -> Self {
         let state = std::mem::replace(&mut self.state, Ending::lost());
         match state {
-            State::Replacing { step, new, .. } if step >= Step::Start && self.resumed < RESUMES => {
-                self.resumed += 1;
-                self.forth(Step::Look, 0, new)
-            }
-            State::Replacing { step, at, new } => {
-                let why = format!("interrupted ({step})");
-                self.by(Fault::Interruption)
-                    .back(Undo::Find, 0, Back::after(step, at, new, why))
-            }
+            State::Replacing { step, at, new } => match self.look_from(step, at) {
+                Some((look, leader)) if self.resumed < RESUMES => {
+                    self.resumed += 1;
+                    self.gone_to(step, at);
+                    self.forth(look, leader, new)
+                }
+                Some(_) | None => {
+                    let why = format!("interrupted ({step})");
+                    let back = self.by(Fault::Interruption);
+                    back.turned_back(step, at, new, why)
+                }
+            },
             // A restart of the engine may have stopped what has no restart policy of its own, and what a process has
             // read of the log went with it.
             State::RollingBack {
                 step,
+                at,
                 new,
                 reached,
+                batch,
                 why,
                 ..
-            } if step >= Undo::StartOld => {
-                self.back(Undo::StartOld, 0, Back::before(reached, new, why))
+            } if self.may_be_down_again(step, at, batch) => {
+                let back = Back {
+                    new,
+                    reached,
+                    batch,
+                    stopping: None,
+                    why,
+                };
+                self.back(Undo::StartOld, back)
             }
             State::Committed {
                 step, new, gate, ..
@@ -96,12 +110,12 @@ impl Deploy {
     /// have stopped what has no restart policy. Until the new version is started, making the call again does.
     pub fn found_again(mut self) -> Self {
         match &self.state {
-            State::Replacing { step, .. } if *step < Step::Start => self,
+            State::Replacing { step, at, .. } if self.has_started_nothing(*step, *at) => self,
             State::Replacing {
                 step: Step::Start,
+                at,
                 new,
-                ..
-            } if self.resumed < RESUMES => {
+            } if self.resumed < RESUMES && self.batch_of(*at) == 0 => {
                 let new = new.clone();
                 self.resumed += 1;
                 self.forth(Step::Start, 0, new)
@@ -125,8 +139,9 @@ impl Deploy {
                     step: next, new, ..
                 },
             ) => {
-                let back = Back::after(*step, *at, new.clone(), format!("{next}: {why}"));
-                self.by(Fault::Host).back(Undo::Find, 0, back)
+                let (step, at, new) = (*step, *at, new.clone());
+                let why = format!("{next}: {why}");
+                self.by(Fault::Host).turned_back(step, at, new, why)
             }
             (State::Replacing { .. }, State::Committed { .. }) => {
                 recorded.clone().on(Event::Failed { why }).by(Fault::Host)
@@ -141,22 +156,68 @@ impl Deploy {
         watch.map_or(Duration::ZERO, |watch| watch.waited.duration())
     }
 
-    /// Looks whether the new containers run under the canonical names.
-    pub(super) fn look(&self, new: &[String]) -> Action {
-        let running = new.iter().zip(&self.members);
-        let running = running.filter(|(_, member)| member.runs);
-        let expected = running.map(|(id, member)| Expected {
+    /// Looks whether the new containers run under the names that they have in `step` of this member.
+    pub(super) fn look(&self, step: Step, at: usize, new: &[String]) -> Action {
+        let has_its_first_name = |one: usize| {
+            let takes_over_later = self.strategy == Strategy::StartFirst && step == Step::Look;
+            takes_over_later && self.batch_of(one) == self.batch_of(at)
+        };
+        let running = new.iter().zip(&self.members).enumerate();
+        let running = running.filter(|(_, (_, member))| member.runs);
+        let expected = running.map(|(one, (id, member))| Expected {
             id: id.clone(),
-            name: member.name.clone(),
+            name: match has_its_first_name(one) {
+                true => self.new_name(member),
+                false => member.name.clone(),
+            },
         });
         Action::Look {
             containers: expected.collect(),
         }
     }
 
+    /// Looks whether the new containers run under the canonical names.
+    pub(super) fn look_at_all(&self, new: &[String]) -> Action {
+        self.look(Step::LookAgain, 0, new)
+    }
+
+    /// The look from which it goes on that was interrupted in `step` of this member; `None` where nothing runs that could be
+    /// looked at, or nothing has been in the gate yet.
+    fn look_from(&self, step: Step, at: usize) -> Option<Place<Step>> {
+        let look = self.strategy.resumes_at(step)?;
+        let leader = self.batch(self.batch_of(at)).start;
+        self.is_due(look, leader).then_some((look, leader))
+    }
+
+    /// Keeps how far it has come, before it goes on from an earlier step.
+    fn gone_to(&mut self, step: Step, at: usize) {
+        let here = (step, at);
+        if self
+            .furthest
+            .is_none_or(|furthest| self.is_before(furthest, here))
+        {
+            self.furthest = Some(here);
+        }
+    }
+
+    /// Whether no new container was started yet.
+    fn has_started_nothing(&self, step: Step, at: usize) -> bool {
+        let started = self.strategy.has_come_to(step, Step::Start);
+        !started && self.batch_of(at) == 0
+    }
+
+    /// Whether an old container that was started again may have been stopped by a restart of the engine since then.
+    fn may_be_down_again(&self, step: Undo, at: usize, batch: usize) -> bool {
+        let mut before = self.strategy.undos().iter().take_while(|one| **one != step);
+        let has_begun = step == Undo::StartOld || before.any(|one| *one == Undo::StartOld);
+        has_begun || self.batch_of(at) != batch
+    }
+
     /// Into the gate, for the first time or again: only the same start goes on with the time that is left.
     pub(super) fn watched(
         mut self,
+        step: Step,
+        at: usize,
         new: Vec<String>,
         starts: Vec<String>,
         now: Option<Uptime>,
@@ -166,11 +227,8 @@ impl Deploy {
             && before.starts != starts
         {
             let why = "interrupted (gate), and meanwhile the new container has restarted";
-            return self.by(Fault::Interruption).back(
-                Undo::Find,
-                0,
-                Back::before(Step::Gate, new, why.to_owned()),
-            );
+            let back = self.by(Fault::Interruption);
+            return back.turned_back(step, at, new, why.to_owned());
         }
         let waited = before.map_or_else(Waited::default, |before| before.waited);
         let watch = Watch {
@@ -178,6 +236,6 @@ impl Deploy {
             waited: waited.until(now),
         };
         self.watch = Some(watch);
-        self.forth(Step::Gate, 0, new)
+        self.past(step, at, new)
     }
 }

@@ -107,7 +107,13 @@ impl Deploy {
             }
             Action::Rename { id, .. } => format!("put {} aside under another name", of(id)),
             Action::Start { id } => format!("start {}", of(id)),
-            Action::Gate { .. } => "wait until it passes its checks".to_owned(),
+            Action::Gate { brief: false, .. } => "wait until it passes its checks".to_owned(),
+            Action::Gate { brief: true, .. } => "ask its checks once more".to_owned(),
+            Action::Join { member, .. } => {
+                let name = self.members.get(*member).map_or("", |member| &member.name);
+                format!("let the new container have the network names of {name}")
+            }
+            Action::Drain => "wait until everybody goes to the new container".to_owned(),
             Action::Verify { .. } => "wait until the old container is as well as before".to_owned(),
             Action::SaveLog { id } => format!("read the log of {}", of(id)),
             Action::Remove { id } => format!("remove {}", of(id)),
@@ -142,6 +148,8 @@ fn works(action: &Action) -> Event {
         | Action::Rename { .. }
         | Action::Start { .. }
         | Action::Verify { .. }
+        | Action::Join { .. }
+        | Action::Drain
         | Action::SaveLog { .. }
         | Action::Remove { .. } => Event::Done,
     }

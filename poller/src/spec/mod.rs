@@ -69,7 +69,30 @@ pub struct Connect {
     pub endpoint: Value,
 }
 
+/// The namespaces that a container may share with another one, as its `HostConfig` names them.
+const SHARED: [&str; 3] = ["NetworkMode", "IpcMode", "PidMode"];
+
 impl CreateRequest {
+    /// The request with each namespace that is shared with one of these containers shared with the one that has taken its place; pairs of ids.
+    #[must_use]
+    pub fn sharing(mut self, replaced: &[(&str, &str)]) -> Self {
+        let host = self
+            .body
+            .get_mut("HostConfig")
+            .and_then(Value::as_object_mut);
+        let modes = host.into_iter().flat_map(|host| host.iter_mut());
+        for (_, mode) in modes.filter(|(field, _)| SHARED.contains(&field.as_str())) {
+            let lender = mode
+                .as_str()
+                .and_then(|mode| mode.strip_prefix("container:"));
+            let now = replaced.iter().find(|(old, _)| Some(*old) == lender);
+            if let Some((_, now)) = now {
+                *mode = json!(format!("container:{now}"));
+            }
+        }
+        self
+    }
+
     /// Notes the container whose place it takes, where that is not the one that it is made after.
     #[must_use]
     pub fn replacing(mut self, id: &str) -> Self {

@@ -45,7 +45,7 @@ async fn a_container_whose_creation_was_not_answered_makes_room_for_a_whole_one(
     let with = Drive {
         engine: Cow::Owned(engine),
         service: None,
-        create: Some((request, "sha256:2".to_owned())),
+        create: vec![(request, "sha256:2".to_owned())],
         recorded: None,
         launcher: &Launcher::own(),
         entry: journal_entry(""),

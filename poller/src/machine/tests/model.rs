@@ -13,6 +13,8 @@ use crate::uptime::Uptime;
 pub(super) const PATIENCE: u64 = 60_000;
 /// How long a good version needs in the gate, in ms.
 const GATE: u64 = 3_000;
+/// How long nobody goes to the old version any more, in ms.
+const DRAIN: u64 = 2_000;
 
 /// One container of the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +33,8 @@ pub(super) struct Container {
     /// Whether somebody stopped it on purpose; the engine keeps that across its own restarts.
     pub(super) stopped: bool,
     pub(super) starts: u32,
+    /// Whether it is found by the names of the one that it is to replace.
+    pub(super) joined: bool,
 }
 
 impl Container {
@@ -46,6 +50,7 @@ impl Container {
             deploy: None,
             stopped: !running,
             starts: u32::from(running),
+            joined: false,
         }
     }
 
@@ -74,6 +79,8 @@ pub(super) struct Engine {
     pub(super) frail: BTreeSet<String>,
     /// The image that a replacement is made from.
     pub(super) wanted: String,
+    /// Whether containers of the same port can run at the same time after all: nothing is published.
+    pub(super) side_by_side: bool,
     /// The containers that the deploy is to replace, in the order of their ports.
     pub(super) olds: Vec<Expected>,
     pub(super) deploy: String,
@@ -93,6 +100,7 @@ impl Engine {
             broken: BTreeSet::new(),
             frail: BTreeSet::new(),
             wanted: String::new(),
+            side_by_side: false,
             olds: Vec::new(),
             deploy: String::new(),
             clock: 1_000,
@@ -127,8 +135,13 @@ impl Engine {
                 _ => self.with(id, |container| container.name.clone_from(to)),
             },
             Action::Look { containers } => self.look(containers),
-            Action::Gate { ids, spent } => {
+            Action::Gate { ids, spent, .. } => {
                 self.gate(ids, u64::try_from(spent.as_millis()).unwrap())
+            }
+            Action::Join { id, .. } => self.with(id, |container| container.joined = true),
+            Action::Drain => {
+                self.clock += DRAIN;
+                Event::Done
             }
             Action::Verify { members } => {
                 let expected: Vec<_> = members.iter().map(|at| self.olds[*at].clone()).collect();
@@ -230,7 +243,7 @@ impl Engine {
         let holds = |(other, container): (&String, &Container)| {
             other != id && container.running && port.is_some() && container.port == port
         };
-        if self.containers.iter().any(holds) {
+        if !self.side_by_side && self.containers.iter().any(holds) {
             return failed("the port is taken");
         }
         let (broken, frail) = (&self.broken, &self.frail);

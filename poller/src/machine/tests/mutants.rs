@@ -11,7 +11,7 @@ use serde_json::json;
 use towline_protocol::Gate;
 
 use super::{
-    super::{Action, Back, Deploy, Ending, Event, State, Step, Tidy, Undo},
+    super::{Action, Deploy, Ending, Event, State, Step, Tidy, Undo},
     fate::{Fate, fates, in_turn},
     model::Engine,
     play::play,
@@ -165,7 +165,7 @@ impl Mutant {
             }
             (Self::GoesBackAfterCommit, State::Committed { new, .. }) => {
                 let why = "interrupted".to_owned();
-                deploy.back(Undo::Find, 0, Back::before(Step::Gate, new, why))
+                deploy.turned_back(Step::Gate, 0, new, why)
             }
             (
                 Self::TrustsTheGateAfterACrash,

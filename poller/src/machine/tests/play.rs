@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    super::{Action, Deploy, Ending, Event},
+    super::{Action, Deploy, Ending, Event, Expected},
     fate::{Fate, Moment},
     model::{Container, Engine, failed},
     mutants::Mutant,
@@ -85,6 +85,8 @@ pub(super) struct Stage {
     /// The containers that are nobody's of ours, as they should be.
     pub(super) strangers: BTreeMap<String, Container>,
     pub(super) removed_by_human: BTreeSet<String>,
+    /// The containers that the machine has done something with.
+    pub(super) touched: BTreeSet<String>,
     /// Whether a human has done something.
     pub(super) human: bool,
     /// Whether a human has done something that nobody has looked at since.
@@ -131,6 +133,7 @@ impl Stage {
             lost: false,
             away: false,
             removed_by_human: BTreeSet::new(),
+            touched: BTreeSet::new(),
             human: false,
             meddled: false,
             hindered: false,
@@ -329,18 +332,27 @@ impl Stage {
                 return event;
             }
         }
+        self.touched.extend(touches(action).cloned());
         let event = self.engine.act(action);
         self.check_instant();
         event
     }
 
     fn hear(&mut self, action: &Action, event: Event) {
-        let looked = matches!(
-            (action, &event),
-            (Action::Look { .. }, Event::Looked { .. }) | (Action::Verify { .. }, Event::Done)
-        );
+        let members = &self.deploy.members;
+        let is_whole = |names: &[Expected]| {
+            let mut names = names.iter().map(|one| &one.name);
+            members
+                .iter()
+                .all(|member| names.next() == Some(&member.name))
+        };
+        let looked = match (action, &event) {
+            (Action::Look { containers }, Event::Looked { .. }) => is_whole(containers),
+            (Action::Verify { members: seen }, Event::Done) => seen.len() == members.len(),
+            _ => false,
+        };
         // Those that do not run are not looked at.
-        if looked && self.deploy.members.iter().all(|member| member.runs) {
+        if looked && members.iter().all(|member| member.runs) {
             self.meddled = false;
         }
         let deploy = std::mem::replace(&mut self.deploy, self.fresh.clone());
@@ -373,6 +385,27 @@ impl Stage {
 
     pub(super) fn breaks(&mut self, property: Property, how: String) {
         self.broken.entry(property).or_insert(how);
+    }
+}
+
+/// The container that a call changes.
+fn touches(action: &Action) -> Option<&String> {
+    match action {
+        Action::SetPolicy { id, .. }
+        | Action::Stop { id }
+        | Action::Rename { id, .. }
+        | Action::Start { id }
+        | Action::Join { id, .. }
+        | Action::Remove { id } => Some(id),
+        Action::MoveTag(_)
+        | Action::MoveTagBack(_)
+        | Action::Create { .. }
+        | Action::Find { .. }
+        | Action::Look { .. }
+        | Action::Gate { .. }
+        | Action::Drain
+        | Action::Verify { .. }
+        | Action::SaveLog { .. } => None,
     }
 }
 

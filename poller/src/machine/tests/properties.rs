@@ -70,7 +70,8 @@ proptest! {
 
     #[test]
     fn one_failure_on_the_way_never_needs_an_operator(scene in a_scene(), at in 0usize..1000, yet_done in any::<bool>()) {
-        let forth = calls(&Scene { versions: vec![Version::Fit], ..scene.clone() });
+        let scene = Scene { versions: vec![Version::Fit], ..scene };
+        let forth = calls(&scene);
         let olds = &scene.olds;
         let committed = olds.iter().map(|old| usize::from(old.armed()) + usize::from(old.runs) + 1).sum::<usize>();
         let committed = committed + usize::from(olds.iter().any(|old| old.runs));

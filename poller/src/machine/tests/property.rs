@@ -111,7 +111,9 @@ impl Stage {
         };
         // A restart of the engine starts what has a policy, and stops for good what has none: what was never touched, or
         // when there was nothing more to do.
-        let is_left = self.restarted_at_last || matches!(ending, Ending::FailedUntouched { .. });
+        let is_left = self.restarted_at_last
+            || matches!(ending, Ending::FailedUntouched { .. })
+            || !self.touched.contains(&member.old);
         let by_engine = self.restarted && (is_left || holder.running);
         if holder.running != was.running && !by_engine {
             let how = format!("{ending:?}, and {} runs: {}", member.name, holder.running);

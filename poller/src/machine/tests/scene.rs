@@ -5,7 +5,7 @@ use serde_json::Value;
 use towline_protocol::Side;
 
 use super::{
-    super::{Deploy, Expected, Member, TagMove},
+    super::{self as machine, Deploy, Expected, Member, TagMove},
     model::{Container, Engine, policy},
 };
 
@@ -22,6 +22,9 @@ pub(super) struct Scene {
     pub(super) deadly: bool,
     /// Whether a container of nobody's has the name that the first replacement is to have at first.
     pub(super) lookalike: bool,
+    pub(super) strategy: machine::Strategy,
+    /// How many are replaced at a time, if they are not one set.
+    pub(super) parallel: Option<usize>,
 }
 
 /// A container to replace.
@@ -57,6 +60,16 @@ impl Scene {
             fragile: false,
             deadly: false,
             lookalike: false,
+            strategy: machine::Strategy::StopFirst,
+            parallel: None,
+        }
+    }
+
+    /// The same, by start-first.
+    pub(super) fn start_first(passes: bool) -> Self {
+        Self {
+            strategy: machine::Strategy::StartFirst,
+            ..Self::one(passes)
         }
     }
 
@@ -64,6 +77,7 @@ impl Scene {
     pub(super) fn engine(&self) -> Engine {
         let mut engine = Engine::new();
         engine.fit.insert("old".to_owned());
+        engine.side_by_side = self.strategy == machine::Strategy::StartFirst;
         if self.fragile {
             engine.broken.insert("old".to_owned());
         }
@@ -112,7 +126,12 @@ impl Scene {
         };
         engine.olds = members.iter().map(expected).collect();
         let sides = (Side::default(), Side::default());
-        Some(Deploy::new(deploy_name(number), members, sides.0, sides.1))
+        let deploy = Deploy::new(deploy_name(number), members, sides.0, sides.1);
+        let deploy = deploy.with_strategy(self.strategy);
+        Some(match self.parallel {
+            Some(parallel) => deploy.rolling(parallel),
+            None => deploy,
+        })
     }
 
     fn member(&self, engine: &Engine, at: usize, image: &str) -> Option<Member> {
@@ -170,10 +189,17 @@ pub(super) fn a_scene() -> impl Strategy<Value = Scene> {
         proptest::collection::vec(an_old(), 1..4),
         any::<bool>(),
         any::<bool>(),
+        proptest::sample::select(vec![
+            machine::Strategy::StopFirst,
+            machine::Strategy::StartFirst,
+        ]),
+        proptest::option::weighted(0.3, 1usize..3),
     )
-        .prop_map(|(olds, tagged, passes)| Scene {
+        .prop_map(|(olds, tagged, passes, strategy, parallel)| Scene {
             olds,
             tagged,
+            strategy,
+            parallel,
             ..Scene::one(passes)
         })
 }
