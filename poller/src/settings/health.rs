@@ -13,10 +13,11 @@ use super::{
 /// How long the new version has to answer unless the file says otherwise.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Reads the checks of a service.
+/// Reads the checks of a service. Those of `is_beside_the_old` are made while the old version runs too.
 pub(super) fn health(
     table: &mut Table<'_, '_>,
     kind: work::Kind,
+    is_beside_the_old: bool,
     reader: &mut Reader<'_>,
 ) -> Result<Vec<HealthCheck>, Told> {
     let Some(raw) = table.raw("health") else {
@@ -33,7 +34,10 @@ pub(super) fn health(
     };
     let checks: Vec<_> = entries
         .iter()
-        .map(|entry| check(Table::at(path.clone(), entry, reader)?, kind, reader))
+        .map(|entry| {
+            let table = Table::at(path.clone(), entry, reader)?;
+            check(table, kind, is_beside_the_old, reader)
+        })
         .collect();
     checks.into_iter().collect()
 }
@@ -50,6 +54,7 @@ type Asked = Result<Option<Found<Kind>>, Told>;
 fn check(
     mut table: Table<'_, '_>,
     service: work::Kind,
+    is_beside_the_old: bool,
     reader: &mut Reader<'_>,
 ) -> Result<HealthCheck, Told> {
     let http = http(&mut table, reader);
@@ -74,8 +79,13 @@ fn check(
         Err::<(), _>("is for all checks together: write it under [service.NAME]".to_owned())
     });
     let possible = refuse_impossible(service, kind.as_ref().ok(), &table, reader);
+    let clear = match is_beside_the_old {
+        true => refuse_ambiguous(kind.as_ref().ok(), &table, reader),
+        false => Ok(()),
+    };
     table.finish(reader, &[]);
     possible?;
+    clear?;
     let within = within?.map(|found| found.value);
     stable_for?;
     Ok(match kind? {
@@ -113,6 +123,27 @@ fn refuse_impossible(
         }
         _ => return Ok(()),
     };
+    Err(reader.tell(&table.span_of(key), table.path_of(key), message))
+}
+
+/// Refuses a check that the old version would answer in the new one's place.
+fn refuse_ambiguous(
+    kind: Option<&Kind>,
+    table: &Table<'_, '_>,
+    reader: &mut Reader<'_>,
+) -> Result<(), Told> {
+    let (key, instead) = match kind {
+        Some(Kind::Tried(probe)) if probe.needs_address() => return Ok(()),
+        Some(Kind::Tried(Probe::Http(_))) => ("http", "http://{container}:8080/health".to_owned()),
+        Some(Kind::Tried(Probe::Tcp(address))) => {
+            ("tcp", format!("{{container}}:{}", address.port()))
+        }
+        Some(Kind::Tried(Probe::Exec(_)) | Kind::Docker) | None => return Ok(()),
+    };
+    let message = format!(
+        "with strategy = \"start-first\" the old version runs meanwhile and would answer: ask the new one at its own \
+         address, {key} = \"{instead}\", or by exec or docker = true"
+    );
     Err(reader.tell(&table.span_of(key), table.path_of(key), message))
 }
 

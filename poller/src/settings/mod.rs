@@ -32,6 +32,7 @@ mod rolling;
 mod rule;
 mod service;
 mod shared;
+mod strategy;
 mod values;
 mod work;
 
@@ -93,6 +94,8 @@ pub struct Service {
     pub keep: u32,
     /// What is replaced.
     pub work: Work,
+    /// How the new version takes the old one's place while that still runs; `None` stops the old one first.
+    pub start_first: Option<StartFirst>,
     /// What the new version must pass. Empty: Docker's own healthcheck where the image has one, else running.
     pub health: Vec<HealthCheck>,
     /// For how long nothing may go wrong once all of it is passed; `None` is 3 s, or 10 s where only running is asked for.
@@ -165,6 +168,17 @@ impl Work {
             Self::Parts(parts) => parts.needs_engine(),
         }
     }
+}
+
+/// How a new version is started beside the old one, which is stopped only when the new one has taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartFirst {
+    /// For how long the old version goes on once the new one is found under the name.
+    pub drain: Duration,
+    /// Whether a container that is not fit for it is replaced the other way, the old one stopped first.
+    pub may_stop_first: bool,
+    /// Where volumes are mounted that both versions may write to at once.
+    pub shared_volumes: Vec<String>,
 }
 
 /// What may deploy a service.

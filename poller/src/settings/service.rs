@@ -8,7 +8,7 @@ use towline_protocol::ServiceName;
 use super::{
     Rule, Service, events, health, hooks, order, placeholder,
     read::{Found, Reader, Table, Told, described},
-    rule, values,
+    rule, strategy, values,
     work::{self, Kind},
 };
 use crate::reference::Template;
@@ -50,7 +50,9 @@ pub(super) fn service(
     let keep = table.get(reader, "keep", values::keep);
     let work = work::work(&mut table, reader);
     let stable_for = table.get(reader, "stable_for", values::duration);
-    let health = health::health(&mut table, kind, reader);
+    let start_first = strategy::strategy(&mut table, reader);
+    let is_beside_the_old = matches!(start_first, Ok(Some(_)));
+    let health = health::health(&mut table, kind, is_beside_the_old, reader);
     let hooks = hooks::hooks(&mut table, kind, reader);
     work::refuse_misplaced(kind, &table, reader);
     work::refuse_events(kind, by_images, &table, reader);
@@ -63,6 +65,7 @@ pub(super) fn service(
         image_wait: image_wait?.map_or(IMAGE_WAIT, |found| found.value),
         keep: keep?.map_or(KEEP, |found| found.value),
         work: work?,
+        start_first: start_first?,
         health: health?,
         stable_for: stable_for?.map(|found| found.value),
         stop_timeout: stop_timeout?.map(|found| found.value),

@@ -148,14 +148,20 @@ fn restores_under_a_program(parts: &Parts) -> bool {
 /// Refuses keys that mean nothing for a service of this kind.
 pub(super) fn refuse_misplaced(kind: Kind, table: &Table<'_, '_>, reader: &mut Reader<'_>) {
     let no_image = "is for images; a checkout and a command have none";
+    let one_at_a_time = "is for `docker`: take it away; Compose replaces a project's containers by itself, and what commands \
+        bring in place is there once";
     let misplaced: &[_] = match kind {
         Kind::Container => &[],
-        Kind::Project if table.has("git") => &[],
-        Kind::Project => &[(
-            "user",
-            "is for `git` and `command`; Compose is run by whoever runs Towline",
-        )],
+        Kind::Project if table.has("git") => &[("strategy", one_at_a_time)],
+        Kind::Project => &[
+            ("strategy", one_at_a_time),
+            (
+                "user",
+                "is for `git` and `command`; Compose is run by whoever runs Towline",
+            ),
+        ],
         Kind::Host => &[
+            ("strategy", one_at_a_time),
             ("image", no_image),
             ("image_wait", no_image),
             ("stop_timeout", "is for containers; commands have `timeout`"),

@@ -14,6 +14,7 @@ mod project;
 mod rolling;
 mod service;
 mod shared;
+mod strategy;
 
 use std::time::Duration;
 
