@@ -21,12 +21,14 @@ use crate::{
 mod back;
 mod choose;
 mod earlier;
+mod eligible;
 mod obstacle;
 mod target;
 
 pub use back::{back, choose_version, moved_tag, short_name};
 pub use choose::{beside, chosen, will_have};
 pub use earlier::{Earlier, NoWayBack, VersionNames, choose_earlier, choose_revision};
+pub use eligible::{Unfit, Way, choose_way};
 pub use obstacle::{Refusal, Route, own_container, refusal};
 pub use target::{Target, target};
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::Observed;
+use super::{Observed, Unfit, eligible};
 
 /// Why an intent is not applied to a container. Nothing was touched.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -89,6 +89,9 @@ pub enum Refusal {
     /// The engine is spoken to through it.
     #[error("Towline speaks to the engine through this container")]
     Proxy,
+    /// It cannot run beside its replacement, which the host's file asks for.
+    #[error("strategy = \"start-first\" is not possible here: {}; or allow the other way, fallback = \"stop-first\"", eligible::words(.0))]
+    Unfit(Vec<Unfit>),
     /// A check asks `{container}`, which has no address of its own; with what to do.
     #[error("{{container}} in a health check has no address here: {0}")]
     NoAddress(&'static str),
@@ -193,7 +196,7 @@ fn answers(container: &Value, text: &str) -> bool {
 }
 
 /// The containers that name `observed`'s in a namespace, as a source of volumes or as a link, each with how.
-fn dependents(observed: &Observed) -> Vec<String> {
+pub(super) fn dependents(observed: &Observed) -> Vec<String> {
     let id = observed.id();
     let is_it = |other: &str| answers(&observed.container, other);
     let mut found = Vec::new();

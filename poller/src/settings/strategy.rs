@@ -40,9 +40,7 @@ pub(super) fn strategy(
         return Ok(Some(StartFirst {
             drain: drain?.map_or(DRAIN, |found| found.value),
             may_stop_first: fallback?.is_some(),
-            shared_volumes: shared_volumes?
-                .map(|found| found.value)
-                .unwrap_or_default(),
+            shared_volumes: shared_volumes?.map(|found| found.value).unwrap_or_default(),
         }));
     }
     let mut told = None;

@@ -18,6 +18,8 @@ pub(crate) mod merge;
 mod mounts;
 mod networks;
 
+pub(crate) use networks::is_short_id;
+
 /// The deploy that made the container, 8 hex digits.
 pub const DEPLOY_LABEL: &str = "towline.deploy";
 /// The service that the container belongs to.

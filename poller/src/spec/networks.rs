@@ -180,6 +180,6 @@ fn configured(network: &str, endpoint: &Value, ids: &[&str]) -> Value {
 }
 
 /// Whether `text` is `id`, or the 12 or more digits that the engine cuts it to.
-fn is_short_id(text: &str, id: &str) -> bool {
+pub(crate) fn is_short_id(text: &str, id: &str) -> bool {
     text.len() >= 12 && id.starts_with(text)
 }

@@ -1,5 +1,6 @@
 //! Plans from what an engine shows.
 
+mod eligible;
 mod obstacle;
 mod planned;
 mod target;
