@@ -25,6 +25,7 @@ pub(crate) mod fake;
 mod images;
 mod layers;
 mod lost;
+mod networks;
 mod pull;
 mod raw;
 pub(crate) mod registry;

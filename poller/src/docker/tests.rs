@@ -324,3 +324,48 @@ fn a_login_is_sent_in_the_alphabet_that_engines_read_and_is_not_shown() {
     assert_eq!(login, "ab-_-w==");
     assert!(!format!("{login:?}").contains("ab-_"), "{login:?}");
 }
+
+/// A container that is on the networks as `networks` says; what it is asked to do succeeds.
+async fn joined(networks: Value) -> Vec<String> {
+    let (address, asked) = engine(move |line| match line.starts_with("GET") {
+        true => {
+            let shown = json!({ "NetworkSettings": { "Networks": networks } });
+            (200, shown.to_string())
+        }
+        false => (200, String::new()),
+    });
+    let docker = Docker::connect(Some(&address)).await.unwrap();
+    let endpoint = json!({ "Aliases": ["api", "web"] });
+    let place = |network: &str| crate::spec::Connect {
+        network: network.to_owned(),
+        endpoint: endpoint.clone(),
+    };
+    docker
+        .join("abc", &[place("front"), place("back")])
+        .await
+        .unwrap();
+    let asked = asked.lock().unwrap();
+    let changes = asked.iter().filter(|line| line.starts_with("POST"));
+    changes
+        .map(|line| line.trim_start_matches("POST /v1.41/networks/").to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_container_is_given_names_on_its_networks_once_whatever_was_done_before() {
+    let with = |aliases: &[&str]| json!({ "Aliases": aliases });
+    let new = json!({ "front": with(&["0123456789ab"]), "back": { "Aliases": null } });
+    let all = [
+        "front/disconnect",
+        "front/connect",
+        "back/disconnect",
+        "back/connect",
+    ];
+    assert_eq!(joined(new).await, all);
+    let in_between = json!({ "back": with(&["api"]) });
+    assert_eq!(joined(in_between).await, all[1..]);
+    let done = with(&["api", "web", "0123456789ab"]);
+    let by_id =
+        json!({ "front": done, "renamed": { "NetworkID": "back", "Aliases": ["web", "api"] } });
+    assert_eq!(joined(by_id).await, Vec::<String>::new());
+}

@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod address;
+mod again;
 mod crash;
 mod halt;
 mod host;
@@ -31,6 +32,7 @@ mod tries;
 mod vitals;
 
 pub(crate) use address::obstacle;
+pub use again::gate_again;
 pub use host::{Host, gate_host, is_well_host, returned_host};
 pub use set::{Member, gate_set, is_well_set, returned_set};
 

@@ -3,7 +3,7 @@
 //! An inspected container shows the operator's settings and its image's defaults merged. Here the old image's
 //! defaults are taken away again (`defaults`), so that the engine merges the new image's in; volumes without a
 //! name are bound by the name that they got (`mounts`); networks keep what was configured and lose what the engine
-//! had learned (`networks`). Raw JSON in, raw JSON out: fields that nobody here knows pass through.
+//! had learned (`networks`); `beside` is for a replacement that is not to be found at first. Raw JSON in, raw JSON out: fields that nobody here knows pass through.
 //!
 //! Not here: whether a container may be replaced at all (`plan`), and any call to the engine (`docker`).
 
@@ -12,6 +12,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+mod beside;
 mod defaults;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod merge;

@@ -5,7 +5,13 @@ use std::collections::BTreeMap;
 use towline_protocol::ServiceName;
 
 use super::Found;
-use crate::{apply::inspect_service, docker::Docker, health, plan::Observed, settings::Service};
+use crate::{
+    apply::inspect_service,
+    docker::Docker,
+    health,
+    plan::{Observed, Way, choose_way},
+    settings::Service,
+};
 
 /// What was found of the container of `service`, and the name of the image that it was made from. `taken` has the services
 /// whose containers were found before.
@@ -23,6 +29,9 @@ pub(super) async fn look<'a>(
             }
             if let Some(why) = unhealthy_forever(service, &observed) {
                 found.line("health.docker", Err(why));
+            }
+            if let Some(way) = way(service, &observed) {
+                found.line("strategy", way);
             }
             (found, Some(observed.reference().to_owned()))
         }
@@ -51,6 +60,20 @@ fn unhealthy_forever(service: &Service, observed: &Observed) -> Option<String> {
         )
     };
     Some(why)
+}
+
+/// Whether the new version can be started first, where the host's file asks for that.
+fn way(service: &Service, observed: &Observed) -> Option<Result<String, String>> {
+    let asked = service.start_first.as_ref()?;
+    // An image that is still to come may bring a healthcheck, which nobody should count on.
+    let is_checked = !service.health.is_empty() || health::has_own(&observed.container);
+    let way = choose_way(Some(asked), observed, None, is_checked);
+    Some(match way {
+        Ok(Way::StartFirst) => Ok("start-first".to_owned()),
+        Ok(Way::StopFirst(None)) => Ok("stop-first, since the container does not run".to_owned()),
+        Ok(Way::StopFirst(Some(why))) => Ok(format!("stop-first: {why}")),
+        Err(refused) => Err(refused.to_string()),
+    })
 }
 
 fn about_container(observed: &Observed) -> String {

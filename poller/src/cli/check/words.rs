@@ -7,7 +7,7 @@ use towline_protocol::ServiceName;
 use super::super::accepts;
 use crate::settings::{
     Backup, Call, Choice, Command, Compose, Git, HealthCheck, Hook, HttpProbe, OnFailure,
-    OnInterrupt, Parts, Probe, Rolling, Service, Work,
+    OnInterrupt, Parts, Probe, Rolling, Service, StartFirst, Work,
 };
 
 /// What `service` accepts and would do, each on a line.
@@ -22,10 +22,13 @@ pub(super) fn about_service(service: &Service) -> String {
         lines.push(("comes after", about_after(&service.after)));
     }
     lines.extend(match &service.work {
-        Work::Docker { container, rolling } => vec![
-            ("image", about_image(service)),
-            ("replaces", about_choice(container, *rolling)),
-        ],
+        Work::Docker { container, rolling } => {
+            let choice = about_choice(container, *rolling);
+            let strategy = service.start_first.as_ref().map(about_start_first);
+            let lines = [("image", about_image(service)), ("replaces", choice)];
+            let strategy = strategy.map(|what| ("starts first", what));
+            lines.into_iter().chain(strategy).collect()
+        }
         Work::Parts(parts) => about_parts(service, parts),
     });
     lines.extend(hook(service.hooks.before.as_ref()).map(|what| ("asks before", what)));
@@ -53,6 +56,28 @@ fn about_choice(container: &Choice, rolling: Rolling) -> String {
         OnFailure::Pause => "leaves those that have passed, and waits for `towline resolve`",
     };
     format!("{container}, {at_a_time} at a time; a failure {failure}")
+}
+
+/// How the new version takes over.
+fn about_start_first(start_first: &StartFirst) -> String {
+    let StartFirst {
+        drain,
+        may_stop_first,
+        shared_volumes,
+    } = start_first;
+    let drain = seconds(*drain);
+    let otherwise = match may_stop_first {
+        true => "the old one is stopped first",
+        false => "it is refused",
+    };
+    let shared = match shared_volumes.join(", ") {
+        none if none.is_empty() => none,
+        places => format!("; both may write to {places}"),
+    };
+    format!(
+        "the new version takes over the name when it has passed, and {drain} later the old one is stopped; where that is not \
+         possible, {otherwise}{shared}"
+    )
 }
 
 /// A hook, in words; its arguments are not told, since they may be secret.
@@ -261,7 +286,11 @@ mod tests {
         let plain = about_service(&service("manual = false"));
         let health = "keep = 3\nstable_for = \"20s\"\nimage = \"ghcr.io/octo-org/web:sha-{short_sha}\"\nhealth = [{ http = \"http://127.0.0.1:8080/health\", contains = \"ok\", json = { pointer = \"/db/up\", equals = true } }, { docker = true, within = \"1500ms\" }, { tcp = \"{container}:5432\" }, { exec = [\"pg_isready\", \"-q\"], within = \"5s\" }]";
         let full = about_service(&service(health));
-        insta::assert_snapshot!(plain + &full);
+        let beside = "strategy = \"start-first\"\nshared_volumes = [\"/cache\"]\nhealth = [{ docker = true }]";
+        let beside = about_service(&service(beside));
+        let fallback = "strategy = \"start-first\"\ndrain = \"30s\"\nfallback = \"stop-first\"";
+        let fallback = about_service(&service(fallback));
+        insta::assert_snapshot!([plain, full, beside, fallback].concat());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Requests made from the descriptions of a container and of two images.
 
+mod beside;
 mod faithful;
 mod image;
 mod mounts;
