@@ -130,6 +130,9 @@ pub(crate) enum Property {
     HeldOff,
     /// 12. An intent is begun with a service only when those before it have taken it, and comes to an end with each.
     Behind,
+    /// 13. Start-first each container that ran is served for at every instant, by its old version or by one that has passed
+    ///     the gate, and nobody is led to one that has not; rolling, no more are down at once than may be.
+    Served,
 }
 
 /// The properties that a run has broken, each with how.

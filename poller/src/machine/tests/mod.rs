@@ -1,5 +1,5 @@
 //! The machine against a model of an engine. `play` drives it, `fate` says what comes in between, `between` does it, `property` whether it
-//! was right, `mutants` that a wrong machine is noticed; `stories` and `recovery` are examples.
+//! was right, `mutants` that a wrong machine is noticed; `stories`, `ordered` and `recovery` are examples.
 
 use super::*;
 
@@ -8,6 +8,7 @@ mod fate;
 mod journal;
 mod model;
 mod mutants;
+mod ordered;
 mod play;
 mod properties;
 mod property;

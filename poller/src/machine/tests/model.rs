@@ -35,6 +35,8 @@ pub(super) struct Container {
     pub(super) starts: u32,
     /// Whether it is found by the names of the one that it is to replace.
     pub(super) joined: bool,
+    /// Whether it has passed the gate.
+    pub(super) gated: bool,
 }
 
 impl Container {
@@ -51,6 +53,7 @@ impl Container {
             stopped: !running,
             starts: u32::from(running),
             joined: false,
+            gated: false,
         }
     }
 
@@ -296,6 +299,9 @@ impl Engine {
             .all(|container| self.fit.contains(&container.image))
         {
             self.clock += GATE;
+            for id in ids {
+                self.with(id, |container| container.gated = true);
+            }
             let gate = Gate::Healthy;
             Event::Passed { gate }
         } else {

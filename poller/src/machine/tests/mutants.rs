@@ -20,7 +20,7 @@ use super::{
 use crate::testing::Property;
 
 /// Each mistake, and the property that it breaks.
-const MISTAKES: [(Mutant, Property); 19] = [
+const MISTAKES: [(Mutant, Property); 22] = [
     (Mutant::ForgetsToPromote, Property::AtRest),
     (Mutant::ForgetsToRestore, Property::AtRest),
     (Mutant::RemovesOldBeforeGate, Property::OldKept),
@@ -40,6 +40,9 @@ const MISTAKES: [(Mutant, Property); 19] = [
     (Mutant::StopsAStranger, Property::StrangersKept),
     (Mutant::TakesAnyName, Property::StrangersKept),
     (Mutant::RemovesVolumes, Property::StrangersKept),
+    (Mutant::StopsOldInTheGate, Property::Served),
+    (Mutant::JoinsBeforeTheGate, Property::Served),
+    (Mutant::StopsAllAtOnce, Property::Served),
 ];
 
 /// The same plays for every mutant.
@@ -91,6 +94,9 @@ pub(super) enum Mutant {
     StopsAStranger,
     TakesAnyName,
     RemovesVolumes,
+    StopsOldInTheGate,
+    JoinsBeforeTheGate,
+    StopsAllAtOnce,
 }
 
 impl Mutant {
@@ -139,6 +145,23 @@ impl Mutant {
                 for id in [&new[*at], &deploy.members[*at].old] {
                     let (id, policy) = (id.clone(), policy.clone());
                     engine.act(&Action::SetPolicy { id, policy });
+                }
+            }
+            (Self::StopsOldInTheGate, Action::Gate { brief: false, .. }, _)
+            | (Self::StopsAllAtOnce, Action::Stop { .. }, State::Replacing { .. }) => {
+                for id in olds().cloned() {
+                    engine.act(&Action::Stop { id });
+                }
+            }
+            (
+                Self::JoinsBeforeTheGate,
+                Action::Gate {
+                    ids, brief: false, ..
+                },
+                _,
+            ) => {
+                for id in ids.iter().cloned() {
+                    engine.act(&Action::Join { id, member: 0 });
                 }
             }
             (Self::StopsAStranger, Action::Stop { .. }, _) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::{Deploy, Ending, Member, State, Tidy},
+    super::{Deploy, Ending, Member, State, Strategy, Tidy},
     fate::Fate,
     model::{Container, Engine},
     play::Stage,
@@ -30,6 +30,52 @@ impl Stage {
         for at in 0..self.deploy.members.len() {
             self.check_pair(at);
         }
+        self.check_served();
+    }
+
+    fn check_served(&mut self) {
+        if self.deploy.strategy == Strategy::StartFirst {
+            let members = &self.deploy.members;
+            let runs = |one: &Container| one.port.is_some_and(|at| members[at].runs);
+            let is_found =
+                |one: &Container| one.joined || members.iter().any(|m| m.name == one.name);
+            let is_new = |one: &Container| one.deploy.as_ref() == Some(&self.engine.deploy);
+            let mut all = self.engine.containers.values();
+            let early = all
+                .find(|one| is_new(one) && runs(one) && is_found(one) && !one.gated && one.running)
+                .cloned();
+            if let Some(early) = early {
+                let how = format!("found by name before it has passed the gate: {early:?}");
+                self.breaks(Property::Served, how);
+            }
+        }
+        let at_once = match (self.deploy.strategy, self.deploy.parallel) {
+            (Strategy::StartFirst, _) => 0,
+            (Strategy::StopFirst, Some(parallel)) => parallel,
+            (Strategy::StopFirst, None) => return,
+        };
+        if self.human || self.restarted || self.scene.fragile {
+            return;
+        }
+        let down = (0..self.deploy.members.len()).filter(|at| !self.is_served(*at));
+        let down: Vec<usize> = down.collect();
+        if down.len() > at_once {
+            let how = format!("{down:?} are down: {:?}", self.engine.containers);
+            self.breaks(Property::Served, how);
+        }
+    }
+
+    /// Whether a version of this member's that is well runs, if one ran.
+    fn is_served(&self, at: usize) -> bool {
+        let old = &self.deploy.members[at].old;
+        let is_well =
+            |one: &Container| one.gated || one.deploy.as_ref() != Some(&self.engine.deploy);
+        let mut pair = self
+            .engine
+            .containers
+            .values()
+            .filter(|one| one.port == Some(at));
+        !self.before.containers[old].running || pair.any(|one| one.running && is_well(one))
     }
 
     fn check_pair(&mut self, at: usize) {
