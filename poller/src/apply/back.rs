@@ -11,13 +11,13 @@ use super::{
     Applied, ApplyError, Progress, StepClock,
     drive::{Drive, drive},
     inspect::useless,
-    keep::{keep_back, tidy},
-    remember,
+    keep::{keep_back, remember, tidy},
+    prepare::already,
 };
 use crate::{
     docker::{Docker, EngineError},
     health,
-    plan::{Naming, Observed, Plan, back, moved_tag, short_name},
+    plan::{Naming, Observed, Plan, Whose, back, joined, moved_tag, rolled, short_name},
     process::Launcher,
     settings::Service,
     store::{JournalEntry, Store, Version},
@@ -28,9 +28,9 @@ use crate::{
 pub struct WayBack<'a> {
     /// The service.
     pub service: &'a Service,
-    /// What runs, and may be replaced.
-    pub observed: &'a Observed,
-    /// Its commit, if it is known, and its digest.
+    /// The service's containers, which may be replaced.
+    pub found: &'a [Observed],
+    /// Their commit, if it is known, and their digest.
     pub from: Side,
     /// The version to go back to, whose image is there.
     pub version: &'a Version,
@@ -50,15 +50,15 @@ pub async fn go_back(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
-    let plan = prepare(engine, way, &entry.deploy).await?;
+    let (plan, replaced) = prepare(engine, way, &entry.deploy).await?;
     let name = &way.service.name;
-    remember(store, name, way.observed, &plan.deploy)?;
+    remember(store, name, &replaced)?;
     let to = short_name(way.version);
     info!(service = %name, deploy = %entry.deploy, "going back to {to} on purpose");
     let with = Drive {
         engine: Cow::Borrowed(engine),
         service: Some(way.service),
-        create: vec![(plan.create, plan.image)],
+        create: plan.create,
         recorded: None,
         launcher,
         entry,
@@ -69,15 +69,53 @@ pub async fn go_back(
     Ok(end.applied(begun.elapsed()))
 }
 
-/// Works the way out, and keeps both images.
-async fn prepare(engine: &Docker, way: &WayBack<'_>, deploy: &str) -> Result<Plan, ApplyError> {
-    let was_healthy = health::is_well(engine, way.observed.id(), &way.service.health).await?;
-    let image = match moved_tag(way.version) {
+/// Works the way out for the containers that do not have that version, and keeps all images. Returns the plan, and what it
+/// is to replace.
+async fn prepare(
+    engine: &Docker,
+    way: &WayBack<'_>,
+    deploy: &str,
+) -> Result<(Plan, Vec<Observed>), ApplyError> {
+    let is_one_of_several = way.found.len() > 1;
+    let (mut replaced, mut plans, mut there) = (Vec::new(), Vec::new(), Vec::new());
+    for observed in way.found {
+        if observed.image_id() == way.version.image_id {
+            there.push(observed.clone());
+            continue;
+        }
+        let plan = prepare_one(engine, way, observed, deploy).await?;
+        let refused = plan.create.iter().find_map(|(create, _)| {
+            let refused = useless(way.service, create, &way.version.image)?;
+            Some(refused.of(observed.name(), is_one_of_several))
+        });
+        if let Some(refused) = refused {
+            return Err(refused.into());
+        }
+        plans.push(plan);
+        replaced.push(observed.clone());
+    }
+    let nothing = || EngineError::Unexpected("every container has that version".to_owned());
+    let mut plan = joined(plans).ok_or_else(nothing)?;
+    plan.deploy = rolled(plan.deploy, way.service.work.rolling());
+    plan.deploy.notes.extend(already(&there));
+    plan.deploy.kept = Some(keep_back(engine, way.service, &replaced, way.version).await?);
+    Ok((plan, replaced))
+}
+
+async fn prepare_one(
+    engine: &Docker,
+    way: &WayBack<'_>,
+    observed: &Observed,
+    deploy: &str,
+) -> Result<Plan, ApplyError> {
+    let was_healthy = health::is_well(engine, observed.id(), &way.service.health).await?;
+    let whose = Whose::of(way.found.len());
+    let image = match moved_tag(observed, way.version, whose) {
         Some(tag) => engine.image(&tag.to_string()).await?,
         None => None,
     };
     let naming = Naming {
-        container: way.observed.name(),
+        container: observed.name(),
         service: way.service.name.as_str(),
         deploy,
         tagged: image
@@ -86,11 +124,6 @@ async fn prepare(engine: &Docker, way: &WayBack<'_>, deploy: &str) -> Result<Pla
         was_healthy,
         now: Timestamp::now(),
     };
-    let mut plan = back(way.observed, way.version, naming, way.from.clone())
-        .map_err(|error| EngineError::Unexpected(error.to_string()))?;
-    if let Some(refused) = useless(way.service, &plan.create, &way.version.image) {
-        return Err(refused.into());
-    }
-    plan.deploy.kept = Some(keep_back(engine, way.service, way.observed, way.version).await?);
-    Ok(plan)
+    let plan = back(observed, way.version, whose, naming, way.from.clone());
+    Ok(plan.map_err(|error| EngineError::Unexpected(error.to_string()))?)
 }

@@ -2,6 +2,7 @@
 //! would be refused is refused in the same words.
 
 use jiff::Timestamp;
+use serde_json::Value;
 use towline_protocol::{Digest, Outcome, Side};
 
 use super::{
@@ -9,12 +10,12 @@ use super::{
     hooks::hooks_refusal,
     image::{id, resolve, tag_of},
     inspect::{inspect_service, useless},
-    prepare::{Halt, admit, unchanged},
+    prepare::{Halt, admit, already, unchanged},
 };
 use crate::{
     docker::Docker,
     machine::Deploy,
-    plan::{Naming, foreseen, plan, target},
+    plan::{Naming, as_one, foreseen, has_already, plan, rolled, targets},
     process::Launcher,
     reference::Reference,
     store::{Store, StoreError},
@@ -57,43 +58,69 @@ pub async fn foresee(
     let brought = store.running(name)?;
     let brought = brought.and_then(|running| running.side.digest);
     let ahead = async {
-        let observed = inspect_service(engine, job.service).await?.brought(brought);
-        let target = target(job.service.image.as_ref(), job.intent, &observed)?;
-        let digest = resolve(engine, &target, &mut StepClock::default()).await?;
-        if observed.has(&digest) {
-            return Err(unchanged(&observed, &digest));
-        }
-        admit(job, &quarantine, &digest)?;
-        let image = engine.image(&target.at(&digest).to_string()).await?;
-        let image_id = image.as_ref().and_then(id);
-        if image_id.is_some_and(|id| id == observed.image_id()) {
-            return Err(unchanged(&observed, &digest));
-        }
-        let tagged = tag_of(engine, &target).await?;
-        let naming = Naming {
-            container: observed.name(),
-            service: name.as_str(),
-            deploy: &job.deploy,
-            tagged: tagged.as_deref(),
-            was_healthy: true,
-            now: Timestamp::now(),
+        let found = inspect_service(engine, job.service).await?;
+        let found = found.into_iter().map(|one| one.brought(brought.clone()));
+        let found: Vec<_> = found.collect();
+        let targets = targets(job.service.image.as_ref(), job.intent, &found)?;
+        let Some(first) = targets.first() else {
+            let why = "there is no container".to_owned();
+            return Err(Halt::Over(Outcome::Refused, why));
         };
+        let digest = resolve(engine, first, &mut StepClock::default()).await?;
+        let is_there = |image: Option<&Value>| {
+            let (there, replaced): (Vec<_>, Vec<_>) = found
+                .iter()
+                .cloned()
+                .partition(|one| has_already(one, &digest, image));
+            match replaced.is_empty() {
+                true => Err(unchanged(&there, &digest)),
+                false => Ok(there),
+            }
+        };
+        is_there(None)?;
+        admit(job, &quarantine, &digest)?;
+        let image = engine.image(&first.at(&digest).to_string()).await?;
+        let image = image.as_ref();
+        let there = is_there(image)?;
         let to = Side {
             sha: job.intent.revision.sha.clone(),
             digest: Some(digest.clone()),
         };
-        if let Some(image) = &image {
-            let plan = plan(&observed, &target, &digest, image, naming, to.clone())?;
-            if let Some(refused) = useless(job.service, &plan.create, image) {
-                return Err(refused.into());
+        let mut deploys = Vec::new();
+        for (observed, target) in found.iter().zip(&targets) {
+            if has_already(observed, &digest, image) {
+                continue;
             }
+            let tagged = tag_of(engine, target).await?;
+            let naming = Naming {
+                container: observed.name(),
+                service: name.as_str(),
+                deploy: &job.deploy,
+                tagged: tagged.as_deref(),
+                was_healthy: true,
+                now: Timestamp::now(),
+            };
+            if let Some(image) = image {
+                let plan = plan(observed, target, &digest, image, naming, to.clone())?;
+                let mut made = plan.create.iter().map(|(create, _)| create);
+                if let Some(refused) = made.find_map(|create| useless(job.service, create, image)) {
+                    return Err(refused.of(observed.name(), found.len() > 1).into());
+                }
+            }
+            let image_id = image.and_then(id);
+            deploys.push(foreseen(observed, target, image_id, naming, to.clone()));
         }
+        let Some(mut deploy) = as_one(deploys) else {
+            return Err(unchanged(&there, &digest));
+        };
+        deploy = rolled(deploy, job.service.work.rolling());
+        deploy.notes.extend(already(&there));
         if let Some(why) = hooks_refusal(launcher, job.service).await {
             return Err(Halt::Over(Outcome::Refused, why));
         }
         Ok(Ahead {
-            deploy: foreseen(&observed, &target, image_id, naming, to),
-            wanted: target.wanted.clone(),
+            deploy,
+            wanted: first.wanted.clone(),
             is_here: image.is_some(),
             digest,
         })

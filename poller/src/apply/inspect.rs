@@ -1,4 +1,4 @@
-//! Looking at a service's container before anything is touched: which one it is, and whether it may be replaced.
+//! Looking at a service's containers before anything is touched: which they are, and whether they may be replaced.
 
 use serde_json::Value;
 use thiserror::Error;
@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::{
     docker::{Docker, EngineError},
     health,
-    plan::{Observed, Refusal, Route, chosen, own_container, refusal, will_have},
+    plan::{Observed, Refusal, Route, chosen, own_container, refusal, unlike, will_have},
     settings::{Choice, HealthCheck, Service, Work},
     spec::CreateRequest,
 };
@@ -22,48 +22,70 @@ pub enum InspectError {
     Engine(#[from] EngineError),
 }
 
-/// Looks at a service's container, and whether it may be replaced. Touches nothing.
+/// Looks at a service's containers, at least one, in the order in which they are replaced, and whether each may be. Touches
+/// nothing.
 ///
 /// # Errors
 /// See [`InspectError`].
-pub async fn inspect_service(engine: &Docker, service: &Service) -> Result<Observed, InspectError> {
+pub async fn inspect_service(
+    engine: &Docker,
+    service: &Service,
+) -> Result<Vec<Observed>, InspectError> {
     let Work::Docker { container, .. } = &service.work else {
         return Err(Refusal::NotAContainer(service.work.kind()).into());
     };
-    let container = find(engine, container).await?;
-    let image_id = container
-        .get("Image")
-        .and_then(|id| id.as_str())
-        .unwrap_or_default()
-        .to_owned();
-    let (image, all) = tokio::try_join!(engine.image(&image_id), engine.containers())?;
-    let observed = Observed {
-        container,
-        image,
-        all,
-        brought: None,
-    };
+    let found = find(engine, container).await?;
+    let images = found.iter().map(|container| image_of(engine, container));
+    let images = futures_util::future::try_join_all(images);
+    let (images, all) = tokio::try_join!(images, engine.containers())?;
+    let observed = found.into_iter().zip(images);
+    let observed: Vec<_> = observed
+        .map(|(container, image)| Observed {
+            container,
+            image,
+            all: all.clone(),
+            brought: None,
+        })
+        .collect();
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let here = engine.here().await;
     let route = engine.host().map(|host| Route { host, here });
-    let refused = refusal(&observed, own_container(&mounts), route);
-    match refused.or_else(|| uncheckable(service, &observed)) {
+    let refused = |one: &Observed| {
+        let refused = refusal(one, own_container(&mounts), route);
+        let refused = refused.or_else(|| uncheckable(service, one))?;
+        Some(refused.of(one.name(), observed.len() > 1))
+    };
+    let refused = match container {
+        Choice::Name(_) => None,
+        Choice::Label(label) => unlike(label, &observed),
+    }
+    .or_else(|| observed.iter().find_map(refused));
+    match refused {
         Some(refused) => Err(refused.into()),
         None => Ok(observed),
     }
 }
 
-/// The container of this name, or the only one with this label; by `GET /containers/{id}/json`.
+async fn image_of(engine: &Docker, container: &Value) -> Result<Option<Value>, EngineError> {
+    let id = container.get("Image").and_then(Value::as_str);
+    engine.image(id.unwrap_or_default()).await
+}
+
+/// The container of this name, or those with this label; each by `GET /containers/{id}/json`.
 ///
 /// # Errors
 /// See [`InspectError`].
-pub async fn find(engine: &Docker, choice: &Choice) -> Result<Value, InspectError> {
-    let name = match choice {
-        Choice::Name(name) => name.clone(),
+pub async fn find(engine: &Docker, choice: &Choice) -> Result<Vec<Value>, InspectError> {
+    let names = match choice {
+        Choice::Name(name) => vec![name.clone()],
         Choice::Label(label) => chosen(&engine.list().await?, label)?,
     };
-    let container = engine.named(&name).await?;
-    Ok(container.ok_or(Refusal::Absent(name))?)
+    let mut found = Vec::new();
+    for name in names {
+        let container = engine.named(&name).await?;
+        found.push(container.ok_or(Refusal::Absent(name))?);
+    }
+    Ok(found)
 }
 
 /// Why the container that `create` makes from `image` would be of no use to the service, if so.

@@ -13,56 +13,91 @@ use crate::{
     plan::Observed,
     reference::{KEPT_DIGITS, Reference, kept_tag},
     settings::Service,
-    store::{Running, Store, StoreError, Version},
+    store::{Running, Store, StoreError, Version, versions::ended},
 };
 
-/// Tags both images: the new one before it is in use, the old one after.
+/// Tags the new image before it is in use, and those of the `replaced` after.
 pub(super) async fn keep(
     engine: &Docker,
     service: &Service,
-    observed: &Observed,
+    replaced: &[Observed],
     image: &str,
     digest: &Digest,
 ) -> Result<Kept, EngineError> {
     let new = made_tag(service, Some(digest), image)?;
     let known = engine.image(&new.to_string()).await?.is_some();
-    let old = keep_old(engine, service, observed);
+    let old = keep_old(engine, service, replaced);
     let (old, ()) = tokio::try_join!(old, engine.tag(image, &new))?;
     Ok(Kept {
         new: new.familiar(),
-        old: old.familiar(),
+        old,
         made: !known,
     })
 }
 
-/// Tags both images of a way back: the earlier one, whose tag may have been taken away by hand, and the current one.
+/// Tags the images of a way back: the earlier one, whose tag may have been taken away by hand, and the current ones.
 pub(super) async fn keep_back(
     engine: &Docker,
     service: &Service,
-    observed: &Observed,
+    replaced: &[Observed],
     version: &Version,
 ) -> Result<Kept, EngineError> {
     let new = made_tag(service, version.digest.as_ref(), &version.image_id)?;
-    let old = keep_old(engine, service, observed);
+    let old = keep_old(engine, service, replaced);
     let (old, ()) = tokio::try_join!(old, engine.tag(&version.image_id, &new))?;
     Ok(Kept {
         new: new.familiar(),
-        old: old.familiar(),
+        old,
         // It stays when the way back fails.
         made: false,
     })
 }
 
+/// Tags the image of each, and returns the first one's tag.
 async fn keep_old(
     engine: &Docker,
     service: &Service,
-    observed: &Observed,
-) -> Result<Reference, EngineError> {
-    let old = made_tag(service, observed.digest().as_ref(), observed.image_id())?;
-    if observed.image.is_some() {
-        engine.tag(observed.image_id(), &old).await?;
+    replaced: &[Observed],
+) -> Result<String, EngineError> {
+    let mut first = None;
+    for observed in different(replaced) {
+        let old = made_tag(service, observed.digest().as_ref(), observed.image_id())?;
+        if observed.image.is_some() {
+            engine.tag(observed.image_id(), &old).await?;
+        }
+        first.get_or_insert_with(|| old.familiar());
     }
-    Ok(old)
+    Ok(first.unwrap_or_default())
+}
+
+/// One of each image.
+fn different(observed: &[Observed]) -> Vec<&Observed> {
+    let mut seen: Vec<&Observed> = Vec::new();
+    for one in observed {
+        if seen.iter().all(|other| other.image_id() != one.image_id()) {
+            seen.push(one);
+        }
+    }
+    seen
+}
+
+/// Keeps what a deploy of `name` is to replace, before anything is touched: each version once.
+pub(super) fn remember(
+    store: &mut Store,
+    name: &ServiceName,
+    replaced: &[Observed],
+) -> Result<(), StoreError> {
+    for observed in different(replaced) {
+        let running = store.running(name)?;
+        let before = store.versions(name)?;
+        let now = ended(Timestamp::now(), before.iter().map(|one| one.until));
+        let tag = kept_tag(name, observed.digest().as_ref(), observed.image_id());
+        let tag = tag.map(|tag| tag.familiar()).unwrap_or_default();
+        if let Some(version) = version(observed, running, &tag, now) {
+            store.keep_version(name, &version)?;
+        }
+    }
+    Ok(())
 }
 
 /// The local tag of an image.
@@ -77,7 +112,7 @@ fn made_tag(
 
 /// The version that runs, to be gone back to when its image is there: the image is what nobody can make again.
 /// `running` is what the last deploy that took effect had brought.
-pub(super) fn version(
+fn version(
     observed: &Observed,
     running: Option<Running>,
     tag: &str,

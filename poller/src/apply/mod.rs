@@ -11,22 +11,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use thiserror::Error;
-use towline_protocol::{
-    Digest, Gate, Intent, Outcome, ServiceName, Side, StepTime, report::log_tail,
-};
+use towline_protocol::{Digest, Gate, Intent, Outcome, Side, StepTime, report::log_tail};
 
 use crate::{
     backup::BackupName,
     compose::Placed,
     docker::{Docker, EngineError, RegistryTrouble},
     machine::{Deploy, Ending, Fault, JournalError, Leftover, Member},
-    plan::{Observed, Refusal},
+    plan::Refusal,
     process::Launcher,
     sequence::Revision,
     settings::Service,
-    store::{JournalEntry, KeptRevision, Store, StoreError, versions::ended},
+    store::{JournalEntry, KeptRevision, Store, StoreError},
     uptime::{Awaited, Moment},
     version::VersionId,
 };
@@ -55,7 +52,7 @@ pub(crate) use prepare::held;
 pub use progress::Progress;
 
 use drive::{Drive, drive};
-use keep::{tidy, version};
+use keep::{remember, tidy};
 use prepare::{Known, Prepared, prepare};
 
 /// One try to apply one intent to one service.
@@ -204,14 +201,14 @@ pub async fn apply(
         () = stop => return Err(ApplyError::Stopped),
         prepared = prepare(engine, launcher, job, &known, &mut clock, tell) => prepared?,
     };
-    let (plan, observed) = match prepared {
-        Prepared::Ready(plan, observed) => (*plan, observed),
+    let (plan, replaced) = match prepared {
+        Prepared::Ready(plan, replaced) => (*plan, replaced),
         Prepared::Over(mut applied) => {
             applied.steps = clock.times();
             return Ok(*applied);
         }
     };
-    remember(store, &job.service.name, &observed, &plan.deploy)?;
+    remember(store, &job.service.name, &replaced)?;
     let entry = JournalEntry {
         deploy: job.deploy.clone(),
         service: job.service.name.clone(),
@@ -224,7 +221,7 @@ pub async fn apply(
     let drive_with = Drive {
         engine: Cow::Borrowed(engine),
         service: Some(job.service),
-        create: vec![(plan.create, plan.image)],
+        create: plan.create,
         recorded: None,
         launcher,
         entry,
@@ -236,25 +233,6 @@ pub async fn apply(
     let end = drive(drive_with, store, plan.deploy, pin!(leave), tell).await?;
     tidy(&end.engine, store, name, Some(job.service), &end.deploy).await;
     Ok(end.applied(begun.elapsed()))
-}
-
-/// Keeps what `deploy` is to replace, before anything is touched.
-fn remember(
-    store: &mut Store,
-    name: &ServiceName,
-    observed: &Observed,
-    deploy: &Deploy,
-) -> Result<(), StoreError> {
-    let Some(kept) = &deploy.kept else {
-        return Ok(());
-    };
-    let running = store.running(name)?;
-    let before = store.versions(name)?;
-    let now = ended(Timestamp::now(), before.iter().map(|one| one.until));
-    match version(observed, running, &kept.old, now) {
-        Some(version) => store.keep_version(name, &version),
-        None => Ok(()),
-    }
 }
 
 /// Takes a deploy that was interrupted to its end: back to the old version, or forth if the new one was committed. What

@@ -15,7 +15,10 @@ use crate::{
     docker::{Cause, Docker, EngineError, RegistryError, RegistryTrouble},
     health,
     machine::Fault,
-    plan::{ImageMistake, Naming, Observed, Plan, Refusal, Target, plan, target},
+    plan::{
+        ImageMistake, Naming, Observed, Plan, Refusal, digest_of, has_already, joined, named, plan,
+        rolled, target, targets,
+    },
     process::Launcher,
     redact::Secrets,
     reference::Reference,
@@ -32,18 +35,24 @@ const ROUNDS: u32 = 3;
 
 const PRUNED: &str = "the new image was removed again and again right after its pull; does something prune images all the time?";
 
-/// What the registry and the engine have for an intent, for the container of one look.
+/// What the registry and the engine have for an intent, for the containers of one look.
 struct Asked {
-    target: Target,
     digest: Digest,
     image: Value,
-    was_healthy: bool,
+    /// Whether each passed the service's checks.
+    well: Vec<bool>,
+}
+
+impl Asked {
+    fn is_there(&self, observed: &Observed) -> bool {
+        has_already(observed, &self.digest, Some(&self.image))
+    }
 }
 
 /// Where the preparations led.
 pub(super) enum Prepared {
     /// To a plan, whose images are kept, and what it is to replace.
-    Ready(Box<Plan>, Box<Observed>),
+    Ready(Box<Plan>, Vec<Observed>),
     /// To an outcome: there is nothing to do, or nothing can be done.
     Over(Box<Applied>),
 }
@@ -87,36 +96,37 @@ pub(super) async fn prepare(
     };
     let ready = async {
         let look = async || {
-            let observed = inspect_service(engine, job.service).await?;
-            Ok::<_, Halt>(observed.brought(known.brought.clone()))
+            let found = inspect_service(engine, job.service).await?;
+            let brought = |one: Observed| one.brought(known.brought.clone());
+            Ok::<_, Halt>(found.into_iter().map(brought).collect::<Vec<_>>())
         };
-        let mut observed = look().await?;
+        let mut found = look().await?;
         let mut in_the_way = String::new();
         let mut hook = job.service.hooks.before.as_ref();
         for _ in 0..ROUNDS {
-            from.digest = observed.digest();
-            let target = target(job.service.image.as_ref(), job.intent, &observed)?;
-            let digest = resolve(engine, &target, clock).await?;
+            from.digest = digest_of(&found);
+            let targets = targets(job.service.image.as_ref(), job.intent, &found)?;
+            let Some(target) = targets.first() else { break };
+            let digest = resolve(engine, target, clock).await?;
             to.digest = Some(digest.clone());
-            if observed.has(&digest) {
-                return Err(unchanged(&observed, &digest));
+            if found.iter().all(|one| one.has(&digest)) {
+                return Err(unchanged(&found, &digest));
             }
             admit(job, known.quarantine, &digest)?;
-            let Fetched { image, is_new } = fetch(engine, &target, &digest, clock, tell).await?;
-            if id(&image) == Some(observed.image_id()) {
-                return Err(unchanged(&observed, &digest));
+            let Fetched { image, is_new } = fetch(engine, target, &digest, clock, tell).await?;
+            let mut asked = Asked {
+                digest,
+                image,
+                well: Vec::new(),
+            };
+            if found.iter().all(|one| asked.is_there(one)) {
+                return Err(unchanged(&found, &asked.digest));
             }
-            // A pull may take hours, in which the container may be stopped, changed, or given dependents.
-            let is_well = health::is_well(engine, observed.id(), &job.service.health);
-            let (was_healthy, now) = tokio::join!(is_well, look());
-            let (was_healthy, now) = (was_healthy?, now?);
-            if now.id() == observed.id() {
-                let asked = Asked {
-                    target,
-                    digest,
-                    image,
-                    was_healthy,
-                };
+            // A pull may take hours, in which a container may be stopped, changed, or given dependents.
+            let (well, now) = tokio::join!(are_well(engine, job, &found), look());
+            let now = now?;
+            asked.well = well?;
+            if are_same(&now, &found) {
                 let planned = planned(engine, job, now, &asked, to.clone()).await;
                 let is_no_good =
                     |halt: &Halt| matches!(halt, Halt::Unfit(_) | Halt::Over(Outcome::Refused, _));
@@ -135,14 +145,10 @@ pub(super) async fn prepare(
                         before(engine, launcher, job, hook, &planned).await?;
                         let was_made = matches!(&planned, Prepared::Ready(plan, _) if plan.deploy.kept.as_ref().is_some_and(|kept| kept.made));
                         // It may have taken its time, and what it had to do.
-                        let is_well = health::is_well(engine, observed.id(), &job.service.health);
-                        let (was_healthy, now) = tokio::join!(is_well, look());
-                        let (was_healthy, now) = (was_healthy?, now?);
-                        if now.id() == observed.id() {
-                            let asked = Asked {
-                                was_healthy,
-                                ..asked
-                            };
+                        let (well, now) = tokio::join!(are_well(engine, job, &found), look());
+                        let now = now?;
+                        asked.well = well?;
+                        if are_same(&now, &found) {
                             in_the_way = PRUNED.to_owned();
                             let planned = self::planned(engine, job, now, &asked, to.clone());
                             if let Some(mut planned) = planned.await? {
@@ -160,10 +166,10 @@ pub(super) async fn prepare(
                     }
                     (None, _) => in_the_way = PRUNED.to_owned(),
                 }
-                observed = look().await?;
+                found = look().await?;
             } else {
                 in_the_way = replaced_again_and_again(&now);
-                observed = now;
+                found = now;
             }
         }
         Err(Halt::Over(Outcome::FailedUntouched, in_the_way))
@@ -204,41 +210,96 @@ pub(super) async fn prepare(
     }
 }
 
-/// The plan for the container as it is now, with both images kept; `None` when the new one, which had no name yet, was
-/// pruned right after its pull.
+/// Whether each of the containers passes the service's checks.
+async fn are_well(
+    engine: &Docker,
+    job: &Job<'_>,
+    found: &[Observed],
+) -> Result<Vec<bool>, EngineError> {
+    let each = found
+        .iter()
+        .map(|one| health::is_well(engine, one.id(), &job.service.health));
+    futures_util::future::try_join_all(each).await
+}
+
+/// Whether two looks have found the same containers.
+fn are_same(now: &[Observed], before: &[Observed]) -> bool {
+    now.iter()
+        .map(Observed::id)
+        .eq(before.iter().map(Observed::id))
+}
+
+/// The plan for the containers as they are now, but for those that have the new image already, with all images kept; `None`
+/// when the new one, which had no name yet, was pruned right after its pull.
 async fn planned(
     engine: &Docker,
     job: &Job<'_>,
-    observed: Observed,
+    found: Vec<Observed>,
     asked: &Asked,
     to: Side,
 ) -> Result<Option<Prepared>, Halt> {
-    let tagged = tag_of(engine, &asked.target).await?;
-    let naming = Naming {
-        container: observed.name(),
-        service: job.service.name.as_str(),
-        deploy: &job.deploy,
-        tagged: tagged.as_deref(),
-        was_healthy: asked.was_healthy,
-        now: Timestamp::now(),
-    };
-    let Asked {
-        target,
-        digest,
-        image,
-        ..
-    } = asked;
-    let mut plan = plan(&observed, target, digest, image, naming, to)?;
-    if let Some(refused) = useless(job.service, &plan.create, image) {
-        return Err(refused.into());
+    let is_one_of_several = found.len() > 1;
+    let (mut replaced, mut plans, mut there) = (Vec::new(), Vec::new(), Vec::new());
+    for (observed, was_healthy) in found.into_iter().zip(&asked.well) {
+        if asked.is_there(&observed) {
+            there.push(observed);
+            continue;
+        }
+        let plan = planned_one(engine, job, &observed, asked, *was_healthy, &to).await?;
+        let refused = plan.create.iter().find_map(|(create, _)| {
+            let refused = useless(job.service, create, &asked.image)?;
+            Some(refused.of(observed.name(), is_one_of_several))
+        });
+        if let Some(refused) = refused {
+            return Err(refused.into());
+        }
+        plans.push(plan);
+        replaced.push(observed);
     }
-    let kept = keep(engine, job.service, &observed, &plan.image, digest).await;
+    let Some(mut plan) = joined(plans) else {
+        return Err(unchanged(&there, &asked.digest));
+    };
+    plan.deploy = rolled(plan.deploy, job.service.work.rolling());
+    plan.deploy.notes.extend(already(&there));
+    let kept = keep(engine, job.service, &replaced, &plan.image, &asked.digest).await;
     plan.deploy.kept = match kept {
         Ok(kept) => Some(kept),
         Err(EngineError::NotFound(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    Ok(Some(Prepared::Ready(Box::new(plan), Box::new(observed))))
+    Ok(Some(Prepared::Ready(Box::new(plan), replaced)))
+}
+
+async fn planned_one(
+    engine: &Docker,
+    job: &Job<'_>,
+    observed: &Observed,
+    asked: &Asked,
+    was_healthy: bool,
+    to: &Side,
+) -> Result<Plan, Halt> {
+    let target = target(job.service.image.as_ref(), job.intent, observed)?;
+    let tagged = tag_of(engine, &target).await?;
+    let naming = Naming {
+        container: observed.name(),
+        service: job.service.name.as_str(),
+        deploy: &job.deploy,
+        tagged: tagged.as_deref(),
+        was_healthy,
+        now: Timestamp::now(),
+    };
+    let (digest, image) = (&asked.digest, &asked.image);
+    Ok(plan(observed, &target, digest, image, naming, to.clone())?)
+}
+
+/// What is told of containers that are left as they are.
+pub(super) fn already(there: &[Observed]) -> Option<String> {
+    let have = match there {
+        [] => return None,
+        [_] => "has",
+        _ => "have",
+    };
+    Some(format!("{} {have} it already", named(there)))
 }
 
 /// Calls the hook that may keep a deploy from being begun, once nothing else is known to be against it.
@@ -249,7 +310,7 @@ async fn before(
     hook: &Hook,
     planned: &Prepared,
 ) -> Result<(), Halt> {
-    let Prepared::Ready(plan, observed) = planned else {
+    let Prepared::Ready(plan, replaced) = planned else {
         return Ok(());
     };
     let service = &job.service.name;
@@ -262,13 +323,16 @@ async fn before(
     let (which, deploy) = (Which::Before, &plan.deploy);
     let variables = variables(about, which, &deploy.deploy, &deploy.from, &deploy.to);
     let mut secrets = Secrets::default();
-    secrets.add_environment(&observed.container);
+    for observed in replaced {
+        secrets.add_environment(&observed.container);
+    }
+    let runs = replaced.iter().find(|observed| observed.runs());
     let calling = Calling {
         engine: Some(engine),
         launcher,
         service,
         order: plain_order(variables),
-        container: observed.runs().then(|| observed.id().to_owned()),
+        container: runs.map(|observed| observed.id().to_owned()),
         secrets,
     };
     let Some(stopped) = Stopped::by(call(&calling, which, hook).await?) else {
@@ -284,10 +348,10 @@ async fn before(
     Err(Halt::Hook(Box::new(stopped)))
 }
 
-fn replaced_again_and_again(observed: &Observed) -> String {
+fn replaced_again_and_again(found: &[Observed]) -> String {
     format!(
         "something else puts another container in the place of {} again and again; stop that first",
-        observed.name()
+        named(found)
     )
 }
 
@@ -369,13 +433,13 @@ impl From<RegistryError> for Halt {
     }
 }
 
-pub(super) fn unchanged(observed: &Observed, digest: &Digest) -> Halt {
-    let state = if observed.runs() {
-        "runs"
-    } else {
-        "is stopped, and has"
+pub(super) fn unchanged(found: &[Observed], digest: &Digest) -> Halt {
+    let short = digest.short();
+    let message = match found {
+        [only] if only.runs() => format!("the container runs {short} already"),
+        [_] => format!("the container is stopped, and has {short} already"),
+        several => format!("{} have {short} already", named(several)),
     };
-    let message = format!("the container {state} {} already", digest.short());
     Halt::Over(Outcome::Unchanged, message)
 }
 

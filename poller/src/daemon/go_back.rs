@@ -9,7 +9,7 @@ use crate::{
         Applied, ApplyError, Progress, WayBack, go_back, inspect_service,
         sequence::{self, Host},
     },
-    plan::{NoWayBack, Observed, choose_revision, choose_version, short_name},
+    plan::{NoWayBack, Observed, choose_revision, choose_version, digest_of, short_name},
     settings::{Parts, Service},
     store::{JournalEntry, OnPurpose, StoreError, Version},
     uptime::Moment,
@@ -26,17 +26,18 @@ impl Poller {
     ) -> Result<Report, Declined> {
         let name = &service.name;
         let brought = self.store.running(name)?;
-        let observed = inspect_service(self.engine.get().await?, service)
-            .await?
-            .brought(brought.and_then(|running| running.side.digest));
-        let version = self.version(service, &observed, to).await?;
-        let digest = observed.digest();
+        let brought = brought.and_then(|running| running.side.digest);
+        let found = inspect_service(self.engine.get().await?, service).await?;
+        let found = found.into_iter().map(|one| one.brought(brought.clone()));
+        let found: Vec<_> = found.collect();
+        let version = self.version(service, &found, to).await?;
+        let digest = digest_of(&found);
         let left = digest.clone().map(VersionId::Digest);
         let (entry, sha) = self.entry(service, left, version.intent.clone())?;
         self.begin(name, &entry.intent, sha.as_ref());
         let way = WayBack {
             service,
-            observed: &observed,
+            found: &found,
             from: Side { sha, digest },
             version: &version,
         };
@@ -124,12 +125,12 @@ impl Poller {
     async fn version(
         &mut self,
         service: &Service,
-        observed: &Observed,
+        found: &[Observed],
         to: Option<&str>,
     ) -> Result<Version, Declined> {
         let kept = self.store.versions(&service.name)?;
         let quarantine = self.store.quarantine(&service.name)?;
-        let version = choose_version(&kept, observed, &quarantine, to)?;
+        let version = choose_version(&kept, found, &quarantine, to)?;
         match self.engine.get().await?.image(&version.image_id).await? {
             Some(_) => Ok(version.clone()),
             None => Err(Declined::ImageGone(short_name(version).to_owned())),

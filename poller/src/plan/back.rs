@@ -1,7 +1,7 @@
 //! Going back on purpose: which of a container's versions that are kept, and the replacement that brings it back. Pure.
 //!
 //! It is worked out from what was stored of that version, not from what runs now, so that a setting which came with the
-//! version that is left does not stay.
+//! version that is left does not stay. Of several containers each keeps its own settings, since those of one are no other's.
 
 use towline_protocol::Side;
 
@@ -9,6 +9,7 @@ use super::{
     Naming, Observed, Plan,
     earlier::{Earlier, NoWayBack, choose_earlier, shown},
     member,
+    replicas::digest_of,
     target::own,
 };
 use crate::{
@@ -26,21 +27,21 @@ pub fn short_name(version: &Version) -> &str {
     digest.or_else(of_id).unwrap_or(&version.image_id)
 }
 
-/// Which of the versions in `kept`, the last one first, `observed` is to be taken back to.
+/// Which of the versions in `kept`, the last one first, the containers in `found` are to be taken back to. One that only some of
+/// them have may be gone back to.
 ///
 /// # Errors
 /// See [`NoWayBack`].
 pub fn choose_version<'a>(
     kept: &'a [Version],
-    observed: &Observed,
+    found: &[Observed],
     quarantine: &[Quarantined],
     to: Option<&str>,
 ) -> Result<&'a Version, NoWayBack> {
-    let others = kept
-        .iter()
-        .filter(|one| one.image_id != observed.image_id());
+    let have_all = |version: &Version| found.iter().all(|one| one.image_id() == version.image_id);
+    let others = kept.iter().filter(|one| !have_all(one));
     let others: Vec<_> = others.map(|one| earlier(one, quarantine)).collect();
-    let current = observed.digest().map(|digest| digest.to_string());
+    let current = digest_of(found).map(|digest| digest.to_string());
     choose_earlier(&others, current.as_slice(), to)
 }
 
@@ -63,31 +64,62 @@ fn earlier<'a>(version: &'a Version, quarantine: &[Quarantined]) -> Earlier<'a, 
     }
 }
 
-/// The operator's tag, which led to `version` while it ran.
-pub fn moved_tag(version: &Version) -> Option<Reference> {
-    own(&as_it_ran(version)).filter(|own| own.digest().is_none() && own.tag().is_some())
+/// Whose settings a container gets that is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of the version, as it ran.
+    Versions,
+    /// Its own, as they are now: of several containers, those of only one were kept.
+    Own,
 }
 
-/// The replacement of `observed` by `version`, as that one ran; `from` is what `observed` is.
+impl Whose {
+    /// Of this many containers of one service.
+    pub fn of(found: usize) -> Self {
+        if found > 1 { Self::Own } else { Self::Versions }
+    }
+}
+
+/// The operator's tag, which led to `version` while it ran, or which `observed` was made with.
+pub fn moved_tag(observed: &Observed, version: &Version, whose: Whose) -> Option<Reference> {
+    let shown = with_tag(observed, version, whose);
+    own(&shown).filter(|own| own.digest().is_none() && own.tag().is_some())
+}
+
+/// What has the reference that the replacement is to show.
+fn with_tag(observed: &Observed, version: &Version, whose: Whose) -> Observed {
+    let is_tag = |own: Reference| own.digest().is_none() && own.tag().is_some();
+    match whose {
+        Whose::Own if own(observed).is_some_and(is_tag) => observed.clone(),
+        Whose::Own | Whose::Versions => as_it_ran(version),
+    }
+}
+
+/// The replacement of `observed` by `version`; `from` is what `observed` is.
 ///
 /// # Errors
 /// When what was stored of the version lacks a part.
 pub fn back(
     observed: &Observed,
     version: &Version,
+    whose: Whose,
     naming: Naming<'_>,
     from: Side,
 ) -> Result<Plan, SpecError> {
+    let (container, old_image) = match whose {
+        Whose::Versions => (&version.container, Some(&version.image)),
+        Whose::Own => (&observed.container, observed.image.as_ref()),
+    };
     let create = spec::create_request(&Recreate {
-        container: &version.container,
-        old_image: Some(&version.image),
+        container,
+        old_image,
         new_image: &version.image,
-        reference: as_it_ran(version).reference(),
+        reference: with_tag(observed, version, whose).reference(),
         deploy: naming.deploy,
         service: naming.service,
     })?;
     let image = version.image_id.clone();
-    let tag = moved_tag(version).filter(|_| naming.tagged != Some(&*image));
+    let tag = moved_tag(observed, version, whose).filter(|_| naming.tagged != Some(&*image));
     let tag = tag.map(|reference| TagMove {
         reference: reference.to_string(),
         from: naming.tagged.map(str::to_owned),
@@ -100,7 +132,7 @@ pub fn back(
     let members = vec![member(observed, naming, tag)];
     Ok(Plan {
         deploy: Deploy::new(naming.deploy.to_owned(), members, from, to),
-        create: create.replacing(observed.id()),
+        create: vec![(create.replacing(observed.id()), image.clone())],
         image,
     })
 }
@@ -165,7 +197,7 @@ mod tests {
     fn without_a_digest_it_is_the_last_one_that_was_not_left_and_does_not_run() {
         let kept = [version_of('c', 3), version_of('b', 2), version_of('a', 1)];
         let last = |runs, quarantine: &[Quarantined]| {
-            choose_version(&kept, &running(runs), quarantine, None).cloned()
+            choose_version(&kept, &[running(runs)], quarantine, None).cloned()
         };
         assert_eq!(last('d', &[]).unwrap(), kept[0]);
         assert_eq!(
@@ -179,7 +211,7 @@ mod tests {
             error.contains("cccccccccccc, bbbbbbbbbbbb") && error.contains("--to"),
             "{error}"
         );
-        let none = choose_version(&kept[..1], &running('c'), &[], None);
+        let none = choose_version(&kept[..1], &[running('c')], &[], None);
         assert_eq!(none, Err(NoWayBack::NothingKept));
     }
 
@@ -188,7 +220,7 @@ mod tests {
         let mut like_b = version_of('a', 1);
         like_b.digest = Some(format!("sha256:bb{}", "0".repeat(62)).parse().unwrap());
         let kept = [version_of('c', 3), version_of('b', 2), like_b];
-        let to = |to| choose_version(&kept, &running('d'), &[left('c')], Some(to));
+        let to = |to| choose_version(&kept, &[running('d')], &[left('c')], Some(to));
         let whole = digest('c');
         for c in ["c", "sha256:ccc", whole.as_str()] {
             assert_eq!(to(c), Ok(&kept[0]), "{c}");
@@ -206,7 +238,7 @@ mod tests {
         );
         assert_eq!(to("ddd"), Err(NoWayBack::Current("ddd".to_owned())));
         assert!(
-            choose_version(&[], &running('d'), &[], Some("e"))
+            choose_version(&[], &[running('d')], &[], Some("e"))
                 .unwrap_err()
                 .to_string()
                 .ends_with("none")
@@ -228,13 +260,15 @@ mod tests {
             digest: Some(digest('b')),
         };
         let was = version_of('a', 1);
-        let plan = back(&running('b'), &was, naming, from.clone()).unwrap();
+        let as_it_was =
+            |naming, from| back(&running('b'), &was, Whose::Versions, naming, from).unwrap();
+        let plan = as_it_was(naming, from.clone());
         assert_eq!(plan.image, was.image_id);
         assert_eq!(
             (plan.deploy.from, plan.deploy.to.digest),
             (from, Some(digest('a')))
         );
-        let body = &plan.create.body;
+        let body = &plan.create[0].0.body;
         assert_eq!(body["Env"], json!(["V=a"]));
         assert_eq!(body["Image"], "ghcr.io/octo-org/web:main");
         assert_eq!(body["Labels"][spec::PREDECESSOR_LABEL], "containerb");
@@ -249,10 +283,50 @@ mod tests {
             tagged: Some(&was.image_id),
             ..naming
         };
-        let plan = back(&running('b'), &was, led, Side::default()).unwrap();
+        let plan = as_it_was(led, Side::default());
         assert_eq!(
             plan.deploy.members[0].tag, None,
             "the tag leads there already"
         );
+    }
+
+    #[test]
+    fn of_several_containers_one_that_only_some_have_is_a_way_back_and_what_all_have_is_none() {
+        let kept = [version_of('b', 2), version_of('a', 1)];
+        let of = |runs: [char; 2], left: &[Quarantined]| {
+            choose_version(&kept, &runs.map(running), left, None).cloned()
+        };
+        assert_eq!(of(['b', 'b'], &[]).unwrap(), kept[1]);
+        assert_eq!(of(['b', 'a'], &[left('b')]).unwrap(), kept[1]);
+        assert_eq!(of(['c', 'b'], &[]).unwrap(), kept[0]);
+    }
+
+    #[test]
+    fn each_of_several_containers_keeps_its_own_settings_on_the_way_back_but_those_of_its_image() {
+        let naming = Naming {
+            container: "web-2",
+            service: "web",
+            deploy: "0a1b2c3d",
+            tagged: None,
+            was_healthy: true,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let was = version_of('a', 1);
+        let mut second = running('b');
+        second.container["Config"]["Env"] = json!(["REPLICA=2", "OF_IMAGE=b"]);
+        second.container["Config"]["Image"] = json!("ghcr.io/octo-org/web:next");
+        second.image.as_mut().unwrap()["Config"]["Env"] = json!(["OF_IMAGE=b"]);
+        let plan = back(&second, &was, Whose::of(2), naming, Side::default()).unwrap();
+        let (create, image) = &plan.create[0];
+        assert_eq!((image, &plan.image), (&was.image_id, &was.image_id));
+        assert_eq!(create.body["Env"], json!(["REPLICA=2"]));
+        assert_eq!(create.body["Image"], "ghcr.io/octo-org/web:next");
+        let tag = plan.deploy.members[0].tag.as_ref().unwrap();
+        assert_eq!(tag.reference, "ghcr.io/octo-org/web:next");
+        // One that was made from a digest shows what that version was made from.
+        let text = format!("ghcr.io/octo-org/web@{}", digest('b'));
+        second.container["Config"]["Image"] = json!(text);
+        let plan = back(&second, &was, Whose::Own, naming, Side::default()).unwrap();
+        assert_eq!(plan.create[0].0.body["Image"], "ghcr.io/octo-org/web:main");
     }
 }

@@ -1,16 +1,17 @@
-//! Which container a label leads to, and what a deploy has left beside one. Pure.
+//! Which containers a label leads to, and what a deploy has left beside one. Pure.
 
 use serde_json::Value;
 
-use super::Refusal;
+use super::{Refusal, replicas::by_name};
 use crate::settings::{Choice, Label};
 
-/// The name of the only container with `label`, by `GET /containers/json?all=1`. Stopped ones count. What a deploy has
-/// put beside a container does not, though it carries the same labels: only its name tells it from the container itself.
+/// The names of the containers with `label`, by `GET /containers/json?all=1`, in the order in which people count. Stopped
+/// ones count. What a deploy has put beside a container does not, though it carries the same labels: only its name tells it
+/// from the container itself.
 ///
 /// # Errors
-/// When there is none, or several.
-pub fn chosen(list: &Value, label: &Label) -> Result<String, Refusal> {
+/// When there is none.
+pub fn chosen(list: &Value, label: &Label) -> Result<Vec<String>, Refusal> {
     let all = list.as_array().into_iter().flatten();
     let with = all.filter(|container| has(container, label));
     let mut names: Vec<String> = with
@@ -18,14 +19,10 @@ pub fn chosen(list: &Value, label: &Label) -> Result<String, Refusal> {
         .filter(|name| beside_what(name).is_none())
         .map(str::to_owned)
         .collect();
-    names.sort();
-    match names.len() {
-        0 => Err(Refusal::Unlabelled(label.to_string())),
-        1 => Ok(names.remove(0)),
-        _ => Err(Refusal::Ambiguous {
-            label: label.to_string(),
-            names,
-        }),
+    names.sort_by(|one, other| by_name(one, other));
+    match names.is_empty() {
+        true => Err(Refusal::Unlabelled(label.to_string())),
+        false => Ok(names),
     }
 }
 
@@ -93,11 +90,13 @@ mod tests {
     }
 
     fn choose(list: &[Value], label: &str) -> Result<String, String> {
-        chosen(&json!(list), &label.parse().unwrap()).map_err(|refused| refused.to_string())
+        let chosen = chosen(&json!(list), &label.parse().unwrap());
+        let names = chosen.map_err(|refused| refused.to_string())?;
+        Ok(names.join(" "))
     }
 
     #[test]
-    fn the_only_one_with_the_label_is_chosen_whatever_other_names_it_has() {
+    fn those_with_the_label_are_chosen_whatever_other_names_they_have() {
         let list = [
             container(&["/db/web", "/web"], json!({ "app": "web", "other": "1" })),
             container(&["/db"], json!({ "app": "db" })),
@@ -108,16 +107,19 @@ mod tests {
     }
 
     #[test]
-    fn none_and_several_are_refused_with_their_names() {
-        let list = [
-            container(&["/web"], json!({ "app": "web" })),
-            container(&["/api"], json!({ "app": "api" })),
+    fn several_come_in_the_order_in_which_people_count() {
+        let names = [
+            "/web-10", "/web-2", "/api", "/web-1", "/web", "/2web-1", "/web-02",
         ];
-        let told = choose(&list, "app").unwrap_err();
-        assert_eq!(
-            told,
-            "the label app must lead to one container, and 2 have it: api, web"
-        );
+        let list = names.map(|name| container(&[name], json!({ "app": "web" })));
+        let chosen = choose(&list, "app=web");
+        let expected = "2web-1 api web web-1 web-02 web-2 web-10";
+        assert_eq!(chosen.as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn none_is_refused() {
+        let list = [container(&["/web"], json!({ "app": "web" }))];
         let told = choose(&list, "app=we").unwrap_err();
         assert!(
             told.starts_with("there is no container with the label app=we:"),

@@ -23,13 +23,15 @@ mod choose;
 mod earlier;
 mod eligible;
 mod obstacle;
+mod replicas;
 mod target;
 
-pub use back::{back, choose_version, moved_tag, short_name};
+pub use back::{Whose, back, choose_version, moved_tag, short_name};
 pub use choose::{beside, chosen, will_have};
 pub use earlier::{Earlier, NoWayBack, VersionNames, choose_earlier, choose_revision};
 pub use eligible::{Unfit, Way, choose_way};
 pub use obstacle::{Refusal, Route, own_container, refusal};
+pub use replicas::{as_one, digest_of, has_already, joined, named, rolled, targets, unlike};
 pub use target::{Target, target};
 
 /// How long ago the engine started a container again that counts as crashing. It waits a minute at most between tries.
@@ -154,9 +156,9 @@ fn repo_digests(image: &Value) -> impl Iterator<Item = Reference> {
 pub struct Plan {
     /// The machine at its beginning.
     pub deploy: Deploy,
-    /// How the replacement is created.
-    pub create: CreateRequest,
-    /// The id of the image that it must have.
+    /// How the replacement of each member is created, and the id of the image that it must have.
+    pub create: Vec<(CreateRequest, String)>,
+    /// The id of the new version's image.
     pub image: String,
 }
 
@@ -233,7 +235,7 @@ pub fn plan(
     let deploy = Deploy::new(naming.deploy.to_owned(), vec![member], from, to);
     Ok(Plan {
         deploy,
-        create,
+        create: vec![(create, id.to_owned())],
         image: id.to_owned(),
     })
 }

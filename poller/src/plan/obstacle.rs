@@ -36,13 +36,30 @@ pub enum Refusal {
          that, or check it by http, tcp or exec"
     )]
     HealthcheckOff,
-    /// Several containers have the label.
-    #[error("the label {label} must lead to one container, and {} have it: {}", .names.len(), .names.join(", "))]
+    /// Several containers have the label, and are no replicas of one thing.
+    #[error(
+        "the label {label} must lead to one container, or to several of one image repository, and {} have it: {}",
+        .names.len(), .names.join(", ")
+    )]
     Ambiguous {
         /// The label, as the host's file says it.
         label: String,
-        /// Their names.
+        /// Their names, each with the reference that it was made with.
         names: Vec<String>,
+    },
+    /// Several containers, made from different tags of one repository, none of which the host's file prefers.
+    #[error(
+        "the containers were made from different tags, so that it is not known which one they are to have: {}; set image          for the service",
+        .0.join(", ")
+    )]
+    MixedTags(Vec<String>),
+    /// One of several containers may not be replaced, and so none of them is.
+    #[error("{name}: {why}")]
+    OneOf {
+        /// Its name.
+        name: String,
+        /// Why.
+        why: Box<Refusal>,
     },
     /// `docker run --rm`.
     #[error(
@@ -115,6 +132,20 @@ pub enum Refusal {
     /// The template needs what the intent does not have.
     #[error(transparent)]
     Template(#[from] crate::reference::RenderError),
+}
+
+impl Refusal {
+    /// The same, told of the container of this name where it is one of several.
+    #[must_use]
+    pub fn of(self, name: &str, is_one_of_several: bool) -> Self {
+        match is_one_of_several {
+            true => Self::OneOf {
+                name: name.to_owned(),
+                why: Box::new(self),
+            },
+            false => self,
+        }
+    }
 }
 
 /// How the engine is spoken to over TCP, which may be through a container.

@@ -161,6 +161,14 @@ impl Work {
         }
     }
 
+    /// How several containers are replaced.
+    pub fn rolling(&self) -> Rolling {
+        match self {
+            Self::Docker { rolling, .. } => *rolling,
+            Self::Parts(_) => Rolling::default(),
+        }
+    }
+
     /// Whether an engine is needed for it.
     pub fn needs_engine(&self) -> bool {
         match self {

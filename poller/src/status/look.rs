@@ -7,12 +7,12 @@ use serde_json::Value;
 use tokio::runtime::Builder;
 use towline_protocol::Digest;
 
-use super::{CheckoutStatus, Missing, Observed, ProjectContainer, checkout, project};
+use super::{CheckoutStatus, Missing, Observed, ProjectContainer, checkout, project, replicas};
 use crate::{
     apply::{InspectError, find},
     compose::Placed,
     docker::{Docker, EngineError},
-    plan::{self, Refusal, beside},
+    plan::{self, beside, unlike},
     process::Launcher,
     settings::{Choice, Parts},
 };
@@ -46,8 +46,10 @@ pub struct Seen {
 /// What was seen of a service; what could not be looked at, or what it does not have, is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
-    /// Of its container.
+    /// Of its container, of several together.
     pub observed: Option<Observed>,
+    /// Of each container where there are several.
+    pub replicas: Vec<Observed>,
     /// Of the containers of its project.
     pub containers: Option<Vec<ProjectContainer>>,
     /// What of its project there is too little of.
@@ -153,10 +155,20 @@ async fn at_engine(
 
 async fn shown(engine: &Docker, sought: &Sought) -> Result<Shown, EngineError> {
     Ok(match sought {
-        Sought::Container { choice, brought } => Shown {
-            observed: Some(look_at(engine, choice, brought.clone()).await?),
-            ..Shown::default()
-        },
+        Sought::Container { choice, brought } => {
+            let mut all = look_at(engine, choice, brought.as_ref()).await?;
+            match all.len() {
+                1 => Shown {
+                    observed: all.pop(),
+                    ..Shown::default()
+                },
+                _ => Shown {
+                    observed: Some(replicas::together(&all)),
+                    replicas: all,
+                    ..Shown::default()
+                },
+            }
+        }
         Sought::Parts(parts, placed) => project::look_at(engine, parts, placed.as_ref()).await?,
     })
 }
@@ -178,23 +190,42 @@ fn silent(limit: Duration) -> String {
     format!("the Docker engine has not answered within {limit:?}")
 }
 
+/// What is seen of each container of this choice, at least one thing.
 async fn look_at(
     engine: &Docker,
     choice: &Choice,
-    brought: Option<Digest>,
-) -> Result<Observed, EngineError> {
-    let container = match find(engine, choice).await {
-        Ok(container) => container,
+    brought: Option<&Digest>,
+) -> Result<Vec<Observed>, EngineError> {
+    let containers = match find(engine, choice).await {
+        Ok(containers) => containers,
         Err(InspectError::Engine(error)) => return Err(error),
-        Err(InspectError::Refused(Refusal::Ambiguous { .. })) => return Ok(nothing("ambiguous")),
-        Err(InspectError::Refused(_)) => return Ok(nothing("absent")),
+        Err(InspectError::Refused(_)) => return Ok(vec![nothing("absent")]),
     };
-    let image = container.get("Image").and_then(Value::as_str);
-    let image = match image {
-        Some(id) => engine.image(id).await?,
-        None => None,
+    let mut found = Vec::new();
+    for container in containers {
+        let image = container.get("Image").and_then(Value::as_str);
+        let image = match image {
+            Some(id) => engine.image(id).await?,
+            None => None,
+        };
+        found.push(plan::Observed {
+            container,
+            image,
+            all: Vec::new(),
+            brought: brought.cloned(),
+        });
+    }
+    let are_unlike = match choice {
+        Choice::Name(_) => false,
+        Choice::Label(label) => unlike(label, &found).is_some(),
     };
-    Ok(observed(container, image, brought))
+    if are_unlike {
+        return Ok(vec![nothing("ambiguous")]);
+    }
+    let each = found
+        .into_iter()
+        .map(|one| observed(one.container, one.image, one.brought));
+    Ok(each.collect())
 }
 
 /// Of a container that is not there, or is not to be told from others.

@@ -22,6 +22,7 @@ mod checkout;
 mod look;
 mod project;
 mod record;
+mod replicas;
 mod standing;
 mod trouble;
 
@@ -138,8 +139,12 @@ pub struct ServiceStatus {
     /// Whether an operator was needed since, so that nobody knows what is in place but by what is seen of it.
     #[serde(default)]
     pub unsure: bool,
-    /// What the engine shows of the container now; `None` when it could not be asked, and for a service without one.
+    /// What the engine shows of the container now, of several together; `None` when it could not be asked, and for a
+    /// service without one.
     pub observed: Option<Observed>,
+    /// What the engine shows of each of its containers where its label leads to several; empty otherwise.
+    #[serde(default)]
+    pub replicas: Vec<Observed>,
     /// What the engine shows of the containers of its Compose project; `None` when it could not be asked, and without one.
     #[serde(default)]
     pub containers: Option<Vec<ProjectContainer>>,
@@ -224,7 +229,7 @@ pub struct Deployed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
     /// The engine's word: `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`; `absent` when
-    /// there is no such container, `ambiguous` when several have the label.
+    /// there is no such container, `ambiguous` when several have the label and are no replicas of one thing.
     pub state: String,
     /// Its name, if there is such a container.
     #[serde(default)]
@@ -348,7 +353,7 @@ impl Status {
     /// Adds what is seen of the services, in their order.
     pub fn with_seen(mut self, seen: Seen, now: Timestamp) -> Self {
         for (service, shown) in self.services.iter_mut().zip(seen.services) {
-            service.observed = shown.observed;
+            (service.observed, service.replicas) = (shown.observed, shown.replicas);
             (service.containers, service.missing) = (shown.containers, shown.missing);
             service.checkout = shown.checkout;
         }

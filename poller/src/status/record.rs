@@ -99,6 +99,7 @@ fn recorded(
         deployed,
         unsure: store.is_unsure(name)?,
         observed: None,
+        replicas: Vec::new(),
         containers: None,
         missing: Vec::new(),
         checkout: None,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use towline_protocol::{Digest, ServiceName};
 
-use super::{Observed, PendingState, ServiceStatus, project};
+use super::{Observed, PendingState, ServiceStatus, project, replicas};
 use crate::store::Unwell;
 
 /// How many starts, each seen for the first time, make a version one that is started again and again.
@@ -20,6 +20,7 @@ impl ServiceStatus {
         }
         match &self.containers {
             Some(containers) => project::trouble(containers, &self.missing),
+            None if !self.replicas.is_empty() => replicas::trouble(&self.replicas),
             None => self.observed.as_ref()?.trouble(),
         }
     }

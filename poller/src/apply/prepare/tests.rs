@@ -191,7 +191,7 @@ async fn one_that_was_put_in_its_place_during_the_pull_is_the_one_that_is_replac
         .with("/Config/Env", json!(["V=2"]));
     let plan = plan_of(prepared(Host::new(), recreated).await.unwrap());
     assert_eq!(plan.deploy.members[0].old, "b".repeat(64));
-    assert_eq!(plan.create.body["Env"], json!(["V=2"]));
+    assert_eq!(plan.create[0].0.body["Env"], json!(["V=2"]));
 }
 
 #[tokio::test]

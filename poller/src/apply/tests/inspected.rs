@@ -25,8 +25,9 @@ async fn the_container_of_that_name_is_the_one() {
         _ => (404, json!({ "message": "none" }).to_string()),
     };
     let docker = connected(answer).await;
-    let observed = inspect_service(&docker, &service("web")).await.unwrap();
-    assert_eq!(observed.id(), "abc");
+    let found = inspect_service(&docker, &service("web")).await.unwrap();
+    let ids: Vec<_> = found.iter().map(crate::plan::Observed::id).collect();
+    assert_eq!(ids, ["abc"]);
 }
 
 #[tokio::test]

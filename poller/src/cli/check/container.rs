@@ -1,4 +1,4 @@
-//! What the engine says of a service's container, looked at before anything is touched.
+//! What the engine says of a service's containers, looked at before anything is touched.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use crate::{
     settings::Service,
 };
 
-/// What was found of the container of `service`, and the name of the image that it was made from. `taken` has the services
-/// whose containers were found before.
+/// What was found of the containers of `service`, and the name of the image that the first was made from. `taken` has the
+/// services whose containers were found before.
 pub(super) async fn look<'a>(
     engine: &Docker,
     service: &'a Service,
@@ -22,18 +22,25 @@ pub(super) async fn look<'a>(
 ) -> (Found, Option<String>) {
     let mut found = Found::default();
     match inspect_service(engine, service).await {
-        Ok(observed) => {
-            found.line("container", Ok(about_container(&observed)));
-            if let Some(other) = taken.insert(observed.id().to_owned(), &service.name) {
-                found.problem(&format!("service {other} has the same container"));
+        Ok(all) => {
+            if all.len() > 1 {
+                let words = format!("{} that are replicas of one another", all.len());
+                found.line("containers", Ok(words));
             }
-            if let Some(why) = unhealthy_forever(service, &observed) {
-                found.line("health.docker", Err(why));
+            for observed in &all {
+                found.line("container", Ok(about_container(observed)));
+                if let Some(other) = taken.insert(observed.id().to_owned(), &service.name) {
+                    found.problem(&format!("service {other} has the same container"));
+                }
+                if let Some(why) = unhealthy_forever(service, observed) {
+                    found.line("health.docker", Err(why));
+                }
+                if let Some(way) = way(service, observed) {
+                    found.line("strategy", way);
+                }
             }
-            if let Some(way) = way(service, &observed) {
-                found.line("strategy", way);
-            }
-            (found, Some(observed.reference().to_owned()))
+            let reference = all.first().map(|observed| observed.reference().to_owned());
+            (found, reference)
         }
         Err(error) => {
             found.line("container", Err(error.to_string()));

@@ -26,6 +26,12 @@ pub(super) fn notes(service: &ServiceStatus) -> Vec<String> {
             "{name}: what is there is not what towline has deployed last{others}\n"
         ));
     }
+    if let Some(mixed) = service.mixed() {
+        notes.push(format!(
+            "{name}: its containers do not all have the same version: {}\n",
+            printable(&mixed)
+        ));
+    }
     if service.is_unknown() {
         notes.push(format!(
             "{name}: what is in place is not known: an operator was needed since the last deploy that took effect\n"

@@ -125,9 +125,18 @@ pub(super) fn word(state: PendingState) -> &'static str {
     }
 }
 
-/// How what the service is made of stands: its container, else the containers of its project, else its checkout.
+/// How what the service is made of stands: its container or containers, else the containers of its project, else its checkout.
 fn standing(service: &ServiceStatus) -> String {
     let unknown = || "unknown".to_owned();
+    if !service.replicas.is_empty() {
+        let all = service.replicas.len();
+        let well = service.replicas.iter().filter(|one| one.is_well()).count();
+        return if all == well {
+            format!("{all} well")
+        } else {
+            format!("{well} of {all} well")
+        };
+    }
     if let Some(observed) = &service.observed {
         return state(observed);
     }

@@ -3,6 +3,7 @@
 mod eligible;
 mod obstacle;
 mod planned;
+mod replicas;
 mod target;
 
 use serde_json::json;

@@ -49,7 +49,7 @@ fn a_plan_moves_the_tag_only_when_it_leads_elsewhere() {
         Some("sha256:old")
     );
     assert_eq!((member.old.as_str(), member.runs), (ID, true));
-    assert_eq!(plan.create.body["Image"], "ghcr.io/octo-org/web:main");
+    assert_eq!(plan.create[0].0.body["Image"], "ghcr.io/octo-org/web:main");
     assert_eq!(plan.deploy.from.digest, Some(digest(OLD)));
     let moved = planned(&observed, &new_image(), Some("sha256:new")).unwrap();
     assert_eq!(moved.deploy.members[0].tag, None);
