@@ -19,7 +19,6 @@ mod fleet;
 mod machine;
 mod memory;
 mod numbers;
-mod prober;
 mod relay_cpu;
 mod size;
 mod swap;

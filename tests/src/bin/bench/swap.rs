@@ -3,7 +3,7 @@
 //! Both replace the same tiny service behind a published port of their own; for each round a fresh version is pushed
 //! that the engine has not. Time begins when Towline says that it picked the intent up, or when the script's shell is
 //! started, and ends with the first answer of the new version. How the trigger reaches the host is not in it: that is
-//! the doorbell for the one, whose time has a row of its own, and SSH or a runner for the other. What a client sees meanwhile is `prober`'s.
+//! the doorbell for the one, whose time has a row of its own, and SSH or a runner for the other. What a client sees meanwhile is `steady`'s.
 
 use std::{
     process::Command,
@@ -21,13 +21,13 @@ use towline_tests::{
     host::Host,
     proc::memory_mib,
     relay::{Face, Relay, WEBHOOK_SECRET, token},
+    steady::{Clients, Pace},
     wait::until,
 };
 
 use crate::{
     Row,
-    numbers::{median, spread},
-    prober::{Prober, Seen},
+    numbers::{longest_gap, median, spread},
 };
 
 const ROUNDS: u64 = 11;
@@ -122,24 +122,25 @@ fn site(image: &str) -> Result<Web> {
     Web::start(image, "v1")
 }
 
-/// The image of this version, pushed, and a prober at the page.
-fn ready(web: &Web, image: &str, number: u64) -> Result<Prober> {
+/// The image of this version, pushed, and clients of the page.
+fn ready(web: &Web, image: &str, number: u64) -> Result<Clients> {
     push(image, &format!("v{number}"), "ok")?;
     thread::sleep(SETTLE);
-    let prober = Prober::start(web.url.trim_start_matches("http://").parse()?);
-    prober.wait_for(PATIENCE, |answer| answer.is_some())?;
-    Ok(prober)
+    let address = web.url.trim_start_matches("http://").parse()?;
+    let clients = Clients::start(address, Pace::HASTY);
+    clients.wait_for(PATIENCE, |answer| answer.is_some())?;
+    Ok(clients)
 }
 
 /// Asks on until a moment after the first answer that is `wanted`.
-fn swap(prober: Prober, wanted: &str, begun: Instant) -> Result<Swap> {
-    let first = prober.wait_for(PATIENCE, |answer| answer == Some(wanted))?;
+fn swap(clients: Clients, wanted: &str, begun: Instant) -> Result<Swap> {
+    let first = clients.wait_for(PATIENCE, |answer| answer == Some(wanted))?;
     thread::sleep(SETTLE);
-    let Seen { gap, failed } = prober.stop();
+    let seen = clients.stop();
     Ok(Swap {
         took: (first - begun).as_secs_f64(),
-        gap: gap.as_secs_f64(),
-        failed,
+        gap: longest_gap(seen.good).as_secs_f64(),
+        failed: u32::try_from(seen.failed.len())?,
     })
 }
 
@@ -150,14 +151,14 @@ fn by_towline_once(
     web: &Web,
     number: u64,
 ) -> Result<(f64, Swap)> {
-    let prober = ready(web, "by-towline", number)?;
+    let clients = ready(web, "by-towline", number)?;
     let seen = towline.lines().len();
     let sha = format!("{number:040x}");
     let sent = Instant::now();
     let answer = Delivery::run(number, &sha)?.send(&relay.url, WEBHOOK_SECRET)?;
     ensure!(answer.status == 202, "the relay said {}", answer.body);
     let picked_up = towline.line_after(seen, PATIENCE, |line| line.contains("picked up"))?;
-    let swap = swap(prober, &format!("toy v{number}"), picked_up.at)?;
+    let swap = swap(clients, &format!("toy v{number}"), picked_up.at)?;
     towline.line_after(seen, PATIENCE, |line| line.contains("healthy"))?;
     until("the old container's end", PATIENCE, || {
         Ok((web.containers()?.len() == 1).then_some(()))
@@ -167,7 +168,7 @@ fn by_towline_once(
 }
 
 fn by_script_once(web: &Web, number: u64) -> Result<Swap> {
-    let prober = ready(web, "by-script", number)?;
+    let clients = ready(web, "by-script", number)?;
     let tag = format!("v{number}");
     let mut script = Command::new("sh");
     script.args(["-c", SCRIPT, "script"]);
@@ -176,5 +177,5 @@ fn by_script_once(web: &Web, number: u64) -> Result<Swap> {
     let ran = script.args(web.run_arguments(&tag)).output()?;
     let said = String::from_utf8_lossy(&ran.stderr);
     ensure!(ran.status.success(), "the script failed: {said}");
-    swap(prober, &format!("toy {tag}"), begun)
+    swap(clients, &format!("toy {tag}"), begun)
 }
