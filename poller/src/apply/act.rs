@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     drive::Drive,
+    group::as_composed,
     hide::hidden,
     hooks::{Calling, Came, Which, call, plain_order, variables},
 };
@@ -58,7 +59,7 @@ pub(super) async fn act(
         Action::Start { id } if is_back(deploy) => start_patiently(with, id).await,
         Action::Start { id } => done(with.engine.start(id).await),
         Action::Look { containers } => look(with, containers).await,
-        Action::Gate { ids, spent, .. } => match gate(with, ids, *spent, tell).await {
+        Action::Gate { ids, spent, .. } => match gate(with, deploy, ids, *spent, tell).await {
             Ok(event @ Event::Passed { .. }) => {
                 let Came { verdict, log: said } = after(with, deploy, ids).await?;
                 log.text = said;
@@ -165,12 +166,12 @@ async fn create(
     member: usize,
     name: &str,
 ) -> Result<Event, EngineError> {
-    let Some((request, image)) = with.create.get(member) else {
+    let Some(made @ (_, image)) = with.create.get(member) else {
         return Ok(Event::Failed {
             why: "a recovery creates no container".to_owned(),
         });
     };
-    let request = &request.clone().sharing(&replaced(deploy));
+    let request = &as_composed(&with.engine, with.launcher, made, &replaced(deploy)).await;
     let deploy = &deploy.deploy;
     let id = match with.engine.create(name, request).await {
         Err(taken @ EngineError::Refused { status: 409, .. }) => {
@@ -254,16 +255,41 @@ async fn look(with: &Drive<'_>, containers: &[Expected]) -> Result<Event, Engine
 
 async fn gate(
     with: &Drive<'_>,
+    deploy: &Deploy,
     ids: &[String],
     spent: Duration,
     tell: &dyn Fn(String),
 ) -> Result<Event, EngineError> {
     let stable_for = with.service.and_then(|service| service.stable_for);
-    let verdict = health::gate(&with.engine, ids, checks(with), stable_for, spent, tell).await?;
+    let (own, companions) = parted(deploy, ids);
+    let (engine, checks) = (&with.engine, checks(with));
+    let verdict = if companions.is_empty() {
+        health::gate(engine, ids, checks, stable_for, spent, tell).await?
+    } else {
+        let both = (own.as_slice(), companions.as_slice());
+        health::gate_accompanied(engine, both, checks, stable_for, spent, tell).await?
+    };
     Ok(match verdict {
         Ok(gate) => Event::Passed { gate },
         Err(why) => Event::Failed { why },
     })
+}
+
+/// The service's own containers, and those that were made anew with them.
+fn parted(deploy: &Deploy, ids: &[String]) -> (Vec<String>, Vec<health::Member>) {
+    let (mut own, mut companions) = (Vec::new(), Vec::new());
+    for id in ids {
+        match deploy.companion(id) {
+            None => own.push(id.clone()),
+            Some(member) => companions.push(health::Member {
+                id: id.clone(),
+                name: Some(member.name.clone()),
+                must_run: true,
+                secrets: Secrets::default(),
+            }),
+        }
+    }
+    (own, companions)
 }
 
 /// Calls the hook that has the last word in the gate.
@@ -306,17 +332,28 @@ async fn verify(
     deploy: &Deploy,
     members: &[usize],
 ) -> Result<Event, EngineError> {
-    let members = || members.iter().filter_map(|at| deploy.members.get(*at));
-    let olds: Vec<_> = members()
-        .map(|member| health::Old {
-            id: &member.old,
-            was_healthy: member.was_healthy,
-            was_restarting: member.was_restarting,
-        })
-        .collect();
-    if let Err(why) = health::returned(&with.engine, &olds, checks(with)).await? {
+    let olds = |companions: bool| -> Vec<_> {
+        let those = members
+            .iter()
+            .filter(|at| deploy.is_companion(**at) == companions);
+        let those = those.filter_map(|at| deploy.members.get(*at));
+        those
+            .map(|member| health::Old {
+                id: &member.old,
+                was_healthy: member.was_healthy,
+                was_restarting: member.was_restarting,
+            })
+            .collect()
+    };
+    let (own, companions) = (olds(false), olds(true));
+    let (own, companions) = tokio::try_join!(
+        health::returned(&with.engine, &own, checks(with)),
+        health::returned(&with.engine, &companions, &[]),
+    )?;
+    if let Err(why) = own.and(companions) {
         return Ok(Event::Failed { why });
     }
+    let members = || members.iter().filter_map(|at| deploy.members.get(*at));
     let expected = members().map(|member| Expected {
         id: member.old.clone(),
         name: member.name.clone(),

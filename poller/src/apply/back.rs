@@ -10,6 +10,7 @@ use tracing::info;
 use super::{
     Applied, ApplyError, Progress, StepClock,
     drive::{Drive, drive},
+    group::{looked_after, notes},
     inspect::useless,
     keep::{keep_back, remember, tidy},
     prepare::already,
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     docker::{Docker, EngineError},
     health,
-    plan::{Naming, Observed, Plan, Whose, back, joined, moved_tag, rolled, short_name},
+    plan::{Naming, Observed, Plan, Whose, back, joined, moved_tag, rolled, short_name, strayed},
     process::Launcher,
     settings::Service,
     store::{JournalEntry, Store, Version},
@@ -50,7 +51,7 @@ pub async fn go_back(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Applied, ApplyError> {
     let begun = Instant::now();
-    let (plan, replaced) = prepare(engine, way, &entry.deploy).await?;
+    let (plan, replaced) = prepare(engine, launcher, way, &entry.deploy).await?;
     let name = &way.service.name;
     remember(store, name, &replaced)?;
     let to = short_name(way.version);
@@ -73,6 +74,7 @@ pub async fn go_back(
 /// is to replace.
 async fn prepare(
     engine: &Docker,
+    launcher: &Launcher,
     way: &WayBack<'_>,
     deploy: &str,
 ) -> Result<(Plan, Vec<Observed>), ApplyError> {
@@ -84,7 +86,7 @@ async fn prepare(
             continue;
         }
         let plan = prepare_one(engine, way, observed, deploy).await?;
-        let refused = plan.create.iter().find_map(|(create, _)| {
+        let refused = plan.create.first().and_then(|(create, _)| {
             let refused = useless(way.service, create, &way.version.image)?;
             Some(refused.of(observed.name(), is_one_of_several))
         });
@@ -98,6 +100,9 @@ async fn prepare(
     let mut plan = joined(plans).ok_or_else(nothing)?;
     plan.deploy = rolled(plan.deploy, way.service.work.rolling());
     plan.deploy.notes.extend(already(&there));
+    plan.deploy
+        .notes
+        .extend(notes(engine, launcher, &plan).await);
     plan.deploy.kept = Some(keep_back(engine, way.service, &replaced, way.version).await?);
     Ok((plan, replaced))
 }
@@ -110,7 +115,11 @@ async fn prepare_one(
 ) -> Result<Plan, ApplyError> {
     let was_healthy = health::is_well(engine, observed.id(), &way.service.health).await?;
     let whose = Whose::of(way.found.len());
-    let image = match moved_tag(observed, way.version, whose) {
+    let tag = moved_tag(observed, way.version, whose);
+    if let Some(refused) = strayed(observed, tag.as_ref()) {
+        return Err(refused.into());
+    }
+    let image = match tag {
         Some(tag) => engine.image(&tag.to_string()).await?,
         None => None,
     };
@@ -124,6 +133,7 @@ async fn prepare_one(
         was_healthy,
         now: Timestamp::now(),
     };
+    let observed = &looked_after(engine, observed).await?;
     let plan = back(observed, way.version, whose, naming, way.from.clone());
     Ok(plan.map_err(|error| EngineError::Unexpected(error.to_string()))?)
 }

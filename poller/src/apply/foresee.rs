@@ -15,7 +15,7 @@ use super::{
 use crate::{
     docker::Docker,
     machine::Deploy,
-    plan::{Naming, as_one, foreseen, has_already, plan, rolled, targets},
+    plan::{Naming, as_one, foreseen, has_already, plan, rolled, strayed, targets},
     process::Launcher,
     reference::Reference,
     store::{Store, StoreError},
@@ -91,6 +91,9 @@ pub async fn foresee(
             if has_already(observed, &digest, image) {
                 continue;
             }
+            if let Some(refused) = strayed(observed, target.tag()) {
+                return Err(refused.into());
+            }
             let tagged = tag_of(engine, target).await?;
             let naming = Naming {
                 container: observed.name(),
@@ -102,8 +105,8 @@ pub async fn foresee(
             };
             if let Some(image) = image {
                 let plan = plan(observed, target, &digest, image, naming, to.clone())?;
-                let mut made = plan.create.iter().map(|(create, _)| create);
-                if let Some(refused) = made.find_map(|create| useless(job.service, create, image)) {
+                let own = plan.create.first().map(|(create, _)| create);
+                if let Some(refused) = own.and_then(|create| useless(job.service, create, image)) {
                     return Err(refused.of(observed.name(), found.len() > 1).into());
                 }
             }

@@ -1,12 +1,17 @@
 //! Looking at a service's containers before anything is touched: which they are, and whether they may be replaced.
 
+use futures_util::future::try_join_all;
 use serde_json::Value;
 use thiserror::Error;
 
+use super::group::accompanied;
 use crate::{
     docker::{Docker, EngineError},
     health,
-    plan::{Observed, Refusal, Route, chosen, own_container, refusal, unlike, will_have},
+    plan::{
+        Observed, Refusal, Route, accompanied_replica, chosen, own_container, refusal, unlike,
+        will_have,
+    },
     settings::{Choice, HealthCheck, Service, Work},
     spec::CreateRequest,
 };
@@ -36,7 +41,7 @@ pub async fn inspect_service(
     };
     let found = find(engine, container).await?;
     let images = found.iter().map(|container| image_of(engine, container));
-    let images = futures_util::future::try_join_all(images);
+    let images = try_join_all(images);
     let (images, all) = tokio::try_join!(images, engine.containers())?;
     let observed = found.into_iter().zip(images);
     let observed: Vec<_> = observed
@@ -44,6 +49,7 @@ pub async fn inspect_service(
             container,
             image,
             all: all.clone(),
+            with: Vec::new(),
             brought: None,
         })
         .collect();
@@ -59,10 +65,11 @@ pub async fn inspect_service(
         Choice::Name(_) => None,
         Choice::Label(label) => unlike(label, &observed),
     }
-    .or_else(|| observed.iter().find_map(refused));
+    .or_else(|| observed.iter().find_map(refused))
+    .or_else(|| accompanied_replica(&observed));
     match refused {
         Some(refused) => Err(refused.into()),
-        None => Ok(observed),
+        None => Ok(try_join_all(observed.into_iter().map(|one| accompanied(engine, one))).await?),
     }
 }
 

@@ -341,6 +341,7 @@ mod tests {
             container: json!({ "Id": "abc", "Image": image, "Config": { "Image": "ghcr.io/octo-org/web:main" } }),
             image: Some(json!({ "Id": image, "RepoDigests": [digest] })),
             all: Vec::new(),
+            with: Vec::new(),
             brought: None,
         }
     }

@@ -32,6 +32,7 @@ mod act;
 mod back;
 mod drive;
 mod foresee;
+mod group;
 mod hide;
 mod hooks;
 mod image;
@@ -333,7 +334,8 @@ impl Applied {
             short(deploy.to.digest.as_ref()),
         );
         let seconds = took.as_secs_f64();
-        let stopped = deploy.members.iter().any(|member| !member.runs);
+        let mut own = deploy.members.iter().enumerate();
+        let stopped = own.any(|(at, member)| !member.runs && !deploy.is_companion(at));
         let mut message = match why {
             None if stopped => {
                 format!("{name}: {from} -> {to} in {seconds:.1} s; it was stopped and stays so")
@@ -341,12 +343,20 @@ impl Applied {
             None => format!("{name}: {from} -> {to} in {seconds:.1} s"),
             Some(why) => format!("{name}: {to} failed: {why}"),
         };
+        let with: Vec<_> = deploy.companions().iter().map(|one| &*one.name).collect();
+        if !with.is_empty() {
+            message.push_str("; with it: ");
+            message.push_str(&with.join(", "));
+        }
         for note in &deploy.notes {
             message.push_str("; ");
             message.push_str(note);
         }
-        let was_unwell = |member: &Member| member.runs && !member.was_healthy;
-        if deploy.fault == Fault::Version && deploy.members.iter().any(was_unwell) {
+        let was_unwell = |(at, member): (usize, &Member)| {
+            member.runs && !member.was_healthy && !deploy.is_companion(at)
+        };
+        let mut members = deploy.members.iter().enumerate();
+        if deploy.fault == Fault::Version && members.any(was_unwell) {
             message
                 .push_str("; the version before did not pass its checks either: are they right?");
         }

@@ -6,6 +6,7 @@ use towline_protocol::{Digest, Outcome, Side};
 
 use super::{
     Applied, ApplyError, InspectError, Job, Progress, StepClock,
+    group::{looked_after, notes},
     hooks::{Calling, Stopped, Which, call, hooks_refusal, plain_order, variables},
     image::{Fetched, fetch, id, resolve, tag_of},
     inspect::{inspect_service, useless},
@@ -17,7 +18,7 @@ use crate::{
     machine::Fault,
     plan::{
         ImageMistake, Naming, Observed, Plan, Refusal, digest_of, has_already, joined, named, plan,
-        rolled, target, targets,
+        rolled, strayed, target, targets,
     },
     process::Launcher,
     redact::Secrets,
@@ -107,6 +108,9 @@ pub(super) async fn prepare(
             from.digest = digest_of(&found);
             let targets = targets(job.service.image.as_ref(), job.intent, &found)?;
             let Some(target) = targets.first() else { break };
+            if let Some(refused) = found.iter().find_map(|one| strayed(one, target.tag())) {
+                return Err(refused.into());
+            }
             let digest = resolve(engine, target, clock).await?;
             to.digest = Some(digest.clone());
             if found.iter().all(|one| one.has(&digest)) {
@@ -127,7 +131,7 @@ pub(super) async fn prepare(
             let now = now?;
             asked.well = well?;
             if are_same(&now, &found) {
-                let planned = planned(engine, job, now, &asked, to.clone()).await;
+                let planned = planned(engine, launcher, job, now, &asked, to.clone()).await;
                 let is_no_good =
                     |halt: &Halt| matches!(halt, Halt::Unfit(_) | Halt::Over(Outcome::Refused, _));
                 if is_new && planned.as_ref().is_err_and(is_no_good) {
@@ -150,7 +154,8 @@ pub(super) async fn prepare(
                         asked.well = well?;
                         if are_same(&now, &found) {
                             in_the_way = PRUNED.to_owned();
-                            let planned = self::planned(engine, job, now, &asked, to.clone());
+                            let planned =
+                                self::planned(engine, launcher, job, now, &asked, to.clone());
                             if let Some(mut planned) = planned.await? {
                                 if let Prepared::Ready(plan, _) = &mut planned
                                     && let Some(kept) = &mut plan.deploy.kept
@@ -233,6 +238,7 @@ fn are_same(now: &[Observed], before: &[Observed]) -> bool {
 /// when the new one, which had no name yet, was pruned right after its pull.
 async fn planned(
     engine: &Docker,
+    launcher: &Launcher,
     job: &Job<'_>,
     found: Vec<Observed>,
     asked: &Asked,
@@ -246,7 +252,7 @@ async fn planned(
             continue;
         }
         let plan = planned_one(engine, job, &observed, asked, *was_healthy, &to).await?;
-        let refused = plan.create.iter().find_map(|(create, _)| {
+        let refused = plan.create.first().and_then(|(create, _)| {
             let refused = useless(job.service, create, &asked.image)?;
             Some(refused.of(observed.name(), is_one_of_several))
         });
@@ -261,6 +267,9 @@ async fn planned(
     };
     plan.deploy = rolled(plan.deploy, job.service.work.rolling());
     plan.deploy.notes.extend(already(&there));
+    plan.deploy
+        .notes
+        .extend(notes(engine, launcher, &plan).await);
     let kept = keep(engine, job.service, &replaced, &plan.image, &asked.digest).await;
     plan.deploy.kept = match kept {
         Ok(kept) => Some(kept),
@@ -279,6 +288,10 @@ async fn planned_one(
     to: &Side,
 ) -> Result<Plan, Halt> {
     let target = target(job.service.image.as_ref(), job.intent, observed)?;
+    if let Some(refused) = strayed(observed, target.tag()) {
+        return Err(refused.into());
+    }
+    let observed = &looked_after(engine, observed).await?;
     let tagged = tag_of(engine, &target).await?;
     let naming = Naming {
         container: observed.name(),

@@ -225,7 +225,7 @@ impl Cli {
     }
 
     /// What a program answered, and what it said beside.
-    async fn answer(&self, order: &Order) -> Result<(Ended, Vec<String>), ProcessError> {
+    pub(super) async fn answer(&self, order: &Order) -> Result<(Ended, Vec<String>), ProcessError> {
         let mut lines = Vec::new();
         let mut line = |line: &str| lines.push(line.to_owned());
         let ended = process::run(&self.launcher, order, &mut |_| Ok(()), &mut line).await?;

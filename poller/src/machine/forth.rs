@@ -229,19 +229,20 @@ impl Deploy {
             Step::Disarm => member.armed(),
             Step::Stop | Step::Start => member.runs,
             Step::Look | Step::Gate | Step::LookAgain | Step::GateAgain | Step::Drain => {
-                let batch = self.members.get(self.batch(self.batch_of(at)));
-                self.leads(at) && batch.unwrap_or_default().iter().any(|one| one.runs)
+                let mut batch = self.batch(self.batch_of(at));
+                self.leads(at) && batch.any(|one| self.is_watched(one))
             }
             Step::Create | Step::Park | Step::Promote | Step::Join => true,
         }
     }
 
-    /// The new containers of this member's batch that are to run.
+    /// The new containers of this member's batch that are to run well.
     fn running(&self, at: usize, new: &[String]) -> Vec<String> {
-        let all = new.iter().zip(&self.members).enumerate();
         let batch = self.batch(self.batch_of(at));
-        all.filter(|(at, (_, member))| batch.contains(at) && member.runs)
-            .map(|(_, (id, _))| id.clone())
+        let watched = new.iter().enumerate();
+        watched
+            .filter(|(at, _)| batch.contains(at) && self.is_watched(*at))
+            .map(|(_, id)| id.clone())
             .collect()
     }
 
@@ -342,7 +343,7 @@ impl Deploy {
         match step {
             Tidy::Arm => member.armed(),
             Tidy::Start => member.runs,
-            Tidy::Confirm => at == 0 && self.members.iter().any(|member| member.runs),
+            Tidy::Confirm => at == 0 && (0..self.members.len()).any(|one| self.is_watched(one)),
             Tidy::RemoveOld => true,
         }
     }

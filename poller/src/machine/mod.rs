@@ -25,6 +25,7 @@ mod back;
 mod call;
 mod fault;
 mod forth;
+mod group;
 mod journal;
 mod order;
 mod resume;
@@ -79,6 +80,9 @@ pub struct Deploy {
     /// How many members are replaced at a time; `None` when they are one set.
     #[serde(default)]
     pub parallel: Option<usize>,
+    /// How many of the members, the first ones, are the service's own; `None` when all are.
+    #[serde(default)]
+    own: Option<usize>,
     /// How sure the gates were that were passed.
     #[serde(default)]
     gate: Option<Gate>,
@@ -218,6 +222,7 @@ impl Deploy {
             left: Vec::new(),
             strategy: Strategy::default(),
             parallel: None,
+            own: None,
             gate: None,
             furthest: None,
         };

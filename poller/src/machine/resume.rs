@@ -163,7 +163,7 @@ impl Deploy {
             takes_over_later && self.batch_of(one) == self.batch_of(at)
         };
         let running = new.iter().zip(&self.members).enumerate();
-        let running = running.filter(|(_, (_, member))| member.runs);
+        let running = running.filter(|(one, _)| self.is_watched(*one));
         let expected = running.map(|(one, (id, member))| Expected {
             id: id.clone(),
             name: match has_its_first_name(one) {

@@ -4,9 +4,6 @@ use towline_protocol::Gate;
 
 use super::{Action, Deploy, Ending, Event, State, Step};
 
-/// The id that the new container has in a deploy that is only gone through.
-const NEW: &str = "new";
-
 impl State {
     /// The name by which reports count the time of what comes next.
     pub fn name(&self) -> String {
@@ -120,20 +117,32 @@ impl Deploy {
         })
     }
 
-    fn shown(&self, id: &str) -> &'static str {
-        match self.members.iter().any(|member| member.old == id) {
-            true => "the old container",
-            false => "the new container",
+    /// The container, by its member's name where there are several.
+    fn shown(&self, id: &str) -> String {
+        let old = self.members.iter().find(|member| member.old == id);
+        let new = id.strip_prefix(NEW).and_then(|at| at.parse::<usize>().ok());
+        let new = new.and_then(|at| self.members.get(at));
+        let what = match old {
+            Some(_) => "the old container",
+            None => "the new container",
+        };
+        match old.or(new) {
+            Some(member) if self.members.len() > 1 => format!("{what} of {}", member.name),
+            Some(_) | None => what.to_owned(),
         }
     }
 }
 
+/// What the id of a new container begins with in a deploy that is only gone through; its member's number follows.
+const NEW: &str = "new ";
+
 /// What comes of an action that works.
 fn works(action: &Action) -> Event {
-    let id = || NEW.to_owned();
     match action {
-        Action::Create { .. } => Event::Created { id: id() },
-        Action::Find { .. } => Event::Found { id: Some(id()) },
+        Action::Create { member, .. } => Event::Created {
+            id: format!("{NEW}{member}"),
+        },
+        Action::Find { .. } => Event::Found { id: None },
         Action::Look { .. } => Event::Looked {
             starts: Vec::new(),
             now: None,

@@ -3,19 +3,21 @@
 //! It is worked out from what was stored of that version, not from what runs now, so that a setting which came with the
 //! version that is left does not stay. Of several containers each keeps its own settings, since those of one are no other's.
 
+use serde_json::Value;
 use towline_protocol::Side;
 
 use super::{
-    Naming, Observed, Plan,
+    Naming, Observed, Plan, deploy,
     earlier::{Earlier, NoWayBack, choose_earlier, shown},
-    member,
+    group::{Moved, made},
+    obstacle::{SHARED, answers},
     replicas::digest_of,
     target::own,
 };
 use crate::{
-    machine::{Deploy, TagMove},
+    machine::TagMove,
     reference::Reference,
-    spec::{self, Recreate, SpecError},
+    spec::{self, CreateRequest, Recreate, SpecError},
     store::{Quarantined, Version},
     version::VersionId,
 };
@@ -119,7 +121,13 @@ pub fn back(
         service: naming.service,
     })?;
     let image = version.image_id.clone();
-    let tag = moved_tag(observed, version, whose).filter(|_| naming.tagged != Some(&*image));
+    let own = moved_tag(observed, version, whose);
+    let moved = own.as_ref().map(|tag| Moved {
+        tag,
+        image: &version.image,
+    });
+    let with = made(observed, moved, naming)?;
+    let tag = own.filter(|_| naming.tagged != Some(&*image));
     let tag = tag.map(|reference| TagMove {
         reference: reference.to_string(),
         from: naming.tagged.map(str::to_owned),
@@ -129,12 +137,33 @@ pub fn back(
         sha: version.sha.clone(),
         digest: version.digest.clone(),
     };
-    let members = vec![member(observed, naming, tag)];
+    let create = lent(create, observed).replacing(observed.id());
     Ok(Plan {
-        deploy: Deploy::new(naming.deploy.to_owned(), members, from, to),
-        create: vec![(create.replacing(observed.id()), image.clone())],
+        deploy: deploy(observed, naming, tag, from, to),
+        create: [vec![(create, image.clone())], with].concat(),
         image,
     })
+}
+
+/// The same, where the version shared a namespace of a container that was made anew since: it shares that of the one which the
+/// current version shares it with.
+fn lent(mut create: CreateRequest, observed: &Observed) -> CreateRequest {
+    let lender = |mode: &Value| Some(mode.as_str()?.strip_prefix("container:")?.to_owned());
+    let is_there = |lender: &str| observed.all.iter().any(|one| answers(one, lender));
+    for (field, _) in SHARED {
+        let path = format!("/HostConfig/{field}");
+        let now = observed.container.pointer(&path);
+        let Some(now) = now.filter(|now| lender(now).is_some_and(|lender| is_there(&lender)))
+        else {
+            continue;
+        };
+        if let Some(mode) = create.body.pointer_mut(&path)
+            && lender(mode).is_some_and(|lender| !is_there(&lender))
+        {
+            mode.clone_from(now);
+        }
+    }
+    create
 }
 
 fn as_it_ran(version: &Version) -> Observed {
@@ -142,6 +171,7 @@ fn as_it_ran(version: &Version) -> Observed {
         container: version.container.clone(),
         image: Some(version.image.clone()),
         all: Vec::new(),
+        with: Vec::new(),
         brought: None,
     }
 }

@@ -1,7 +1,7 @@
 //! What would be done to one service, from what the engine shows: decided before anything is touched.
 //!
 //! Pure. [`Observed`] is what was looked at, [`refusal`] says why a container may not be replaced at all, [`target`]
-//! which image an intent asks for, [`plan`] what the machine and the engine get, [`back`] the same for a version that is
+//! which image an intent asks for, [`companions`] what is replaced with it, [`plan`] what the machine and the engine get, [`back`] the same for a version that is
 //! kept. Not here: looking (`apply`), and
 //! whether the intent is for this service (`select`).
 
@@ -22,6 +22,7 @@ mod back;
 mod choose;
 mod earlier;
 mod eligible;
+mod group;
 mod obstacle;
 mod replicas;
 mod target;
@@ -30,6 +31,8 @@ pub use back::{Whose, back, choose_version, moved_tag, short_name};
 pub use choose::{beside, chosen, will_have};
 pub use earlier::{Earlier, NoWayBack, VersionNames, choose_earlier, choose_revision};
 pub use eligible::{Unfit, Way, choose_way};
+pub use group::{Companion, accompanied_replica, companions, own_tag, strayed};
+use group::{Moved, made, members};
 pub use obstacle::{Refusal, Route, own_container, refusal};
 pub use replicas::{as_one, digest_of, has_already, joined, named, rolled, targets, unlike};
 pub use target::{Target, target};
@@ -46,6 +49,8 @@ pub struct Observed {
     pub image: Option<Value>,
     /// Every container of the host.
     pub all: Vec<Value>,
+    /// Those that share a namespace of it, each after the one that it shares with: they are replaced with it.
+    pub with: Vec<Companion>,
     /// The digest that the last deploy has brought: the one that counts when the image has several, as it has when a build
     /// made the same image again.
     pub brought: Option<Digest>,
@@ -82,9 +87,7 @@ impl Observed {
 
     /// Whether it runs, or is about to be started again by the engine.
     pub fn runs(&self) -> bool {
-        ["/State/Running", "/State/Restarting"]
-            .iter()
-            .any(|path| self.container.pointer(path) == Some(&Value::Bool(true)))
+        runs(&self.container)
     }
 
     /// Whether the engine has to start it again and again: it did so a moment ago. One that crashed once, long ago, is
@@ -142,6 +145,12 @@ impl Observed {
     }
 }
 
+/// Whether it runs, or is about to be started again by the engine.
+fn runs(container: &Value) -> bool {
+    let is = |path| container.pointer(path) == Some(&Value::Bool(true));
+    is("/State/Running") || is("/State/Restarting")
+}
+
 /// The digests under which an image was pulled.
 fn repo_digests(image: &Value) -> impl Iterator<Item = Reference> {
     let digests = image.get("RepoDigests").and_then(Value::as_array);
@@ -151,13 +160,16 @@ fn repo_digests(image: &Value) -> impl Iterator<Item = Reference> {
         .filter_map(|digest| digest.as_str()?.parse().ok())
 }
 
+/// How a container is made, and the id of the image that it must have.
+pub type Made = (CreateRequest, String);
+
 /// A replacement, worked out to the end.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The machine at its beginning.
     pub deploy: Deploy,
     /// How the replacement of each member is created, and the id of the image that it must have.
-    pub create: Vec<(CreateRequest, String)>,
+    pub create: Vec<Made>,
     /// The id of the new version's image.
     pub image: String,
 }
@@ -221,21 +233,24 @@ pub fn plan(
         deploy: naming.deploy,
         service: naming.service,
     })?;
+    let moved = target.tag().map(|tag| Moved { tag, image });
     let tag = target.tag().filter(|_| naming.tagged != Some(id));
     let tag = tag.map(|reference| TagMove {
         reference: reference.to_string(),
         from: naming.tagged.map(str::to_owned),
         to: id.to_owned(),
     });
-    let member = member(observed, naming, tag);
     let from = Side {
         sha: None,
         digest: observed.digest(),
     };
-    let deploy = Deploy::new(naming.deploy.to_owned(), vec![member], from, to);
     Ok(Plan {
-        deploy,
-        create: vec![(create, id.to_owned())],
+        deploy: deploy(observed, naming, tag, from, to),
+        create: [
+            vec![(create, id.to_owned())],
+            made(observed, moved, naming)?,
+        ]
+        .concat(),
         image: id.to_owned(),
     })
 }
@@ -256,12 +271,24 @@ pub fn foreseen(
         from: naming.tagged.map(str::to_owned),
         to: image.unwrap_or_default().to_owned(),
     });
-    let member = member(observed, naming, tag);
     let from = Side {
         sha: None,
         digest: observed.digest(),
     };
-    Deploy::new(naming.deploy.to_owned(), vec![member], from, to)
+    deploy(observed, naming, tag, from, to)
+}
+
+/// The machine at its beginning: the container, and those that share a namespace of it.
+fn deploy(
+    observed: &Observed,
+    naming: Naming<'_>,
+    tag: Option<TagMove>,
+    from: Side,
+    to: Side,
+) -> Deploy {
+    let mut all = vec![member(observed, naming, tag)];
+    all.extend(members(observed, naming));
+    Deploy::new(naming.deploy.to_owned(), all, from, to).accompanied()
 }
 
 /// The container to replace, as it is now.

@@ -5,7 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{Observed, Unfit, eligible};
+use super::{
+    Observed, Unfit, eligible,
+    group::{group, lenders},
+    runs,
+};
 
 /// Why an intent is not applied to a container. Nothing was touched.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -75,9 +79,59 @@ pub enum Refusal {
     /// The engine is taking it away.
     #[error("the container is being removed, or dead")]
     Dying,
-    /// Others share its namespaces, volumes or links, by its id.
-    #[error("other containers depend on it and would be left with the old one: {}", .0.join(", "))]
+    /// Others have its volumes or links, by its id.
+    #[error(
+        "other containers depend on it and would be left with the old one: {}; give them volumes and networks of their \
+         own to share",
+        .0.join(", ")
+    )]
     Dependents(Vec<String>),
+    /// One that shares a namespace of it, and would be made anew with it, may not be.
+    #[error(
+        "{name}, which shares the {how} of {lender} and would be made anew with it, cannot be: {why}"
+    )]
+    Companion {
+        /// Its name.
+        name: String,
+        /// What it shares.
+        how: &'static str,
+        /// With whom: a name or an id.
+        lender: String,
+        /// Why it may not be.
+        why: Box<Refusal>,
+    },
+    /// The tag of one that would be made anew with it leads elsewhere by now.
+    #[error(
+        "{name}, which shares a namespace with the container and would be made anew with it, was made from {reference}, which \
+         does not lead to its image any more: bring {name} up to date first, or let the tag lead back (docker tag {image} \
+         {reference})"
+    )]
+    Strayed {
+        /// Its name.
+        name: String,
+        /// What it was made from.
+        reference: String,
+        /// The id of the image that it has.
+        image: String,
+    },
+    /// One of several containers of the service, of which others share a namespace.
+    #[error(
+        "others share a namespace of {name}, which is one of several containers of the service: {}; only those of a single one \
+         are made anew with it, so that each needs a service of its own",
+        .with.join(", ")
+    )]
+    AccompaniedReplica {
+        /// Its name.
+        name: String,
+        /// The others' names.
+        with: Vec<String>,
+    },
+    /// Some share with each other.
+    #[error(
+        "these containers share namespaces with each other in a circle, so that none could be started again: {}",
+        .0.join(", ")
+    )]
+    Circle(Vec<String>),
     /// What it shares a namespace with is not there any more.
     #[error(
         "the container shares the {how} of {lender}, which is gone, so that it could not be started again: make it \
@@ -157,25 +211,49 @@ pub struct Route<'a> {
     pub here: Option<SocketAddr>,
 }
 
-/// Why `observed` may not be replaced, if so. `own` is the container that this process runs in, `route` how the engine is
-/// spoken to over TCP.
+/// Why `observed`, and with it those that share a namespace of it, may not be replaced, if so. `own` is the container that this
+/// process runs in, `route` how the engine is spoken to over TCP.
 pub fn refusal(
     observed: &Observed,
     own: Option<&str>,
     route: Option<Route<'_>>,
 ) -> Option<Refusal> {
-    let container = &observed.container;
-    let is = |path: &str| container.pointer(path) == Some(&Value::Bool(true));
-    let labels = container
-        .pointer("/Config/Labels")
-        .and_then(Value::as_object);
-    if labels.is_some_and(|labels| {
-        labels
-            .keys()
-            .any(|key| key.starts_with("com.docker.swarm."))
-    }) {
+    if let Some(refused) = in_itself(&observed.container, own, route) {
+        return Some(refused);
+    }
+    let group = match group(observed) {
+        Ok(group) => group,
+        Err(names) => return Some(Refusal::Circle(names)),
+    };
+    let names = borrowers(observed, &group);
+    if !names.is_empty() {
+        return Some(Refusal::Dependents(names));
+    }
+    if let Some(refused) = lender(observed, &observed.container, &group) {
+        return Some(refused);
+    }
+    group.iter().skip(1).find_map(|one| {
+        let refused = in_itself(one, own, route);
+        let why = refused.or_else(|| lender(observed, one, &group))?;
+        let (how, with) = lenders(one).next()?;
+        let lends = observed.all.iter().find(|other| answers(other, with));
+        Some(Refusal::Companion {
+            name: name(one).to_owned(),
+            how,
+            lender: lends.map_or(with, name).to_owned(),
+            why: Box::new(why),
+        })
+    })
+}
+
+/// Why this container may not be replaced, whatever is around it.
+fn in_itself(container: &Value, own: Option<&str>, route: Option<Route<'_>>) -> Option<Refusal> {
+    let is = |path: &str| is_true(container, path);
+    let labels = container.pointer("/Config/Labels");
+    let mut labels = labels.and_then(Value::as_object).into_iter().flatten();
+    if labels.any(|(key, _)| key.starts_with("com.docker.swarm.")) {
         Some(Refusal::SwarmTask)
-    } else if own.is_some_and(|own| own == observed.id()) {
+    } else if own.is_some() && own == container.get("Id").and_then(Value::as_str) {
         Some(Refusal::Own)
     } else if route.is_some_and(|route| is_on(route, container)) {
         Some(Refusal::Proxy)
@@ -186,34 +264,34 @@ pub fn refusal(
     } else if is("/State/Dead") || is("/State/RemovalInProgress") {
         Some(Refusal::Dying)
     } else {
-        let names = dependents(observed);
-        let depended_on = (!names.is_empty()).then_some(Refusal::Dependents(names));
-        depended_on.or_else(|| lender(observed))
+        None
     }
 }
 
+fn is_true(container: &Value, path: &str) -> bool {
+    container.pointer(path) == Some(&Value::Bool(true))
+}
+
 /// The namespaces that a container may share with another one, with their words.
-const SHARED: [(&str, &str); 3] = [
+pub(super) const SHARED: [(&str, &str); 3] = [
     ("NetworkMode", "network"),
     ("IpcMode", "IPC"),
     ("PidMode", "PID"),
 ];
 
-/// What is wrong with a container whose namespaces `observed` shares: then neither the new nor the old version could be
-/// started.
-fn lender(observed: &Observed) -> Option<Refusal> {
-    SHARED.into_iter().find_map(|(field, how)| {
-        let mode = observed.text(&format!("/HostConfig/{field}"));
-        let lender = mode.strip_prefix("container:")?;
+/// What is wrong with a container whose namespaces `container` shares: then neither the new nor the old version could be
+/// started. One of the `group` is started before it, even where it ends again and again.
+fn lender(observed: &Observed, container: &Value, group: &[&Value]) -> Option<Refusal> {
+    lenders(container).find_map(|(how, lender)| {
         let found = observed.all.iter().find(|other| answers(other, lender));
         let Some(found) = found else {
             let lender = lender.to_owned();
             return Some(Refusal::LenderGone { how, lender });
         };
-        let is =
-            |state: &str| found.pointer(&format!("/State/{state}")) == Some(&Value::Bool(true));
-        let is_up = is("Running") && !is("Restarting");
-        (observed.runs() && !is_up).then(|| Refusal::LenderDown {
+        let is = |state: &str| is_true(found, &format!("/State/{state}"));
+        let is_ours = group.iter().any(|one| answers(one, lender));
+        let is_up = is("Running") && !is("Restarting") || is_ours && is("Restarting");
+        (runs(container) && !is_up).then(|| Refusal::LenderDown {
             how,
             lender: name(found).to_owned(),
         })
@@ -221,46 +299,49 @@ fn lender(observed: &Observed) -> Option<Refusal> {
 }
 
 /// Whether `container` is meant by `text`, a name or an id, whole or cut.
-fn answers(container: &Value, text: &str) -> bool {
+pub(super) fn answers(container: &Value, text: &str) -> bool {
     let id = container.get("Id").and_then(Value::as_str);
     text == name(container) || (text.len() >= 12 && id.is_some_and(|id| id.starts_with(text)))
 }
 
-/// The containers that name `observed`'s in a namespace, as a source of volumes or as a link, each with how.
+/// The containers that share a namespace of the `observed` one, with how, and those that have its volumes or links.
 pub(super) fn dependents(observed: &Observed) -> Vec<String> {
-    let id = observed.id();
-    let is_it = |other: &str| answers(&observed.container, other);
-    let mut found = Vec::new();
-    for other in observed
+    let own = &observed.container;
+    let others = observed
         .all
         .iter()
-        .filter(|other| other.get("Id").and_then(Value::as_str) != Some(id))
-    {
-        let text = |field: &str| {
-            other
-                .pointer(&format!("/HostConfig/{field}"))
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
+        .filter(|other| other.get("Id") != own.get("Id"));
+    let sharing = others.filter_map(|other| {
+        let shares = lenders(other).filter(|(_, lender)| answers(own, lender));
+        let how: Vec<_> = shares.map(|(how, _)| how).collect();
+        (!how.is_empty()).then(|| format!("{} ({})", name(other), how.join(", ")))
+    });
+    sharing.chain(borrowers(observed, &[own])).collect()
+}
+
+/// The containers that name one of the `group` as a source of volumes or as a link, each with how.
+fn borrowers(observed: &Observed, group: &[&Value]) -> Vec<String> {
+    let mut found = Vec::new();
+    for other in &observed.all {
         let list = |field: &str| {
-            let list = other
-                .pointer(&format!("/HostConfig/{field}"))
-                .and_then(Value::as_array);
-            list.into_iter().flatten().filter_map(Value::as_str)
+            let list = other.pointer(&format!("/HostConfig/{field}"));
+            let list = list.and_then(Value::as_array).into_iter().flatten();
+            list.filter_map(|entry| entry.as_str()?.split(':').next())
         };
-        let shares = |field: &str| text(field).strip_prefix("container:").is_some_and(is_it);
-        let borrows = list("VolumesFrom").any(|from| from.split(':').next().is_some_and(is_it));
-        let links = list("Links").any(|link| {
-            link.split(':')
-                .next()
-                .is_some_and(|to| is_it(to.trim_start_matches('/')))
-        });
-        let shared = SHARED.into_iter().map(|(field, how)| (shares(field), how));
-        let how: Vec<&str> = shared
-            .chain([(borrows, "volumes"), (links, "link")])
-            .filter(|(does, _)| *does)
-            .map(|(_, how)| how)
-            .collect();
+        let mut how = Vec::new();
+        for one in group.iter().filter(|one| one.get("Id") != other.get("Id")) {
+            let borrows = list("VolumesFrom").any(|from| answers(one, from));
+            let links = list("Links").any(|to| answers(one, to.trim_start_matches('/')));
+            let of = match one.get("Id") == observed.container.get("Id") {
+                true => String::new(),
+                false => format!(" of {}", name(one)),
+            };
+            let is = [(borrows, "volumes"), (links, "link")].into_iter();
+            how.extend(
+                is.filter(|(is, _)| *is)
+                    .map(|(_, what)| format!("{what}{of}")),
+            );
+        }
         if !how.is_empty() {
             found.push(format!("{} ({})", name(other), how.join(", ")));
         }
@@ -268,7 +349,7 @@ pub(super) fn dependents(observed: &Observed) -> Vec<String> {
     found
 }
 
-fn name(container: &Value) -> &str {
+pub(super) fn name(container: &Value) -> &str {
     container
         .get("Name")
         .and_then(Value::as_str)

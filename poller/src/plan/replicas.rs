@@ -96,6 +96,8 @@ pub fn as_one(mut deploys: Vec<Deploy>) -> Option<Deploy> {
 pub fn rolled(deploy: Deploy, rolling: Rolling) -> Deploy {
     match deploy.members.len() {
         0 | 1 => deploy,
+        // It is replaced with those that share a namespace of it, as one set.
+        _ if !deploy.companions().is_empty() => deploy,
         _ => deploy.rolling(rolling.max_parallel),
     }
 }

@@ -96,6 +96,16 @@ impl CreateRequest {
         self
     }
 
+    /// The request with this label.
+    #[must_use]
+    pub fn labelled(mut self, label: &str, value: &str) -> Self {
+        let labels = self.body.get_mut("Labels").and_then(Value::as_object_mut);
+        if let Some(labels) = labels {
+            labels.insert(label.to_owned(), json!(value));
+        }
+        self
+    }
+
     /// Notes the container whose place it takes, where that is not the one that it is made after.
     #[must_use]
     pub fn replacing(mut self, id: &str) -> Self {

@@ -212,6 +212,7 @@ async fn look_at(
             container,
             image,
             all: Vec::new(),
+            with: Vec::new(),
             brought: brought.cloned(),
         });
     }
@@ -269,6 +270,7 @@ pub(super) fn observed(
         container,
         image,
         all: Vec::new(),
+        with: Vec::new(),
         brought,
     };
     Observed {

@@ -214,6 +214,58 @@ async fn one_service_of_several_keeps_its_place_among_them_and_its_version() {
 }
 
 #[tokio::test]
+async fn compose_finds_nothing_to_do_for_those_that_share_a_namespace_of_a_deployed_one() {
+    let scene = Scene::new("shared-web-1").await;
+    scene.push("idle", "idle", &[]);
+    let (image, port, idle) = (scene.image("live"), scene.port, scene.image("idle"));
+    let text = format!(
+        "name: shared\nservices:\n  web:\n    image: {image}\n    ipc: shareable\n    ports: [\"127.0.0.1:{port}:8080\"]\n  \
+         app:\n    image: {idle}\n    network_mode: \"service:web\"\n    depends_on: {{db: {{condition: service_started}}}}\n  \
+         side:\n    image: {idle}\n    pid: \"service:app\"\n    ipc: \"service:web\"\n    profiles: [more]\n  \
+         named:\n    image: {idle}\n    network_mode: \"container:shared-web-1\"\n    depends_on: [web]\n  \
+         db:\n    image: {idle}\n"
+    );
+    let mut project = Project::of(scene, &text);
+    let others = [
+        "shared-app-1",
+        "shared-side-1",
+        "shared-named-1",
+        "shared-db-1",
+    ];
+    let up = |project: &Project| {
+        let all = compose(&project.file, &["--profile", "more", "up", "--detach"]);
+        assert!(all.status.success(), "{all:?}");
+        let ids = others.map(|name| inspect(name)["Id"].as_str().unwrap().to_owned());
+        (project.id(), ids)
+    };
+    let first = up(&project);
+    let applied = project.deploy("v2", "ok").await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    let with = "with it: shared-app-1, shared-named-1, shared-side-1";
+    assert!(applied.message.ends_with(with), "{}", applied.message);
+    let now = others.map(|name| inspect(name)["Id"].as_str().unwrap().to_owned());
+    let is_new = now.iter().zip(&first.1).map(|(now, before)| now != before);
+    assert_eq!(is_new.collect::<Vec<_>>(), [true, true, true, false]);
+    let second = (project.id(), now);
+    assert_eq!(up(&project), second);
+
+    let applied = project.deploy("v3", "500").await;
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    assert_eq!(up(&project), second);
+
+    let text = fs::read_to_string(&project.file).unwrap();
+    fs::write(
+        &project.file,
+        text.replace("pid: ", "labels: {a: b}\n    pid: "),
+    )
+    .unwrap();
+    let applied = project.deploy("v4", "ok").await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    let told = "`docker compose up` will make shared-side-1 anew";
+    assert!(applied.message.contains(told), "{}", applied.message);
+}
+
+#[tokio::test]
 async fn compose_up_in_the_middle_of_a_deploy_is_told_and_up_is_also_the_way_out() {
     for (name, at, words) in [
         ("up-early", CREATE, "somebody removed the old container"),

@@ -17,6 +17,7 @@ mod faults;
 mod faulty;
 mod fidelity;
 mod gate;
+mod group;
 mod health;
 mod hooks;
 mod humans;

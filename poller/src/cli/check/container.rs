@@ -9,7 +9,7 @@ use crate::{
     apply::inspect_service,
     docker::Docker,
     health,
-    plan::{Observed, Way, choose_way},
+    plan::{Observed, Way, choose_way, own_tag, strayed},
     settings::Service,
 };
 
@@ -29,6 +29,7 @@ pub(super) async fn look<'a>(
             }
             for observed in &all {
                 found.line("container", Ok(about_container(observed)));
+                about_companions(&mut found, observed);
                 if let Some(other) = taken.insert(observed.id().to_owned(), &service.name) {
                     found.problem(&format!("service {other} has the same container"));
                 }
@@ -46,6 +47,22 @@ pub(super) async fn look<'a>(
             found.line("container", Err(error.to_string()));
             (found, None)
         }
+    }
+}
+
+/// Those that are replaced with it.
+fn about_companions(found: &mut Found, observed: &Observed) {
+    let names: Vec<_> = observed
+        .with
+        .iter()
+        .map(|one| one.observed.name())
+        .collect();
+    if names.is_empty() {
+        return;
+    }
+    match strayed(observed, own_tag(observed).as_ref()) {
+        None => found.line("with it", Ok(names.join(", "))),
+        Some(refused) => found.line("with it", Err(refused.to_string())),
     }
 }
 

@@ -115,7 +115,14 @@ impl Told {
         });
         let (back, ending) = ahead.deploy.way_back();
         let needs_operator = matches!(ending, Some(machine::Ending::NeedsOperator { .. }));
-        let rest = vec![("way back", back_words(&back, needs_operator))];
+        let with = ahead.deploy.companions().iter().map(|one| &*one.name);
+        let with = with.collect::<Vec<_>>().join(", ");
+        let with = (!with.is_empty()).then(|| {
+            let words = format!("{with}, made anew since they share a namespace");
+            ("with it", words)
+        });
+        let back = ("way back", back_words(&back, needs_operator));
+        let rest = with.into_iter().chain([back]).collect();
         Self {
             steps: with_hooks(service, first.into_iter().chain(planned).collect()),
             rest,

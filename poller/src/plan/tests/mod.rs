@@ -1,6 +1,7 @@
 //! Plans from what an engine shows.
 
 mod eligible;
+mod group;
 mod obstacle;
 mod planned;
 mod replicas;
@@ -28,8 +29,15 @@ fn observed(image: &str) -> Observed {
                             "RepoDigests": [format!("ghcr.io/octo-org/web@{OLD}")] }),
         ),
         all: Vec::new(),
+        with: Vec::new(),
         brought: None,
     }
+}
+
+/// Another container of the host, which runs, by its name.
+fn other(name: &str, host: Value) -> Value {
+    json!({ "Id": name.repeat(12), "Name": format!("/{name}"), "Image": format!("sha256:{name}"), "HostConfig": host,
+            "Config": { "Image": format!("ghcr.io/octo-org/{name}:main") }, "State": { "Running": true } })
 }
 
 fn intent(image: Option<Image>) -> Intent {

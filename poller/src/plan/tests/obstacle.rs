@@ -3,18 +3,17 @@
 use super::*;
 
 #[test]
-fn containers_that_depend_on_it_are_named_with_how() {
+fn containers_that_borrow_volumes_or_link_are_named_with_how_and_from_whom() {
     let mut observed = observed("web");
-    let other = |name: &str, host: Value| json!({ "Id": name.repeat(12), "Name": format!("/{name}"), "HostConfig": host });
     observed.all = vec![
         observed.container.clone(),
         other(
             "vpn",
-            json!({ "NetworkMode": format!("container:{ID}"), "PidMode": "container:web" }),
+            json!({ "NetworkMode": format!("container:{ID}"), "VolumesFrom": ["web"] }),
         ),
         other(
             "log",
-            json!({ "VolumesFrom": [format!("{}:ro", &ID[..12])] }),
+            json!({ "VolumesFrom": [format!("{}:ro", &ID[..12]), "vpn"] }),
         ),
         other("php", json!({ "Links": ["/web:/php/backend"] })),
         other(
@@ -26,8 +25,8 @@ fn containers_that_depend_on_it_are_named_with_how() {
     assert_eq!(
         refused,
         Refusal::Dependents(vec![
-            "vpn (network, PID)".into(),
-            "log (volumes)".into(),
+            "vpn (volumes)".into(),
+            "log (volumes, volumes of vpn)".into(),
             "php (link)".into()
         ])
     );

@@ -1,0 +1,47 @@
+//! A set in which only the first member is the service's own container. The others are its companions: they share a namespace of
+//! one before them, and are replaced only since that one is.
+
+use super::{Deploy, Member, State, journal};
+
+impl Deploy {
+    /// The deploy, which has not begun, of such a set.
+    #[must_use]
+    pub fn accompanied(self) -> Self {
+        let own = (self.members.len() > 1).then_some(1);
+        let format = own.map_or(self.format, |_| journal::FORMAT);
+        Self {
+            format,
+            own,
+            ..self
+        }
+    }
+
+    /// Whether the service's checks are not about this member.
+    pub fn is_companion(&self, at: usize) -> bool {
+        self.own.is_some_and(|own| at >= own)
+    }
+
+    /// The companions.
+    pub fn companions(&self) -> &[Member] {
+        let own = self.own.unwrap_or(self.members.len());
+        self.members.get(own..).unwrap_or_default()
+    }
+
+    /// The companion whose place this new container takes, if it does.
+    pub fn companion(&self, id: &str) -> Option<&Member> {
+        let new = match &self.state {
+            State::Replacing { new, .. }
+            | State::Committed { new, .. }
+            | State::RollingBack { new, .. } => new,
+            State::Ended { .. } => return None,
+        };
+        let at = new.iter().position(|one| one == id)?;
+        self.members.get(at).filter(|_| self.is_companion(at))
+    }
+
+    /// Whether the new version must run well. A companion that was unwell before says nothing about it.
+    pub(super) fn is_watched(&self, at: usize) -> bool {
+        let member = self.members.get(at);
+        member.is_some_and(|member| member.runs && (member.was_healthy || !self.is_companion(at)))
+    }
+}
