@@ -236,7 +236,8 @@ pub fn refusal(
         let refused = in_itself(one, own, route);
         let why = refused.or_else(|| lender(observed, one, &group))?;
         let (how, with) = lenders(one).next()?;
-        let lends = observed.all.iter().find(|other| answers(other, with));
+        let mut all = group.iter().copied().chain(&observed.all);
+        let lends = all.find(|other| answers(other, with));
         Some(Refusal::Companion {
             name: name(one).to_owned(),
             how,
@@ -283,8 +284,8 @@ pub(super) const SHARED: [(&str, &str); 3] = [
 /// started. One of the `group` is started before it, even where it ends again and again.
 fn lender(observed: &Observed, container: &Value, group: &[&Value]) -> Option<Refusal> {
     lenders(container).find_map(|(how, lender)| {
-        let found = observed.all.iter().find(|other| answers(other, lender));
-        let Some(found) = found else {
+        let mut all = group.iter().copied().chain(&observed.all);
+        let Some(found) = all.find(|other| answers(other, lender)) else {
             let lender = lender.to_owned();
             return Some(Refusal::LenderGone { how, lender });
         };

@@ -12,6 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    companions::{Companions, Shown},
     images::{Images, V2},
     poller::Poller,
     relay::manual,
@@ -25,6 +26,7 @@ pub(crate) struct Host {
     /// The id of the container on v1.
     pub(crate) old: String,
     poller: Poller,
+    companions: Companions,
 }
 
 impl Deref for Host {
@@ -42,6 +44,8 @@ pub(crate) struct World {
     pub(crate) containers: BTreeMap<String, (String, String)>,
     /// What the container with the service's name shows of its state: whether it runs, and since when.
     pub(crate) state: Option<(bool, String)>,
+    /// Those that share its network.
+    companions: Vec<Shown>,
 }
 
 impl Host {
@@ -50,7 +54,14 @@ impl Host {
         Self::of(name, Images::get().digest(v2))
     }
 
-    /// The same, and the intent asks for the image that has this digest.
+    /// The same, with containers that share its network.
+    pub(crate) fn accompanied(name: String, v2: V2) -> Self {
+        let mut host = Self::new(name, v2);
+        host.companions = Companions::of(&host.name);
+        host
+    }
+
+    /// A host whose intent asks for the image that has this digest.
     pub(crate) fn of(name: String, digest: &str) -> Self {
         let port = free_port();
         let service = format!(
@@ -67,6 +78,7 @@ impl Host {
             port,
             old: String::new(),
             poller,
+            companions: Companions::default(),
             name,
         };
         host.run();
@@ -110,6 +122,7 @@ impl Host {
         let mut world = World {
             containers: BTreeMap::new(),
             state: None,
+            companions: self.companions.shown(),
         };
         for shown in all {
             let text = |path: &str| shown.pointer(path).unwrap().as_str().unwrap().to_owned();
@@ -142,6 +155,7 @@ impl Host {
         let answers = if is_new { "toy v2 \n" } else { "toy v1 \n" };
         assert_eq!(self.get().as_deref(), Some(answers), "{story}: {last}");
         assert!(self.data().contains("[package]"), "{story}");
+        self.companions.are(is_new, id, story);
         outcome.to_owned()
     }
 

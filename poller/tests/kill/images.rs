@@ -35,6 +35,7 @@ impl Images {
             docker(&["tag", &name, &format!("held-for-kill:{hold}")]);
             digest
         };
+        held("idle", "idle", "idle");
         Self {
             v1: held("v1", "ok", "v1"),
             good: held("v2", "ok", "good"),
@@ -47,6 +48,12 @@ impl Images {
             V2::Good => &self.good,
             V2::Bad => &self.bad,
         }
+    }
+
+    /// A reference that leads to an image which does nothing, and gets no new versions.
+    pub(crate) fn idle() -> &'static str {
+        Self::get();
+        "held-for-kill:idle"
     }
 
     /// The reference of a host of its own, which leads to this v2 in the registry, and to v1 on the engine.

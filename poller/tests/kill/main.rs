@@ -10,6 +10,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod companions;
 mod composed;
 mod cover;
 mod disk;

@@ -1,24 +1,26 @@
 //! An engine that is killed and started again in the middle of a deploy, and a power cut, at each step.
 
-use std::{thread, time::Duration};
+use std::{collections::BTreeSet, thread, time::Duration};
 
 use crate::{engine::Engine, host::Host, images::V2, side_by_side::side_by_side};
 
 /// Hosts whose deploy is met at each step: those with a good version on the way forth, and those with a bad one on the way
 /// back.
-fn hosts(name: &str) -> Vec<(Host, V2, String)> {
+fn hosts(name: &str, new: fn(String, V2) -> Host) -> Vec<(Host, V2, String)> {
     let passed = |v2: V2| {
-        let host = Host::new(format!("{name}-{v2:?}").to_lowercase(), v2);
+        let host = new(format!("{name}-{v2:?}").to_lowercase(), v2);
         let (_, log, passed) = host.once();
         assert!(!passed.is_empty(), "{log}");
-        let recorded = passed.into_iter();
+        // Each member of a group comes there; a point is met by the first.
+        let recorded: BTreeSet<_> = passed.into_iter().collect();
+        let recorded = recorded.into_iter();
         recorded.filter(|point| point.ends_with(".before"))
     };
     let forth = passed(V2::Good).map(|point| (V2::Good, point));
     let back = passed(V2::Bad).filter(|point| point.starts_with("rolling_back"));
     let back = back.map(|point| (V2::Bad, point));
     side_by_side(forth.chain(back).collect(), |at, (v2, point)| {
-        (Host::new(format!("{name}-{at}"), v2), v2, point)
+        (new(format!("{name}-{at}"), v2), v2, point)
     })
 }
 
@@ -32,8 +34,17 @@ fn deserved(v2: V2) -> &'static str {
 
 #[test]
 fn an_engine_that_is_killed_and_comes_back_costs_no_version_its_chance_and_no_service() {
+    survives_an_outage("outage", Host::new);
+}
+
+#[test]
+fn an_engine_that_is_killed_and_comes_back_leaves_a_group_around_one_network_together() {
+    survives_an_outage("groupout", Host::accompanied);
+}
+
+fn survives_an_outage(name: &str, new: fn(String, V2) -> Host) {
     let Some(engine) = Engine::own() else { return };
-    let hosts = hosts("outage");
+    let hosts = hosts(name, new);
     let paused: Vec<_> = hosts
         .iter()
         .map(|(host, _, point)| host.paused_at(point))
@@ -58,8 +69,17 @@ fn an_engine_that_is_killed_and_comes_back_costs_no_version_its_chance_and_no_se
 
 #[test]
 fn after_a_power_cut_at_any_step_the_deploy_ends_as_it_would_have_without() {
+    survives_a_power_cut("power", Host::new);
+}
+
+#[test]
+fn after_a_power_cut_at_any_step_a_group_around_one_network_is_together() {
+    survives_a_power_cut("groupcut", Host::accompanied);
+}
+
+fn survives_a_power_cut(name: &str, new: fn(String, V2) -> Host) {
     let Some(engine) = Engine::own() else { return };
-    let mut hosts = hosts("power");
+    let mut hosts = hosts(name, new);
     side_by_side(hosts.iter_mut().collect(), |_, (host, _, point)| {
         host.killed_at(point);
     });

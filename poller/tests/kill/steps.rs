@@ -4,7 +4,7 @@
 //! Each point is met once and recovered from. Then recoveries that together pass every point that any recovery passes are
 //! killed as well, at each of their points in turn.
 
-use std::net::TcpListener;
+use std::{collections::BTreeMap, net::TcpListener};
 
 use crate::{
     cover::cover, engine, host::Host, images::V2, scene::inspect, side_by_side::side_by_side,
@@ -14,6 +14,8 @@ use crate::{
 #[derive(Clone, Copy)]
 struct Promise {
     v2: V2,
+    /// Makes the host.
+    host: fn(String, V2) -> Host,
     outcome: &'static str,
     /// The exit status of the run that ends it.
     status: i32,
@@ -21,12 +23,14 @@ struct Promise {
 
 const GOOD: Promise = Promise {
     v2: V2::Good,
+    host: Host::new,
     outcome: "succeeded",
     status: 0,
 };
 
 const BAD: Promise = Promise {
     v2: V2::Bad,
+    host: Host::new,
     outcome: "rolled_back",
     status: 3,
 };
@@ -34,7 +38,7 @@ const BAD: Promise = Promise {
 impl Promise {
     /// The points that a run without a kill passes.
     fn clean_run(self, name: &str) -> Vec<String> {
-        let host = Host::new(name.to_owned(), self.v2);
+        let host = (self.host)(name.to_owned(), self.v2);
         let (status, log, passed) = host.once();
         assert_eq!(status, self.status, "{log}");
         self.is_kept(&host, "no kill");
@@ -45,7 +49,7 @@ impl Promise {
     /// returns the points that this one passed while it took the open journal to its end.
     fn kept_after(self, name: String, points: &[String]) -> Vec<String> {
         let story = points.join(" -> ");
-        let host = Host::new(name, self.v2);
+        let host = (self.host)(name, self.v2);
         for point in points {
             host.killed_at(point);
             half_way(&host, &story);
@@ -105,7 +109,8 @@ fn killed_everywhere(name: &str, promise: Promise, wanted: impl Fn(&str) -> bool
     let stranger = Host::new(format!("{name}-stranger"), V2::Good);
     let shown = inspect(&stranger.name);
     let passed = promise.clean_run(&format!("{name}-clean"));
-    let points: Vec<_> = passed.into_iter().filter(|point| wanted(point)).collect();
+    let points = each_time(passed).into_iter();
+    let points: Vec<_> = points.filter(|point| wanted(point)).collect();
     let recoveries = side_by_side(points, |at, point| {
         let passed = promise.kept_after(format!("{name}-{at}"), std::slice::from_ref(&point));
         (point, passed)
@@ -116,9 +121,42 @@ fn killed_everywhere(name: &str, promise: Promise, wanted: impl Fn(&str) -> bool
     assert_eq!(inspect(&stranger.name), shown);
 }
 
+/// The points, of which one that is come to several times is each time another one.
+fn each_time(points: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeMap::<String, u32>::new();
+    let each = points.into_iter().map(|point| {
+        let times = seen.entry(point.clone()).or_default();
+        *times += 1;
+        match times {
+            1 => point,
+            times => format!("{point},{times}"),
+        }
+    });
+    each.collect()
+}
+
 #[test]
 fn a_good_version_is_deployed_whichever_step_the_poller_is_killed_at() {
     killed_everywhere("kill-good", GOOD, |_| true);
+}
+
+#[test]
+fn a_group_around_one_network_is_deployed_whichever_step_of_whichever_of_them_the_poller_is_killed_at()
+ {
+    let promise = Promise {
+        host: Host::accompanied,
+        ..GOOD
+    };
+    killed_everywhere("kill-group", promise, |_| true);
+}
+
+#[test]
+fn a_group_around_one_network_is_rolled_back_whichever_step_back_the_poller_is_killed_at() {
+    let promise = Promise {
+        host: Host::accompanied,
+        ..BAD
+    };
+    killed_everywhere("kill-back", promise, is_way_back);
 }
 
 #[test]
@@ -150,6 +188,9 @@ fn a_way_back_that_is_barred_after_the_kill_keeps_both_versions_for_an_operator(
 
 #[test]
 fn a_bad_version_is_rolled_back_whichever_step_back_the_poller_is_killed_at() {
-    let is_way_back = |point: &str| point.starts_with("rolling_back") || point.starts_with("ended");
     killed_everywhere("kill-bad", BAD, is_way_back);
+}
+
+fn is_way_back(point: &str) -> bool {
+    point.starts_with("rolling_back") || point.starts_with("ended")
 }

@@ -157,12 +157,11 @@ async fn settings_that_were_changed_during_the_pull_are_kept() {
 #[tokio::test]
 async fn a_container_that_came_to_depend_on_it_during_the_pull_is_a_reason_to_refuse() {
     let mut joined = Host::new();
-    joined.other = Some(
-        json!({ "Id": "other", "Name": "/vpn", "HostConfig": { "NetworkMode": "container:web" } }),
-    );
+    joined.other =
+        Some(json!({ "Id": "other", "Name": "/vpn", "HostConfig": { "VolumesFrom": ["web"] } }));
     let applied = end_of(prepared(Host::new(), joined).await.unwrap());
     assert_eq!(applied.outcome, Outcome::Refused);
-    assert!(applied.message.contains("vpn (network)"), "{applied:?}");
+    assert!(applied.message.contains("vpn (volumes)"), "{applied:?}");
 }
 
 #[tokio::test]

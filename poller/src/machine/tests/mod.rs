@@ -5,6 +5,7 @@ use super::*;
 
 mod between;
 mod fate;
+mod group;
 mod journal;
 mod model;
 mod mutants;

@@ -30,6 +30,10 @@ pub(super) struct Container {
     pub(super) volumes: BTreeSet<String>,
     /// The deploy that made it.
     pub(super) deploy: Option<String>,
+    /// The container whose namespace it shares.
+    pub(super) lender: Option<String>,
+    /// Which container's, and which start of it, it is in since its own start.
+    pub(super) inside: Option<(String, u32)>,
     /// Whether somebody stopped it on purpose; the engine keeps that across its own restarts.
     pub(super) stopped: bool,
     pub(super) starts: u32,
@@ -50,6 +54,8 @@ impl Container {
             port: None,
             volumes: BTreeSet::new(),
             deploy: None,
+            lender: None,
+            inside: None,
             stopped: !running,
             starts: u32::from(running),
             joined: false,
@@ -80,6 +86,8 @@ pub(super) struct Engine {
     pub(super) broken: BTreeSet<String>,
     /// Images that end right after a second start.
     pub(super) frail: BTreeSet<String>,
+    /// Whether each container to replace shares a namespace of the one before it.
+    pub(super) chained: bool,
     /// The image that a replacement is made from.
     pub(super) wanted: String,
     /// Whether containers of the same port can run at the same time after all: nothing is published.
@@ -102,6 +110,7 @@ impl Engine {
             fit: BTreeSet::new(),
             broken: BTreeSet::new(),
             frail: BTreeSet::new(),
+            chained: false,
             wanted: String::new(),
             side_by_side: false,
             olds: Vec::new(),
@@ -232,6 +241,7 @@ impl Engine {
         let id = format!("new{}", self.made);
         let container = Container {
             port: Some(port),
+            lender: self.made_before(port),
             volumes: self.volumes.clone(),
             deploy: Some(self.deploy.clone()),
             stopped: false,
@@ -239,6 +249,15 @@ impl Engine {
         };
         self.containers.insert(id.clone(), container);
         Event::Created { id }
+    }
+
+    /// The container that this deploy has made for the one before, which shares with it.
+    fn made_before(&self, port: usize) -> Option<String> {
+        let before = port.checked_sub(1).filter(|_| self.chained)?;
+        let is_it =
+            |one: &Container| one.port == Some(before) && one.deploy.as_ref() == Some(&self.deploy);
+        let mut all = self.containers.iter();
+        all.find(|(_, one)| is_it(one)).map(|(id, _)| id.clone())
     }
 
     pub(super) fn start(&mut self, id: &str) -> Event {
@@ -249,13 +268,24 @@ impl Engine {
         if !self.side_by_side && self.containers.iter().any(holds) {
             return failed("the port is taken");
         }
+        let lender = self.containers.get(id).and_then(|one| one.lender.clone());
+        let inside = lender.map(|lender| {
+            let lends = self.containers.get(&lender).filter(|one| one.running);
+            lends.map(|lends| (lender, lends.starts))
+        });
+        if inside == Some(None) {
+            return failed("it cannot join a container that does not run");
+        }
         let (broken, frail) = (&self.broken, &self.frail);
         let ends = self.containers.get(id).is_some_and(|container| {
             let again = !container.running && container.starts > 0;
             broken.contains(&container.image) || (again && frail.contains(&container.image))
         });
         self.with(id, |container| {
-            container.starts += u32::from(!container.running);
+            if !container.running {
+                container.starts += 1;
+                container.inside = inside.flatten();
+            }
             container.running = !ends;
             container.stopped = false;
         })

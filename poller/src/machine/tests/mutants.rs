@@ -20,7 +20,7 @@ use super::{
 use crate::testing::Property;
 
 /// Each mistake, and the property that it breaks.
-const MISTAKES: [(Mutant, Property); 22] = [
+const MISTAKES: [(Mutant, Property); 24] = [
     (Mutant::ForgetsToPromote, Property::AtRest),
     (Mutant::ForgetsToRestore, Property::AtRest),
     (Mutant::RemovesOldBeforeGate, Property::OldKept),
@@ -40,6 +40,8 @@ const MISTAKES: [(Mutant, Property); 22] = [
     (Mutant::StopsAStranger, Property::StrangersKept),
     (Mutant::TakesAnyName, Property::StrangersKept),
     (Mutant::RemovesVolumes, Property::StrangersKept),
+    (Mutant::LeavesCompanionsRunning, Property::AtRest),
+    (Mutant::SharesWithTheOld, Property::AtRest),
     (Mutant::StopsOldInTheGate, Property::Served),
     (Mutant::JoinsBeforeTheGate, Property::Served),
     (Mutant::StopsAllAtOnce, Property::Served),
@@ -97,6 +99,8 @@ pub(super) enum Mutant {
     StopsOldInTheGate,
     JoinsBeforeTheGate,
     StopsAllAtOnce,
+    LeavesCompanionsRunning,
+    SharesWithTheOld,
 }
 
 impl Mutant {
@@ -111,6 +115,13 @@ impl Mutant {
         match self {
             Self::ForgetsToPromote => done(forth(Step::Promote)),
             Self::ForgetsToRestore => done(back(Undo::Restore)),
+            Self::LeavesCompanionsRunning => {
+                let at = match &deploy.state {
+                    State::Replacing { at, .. } => *at,
+                    _ => 0,
+                };
+                done(forth(Step::Stop) && deploy.is_companion(at))
+            }
             Self::SkipsDisarm => done(forth(Step::Disarm)),
             Self::SkipsVerify => done(back(Undo::Verify)),
             Self::SkipsGate => forth(Step::Gate).then_some(Event::Passed {
@@ -167,6 +178,14 @@ impl Mutant {
             (Self::StopsAStranger, Action::Stop { .. }, _) => {
                 let id = "other".to_owned();
                 engine.act(&Action::Stop { id });
+            }
+            (Self::SharesWithTheOld, Action::Rename { .. }, State::Replacing { .. }) => {
+                let olds: Vec<_> = olds().cloned().collect();
+                for one in engine.containers.values_mut() {
+                    if let (Some(port), Some(_)) = (one.port, &one.lender) {
+                        one.lender = Some(olds[port - 1].clone());
+                    }
+                }
             }
             (Self::RemovesVolumes, Action::Remove { .. }, _) => engine.volumes.clear(),
             _ => {}

@@ -115,6 +115,7 @@ impl Stage {
         for member in self.deploy.members.clone() {
             self.check_holder(&member, &ending);
         }
+        self.check_together();
         self.check_nothing_left(&ending);
         if let Ending::Succeeded { gate: Some(_) } = ending
             && !self.is_fit()

@@ -25,6 +25,8 @@ pub(super) struct Scene {
     pub(super) strategy: machine::Strategy,
     /// How many are replaced at a time, if they are not one set.
     pub(super) parallel: Option<usize>,
+    /// Whether each shares a namespace of the one before it.
+    pub(super) chained: bool,
 }
 
 /// A container to replace.
@@ -62,6 +64,32 @@ impl Scene {
             lookalike: false,
             strategy: machine::Strategy::StopFirst,
             parallel: None,
+            chained: false,
+        }
+    }
+
+    /// Three that share a namespace, one of the other, and run.
+    pub(super) fn chain(passes: bool) -> Self {
+        let one = Self::one(passes);
+        Self {
+            olds: [one.olds.clone(), one.olds.clone(), one.olds.clone()].concat(),
+            ..one
+        }
+        .chained()
+    }
+
+    /// The same with each sharing a namespace of the one before it, where one can run only while that one does.
+    fn chained(mut self) -> Self {
+        let mut lends = true;
+        for old in &mut self.olds {
+            old.runs &= lends;
+            lends = old.runs;
+        }
+        Self {
+            strategy: machine::Strategy::StopFirst,
+            parallel: None,
+            chained: true,
+            ..self
         }
     }
 
@@ -77,13 +105,19 @@ impl Scene {
     pub(super) fn engine(&self) -> Engine {
         let mut engine = Engine::new();
         engine.fit.insert("old".to_owned());
+        engine.chained = self.chained;
         engine.side_by_side = self.strategy == machine::Strategy::StartFirst;
         if self.fragile {
             engine.broken.insert("old".to_owned());
         }
         for (at, old) in self.olds.iter().enumerate() {
+            let lender = at.checked_sub(1).filter(|_| self.chained);
+            let lender = lender.map(|before| format!("old{before}"));
+            let inside = lender.clone().filter(|_| old.runs);
             let container = Container {
                 port: Some(at),
+                inside: inside.map(|lender| (lender, 1)),
+                lender,
                 ..Container::of(&name(at), "old", old.policy, old.runs)
             };
             engine.containers.insert(format!("old{at}"), container);
@@ -120,6 +154,10 @@ impl Scene {
             .map(|at| self.member(engine, at, &image))
             .collect();
         let members = members?;
+        if self.chained && members.windows(2).any(|pair| pair[1].runs && !pair[0].runs) {
+            // It could not be started again.
+            return None;
+        }
         let expected = |member: &Member| Expected {
             id: member.old.clone(),
             name: member.name.clone(),
@@ -130,6 +168,7 @@ impl Scene {
         let deploy = deploy.with_strategy(self.strategy);
         Some(match self.parallel {
             Some(parallel) => deploy.rolling(parallel),
+            None if self.chained => deploy.accompanied(),
             None => deploy,
         })
     }
@@ -194,13 +233,20 @@ pub(super) fn a_scene() -> impl Strategy<Value = Scene> {
             machine::Strategy::StartFirst,
         ]),
         proptest::option::weighted(0.3, 1usize..3),
+        proptest::bool::weighted(0.3),
     )
-        .prop_map(|(olds, tagged, passes, strategy, parallel)| Scene {
-            olds,
-            tagged,
-            strategy,
-            parallel,
-            ..Scene::one(passes)
+        .prop_map(|(olds, tagged, passes, strategy, parallel, is_chained)| {
+            let scene = Scene {
+                olds,
+                tagged,
+                strategy,
+                parallel,
+                ..Scene::one(passes)
+            };
+            match is_chained {
+                true => scene.chained(),
+                false => scene,
+            }
         })
 }
 
