@@ -47,16 +47,16 @@ fn order(passes: bool, is_it: fn(&Action) -> Option<&String>) -> Vec<String> {
 #[test]
 fn the_lender_is_stopped_last_and_started_first_forth_and_back() {
     fn stops(action: &Action) -> Option<&String> {
-        match action {
-            Action::Stop { id } => Some(id),
-            _ => None,
+        if let Action::Stop { id } = action {
+            return Some(id);
         }
+        None
     }
     fn starts(action: &Action) -> Option<&String> {
-        match action {
-            Action::Start { id } => Some(id),
-            _ => None,
+        if let Action::Start { id } = action {
+            return Some(id);
         }
+        None
     }
     assert_eq!(order(true, stops), ["old2", "old1", "old0"]);
     let forth = order(true, starts);
@@ -85,10 +85,11 @@ fn one_that_was_unwell_before_is_neither_looked_at_nor_gated_and_the_first_one_i
     deploy.members[2].was_healthy = false;
     let mut asked = Vec::new();
     while let Some(action) = deploy.next() {
-        match &action {
-            Action::Look { containers } => asked.push(containers.len()),
-            Action::Gate { ids, .. } => asked.push(ids.len()),
-            _ => {}
+        if let Action::Look { containers } = &action {
+            asked.push(containers.len());
+        }
+        if let Action::Gate { ids, .. } = &action {
+            asked.push(ids.len());
         }
         deploy = deploy.on(engine.act(&action));
     }
