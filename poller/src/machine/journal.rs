@@ -6,8 +6,13 @@ use thiserror::Error;
 
 use super::{Deploy, Strategy};
 
-/// The newest journal format of a container's deploy that this version reads.
-pub(super) const FORMAT: u32 = 2;
+/// The newest journal format of a container's deploy that this version reads. Format 2 is `sequence`'s.
+pub(super) const FORMAT: u32 = 3;
+
+/// Whether a journal of this format is one of a container's deploy, and not of parts.
+pub(crate) fn is_of_container(format: u32) -> bool {
+    matches!(format, 1 | FORMAT)
+}
 
 /// The format of a deploy in this order: what the first version could do is written as it wrote that.
 pub(super) fn format_for(strategy: Strategy, parallel: Option<usize>) -> u32 {

@@ -38,7 +38,7 @@ pub use call::{Action, Event, Expected, TagMove};
 pub use fault::Fault;
 pub use forth::{Leftover, Step, Tidy};
 pub use journal::JournalError;
-pub(crate) use journal::format_of;
+pub(crate) use journal::{format_of, is_of_container};
 use order::Place;
 pub use order::Strategy;
 pub use resume::Watch;

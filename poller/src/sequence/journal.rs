@@ -2,11 +2,12 @@
 
 use super::Sequence;
 use crate::{
-    machine::{JournalError, format_of},
+    machine::{JournalError, format_of, is_of_container},
     settings::Parts,
 };
 
-/// The journal format that this version writes, and the newest that it reads. Format 1 is `machine`'s.
+/// The journal format that this version writes, and the newest that it reads. Formats 1 and 3 are
+/// `machine`'s.
 pub(super) const FORMAT: u32 = 2;
 
 impl Sequence {
@@ -20,7 +21,7 @@ impl Sequence {
 
     /// Whether a journal is one of a deploy of parts, not of a container, which `machine` reads.
     pub fn is_in(journal: &str) -> bool {
-        format_of(journal, u32::MAX).is_ok_and(|format| format >= FORMAT)
+        format_of(journal, u32::MAX).is_ok_and(|format| !is_of_container(format))
     }
 
     /// Reads what [`Self::to_journal`] wrote.
@@ -28,9 +29,10 @@ impl Sequence {
     /// # Errors
     /// See [`JournalError`].
     pub fn from_journal(text: &str) -> Result<Self, JournalError> {
-        if format_of(text, FORMAT)? < FORMAT {
+        if is_of_container(format_of(text, u32::MAX)?) {
             return Err(JournalError::OfContainer);
         }
+        format_of(text, FORMAT)?;
         let sequence: Self = serde_json::from_str(text)?;
         let Parts {
             git,

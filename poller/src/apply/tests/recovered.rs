@@ -25,12 +25,12 @@ async fn recovered(body: &str) -> (Result<Applied, ApplyError>, Vec<JournalEntry
 
 #[tokio::test]
 async fn a_newer_versions_journal_is_an_error_and_stays() {
-    let (end, left, entry) = recovered("{ \"format\": 3, \"more\": [] }").await;
+    let (end, left, entry) = recovered("{ \"format\": 4, \"more\": [] }").await;
     let error = end.unwrap_err();
     assert!(
         matches!(
             &error,
-            ApplyError::Store(StoreError::Newer { found: 3, .. })
+            ApplyError::Store(StoreError::Newer { found: 4, .. })
         ),
         "{error}"
     );

@@ -6,7 +6,7 @@ use super::{
     scene::Scene,
     *,
 };
-use crate::testing::Property;
+use crate::{sequence::Sequence, testing::Property};
 
 impl Stage {
     /// At the end each one that runs is in the namespace that its lender has now.
@@ -105,8 +105,9 @@ fn only_those_behind_the_first_are_companions_and_an_older_version_does_not_read
     assert_eq!(names, ["web1", "web2"]);
     assert!(!deploy.is_companion(0) && deploy.is_companion(1));
     let text = deploy.to_journal().unwrap();
-    assert!(text.contains("\"format\":2"), "{text}");
+    assert!(text.contains("\"format\":3"), "{text}");
     assert_eq!(Deploy::from_journal(&text).unwrap(), deploy);
+    assert!(!Sequence::is_in(&text), "it is taken for one of parts");
     let alone = Scene::one(true);
     let alone = alone.deploy(&mut alone.engine(), 0).unwrap().accompanied();
     assert!(alone.companions().is_empty());

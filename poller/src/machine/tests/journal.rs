@@ -12,10 +12,10 @@ fn a_damaged_an_empty_and_a_newer_journal_are_told_apart() {
     let deploy = fresh();
     let text = deploy.to_journal().unwrap();
     assert_eq!(Deploy::from_journal(&text).unwrap(), deploy);
-    let newer = text.replacen("\"format\":1", "\"format\":3", 1);
+    let newer = text.replacen("\"format\":1", "\"format\":4", 1);
     assert!(matches!(
         Deploy::from_journal(&newer),
-        Err(JournalError::Newer { found: 3, reads: 2 })
+        Err(JournalError::Newer { found: 4, reads: 3 })
     ));
     let half = text.get(..text.len() / 2).unwrap();
     assert!(matches!(

@@ -171,6 +171,6 @@ fn what_the_first_version_could_do_is_written_as_it_wrote_that() {
         serde_json::from_str::<Value>(&text).unwrap()["format"].clone()
     };
     assert_eq!(format(&Scene::one(true)), 1);
-    assert_eq!(format(&Scene::start_first(true)), 2);
-    assert_eq!(format(&three(true, 1)), 2);
+    assert_eq!(format(&Scene::start_first(true)), 3);
+    assert_eq!(format(&three(true, 1)), 3);
 }
