@@ -8,7 +8,7 @@ impl Deploy {
     #[must_use]
     pub fn accompanied(self) -> Self {
         let own = (self.members.len() > 1).then_some(1);
-        let format = own.map_or(self.format, |_| journal::FORMAT);
+        let format = journal::format_for(self.strategy, self.parallel, own);
         Self {
             format,
             own,

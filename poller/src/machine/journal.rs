@@ -15,10 +15,10 @@ pub(crate) fn is_of_container(format: u32) -> bool {
 }
 
 /// The format of a deploy in this order: what the first version could do is written as it wrote that.
-pub(super) fn format_for(strategy: Strategy, parallel: Option<usize>) -> u32 {
-    match (strategy, parallel) {
-        (Strategy::StopFirst, None) => 1,
-        (Strategy::StopFirst | Strategy::StartFirst, _) => FORMAT,
+pub(super) fn format_for(strategy: Strategy, parallel: Option<usize>, own: Option<usize>) -> u32 {
+    match (strategy, parallel, own) {
+        (Strategy::StopFirst, None, None) => 1,
+        (Strategy::StopFirst | Strategy::StartFirst, _, _) => FORMAT,
     }
 }
 

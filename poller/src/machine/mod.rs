@@ -208,7 +208,7 @@ impl Deploy {
             new: Vec::new(),
         };
         let fresh = Self {
-            format: journal::format_for(Strategy::default(), None),
+            format: journal::format_for(Strategy::default(), None, None),
             deploy,
             members,
             from,

@@ -133,7 +133,7 @@ impl Deploy {
     /// The deploy, which has not begun, by this strategy.
     #[must_use]
     pub fn with_strategy(self, strategy: Strategy) -> Self {
-        let format = journal::format_for(strategy, self.parallel);
+        let format = journal::format_for(strategy, self.parallel, self.own);
         Self {
             format,
             strategy,
@@ -147,7 +147,7 @@ impl Deploy {
     #[must_use]
     pub fn rolling(self, parallel: usize) -> Self {
         let parallel = Some(parallel.max(1));
-        let format = journal::format_for(self.strategy, parallel);
+        let format = journal::format_for(self.strategy, parallel, self.own);
         Self {
             format,
             parallel,

@@ -106,6 +106,8 @@ fn only_those_behind_the_first_are_companions_and_an_older_version_does_not_read
     assert!(!deploy.is_companion(0) && deploy.is_companion(1));
     let text = deploy.to_journal().unwrap();
     assert!(text.contains("\"format\":3"), "{text}");
+    let said_again = deploy.clone().with_strategy(Strategy::StopFirst);
+    assert_eq!(said_again, deploy);
     assert_eq!(Deploy::from_journal(&text).unwrap(), deploy);
     assert!(!Sequence::is_in(&text), "it is taken for one of parts");
     let alone = Scene::one(true);
