@@ -60,7 +60,7 @@ pub(super) async fn act(
         Action::Start { id } => done(with.engine.start(id).await),
         Action::Look { containers } => look(with, containers).await,
         Action::Gate { ids, spent, .. } => match gate(with, deploy, ids, *spent, tell).await {
-            Ok(event @ Event::Passed { .. }) => {
+            Ok(event @ Event::Passed { .. }) if deploy.is_in_last_gate() => {
                 let Came { verdict, log: said } = after(with, deploy, ids).await?;
                 log.text = said;
                 Ok(match verdict.failure() {
@@ -245,6 +245,10 @@ async fn look(with: &Drive<'_>, containers: &[Expected]) -> Result<Event, Engine
             return Ok(Event::Gone { why });
         }
         if let Some(why) = health::how_ended(&with.engine, id, &shown).await {
+            let why = match containers.len() {
+                1 => why,
+                _ => format!("{name}: {why}"),
+            };
             return Ok(Event::Failed { why });
         }
         starts.push(text("/State/StartedAt").to_owned());
@@ -271,7 +275,9 @@ async fn gate(
     };
     Ok(match verdict {
         Ok(gate) => Event::Passed { gate },
-        Err(why) => Event::Failed { why },
+        Err(why) => Event::Failed {
+            why: deploy.told_of(ids, why),
+        },
     })
 }
 

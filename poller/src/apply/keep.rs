@@ -206,7 +206,7 @@ fn stale<'a>(
             is_sibling(tag, &kept.new) && tag != kept.new && !worth.iter().any(|kept| kept == tag)
         }
         Ending::RolledBack { .. } | Ending::FailedUntouched { .. } => kept.made && tag == kept.new,
-        Ending::NeedsOperator { .. } => false,
+        Ending::NeedsOperator { .. } | Ending::Paused { .. } => false,
     };
     tags.iter()
         .filter(|local| is_stale(&local.tag) && !in_use.contains(&local.image))

@@ -325,7 +325,9 @@ impl Applied {
             Some(Ending::Succeeded { gate }) => (Outcome::Succeeded, *gate, None),
             Some(Ending::RolledBack { why }) => (Outcome::RolledBack, None, Some(why)),
             Some(Ending::FailedUntouched { why }) => (Outcome::FailedUntouched, None, Some(why)),
-            Some(Ending::NeedsOperator { why }) => (Outcome::NeedsOperator, None, Some(why)),
+            Some(Ending::NeedsOperator { why } | Ending::Paused { why, .. }) => {
+                (Outcome::NeedsOperator, None, Some(why))
+            }
             None => (Outcome::Applying, None, None),
         };
         let name = service.map_or("the service", |service| service.name.as_str());
@@ -341,7 +343,10 @@ impl Applied {
                 format!("{name}: {from} -> {to} in {seconds:.1} s; it was stopped and stays so")
             }
             None => format!("{name}: {from} -> {to} in {seconds:.1} s"),
-            Some(why) => format!("{name}: {to} failed: {why}"),
+            Some(why) => match deploy.paused_in_words() {
+                Some(paused) => format!("{name}: {to} failed: {why}; {paused}"),
+                None => format!("{name}: {to} failed: {why}"),
+            },
         };
         let with: Vec<_> = deploy.companions().iter().map(|one| &*one.name).collect();
         if !with.is_empty() {

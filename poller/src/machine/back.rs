@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Back, Deploy, Ending, Event, Place, State, Step};
+use super::{Action, Back, Deploy, Ending, Event, Place, State, Step, Tidy};
 
 /// A step back. In which order they come is the strategy's: the old version serves again before anything is tidied up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,15 +152,16 @@ impl Deploy {
             Some(furthest) if self.is_before((step, at), furthest) => furthest,
             Some(_) | None => (step, at),
         };
+        let whole = self.paused_at(at, &why);
         let back = Back {
             new,
             reached,
-            batch: self.batch_of(at),
+            batch: whole.batch_of(at),
             stopping: (reached == Step::Stop).then_some(at),
             why,
         };
-        let due = self.first_to_undo(self.places_back(back.batch), &back);
-        self.back_to(due, back)
+        let due = whole.first_to_undo(whole.places_back(back.batch), &back);
+        whole.back_to(due, back)
     }
 
     /// On to the first step back that there is something to undo for, from `step` on of who has come the furthest.
@@ -182,7 +183,7 @@ impl Deploy {
     fn back_to(self, place: Option<Place<Undo>>, back: Back) -> Self {
         let took_over = self.has_tried(self.strategy.takes_over(), 0, &back);
         let Back {
-            new,
+            mut new,
             reached,
             batch,
             stopping,
@@ -201,6 +202,11 @@ impl Deploy {
                 },
                 ..self
             },
+            None if self.paused.is_some() => {
+                new.truncate(self.committed());
+                let gate = self.gate;
+                self.commit(Tidy::Arm, 0, new, gate)
+            }
             None if took_over => self.end(Ending::RolledBack { why }),
             None => self.end(Ending::FailedUntouched { why }),
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towline_protocol::Gate;
 
-use super::{Action, Deploy, Ending, Event, Fault, State};
+use super::{Action, Deploy, Ending, Event, Fault, Paused, State};
 
 /// A step to the new version. In which order they come is the strategy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,9 +178,18 @@ impl Deploy {
         let (fault, why) = if step.is_look() && self.resumed > 0 {
             (Fault::Interruption, format!("interrupted (gate): {why}"))
         } else {
-            (fault, format!("{step}: {why}"))
+            (fault, format!("{step}: {}", self.said_of(step, at, why)))
         };
         self.by(fault).turned_back(step, at, new, why)
+    }
+
+    /// What is wrong with one member, by its name where others are another batch. A look and a gate say themselves of whom.
+    fn said_of(&self, step: Step, at: usize, why: String) -> String {
+        let names_it = self.parallel.is_some() && !step.is_look() && !step.is_gate();
+        match self.members.get(at).filter(|_| names_it) {
+            Some(member) => format!("{}: {why}", member.name),
+            None => why,
+        }
     }
 
     /// On to the first step that there is something to do for, from `step` of member `at`.
@@ -236,6 +245,31 @@ impl Deploy {
         }
     }
 
+    /// Whether no other gate is to be passed after the one that it is in.
+    pub fn is_in_last_gate(&self) -> bool {
+        let State::Replacing { step, at, .. } = &self.state else {
+            return false;
+        };
+        let here = (*step, *at);
+        let after = self.places().skip_while(|place| *place != here).skip(1);
+        let mut gates = after.filter(|(step, at)| step.is_gate() && self.is_due(*step, *at));
+        step.is_gate() && gates.next().is_none()
+    }
+
+    /// What is wrong with the new containers of these ids, which is said of one batch of several.
+    pub fn told_of(&self, ids: &[String], why: String) -> String {
+        let State::Replacing { new, .. } = &self.state else {
+            return why;
+        };
+        if self.parallel.is_none() {
+            return why;
+        }
+        let called = new.iter().zip(&self.members);
+        let called = called.filter(|(id, _)| ids.contains(id));
+        let names: Vec<_> = called.map(|(_, member)| member.name.as_str()).collect();
+        format!("{}: {why}", names.join(", "))
+    }
+
     /// The new containers of this member's batch that are to run well.
     fn running(&self, at: usize, new: &[String]) -> Vec<String> {
         let batch = self.batch(self.batch_of(at));
@@ -286,8 +320,10 @@ impl Deploy {
                 self.left.extend(left);
             }
             (step, Event::Gone { why } | Event::Failed { why }) => {
+                let before = self.paused.as_ref();
+                let before = before.map_or(String::new(), |paused| format!("{}; ", paused.why));
                 return self.needs_operator(format!(
-                    "the new version passed its checks, but {}: {why}",
+                    "{before}the new version passed its checks, but {}: {why}",
                     step.failure()
                 ));
             }
@@ -317,7 +353,7 @@ impl Deploy {
         let from_here = Tidy::ALL.into_iter().filter(|other| *other >= step);
         let places = from_here.flat_map(|other| {
             let first = if other == step { at } else { 0 };
-            (first..self.members.len()).map(move |at| (other, at))
+            (first..self.committed()).map(move |at| (other, at))
         });
         let due = places
             .into_iter()
@@ -332,7 +368,10 @@ impl Deploy {
                 },
                 ..self
             },
-            None => self.end(Ending::Succeeded { gate }),
+            None => match self.paused.clone() {
+                Some(Paused { passed, why }) => self.end(Ending::Paused { passed, why }),
+                None => self.end(Ending::Succeeded { gate }),
+            },
         }
     }
 
@@ -343,7 +382,7 @@ impl Deploy {
         match step {
             Tidy::Arm => member.armed(),
             Tidy::Start => member.runs,
-            Tidy::Confirm => at == 0 && (0..self.members.len()).any(|one| self.is_watched(one)),
+            Tidy::Confirm => at == 0 && (0..self.committed()).any(|one| self.is_watched(one)),
             Tidy::RemoveOld => true,
         }
     }

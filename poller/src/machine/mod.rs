@@ -12,7 +12,7 @@
 //! then the commit: arm, start, confirm, remove the old one.
 //! Back, only what may have been done: stop the new one, demote, restore, re-arm, wait out a stop of the old one,
 //! start, verify, untag, save the log, remove the new one; of start-first the new one is stopped after the old one serves.
-//! A rolling deploy goes forth batch by batch, and back from the last of them.
+//! A rolling deploy goes forth batch by batch, and back from the last of them; or only that one goes back (`pause`).
 //!
 //! Ids are the authority, names only show: the canonical name, `NAME--new-DEPLOY`, `NAME--old-DEPLOY`. At most one of
 //! a pair has a restart policy at any time: the new one gets it after the commit, and by then the old one's is off.
@@ -28,6 +28,7 @@ mod forth;
 mod group;
 mod journal;
 mod order;
+mod pause;
 mod resume;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub use journal::JournalError;
 pub(crate) use journal::{format_of, is_of_container};
 use order::Place;
 pub use order::Strategy;
+pub use pause::Paused;
 pub use resume::Watch;
 
 /// A replacement under way: what it is about, and how far it is.
@@ -83,6 +85,12 @@ pub struct Deploy {
     /// How many of the members, the first ones, are the service's own; `None` when all are.
     #[serde(default)]
     own: Option<usize>,
+    /// Whether members that have passed keep the new version when a later batch fails.
+    #[serde(default)]
+    pub pauses: bool,
+    /// Where it has paused for that.
+    #[serde(default)]
+    pub paused: Option<Paused>,
     /// How sure the gates were that were passed.
     #[serde(default)]
     gate: Option<Gate>,
@@ -181,6 +189,14 @@ pub enum Ending {
         /// How sure the gate was; `None` when nothing was to run.
         gate: Option<Gate>,
     },
+    /// Of a rolling deploy the first members have the new version, which passed the gate there; the others have the old one, and
+    /// it runs as well as before.
+    Paused {
+        /// How many members have the new version, at least one and not all.
+        passed: usize,
+        /// What went wrong with the next.
+        why: String,
+    },
     /// The old version was stopped, or its restart policy could not be given back, and it runs as well as before.
     RolledBack {
         /// What went wrong.
@@ -223,6 +239,8 @@ impl Deploy {
             strategy: Strategy::default(),
             parallel: None,
             own: None,
+            pauses: false,
+            paused: None,
             gate: None,
             furthest: None,
         };

@@ -186,9 +186,11 @@ impl Deploy {
         })
     }
 
-    /// All places on the way back of who has come to the batch of this number: that one first, since the others serve.
+    /// All places on the way back of who has come to the batch of this number: that one first, since the others serve, and that one
+    /// alone where those keep the new version.
     pub(super) fn places_back(&self, number: usize) -> impl Iterator<Item = Place<Undo>> {
-        (0..=number).rev().flat_map(move |number| {
+        let first = if self.paused.is_some() { number } else { 0 };
+        (first..=number).rev().flat_map(move |number| {
             let steps = self.strategy.undos().iter();
             steps.flat_map(move |step| {
                 let ends = matches!(step, Undo::StopNew | Undo::StopOld);

@@ -95,7 +95,7 @@ impl Deploy {
         };
         let after = self.on(event);
         if is_forth && has_failed {
-            after.by(Fault::Interruption)
+            after.by(Fault::Interruption).all_back()
         } else {
             after
         }
@@ -103,7 +103,11 @@ impl Deploy {
 
     /// The deploy after a failure of its way forth of which it is known whose fault it is.
     pub fn failed_by(self, event: Event, fault: Fault) -> Self {
-        self.on(event).by(fault)
+        let after = self.on(event).by(fault);
+        match fault {
+            Fault::Interruption => after.all_back(),
+            Fault::Host | Fault::Version => after,
+        }
     }
 
     /// The deploy as it goes on in the same process when the engine is back that was lost in the middle of a call: it may
@@ -141,11 +145,15 @@ impl Deploy {
             ) => {
                 let (step, at, new) = (*step, *at, new.clone());
                 let why = format!("{next}: {why}");
-                self.by(Fault::Host).turned_back(step, at, new, why)
+                let back = self.without_pause().by(Fault::Host);
+                back.turned_back(step, at, new, why)
             }
             (State::Replacing { .. }, State::Committed { .. }) => {
-                recorded.clone().on(Event::Failed { why }).by(Fault::Host)
+                let back = recorded.clone().without_pause();
+                back.on(Event::Failed { why }).by(Fault::Host)
             }
+            // A pause that is not on record is none to a recovery.
+            (State::Replacing { .. }, State::RollingBack { .. }) => self.without_pause(),
             _ => self,
         }
     }

@@ -2,7 +2,7 @@
 
 use towline_protocol::Gate;
 
-use super::{Action, Deploy, Ending, Event, State, Step};
+use super::{Action, Deploy, Ending, Event, Member, State, Step};
 
 impl State {
     /// The name by which reports count the time of what comes next.
@@ -62,6 +62,25 @@ impl Deploy {
                 true
             });
         (lines, end.ending().cloned())
+    }
+
+    /// Who has which version where it ended as paused.
+    pub fn paused_in_words(&self) -> Option<String> {
+        let Some(Ending::Paused { passed, .. }) = self.ending() else {
+            return None;
+        };
+        let (new, old) = self.members.split_at_checked(*passed)?;
+        let names = |members: &[Member]| {
+            let names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
+            names.join(", ")
+        };
+        Some(format!(
+            "it is paused (on_failure): {} of {} have the new version and keep it ({}), the others have the one before ({})",
+            new.len(),
+            self.members.len(),
+            names(new),
+            names(old)
+        ))
     }
 
     /// Goes through it with everything working, for as long as `goes_on` says so, to which each action is told.

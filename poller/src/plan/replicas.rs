@@ -12,7 +12,7 @@ use super::{Observed, Plan, Refusal, Target, repo_digests, target, target::own};
 use crate::{
     machine::Deploy,
     reference::{Reference, Template},
-    settings::{Label, Rolling},
+    settings::{Label, OnFailure, Rolling},
 };
 
 /// Why the containers that `label` leads to are no replicas of one thing: not all are of one repository.
@@ -94,11 +94,14 @@ pub fn as_one(mut deploys: Vec<Deploy>) -> Option<Deploy> {
 
 /// The deploy, which has not begun, of so many containers at a time as the host's file says.
 pub fn rolled(deploy: Deploy, rolling: Rolling) -> Deploy {
-    match deploy.members.len() {
-        0 | 1 => deploy,
-        // It is replaced with those that share a namespace of it, as one set.
-        _ if !deploy.companions().is_empty() => deploy,
-        _ => deploy.rolling(rolling.max_parallel),
+    // One alone may be replaced with those that share a namespace of it, as one set.
+    if deploy.members.len() < 2 || !deploy.companions().is_empty() {
+        return deploy;
+    }
+    let deploy = deploy.rolling(rolling.max_parallel);
+    match rolling.on_failure {
+        OnFailure::Rollback => deploy,
+        OnFailure::Pause => deploy.pausing(),
     }
 }
 

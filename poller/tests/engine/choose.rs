@@ -1,4 +1,5 @@
-//! A container that is chosen by its label: it must be the only one, and what a deploy leaves beside it never counts.
+//! A container that is chosen by its label: what a deploy leaves beside it never counts, nor is what is no replica of it taken for
+//! one.
 
 use std::{fs, process::Command};
 
@@ -9,7 +10,7 @@ use towline::{
 };
 use towline_protocol::Outcome;
 
-use crate::scene::{Scene, docker, required};
+use crate::scene::{Scene, docker, image, push, required};
 
 /// The service, with this label in place of the container's name.
 fn labelled(scene: &Scene, label: &str, lines: &str) -> Service {
@@ -29,8 +30,11 @@ async fn refused(scene: &Scene, service: &Service) -> String {
 
 /// A container that was never started.
 fn create(scene: &Scene, name: &str, label: &str) {
-    let image = scene.image("live");
-    docker(&["create", "--name", name, "--label", label, &image]);
+    create_from(&scene.image("live"), name, label);
+}
+
+fn create_from(image: &str, name: &str, label: &str) {
+    docker(&["create", "--name", name, "--label", label, image]);
 }
 
 #[tokio::test]
@@ -61,7 +65,8 @@ async fn the_only_container_with_the_label_is_replaced_and_keeps_name_and_label(
 }
 
 #[tokio::test]
-async fn none_and_several_are_refused_with_their_names_and_stopped_ones_count() {
+async fn none_and_several_of_different_images_are_refused_with_their_names_and_stopped_ones_count()
+{
     let mut scene = Scene::new("several").await;
     scene.release("v1", "ok", &[]);
     scene.run(&["--label", "octo.app=several"]);
@@ -72,10 +77,16 @@ async fn none_and_several_are_refused_with_their_names_and_stopped_ones_count() 
         "{why}"
     );
 
-    create(&scene, "several--twin", "octo.app=several");
+    push("several-other", "v1", "ok", &[]);
+    create_from(
+        &image("several-other", "v1"),
+        "several--twin",
+        "octo.app=several",
+    );
     let service = labelled(&scene, "octo.app=several", "");
     let why = refused(&scene, &service).await;
-    assert!(why.contains("2 have it: several, several--twin"), "{why}");
+    assert!(why.contains("2 have it: several ("), "{why}");
+    assert!(why.contains(", several--twin ("), "{why}");
     let before = scene.inspect();
     scene.release("v2", "ok", &[]);
     let applied = scene.deploy(&service).await;

@@ -31,6 +31,7 @@ mod progress;
 mod pulls;
 mod recovery;
 mod refusals;
+mod replicas;
 mod roll_back;
 mod scene;
 mod set;

@@ -11,13 +11,16 @@ pub(crate) enum V2 {
     Good,
     /// It ends at once.
     Bad,
+    /// It ends at once where there is no variable TOY_DATA, and else serves.
+    Picky,
 }
 
-/// A v1 and both kinds of v2, by digest.
+/// A v1 and all kinds of v2, by digest.
 pub(crate) struct Images {
     v1: String,
     good: String,
     bad: String,
+    picky: String,
 }
 
 impl Images {
@@ -28,8 +31,8 @@ impl Images {
 
     fn push() -> Self {
         let scene = scene();
-        let held = |version: &str, mode: &str, hold: &str| {
-            let digest = scene.push(version, mode, &[]);
+        let held = |version: &str, mode: &str, hold: &str, instructions: &[&str]| {
+            let digest = scene.push(version, mode, instructions);
             let name = by_digest(&digest);
             docker(&["pull", "--quiet", &name]);
             docker(&["tag", &name, &format!("held-for-kill:{hold}")]);
@@ -37,9 +40,10 @@ impl Images {
         };
         held("idle", "idle", "idle");
         Self {
-            v1: held("v1", "ok", "v1"),
-            good: held("v2", "ok", "good"),
-            bad: held("v2", "exit", "bad"),
+            v1: held("v1", "ok", "v1", &[]),
+            good: held("v2", "ok", "good", &[]),
+            bad: held("v2", "exit", "bad", &[]),
+            picky: held("v2", "ok", "picky", &["ENV TOY_MOVES=1"]),
         }
     }
 
@@ -47,6 +51,7 @@ impl Images {
         match v2 {
             V2::Good => &self.good,
             V2::Bad => &self.bad,
+            V2::Picky => &self.picky,
         }
     }
 

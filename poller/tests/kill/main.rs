@@ -30,6 +30,7 @@ mod relay;
 #[path = "../kill_parts/remote.rs"]
 #[expect(dead_code, reason = "the tests without an engine have its server hang")]
 mod remote;
+mod replicas;
 #[path = "../engine/scene.rs"]
 #[expect(dead_code, reason = "the other tests of the engine do more")]
 mod scene;

@@ -10,6 +10,7 @@ mod journal;
 mod model;
 mod mutants;
 mod ordered;
+mod paused;
 mod play;
 mod properties;
 mod property;

@@ -11,7 +11,7 @@ use serde_json::json;
 use towline_protocol::Gate;
 
 use super::{
-    super::{Action, Deploy, Ending, Event, State, Step, Tidy, Undo},
+    super::{Action, Deploy, Ending, Event, Paused, State, Step, Tidy, Undo},
     fate::{Fate, fates, in_turn},
     model::Engine,
     play::play,
@@ -20,7 +20,7 @@ use super::{
 use crate::testing::Property;
 
 /// Each mistake, and the property that it breaks.
-const MISTAKES: [(Mutant, Property); 24] = [
+const MISTAKES: [(Mutant, Property); 25] = [
     (Mutant::ForgetsToPromote, Property::AtRest),
     (Mutant::ForgetsToRestore, Property::AtRest),
     (Mutant::RemovesOldBeforeGate, Property::OldKept),
@@ -45,6 +45,7 @@ const MISTAKES: [(Mutant, Property); 24] = [
     (Mutant::StopsOldInTheGate, Property::Served),
     (Mutant::JoinsBeforeTheGate, Property::Served),
     (Mutant::StopsAllAtOnce, Property::Served),
+    (Mutant::LeavesWhatHasPassed, Property::Truthful),
 ];
 
 /// The same plays for every mutant.
@@ -101,6 +102,7 @@ pub(super) enum Mutant {
     StopsAllAtOnce,
     LeavesCompanionsRunning,
     SharesWithTheOld,
+    LeavesWhatHasPassed,
 }
 
 impl Mutant {
@@ -195,6 +197,14 @@ impl Mutant {
     pub(super) fn on(self, deploy: Deploy, event: Event) -> Deploy {
         match (self, event) {
             (Self::FailsWhatIsGone, Event::Gone { why }) => deploy.needs_operator(why),
+            (Self::LeavesWhatHasPassed, event) => {
+                let mut after = deploy.on(event);
+                if let State::RollingBack { batch: 1, why, .. } = &after.state {
+                    let (passed, why) = (after.batch(1).start, why.clone());
+                    after.paused = Some(Paused { passed, why });
+                }
+                after
+            }
             (_, event) => deploy.on(event),
         }
     }

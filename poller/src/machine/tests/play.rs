@@ -8,7 +8,7 @@ use super::{
     fate::{Fate, Moment},
     model::{Container, Engine, failed},
     mutants::Mutant,
-    property::{is_committed, is_removing},
+    property::{committed, is_removing},
     scene::Scene,
 };
 use crate::testing::{Broken, Property};
@@ -74,8 +74,8 @@ pub(super) struct Stage {
     pub(super) fresh: Deploy,
     /// What is on disk; `None` before the first commit.
     pub(super) journal: Option<String>,
-    /// Whether the commit is on disk.
-    pub(super) committed: bool,
+    /// For how many of the members the commit is on disk.
+    pub(super) committed: usize,
     /// What this process has recorded.
     pub(super) recorded: Option<Deploy>,
     /// Whether this process has given up recording.
@@ -128,7 +128,7 @@ impl Stage {
             fresh: deploy.clone(),
             deploy,
             journal: None,
-            committed: false,
+            committed: 0,
             recorded: None,
             lost: false,
             away: false,
@@ -372,7 +372,7 @@ impl Stage {
         let forgets = self.mutant == Some(Mutant::ForgetsToRecord) && self.journal.is_some();
         if !forgets {
             self.journal = Some(self.deploy.to_journal().unwrap());
-            self.committed = is_committed(&self.deploy);
+            self.committed = committed(&self.deploy);
         }
     }
 

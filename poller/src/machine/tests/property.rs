@@ -86,7 +86,7 @@ impl Stage {
             self.breaks(Property::OneArmed, how);
         }
         let old = &self.deploy.members[at].old;
-        if self.committed || self.removed_by_human.contains(old) {
+        if at < self.committed || self.removed_by_human.contains(old) {
             return;
         }
         let was = &self.before.containers[old];
@@ -112,8 +112,15 @@ impl Stage {
             let how = format!("nothing was in the way of the new version, and yet: {ending:?}");
             self.breaks(Property::AtRest, how);
         }
-        for member in self.deploy.members.clone() {
-            self.check_holder(&member, &ending);
+        for (at, member) in self.deploy.members.clone().iter().enumerate() {
+            self.check_holder(member, &of_member(&ending, at));
+        }
+        if let Ending::Paused { passed, .. } = ending {
+            let all = self.deploy.members.len();
+            if !self.scene.pauses || !(1..all).contains(&passed) {
+                let how = format!("{passed} of {all} were left, which nobody has asked for");
+                self.breaks(Property::Truthful, how);
+            }
         }
         self.check_together();
         self.check_nothing_left(&ending);
@@ -174,7 +181,7 @@ impl Stage {
                 id == member.old,
                 self.restarted || self.human || holder.starts == was.starts,
             ),
-            Ending::NeedsOperator { .. } => (true, true),
+            Ending::NeedsOperator { .. } | Ending::Paused { .. } => (true, true),
         };
         if !is_it || !untouched {
             let how = format!("{ending:?}, and the name has {id}: {holder:?}");
@@ -191,7 +198,7 @@ impl Stage {
         if !self.deploy.notes.is_empty() {
             return;
         }
-        let is_new = matches!(ending, Ending::Succeeded { .. });
+        let is_new = matches!(ending, Ending::Succeeded { .. } | Ending::Paused { .. });
         if !is_new && self.engine.tags != self.before.tags {
             let how = format!("the tags are {:?} after {ending:?}", self.engine.tags);
             self.breaks(Property::Truthful, how);
@@ -235,8 +242,19 @@ pub(super) fn told(deploy: &Deploy, words: &str) -> bool {
     deploy.notes.iter().any(|note| note.contains(words))
 }
 
-pub(super) fn is_committed(deploy: &Deploy) -> bool {
-    matches!(deploy.state, State::Committed { .. })
+/// For how many of the members there is no way back: also while the others go back, of whom those are not to wait.
+pub(super) fn committed(deploy: &Deploy) -> usize {
+    let is_sure = matches!(deploy.state, State::Committed { .. }) || deploy.paused.is_some();
+    if is_sure { deploy.committed() } else { 0 }
+}
+
+/// How it ended for one member.
+fn of_member(ending: &Ending, at: usize) -> Ending {
+    match ending {
+        Ending::Paused { passed, .. } if at < *passed => Ending::Succeeded { gate: None },
+        Ending::Paused { why, .. } => Ending::RolledBack { why: why.clone() },
+        other => other.clone(),
+    }
 }
 
 pub(super) fn is_removing(deploy: &Deploy) -> bool {

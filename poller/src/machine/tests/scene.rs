@@ -27,6 +27,8 @@ pub(super) struct Scene {
     pub(super) parallel: Option<usize>,
     /// Whether each shares a namespace of the one before it.
     pub(super) chained: bool,
+    /// Whether those that have passed keep the new version when others fail.
+    pub(super) pauses: bool,
 }
 
 /// A container to replace.
@@ -65,6 +67,7 @@ impl Scene {
             strategy: machine::Strategy::StopFirst,
             parallel: None,
             chained: false,
+            pauses: false,
         }
     }
 
@@ -166,10 +169,14 @@ impl Scene {
         let sides = (Side::default(), Side::default());
         let deploy = Deploy::new(deploy_name(number), members, sides.0, sides.1);
         let deploy = deploy.with_strategy(self.strategy);
-        Some(match self.parallel {
+        let deploy = match self.parallel {
             Some(parallel) => deploy.rolling(parallel),
             None if self.chained => deploy.accompanied(),
             None => deploy,
+        };
+        Some(match self.pauses {
+            true => deploy.pausing(),
+            false => deploy,
         })
     }
 
@@ -234,20 +241,24 @@ pub(super) fn a_scene() -> impl Strategy<Value = Scene> {
         ]),
         proptest::option::weighted(0.3, 1usize..3),
         proptest::bool::weighted(0.3),
+        any::<bool>(),
     )
-        .prop_map(|(olds, tagged, passes, strategy, parallel, is_chained)| {
-            let scene = Scene {
-                olds,
-                tagged,
-                strategy,
-                parallel,
-                ..Scene::one(passes)
-            };
-            match is_chained {
-                true => scene.chained(),
-                false => scene,
-            }
-        })
+        .prop_map(
+            |(olds, tagged, passes, strategy, parallel, is_chained, pauses)| {
+                let scene = Scene {
+                    olds,
+                    tagged,
+                    strategy,
+                    parallel,
+                    pauses,
+                    ..Scene::one(passes)
+                };
+                match is_chained {
+                    true => scene.chained(),
+                    false => scene,
+                }
+            },
+        )
 }
 
 /// A scene with everything in it that makes deploys difficult, now and then.

@@ -1,0 +1,445 @@
+//! Several containers of one label: replaced one after the other, each gated before the next, and taken back together.
+
+use std::{
+    fs,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use towline::{
+    apply::{Applied, Progress, WayBack, go_back, inspect_service},
+    machine::Fault,
+    plan::choose_version,
+    settings::{Choice, Service, Settings},
+    status::{self, Sought},
+    store::JournalEntry,
+};
+use towline_protocol::{Outcome, Side};
+
+use crate::scene::{Scene, docker, image, inspect, intent, launcher, push, required};
+
+/// Three containers with one label, on v1.
+struct Replicas {
+    scene: Scene,
+}
+
+impl Replicas {
+    /// Those containers; `more` are further arguments for each. Where there is a variable TOY_DATA, a version that moves data
+    /// when it starts can do so.
+    async fn new(name: &'static str, more: [&[&str]; 3]) -> Self {
+        let scene = Scene::new(name).await;
+        scene.release("v1", "ok", &[]);
+        let replicas = Self { scene };
+        for (at, more) in (1..).zip(more) {
+            replicas.run(at, more);
+        }
+        replicas
+    }
+
+    fn run(&self, at: usize, more: &[&str]) {
+        let (name, label, image) = (self.name(at), self.label(), self.scene.image("live"));
+        let policy = ["--restart", "unless-stopped"];
+        let run = [
+            "run", "--detach", "--pull", "always", "--name", &name, "--label", &label,
+        ];
+        docker(&[&run, &policy[..], more, &[&image]].concat());
+    }
+
+    fn name(&self, at: usize) -> String {
+        format!("{}--{at}", self.scene.name)
+    }
+
+    fn label(&self) -> String {
+        format!("octo.app={}", self.scene.name)
+    }
+
+    /// The service of all containers with the label, and further keys of `docker`.
+    fn service(&self, keys: &str) -> Service {
+        let name = format!("container = \"{}\"", self.scene.name);
+        let check =
+            "health = [{ tcp = \"{container}:8080\", within = \"20s\" }]\nstable_for = \"1s\"\n";
+        let chosen = format!("label = \"{}\"{keys}", self.label());
+        let text = self.scene.file(check).replace(&name, &chosen);
+        let settings = Settings::parse(&text, "towline.toml").unwrap();
+        settings.services.into_iter().next().unwrap()
+    }
+
+    async fn deploy(&mut self, keys: &str) -> Applied {
+        let service = self.service(keys);
+        self.scene.deploy(&service).await
+    }
+
+    fn ids(&self) -> [String; 3] {
+        [1, 2, 3].map(|at| {
+            let shown = inspect(&self.name(at));
+            shown["Id"].as_str().unwrap().to_owned()
+        })
+    }
+
+    /// Which of them run.
+    fn running(&self) -> [bool; 3] {
+        [1, 2, 3].map(|at| inspect(&self.name(at))["State"]["Running"] == true)
+    }
+
+    /// The names of all there are, sorted.
+    fn names(&self) -> Vec<String> {
+        let mut names = self.scene.containers();
+        names.sort();
+        names
+    }
+}
+
+/// Looks again and again how many containers with a label run.
+struct Watcher {
+    stop: Arc<AtomicBool>,
+    looks: JoinHandle<Vec<usize>>,
+}
+
+impl Watcher {
+    fn new(label: String) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&stop);
+        let looks = thread::spawn(move || {
+            let mut looks = Vec::new();
+            while !is_over.load(Ordering::SeqCst) {
+                let filter = format!("label={label}");
+                let list = Command::new("docker")
+                    .args(["ps", "--quiet", "--filter", &filter])
+                    .output();
+                looks.push(
+                    String::from_utf8(list.unwrap().stdout)
+                        .unwrap()
+                        .lines()
+                        .count(),
+                );
+                thread::sleep(Duration::from_millis(20));
+            }
+            looks
+        });
+        Self { stop, looks }
+    }
+
+    /// The fewest that ever ran.
+    fn fewest(self) -> usize {
+        self.stop.store(true, Ordering::SeqCst);
+        let looks = self.looks.join().unwrap();
+        looks.into_iter().min().unwrap()
+    }
+}
+
+/// A version that starts only where there is a variable TOY_DATA.
+const MOVES: [&str; 1] = ["ENV TOY_MOVES=1"];
+const WITH_DATA: &[&str] = &["--env", "TOY_DATA=/data"];
+
+#[tokio::test]
+async fn they_are_replaced_one_after_the_other_and_never_is_more_than_one_down() {
+    let mut replicas = Replicas::new("rolled", [&[], &["--env", "SECOND=2"], &[]]).await;
+    let before = replicas.ids();
+    replicas.scene.release("v2", "ok", &[]);
+    let watcher = Watcher::new(replicas.label());
+    let applied = replicas.deploy("").await;
+    assert_eq!(watcher.fewest(), 2);
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    let now = replicas.ids();
+    assert!(
+        before.iter().all(|id| !now.contains(id)),
+        "{before:?} {now:?}"
+    );
+    assert_eq!(replicas.running(), [true; 3]);
+    assert_eq!(replicas.names(), ["rolled--1", "rolled--2", "rolled--3"]);
+    let second = inspect("rolled--2");
+    let has_own = |shown: &serde_json::Value| {
+        let mut all = shown["Config"]["Env"].as_array().into_iter().flatten();
+        all.any(|one| one == "SECOND=2")
+    };
+    assert!(has_own(&second) && !has_own(&inspect("rolled--1")));
+    assert_eq!(
+        second["HostConfig"]["RestartPolicy"]["Name"],
+        "unless-stopped"
+    );
+    let started = replicas
+        .scene
+        .told
+        .iter()
+        .filter(|one| **one == Progress::Started);
+    assert_eq!(started.count(), 3);
+
+    let again = replicas.deploy("").await;
+    assert_eq!(again.outcome, Outcome::Unchanged, "{}", again.message);
+    assert!(
+        again
+            .message
+            .starts_with("rolled--1, rolled--2 and rolled--3 have"),
+        "{}",
+        again.message
+    );
+    assert_eq!(replicas.ids(), now);
+    let sought = Sought::Container {
+        choice: Choice::Label(replicas.label().parse().unwrap()),
+        brought: applied.to.digest.clone(),
+    };
+    let seen = status::look(Some(&required("DOCKER_HOST")), &[sought]).await;
+    let shown = &seen.services[0];
+    assert_eq!(shown.replicas.len(), 3);
+    assert_eq!(shown.observed.as_ref().unwrap().digest, applied.to.digest);
+}
+
+#[tokio::test]
+async fn the_first_that_fails_stops_it_and_all_go_back_as_the_same_containers() {
+    let each: [&[&str]; 3] = [WITH_DATA, &[], WITH_DATA];
+    let mut replicas = Replicas::new("rolled-back", each).await;
+    let before = replicas.ids();
+    replicas.scene.release("v2", "ok", &MOVES);
+    let watcher = Watcher::new(replicas.label());
+    let applied = replicas.deploy("").await;
+    assert_eq!(watcher.fewest(), 2);
+    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    assert_eq!(applied.fault, Fault::Version);
+    assert!(
+        applied.message.contains("rolled-back--2"),
+        "{}",
+        applied.message
+    );
+    assert_eq!(replicas.ids(), before);
+    assert_eq!(replicas.running(), [true; 3]);
+    assert_eq!(replicas.names().len(), 3, "{:?}", replicas.names());
+    for at in 1..=3 {
+        let policy = &inspect(&replicas.name(at))["HostConfig"]["RestartPolicy"]["Name"];
+        assert_eq!(policy, "unless-stopped");
+    }
+    let started = replicas
+        .scene
+        .told
+        .iter()
+        .filter(|one| **one == Progress::Started);
+    assert_eq!(started.count(), 2, "the third was not begun");
+}
+
+#[tokio::test]
+async fn one_that_was_stopped_stays_so_and_two_at_a_time_leave_one_that_serves() {
+    let mut replicas = Replicas::new("paired", [&[]; 3]).await;
+    docker(&["stop", &replicas.name(1)]);
+    let before = replicas.ids();
+    replicas.scene.release("v2", "ok", &[]);
+    let watcher = Watcher::new(replicas.label());
+    let applied = replicas.deploy(", max_parallel = 2").await;
+    assert_eq!(watcher.fewest(), 1);
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    assert_eq!(replicas.running(), [false, true, true]);
+    let now = replicas.ids();
+    assert!(
+        before.iter().all(|id| !now.contains(id)),
+        "{before:?} {now:?}"
+    );
+}
+
+#[tokio::test]
+async fn those_that_have_the_version_already_are_left_as_they_are() {
+    let mut replicas = Replicas::new("partly", [&[]; 3]).await;
+    replicas.scene.release("v2", "ok", &[]);
+    docker(&["rm", "--force", &replicas.name(2)]);
+    replicas.run(2, &[]);
+    let before = replicas.ids();
+    let applied = replicas.deploy("").await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    assert!(
+        applied.message.contains("partly--2 has it already"),
+        "{}",
+        applied.message
+    );
+    let now = replicas.ids();
+    let is_same = [0, 1, 2].map(|at| now[at] == before[at]);
+    assert_eq!(is_same, [false, true, false]);
+}
+
+#[tokio::test]
+async fn containers_of_different_repositories_are_refused_and_none_is_touched() {
+    let mut replicas = Replicas::new("unlike", [&[]; 3]).await;
+    push("unlike-other", "v1", "ok", &[]);
+    let other = image("unlike-other", "v1");
+    docker(&[
+        "run",
+        "--detach",
+        "--name",
+        "unlike--4",
+        "--label",
+        &replicas.label(),
+        &other,
+    ]);
+    let before = replicas.ids();
+    replicas.scene.release("v2", "ok", &[]);
+    let applied = replicas.deploy("").await;
+    assert_eq!(applied.outcome, Outcome::Refused, "{}", applied.message);
+    assert!(
+        applied.message.contains("unlike--4 ("),
+        "{}",
+        applied.message
+    );
+    docker(&["rm", "--force", "unlike--4"]);
+    docker(&["pause", &replicas.name(3)]);
+    let applied = replicas.deploy("").await;
+    assert_eq!(applied.outcome, Outcome::Refused, "{}", applied.message);
+    assert!(
+        applied
+            .message
+            .starts_with("unlike--3: the container is paused"),
+        "{}",
+        applied.message
+    );
+    assert_eq!(replicas.ids(), before);
+}
+
+#[tokio::test]
+async fn where_a_failure_pauses_those_that_have_passed_keep_the_new_version_and_the_others_the_old_one()
+ {
+    let each: [&[&str]; 3] = [WITH_DATA, &[], WITH_DATA];
+    let mut replicas = Replicas::new("paused", each).await;
+    let before = replicas.ids();
+    let bad = replicas.scene.release("v2", "ok", &MOVES);
+    let keys = ", on_failure = \"pause\"";
+    let applied = replicas.deploy(keys).await;
+    assert_eq!(
+        applied.outcome,
+        Outcome::NeedsOperator,
+        "{}",
+        applied.message
+    );
+    assert_eq!(applied.fault, Fault::Version);
+    for words in [
+        "1 of 3 have the new version and keep it (paused--1)",
+        "failed: ",
+        "(paused--2, paused--3)",
+    ] {
+        assert!(
+            applied.message.contains(words),
+            "{words}: {}",
+            applied.message
+        );
+    }
+    let now = replicas.ids();
+    assert_eq!(
+        [0, 1, 2].map(|at| now[at] == before[at]),
+        [false, true, true]
+    );
+    assert_eq!(replicas.running(), [true; 3]);
+    assert_eq!(replicas.names().len(), 3, "{:?}", replicas.names());
+    let policy = |at| inspect(&replicas.name(at))["HostConfig"]["RestartPolicy"]["Name"].clone();
+    assert_eq!([1, 2, 3].map(policy), ["unless-stopped"; 3]);
+    let sought = Sought::Container {
+        choice: Choice::Label(replicas.label().parse().unwrap()),
+        brought: None,
+    };
+    let seen = status::look(Some(&required("DOCKER_HOST")), &[sought]).await;
+    let digests: Vec<_> = seen.services[0]
+        .replicas
+        .iter()
+        .map(|one| one.digest.clone())
+        .collect();
+    assert_eq!(digests[0].as_ref().map(ToString::to_string), Some(bad));
+    assert!(digests[1].is_some() && digests[1] == digests[2] && digests[0] != digests[1]);
+
+    // A version with which the second can live goes to all of them.
+    replicas.scene.release("v3", "ok", &[]);
+    let applied = replicas.deploy(keys).await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    let last = replicas.ids();
+    assert!(now.iter().all(|id| !last.contains(id)), "{now:?} {last:?}");
+}
+
+#[tokio::test]
+async fn all_of_them_are_taken_back_on_purpose_each_with_its_own_settings() {
+    let each: [&[&str]; 3] = [
+        &["--env", "NUMBER=1"],
+        &["--env", "NUMBER=2"],
+        &["--env", "NUMBER=3"],
+    ];
+    let mut replicas = Replicas::new("returned", each).await;
+    let image_of = |at: usize| inspect(&format!("returned--{at}"))["Image"].clone();
+    let first = image_of(1);
+    replicas.scene.release("v2", "ok", &[]);
+    let applied = replicas.deploy("").await;
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    let service = replicas.service("");
+    let Scene { docker, store, .. } = &mut replicas.scene;
+    let found = inspect_service(docker, &service).await.unwrap();
+    let kept = store.versions(&service.name).unwrap();
+    let version = choose_version(&kept, &found, &[], None).unwrap();
+    let from = Side::default();
+    let (service, found) = (&service, &found[..]);
+    let way = WayBack {
+        service,
+        found,
+        from,
+        version,
+    };
+    let entry = JournalEntry {
+        deploy: "0a1b2c3d".to_owned(),
+        service: service.name.clone(),
+        intent: intent(None).id,
+        attempt: 2,
+        body: String::new(),
+        on_purpose: None,
+        begun: None,
+    };
+    let never = std::future::pending();
+    let back = go_back(docker, &launcher(), store, &way, entry, never, &mut |_| ()).await;
+    let back = back.unwrap();
+    assert_eq!(back.outcome, Outcome::Succeeded, "{}", back.message);
+    for at in 1..=3 {
+        assert_eq!(image_of(at), first);
+        let shown = inspect(&format!("returned--{at}"));
+        let env = shown["Config"]["Env"].as_array().unwrap();
+        assert!(
+            env.iter().any(|one| *one == format!("NUMBER={at}")),
+            "{env:?}"
+        );
+    }
+    assert_eq!(replicas.running(), [true; 3]);
+}
+
+#[tokio::test]
+async fn compose_finds_nothing_to_do_with_a_service_of_several_containers() {
+    let mut scene = Scene::new("scaled").await;
+    scene.release("v1", "ok", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("compose.yml");
+    let text = format!(
+        "name: scaled\nservices:\n  web:\n    image: {}\n    scale: 3\n    restart: always\n    labels: {{octo.app: scaled}}\n",
+        scene.image("live")
+    );
+    fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let compose = |arguments: &[&str]| docker(&[&["compose", "--file", file], arguments].concat());
+    let ids = || {
+        let all = compose(&["ps", "--all", "--quiet", "--no-trunc"]);
+        let mut all: Vec<_> = all.lines().map(str::to_owned).collect();
+        all.sort();
+        all
+    };
+    compose(&["up", "--detach"]);
+    let before = ids();
+    let text = scene
+        .file("stable_for = \"1s\"\n")
+        .replace("container = \"scaled\"", "label = \"octo.app=scaled\"");
+    let service = Settings::parse(&text, "towline.toml")
+        .unwrap()
+        .services
+        .remove(0);
+    scene.release("v2", "ok", &[]);
+    let applied = scene.deploy(&service).await;
+    let now = ids();
+    compose(&["up", "--detach"]);
+    let after = ids();
+    compose(&["down", "--volumes"]);
+    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+    assert!(
+        now.len() == 3 && before.iter().all(|id| !now.contains(id)),
+        "{before:?} {now:?}"
+    );
+    assert_eq!(after, now);
+}
