@@ -17,7 +17,8 @@ use crate::{
 /// How a deploy must end, whenever its poller was killed.
 #[derive(Clone, Copy)]
 struct Promise {
-    v2: V2,
+    /// The digest of what the intent asks for.
+    v2: fn(&'static Images) -> &'static str,
     /// Further keys of `docker`.
     keys: &'static str,
     outcome: &'static str,
@@ -45,7 +46,7 @@ impl Fleet {
         let poller = Poller::new(&service, required("DOCKER_HOST"));
         let mut intent = manual(1);
         intent["service"] = json!(name);
-        intent["image"] = json!({ "digest": Images::get().digest(promise.v2) });
+        intent["image"] = json!({ "digest": (promise.v2)(Images::get()) });
         poller.offer(&[intent]);
         let image = Images::get().tagged_v1(&name);
         let label = format!("octo.fleet={name}");
@@ -172,7 +173,7 @@ fn a_good_version_comes_to_all_replicas_whichever_step_the_poller_is_killed_at()
     killed_everywhere(
         "fleet-good",
         Promise {
-            v2: V2::Good,
+            v2: |images| images.digest(V2::Good),
             keys: "",
             outcome: "succeeded",
             status: 0,
@@ -187,7 +188,7 @@ fn one_that_the_second_replica_cannot_run_is_taken_back_from_all_whichever_step_
     killed_everywhere(
         "fleet-bad",
         Promise {
-            v2: V2::Picky,
+            v2: Images::picky,
             keys: "",
             outcome: "rolled_back",
             status: 3,
@@ -201,7 +202,7 @@ fn where_a_failure_pauses_the_first_replica_keeps_it_whichever_step_the_poller_i
     killed_everywhere(
         "fleet-paused",
         Promise {
-            v2: V2::Picky,
+            v2: Images::picky,
             keys: ", on_failure = \"pause\"",
             outcome: "needs_operator",
             status: 4,

@@ -80,6 +80,8 @@ pub(super) struct Stage {
     pub(super) recorded: Option<Deploy>,
     /// Whether this process has given up recording.
     pub(super) lost: bool,
+    /// Whether one has: after a crash besides, a recovery goes a way back once more from its beginning.
+    pub(super) was_lost: bool,
     /// Whether this process has not heard of the engine since its restart.
     pub(super) away: bool,
     /// The containers that are nobody's of ours, as they should be.
@@ -131,6 +133,7 @@ impl Stage {
             committed: 0,
             recorded: None,
             lost: false,
+            was_lost: false,
             away: false,
             removed_by_human: BTreeSet::new(),
             touched: BTreeSet::new(),
@@ -243,7 +246,7 @@ impl Stage {
         if !self.lost {
             let deploy = self.deploy.clone();
             self.deploy = deploy.unrecorded(recorded, "disk full".to_owned());
-            self.lost = true;
+            (self.lost, self.was_lost) = (true, true);
         }
         true
     }

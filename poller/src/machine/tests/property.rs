@@ -54,7 +54,7 @@ impl Stage {
             (Strategy::StopFirst, Some(parallel)) => parallel,
             (Strategy::StopFirst, None) => return,
         };
-        if self.human || self.restarted || self.scene.fragile {
+        if self.human || self.restarted || self.was_lost || self.scene.fragile {
             return;
         }
         let down = (0..self.deploy.members.len()).filter(|at| !self.is_served(*at));
@@ -253,7 +253,10 @@ fn of_member(ending: &Ending, at: usize) -> Ending {
     match ending {
         Ending::Paused { passed, .. } if at < *passed => Ending::Succeeded { gate: None },
         Ending::Paused { why, .. } => Ending::RolledBack { why: why.clone() },
-        other => other.clone(),
+        Ending::Succeeded { .. }
+        | Ending::RolledBack { .. }
+        | Ending::FailedUntouched { .. }
+        | Ending::NeedsOperator { .. } => ending.clone(),
     }
 }
 
