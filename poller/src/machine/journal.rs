@@ -41,9 +41,6 @@ pub enum JournalError {
     /// A container's journal where one of parts is read.
     #[error("the journal is one of a container's deploy, not of a service made of parts")]
     OfContainer,
-    /// One of parts where a container's is read.
-    #[error("the journal is one of a service made of parts, not of a container's deploy")]
-    OfParts,
     /// Of nothing; this is missing.
     #[error("the journal of a deploy names {0}")]
     Empty(&'static str),
@@ -79,9 +76,7 @@ impl Deploy {
     /// # Errors
     /// See [`JournalError`].
     pub fn from_journal(text: &str) -> Result<Self, JournalError> {
-        if format_of(text, FORMAT)?.is_multiple_of(2) {
-            return Err(JournalError::OfParts);
-        }
+        format_of(text, FORMAT)?;
         let deploy: Self = serde_json::from_str(text)?;
         match deploy.members.is_empty() {
             true => Err(JournalError::Empty("no container")),

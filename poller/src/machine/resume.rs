@@ -22,12 +22,20 @@ pub struct Watch {
 }
 
 impl Deploy {
-    /// The deploy as it goes on after a crash: back, unless the new version was committed or may be in the gate.
-    pub fn resume(mut self) -> Self {
+    /// The deploy as it goes on after a crash: back, unless the new version was committed or may be in its last gate. After another
+    /// one there are containers to be made, which only who has planned them can do.
+    pub fn resume(self) -> Self {
+        self.gone_on(false)
+    }
+
+    /// The same for who can make more containers, or cannot.
+    fn gone_on(mut self, can_create: bool) -> Self {
         let state = std::mem::replace(&mut self.state, Ending::lost());
         match state {
             State::Replacing { step, at, new } => match self.look_from(step, at) {
-                Some((look, leader)) if self.resumed < RESUMES => {
+                Some((look, leader))
+                    if self.resumed < RESUMES && (can_create || self.has_made_all(&new)) =>
+                {
                     self.resumed += 1;
                     self.gone_to(step, at);
                     self.forth(look, leader, new)
@@ -127,8 +135,12 @@ impl Deploy {
             State::Replacing { .. }
             | State::Committed { .. }
             | State::RollingBack { .. }
-            | State::Ended { .. } => self.resume(),
+            | State::Ended { .. } => self.gone_on(true),
         }
+    }
+
+    fn has_made_all(&self, new: &[String]) -> bool {
+        new.len() == self.members.len()
     }
 
     /// The deploy as it goes on when it cannot be recorded any more; `recorded` is how it was recorded last.

@@ -36,7 +36,7 @@ impl Images {
             docker(&["tag", &name, &format!("held-for-kill:{hold}")]);
             digest
         };
-        held("idle", "idle", "idle");
+        held("idle", "idle", "idle", &[]);
         Self {
             v1: held("v1", "ok", "v1", &[]),
             good: held("v2", "ok", "good", &[]),

@@ -152,3 +152,26 @@ fn a_pause_that_cannot_be_put_on_record_takes_all_back() {
     );
     assert_eq!(images(&end), ["old"; 3]);
 }
+
+#[test]
+fn a_crash_in_a_gate_after_which_more_are_to_be_made_takes_all_back_and_one_in_the_last_goes_on() {
+    for (gate, goes_on) in [(1, false), (2, false), (3, true)] {
+        let mut gates = 0;
+        let end = perform(&three(false), |moment| match moment {
+            Moment::Call(Action::Gate { .. }) => {
+                gates += 1;
+                if gates == gate {
+                    Fate::DiesBefore
+                } else {
+                    Fate::Works
+                }
+            }
+            Moment::Call(_) | Moment::Commit => Fate::Works,
+        });
+        let succeeded = matches!(end.ending(), Ending::Succeeded { .. });
+        assert_eq!(succeeded, goes_on, "gate {gate}: {:?}", end.ending());
+        if !goes_on {
+            assert_eq!(end.deploy.fault, Fault::Interruption);
+        }
+    }
+}
