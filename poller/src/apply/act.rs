@@ -9,11 +9,12 @@ use super::{
     group::as_composed,
     hide::hidden,
     hooks::{Calling, Came, Which, call, plain_order, variables},
+    join::{drain, join},
 };
 use crate::{
     docker::{EngineError, LogTail},
     health,
-    machine::{Action, Deploy, Event, Expected, Fault, State, TagMove},
+    machine::{Action, Deploy, Event, Expected, Fault, State, Strategy, TagMove},
     redact::Secrets,
     reference::Reference,
     sequence::About,
@@ -59,23 +60,27 @@ pub(super) async fn act(
         Action::Start { id } if is_back(deploy) => start_patiently(with, id).await,
         Action::Start { id } => done(with.engine.start(id).await),
         Action::Look { containers } => look(with, containers).await,
-        Action::Gate { ids, spent, .. } => match gate(with, deploy, ids, *spent, tell).await {
-            Ok(event @ Event::Passed { .. }) if deploy.is_in_last_gate() => {
-                let Came { verdict, log: said } = after(with, deploy, ids).await?;
-                log.text = said;
-                Ok(match verdict.failure() {
-                    None => event,
-                    Some((why, fault)) => {
-                        hook = Some(fault);
-                        Event::Failed { why }
-                    }
-                })
+        Action::Gate { ids, spent, brief } => {
+            match gate(with, deploy, ids, *spent, *brief, tell).await {
+                Ok(event @ Event::Passed { .. }) if deploy.is_in_last_gate() => {
+                    let Came { verdict, log: said } = after(with, deploy, ids).await?;
+                    log.text = said;
+                    Ok(match verdict.failure() {
+                        None => event,
+                        Some((why, fault)) => {
+                            hook = Some(fault);
+                            Event::Failed { why }
+                        }
+                    })
+                }
+                other => other,
             }
-            other => other,
+        }
+        Action::Join { member, id } => match deploy.members.get(*member) {
+            Some(one) => join(with, *member, &one.name, id).await,
+            None => Ok(Event::Done),
         },
-        Action::Join { .. } | Action::Drain => Ok(Event::Failed {
-            why: "nothing is deployed start-first".to_owned(),
-        }),
+        Action::Drain => drain(with).await,
         Action::Verify { members } => verify(with, deploy, members).await,
         Action::SaveLog { id } => with.engine.log_tail(id).await.map(|tail| {
             log = tail;
@@ -171,7 +176,11 @@ async fn create(
             why: "a recovery creates no container".to_owned(),
         });
     };
-    let request = &as_composed(&with.engine, with.launcher, made, &replaced(deploy)).await;
+    let request = as_composed(&with.engine, with.launcher, made, &replaced(deploy)).await;
+    let request = &match deploy.strategy {
+        Strategy::StopFirst => request,
+        Strategy::StartFirst => request.unnamed(),
+    };
     let deploy = &deploy.deploy;
     let id = match with.engine.create(name, request).await {
         Err(taken @ EngineError::Refused { status: 409, .. }) => {
@@ -262,12 +271,15 @@ async fn gate(
     deploy: &Deploy,
     ids: &[String],
     spent: Duration,
+    is_brief: bool,
     tell: &dyn Fn(String),
 ) -> Result<Event, EngineError> {
+    let (engine, checks) = (&with.engine, checks(with));
     let stable_for = with.service.and_then(|service| service.stable_for);
     let (own, companions) = parted(deploy, ids);
-    let (engine, checks) = (&with.engine, checks(with));
-    let verdict = if companions.is_empty() {
+    let verdict = if is_brief {
+        health::gate_again(engine, ids, checks, tell).await?
+    } else if companions.is_empty() {
         health::gate(engine, ids, checks, stable_for, spent, tell).await?
     } else {
         let both = (own.as_slice(), companions.as_slice());

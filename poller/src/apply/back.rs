@@ -14,11 +14,14 @@ use super::{
     inspect::useless,
     keep::{keep_back, remember, tidy},
     prepare::already,
+    way::{Replacement, way_of},
 };
 use crate::{
     docker::{Docker, EngineError},
     health,
-    plan::{Naming, Observed, Plan, Whose, back, joined, moved_tag, rolled, short_name, strayed},
+    plan::{
+        Naming, Observed, Plan, Whose, back, gone, joined, moved_tag, rolled, short_name, strayed,
+    },
     process::Launcher,
     settings::Service,
     store::{JournalEntry, Store, Version},
@@ -80,6 +83,7 @@ async fn prepare(
 ) -> Result<(Plan, Vec<Observed>), ApplyError> {
     let is_one_of_several = way.found.len() > 1;
     let (mut replaced, mut plans, mut there) = (Vec::new(), Vec::new(), Vec::new());
+    let mut ways = Vec::new();
     for observed in way.found {
         if observed.image_id() == way.version.image_id {
             there.push(observed.clone());
@@ -93,12 +97,22 @@ async fn prepare(
         if let Some(refused) = refused {
             return Err(refused.into());
         }
+        let replacement = Replacement {
+            observed,
+            model: Some(&way.version.container),
+            made: plan
+                .create
+                .first()
+                .map(|(create, _)| (create, &way.version.image)),
+            is_one_of_several,
+        };
+        ways.push(way_of(way.service, &replacement)?);
         plans.push(plan);
         replaced.push(observed.clone());
     }
     let nothing = || EngineError::Unexpected("every container has that version".to_owned());
     let mut plan = joined(plans).ok_or_else(nothing)?;
-    plan.deploy = rolled(plan.deploy, way.service.work.rolling());
+    plan.deploy = gone(rolled(plan.deploy, way.service.work.rolling()), ways);
     plan.deploy.notes.extend(already(&there));
     plan.deploy
         .notes

@@ -119,7 +119,7 @@ pub(super) async fn drive<'a>(
                 }
             }
         };
-        if let Some(progress) = milestone(&before, &deploy.state) {
+        for progress in milestones(&before, &deploy.state) {
             tell(progress);
         }
     }
@@ -153,16 +153,16 @@ fn interrupted(deploy: &Deploy, source: EngineError) -> ApplyError {
 }
 
 /// What is to be told of a change of state.
-fn milestone(before: &State, after: &State) -> Option<Progress> {
-    match (before, after) {
+fn milestones(before: &State, after: &State) -> Vec<Progress> {
+    let told = match (before, after) {
         (State::Replacing { step: was, .. }, State::Replacing { step: is, .. }) if was != is => {
             forth(*was)
         }
-        (State::Replacing { .. }, State::Committed { gate, .. }) => Some(match gate {
-            Some(gate) => Progress::Healthy { gate: *gate },
-            // One that was stopped stays so.
-            None => Progress::Swapped,
-        }),
+        (State::Replacing { step: last, .. }, State::Committed { gate, .. }) => {
+            // One that was stopped stays so, and is not watched.
+            let passed = gate.map(|gate| Progress::Healthy { gate });
+            return forth(*last).into_iter().chain(passed).collect();
+        }
         (
             State::Committed { .. },
             State::Ended {
@@ -184,7 +184,8 @@ fn milestone(before: &State, after: &State) -> Option<Progress> {
             },
         ) => Some(Progress::RolledBack),
         _ => None,
-    }
+    };
+    told.into_iter().collect()
 }
 
 /// The step is done.
@@ -194,15 +195,15 @@ fn forth(step: Step) -> Option<Progress> {
         Step::Stop => Some(Progress::Stopped),
         Step::Promote => Some(Progress::Swapped),
         Step::Start => Some(Progress::Started),
+        Step::Join => Some(Progress::Joined),
+        Step::Drain => Some(Progress::Drained),
         Step::Tag
         | Step::Disarm
         | Step::Park
         | Step::Look
         | Step::Gate
-        | Step::Join
         | Step::LookAgain
-        | Step::GateAgain
-        | Step::Drain => None,
+        | Step::GateAgain => None,
     }
 }
 

@@ -11,11 +11,12 @@ use super::{
     image::{id, resolve, tag_of},
     inspect::{inspect_service, useless},
     prepare::{Halt, admit, already, unchanged},
+    way::{Replacement, way_of},
 };
 use crate::{
     docker::Docker,
     machine::Deploy,
-    plan::{Naming, as_one, foreseen, has_already, plan, rolled, strayed, targets},
+    plan::{Naming, as_one, foreseen, gone, has_already, plan, rolled, strayed, targets},
     process::Launcher,
     reference::Reference,
     store::{Store, StoreError},
@@ -86,7 +87,7 @@ pub async fn foresee(
             sha: job.intent.revision.sha.clone(),
             digest: Some(digest.clone()),
         };
-        let mut deploys = Vec::new();
+        let (mut deploys, mut ways) = (Vec::new(), Vec::new());
         for (observed, target) in found.iter().zip(&targets) {
             if has_already(observed, &digest, image) {
                 continue;
@@ -103,20 +104,30 @@ pub async fn foresee(
                 was_healthy: true,
                 now: Timestamp::now(),
             };
+            let mut made = None;
             if let Some(image) = image {
                 let plan = plan(observed, target, &digest, image, naming, to.clone())?;
                 let own = plan.create.first().map(|(create, _)| create);
                 if let Some(refused) = own.and_then(|create| useless(job.service, create, image)) {
                     return Err(refused.of(observed.name(), found.len() > 1).into());
                 }
+                let first = plan.create.into_iter().next();
+                made = first.map(|(create, _)| (create, image));
             }
+            let replacement = Replacement {
+                observed,
+                model: None,
+                made: made.as_ref().map(|(create, image)| (create, *image)),
+                is_one_of_several: found.len() > 1,
+            };
+            ways.push(way_of(job.service, &replacement)?);
             let image_id = image.and_then(id);
             deploys.push(foreseen(observed, target, image_id, naming, to.clone()));
         }
         let Some(mut deploy) = as_one(deploys) else {
             return Err(unchanged(&there, &digest));
         };
-        deploy = rolled(deploy, job.service.work.rolling());
+        deploy = gone(rolled(deploy, job.service.work.rolling()), ways);
         deploy.notes.extend(already(&there));
         if let Some(why) = hooks_refusal(launcher, job.service).await {
             return Err(Halt::Over(Outcome::Refused, why));

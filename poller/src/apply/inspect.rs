@@ -103,14 +103,20 @@ pub(super) fn useless(service: &Service, create: &CreateRequest, image: &Value) 
 
 /// Why no check will ever find Docker's own healthcheck, which the service asks for, if so.
 fn lacks_healthcheck(service: &Service, create: &CreateRequest, image: &Value) -> Option<Refusal> {
-    if !health::asks_for_own(&service.health) {
+    if !health::asks_for_own(&service.health) || brings_healthcheck(create, image) {
         return None;
     }
+    Some(match create.body.pointer("/Healthcheck/Test/0") {
+        None => Refusal::NoHealthcheck,
+        Some(_) => Refusal::HealthcheckOff,
+    })
+}
+
+/// Whether the container that `create` makes from `image` has a healthcheck.
+pub(super) fn brings_healthcheck(create: &CreateRequest, image: &Value) -> bool {
     match create.body.pointer("/Healthcheck/Test/0") {
-        None if health::has_own(image) => None,
-        None => Some(Refusal::NoHealthcheck),
-        Some(word) if word == "NONE" => Some(Refusal::HealthcheckOff),
-        Some(_) => None,
+        None => health::has_own(image),
+        Some(word) => word != "NONE",
     }
 }
 

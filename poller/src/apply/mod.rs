@@ -37,6 +37,7 @@ mod hide;
 mod hooks;
 mod image;
 mod inspect;
+mod join;
 mod journal;
 mod keep;
 mod loss;
@@ -44,6 +45,7 @@ mod prepare;
 mod progress;
 mod said;
 pub mod sequence;
+mod way;
 
 pub use back::{WayBack, go_back};
 pub use foresee::{Ahead, Foreseen, foresee};

@@ -11,14 +11,15 @@ use super::{
     image::{Fetched, fetch, id, resolve, tag_of},
     inspect::{inspect_service, useless},
     keep::keep,
+    way::{Replacement, way_of},
 };
 use crate::{
     docker::{Cause, Docker, EngineError, RegistryError, RegistryTrouble},
     health,
     machine::Fault,
     plan::{
-        ImageMistake, Naming, Observed, Plan, Refusal, digest_of, has_already, joined, named, plan,
-        rolled, strayed, target, targets,
+        ImageMistake, Naming, Observed, Plan, Refusal, digest_of, gone, has_already, joined, named,
+        plan, rolled, strayed, target, targets,
     },
     process::Launcher,
     redact::Secrets,
@@ -246,6 +247,7 @@ async fn planned(
 ) -> Result<Option<Prepared>, Halt> {
     let is_one_of_several = found.len() > 1;
     let (mut replaced, mut plans, mut there) = (Vec::new(), Vec::new(), Vec::new());
+    let mut ways = Vec::new();
     for (observed, was_healthy) in found.into_iter().zip(&asked.well) {
         if asked.is_there(&observed) {
             there.push(observed);
@@ -259,13 +261,21 @@ async fn planned(
         if let Some(refused) = refused {
             return Err(refused.into());
         }
+        let made = plan.create.first();
+        let replacement = Replacement {
+            observed: &observed,
+            model: None,
+            made: made.map(|(create, _)| (create, &asked.image)),
+            is_one_of_several,
+        };
+        ways.push(way_of(job.service, &replacement)?);
         plans.push(plan);
         replaced.push(observed);
     }
     let Some(mut plan) = joined(plans) else {
         return Err(unchanged(&there, &asked.digest));
     };
-    plan.deploy = rolled(plan.deploy, job.service.work.rolling());
+    plan.deploy = gone(rolled(plan.deploy, job.service.work.rolling()), ways);
     plan.deploy.notes.extend(already(&there));
     plan.deploy
         .notes

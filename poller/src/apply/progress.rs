@@ -33,6 +33,10 @@ pub enum Progress {
     Swapped,
     /// The new container was started.
     Started,
+    /// The new container, which serves beside the old one, is found by the names of that one too.
+    Joined,
+    /// Clients had the time to go over to the new container.
+    Drained,
     /// The new version passed a check for the first time, or again after it had failed it.
     Passed {
         /// Which.
@@ -79,6 +83,8 @@ impl fmt::Display for Progress {
             Self::Stopped => f.write_str("stopped the old container"),
             Self::Swapped => f.write_str("swapped: the new container has the name"),
             Self::Started => f.write_str("started the new container"),
+            Self::Joined => f.write_str("the new container serves beside the old one"),
+            Self::Drained => f.write_str("left the old container its time to drain"),
             Self::Passed { check } => write!(f, "passed {check}"),
             Self::Healthy {
                 gate: Gate::Healthy,

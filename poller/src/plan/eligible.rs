@@ -7,7 +7,11 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{Observed, Refusal, obstacle::dependents};
-use crate::{settings::StartFirst, spec::is_short_id};
+use crate::{
+    machine::{Deploy, Strategy},
+    settings::StartFirst,
+    spec::is_short_id,
+};
 
 /// Why a container cannot run beside its replacement.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -104,6 +108,24 @@ pub fn choose_way(
         words(&reasons)
     );
     Ok(Way::StopFirst(Some(why)))
+}
+
+/// The deploy, which has not begun, by the ways of its containers: start-first where that is possible for each that runs. Why it is
+/// not is in its notes.
+pub fn gone(mut deploy: Deploy, ways: Vec<Way>) -> Deploy {
+    let starts_first = ways.contains(&Way::StartFirst);
+    let notes: Vec<_> = ways
+        .into_iter()
+        .filter_map(|way| match way {
+            Way::StopFirst(why) => why,
+            Way::StartFirst => None,
+        })
+        .collect();
+    if starts_first && notes.is_empty() {
+        return deploy.with_strategy(Strategy::StartFirst);
+    }
+    deploy.notes.extend(notes);
+    deploy
 }
 
 /// The reasons, in one line.

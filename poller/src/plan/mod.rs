@@ -30,7 +30,7 @@ mod target;
 pub use back::{Whose, back, choose_version, moved_tag, short_name};
 pub use choose::{beside, chosen, will_have};
 pub use earlier::{Earlier, NoWayBack, VersionNames, choose_earlier, choose_revision};
-pub use eligible::{Unfit, Way, choose_way};
+pub use eligible::{Unfit, Way, choose_way, gone};
 pub use group::{Companion, accompanied_replica, companions, own_tag, strayed};
 use group::{Moved, made, members};
 pub use obstacle::{Refusal, Route, own_container, refusal};

@@ -36,4 +36,5 @@ mod roll_back;
 mod scene;
 mod set;
 mod stack;
+mod start_first;
 mod stranger;

@@ -101,11 +101,20 @@ impl Host {
     }
 
     /// The host of a container that is there already.
-    fn of(mut scene: Scene, registry: Option<Registry>, keep: u32, good: &str) -> Self {
+    fn of(scene: Scene, registry: Option<Registry>, keep: u32, good: &str) -> Self {
         let (name, port) = (scene.name, scene.port);
         let lines = format!(
             "keep = {keep}\n[[service.{name}.health]]\nhttp = \"http://127.0.0.1:{port}/\"\ncontains = \"{good}\"\nwithin = \"5s\"\n"
         );
+        Self {
+            registry,
+            ..Self::with(scene, &lines)
+        }
+    }
+
+    /// The same, with these lines behind the service's name in the host's file.
+    pub(crate) fn with(mut scene: Scene, lines: &str) -> Self {
+        let name = scene.name;
         let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         scene.store = Store::open(state.path()).unwrap();
         let file = format!(
@@ -121,11 +130,11 @@ impl Host {
             .unwrap();
         fs::write(dir.path().join("token"), token.stdout).unwrap();
         fs::set_permissions(dir.path().join("token"), fs::Permissions::from_mode(0o600)).unwrap();
-        let service = scene.service(&lines);
+        let service = scene.service(lines);
         Self {
             scene,
             service,
-            registry,
+            registry: None,
             dir,
             state,
         }
@@ -164,7 +173,7 @@ impl Host {
     }
 
     /// Runs `towline rollback` with these arguments behind the service.
-    fn roll_back(&mut self, arguments: &[&str]) -> Said {
+    pub(crate) fn roll_back(&mut self, arguments: &[&str]) -> Said {
         self.let_go();
         let said = self.say(&[&["rollback", self.scene.name], arguments].concat());
         self.scene.store = reopened(self.state.path());

@@ -268,6 +268,21 @@ pub(crate) fn launcher() -> Launcher {
     Launcher(env!("CARGO_BIN_EXE_towline").into())
 }
 
+/// An image that only sleeps, of a static busybox, which is `/busybox` in it.
+pub(crate) fn sleeper(name: &str) {
+    let script = r#"tar -C "$(dirname "$1")" -c "$(basename "$1")" | docker import --change 'ENTRYPOINT ["/busybox", "sleep", "600"]' - "$2""#;
+    let busybox = required("TOWLINE_TEST_BUSYBOX");
+    let output = Command::new("sh")
+        .args(["-c", script, "sh", &busybox, name])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 /// Does what `docker image prune` does, to the images with this in their name alone: those of other tests may be without a
 /// tag for a moment.
 pub(crate) fn prune(name: &str) {

@@ -16,7 +16,7 @@ use crate::{
     images::{Images, V2},
     poller::Poller,
     relay::manual,
-    scene::{docker, required},
+    scene::{docker, inspect, required},
 };
 
 /// A service on v1, with data in a volume, and a poller that has not run yet.
@@ -27,6 +27,39 @@ pub(crate) struct Host {
     pub(crate) old: String,
     poller: Poller,
     companions: Companions,
+    way: Way,
+}
+
+/// How a host's service is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The old version is stopped first.
+    StopFirst,
+    /// The new version takes over first.
+    StartFirst {
+        /// Whether a hook finds it good then.
+        is_good: bool,
+    },
+}
+
+impl Way {
+    /// The service's lines; `port` is the host's that it has by the first way.
+    fn lines(self, name: &str, port: u16) -> String {
+        let (more, at) = match self {
+            Self::StopFirst => (String::new(), format!("127.0.0.1:{port}")),
+            Self::StartFirst { is_good } => {
+                let hook = if is_good { "/bin/true" } else { "/bin/false" };
+                let more = format!(
+                    "strategy = \"start-first\"\ndrain = \"1s\"\nshared_volumes = \"/data\"\n\
+                     hooks = {{ after = {{ run = [\"{hook}\"] }} }}\n"
+                );
+                (more, "{container}:8080".to_owned())
+            }
+        };
+        let check =
+            format!("[[service.{name}.health]]\nhttp = \"http://{at}/\"\nwithin = \"30s\"\n");
+        more + &check
+    }
 }
 
 impl Deref for Host {
@@ -61,13 +94,29 @@ impl Host {
         host
     }
 
+    /// The same, whose new version takes over while the old one runs.
+    pub(crate) fn beside(name: String, v2: V2) -> Self {
+        let way = Way::StartFirst { is_good: true };
+        Self::with(way, name, Images::get().digest(v2))
+    }
+
+    /// The same, whose new version is found bad when it has taken over.
+    pub(crate) fn badly_beside(name: String, v2: V2) -> Self {
+        let way = Way::StartFirst { is_good: false };
+        Self::with(way, name, Images::get().digest(v2))
+    }
+
     /// A host whose intent asks for the image that has this digest.
     pub(crate) fn of(name: String, digest: &str) -> Self {
+        Self::with(Way::StopFirst, name, digest)
+    }
+
+    fn with(way: Way, name: String, digest: &str) -> Self {
         let port = free_port();
         let service = format!(
             "[service.{name}]\nrepository = \"octo-org/web\"\nworkflow = \"ci.yml\"\nbranch = \"main\"\n\
-             docker = {{ container = \"{name}\" }}\n\
-             [[service.{name}.health]]\nhttp = \"http://127.0.0.1:{port}/\"\nwithin = \"30s\"\n"
+             docker = {{ container = \"{name}\" }}\n{}",
+            way.lines(&name, port)
         );
         let poller = Poller::new(&service, required("DOCKER_HOST"));
         let mut intent = manual(1);
@@ -80,6 +129,7 @@ impl Host {
             poller,
             companions: Companions::default(),
             name,
+            way,
         };
         host.run();
         host
@@ -90,9 +140,18 @@ impl Host {
         let image = Images::get().tagged_v1(name);
         let publish = format!("127.0.0.1:{}:8080", self.port);
         let volume = format!("{name}-data:/data");
+        let network = self.network();
+        let place: &[&str] = match self.way {
+            Way::StopFirst => &["--publish", &publish],
+            Way::StartFirst { .. } => {
+                docker(&["network", "create", &network]);
+                &["--network", &network, "--network-alias", "api"]
+            }
+        };
         let run = [
             &["run", "--detach", "--name", name, "--restart", "always"],
-            &["--publish", &publish, "--volume", &volume, &image][..],
+            place,
+            &["--volume", &volume, &image],
         ];
         self.old = docker(&run.concat());
         let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
@@ -106,9 +165,26 @@ impl Host {
         names.lines().map(str::to_owned).collect()
     }
 
+    fn network(&self) -> String {
+        format!("{}-net", self.name)
+    }
+
+    /// The container's place on the service's network.
+    fn endpoint(&self) -> Value {
+        let shown = inspect(&self.name);
+        shown["NetworkSettings"]["Networks"][&self.network()].clone()
+    }
+
     /// What the service answers.
     pub(crate) fn get(&self) -> Option<String> {
-        let address = format!("http://127.0.0.1:{}/", self.port);
+        let at = match self.way {
+            Way::StopFirst => format!("127.0.0.1:{}", self.port),
+            Way::StartFirst { .. } => {
+                let endpoint = self.endpoint();
+                format!("{}:8080", endpoint["IPAddress"].as_str()?)
+            }
+        };
+        let address = format!("http://{at}/");
         let mut answer = ureq::get(address).call().ok()?;
         answer.body_mut().read_to_string().ok()
     }
@@ -156,6 +232,12 @@ impl Host {
         assert_eq!(self.get().as_deref(), Some(answers), "{story}: {last}");
         assert!(self.data().contains("[package]"), "{story}");
         self.companions.are(is_new, id, story);
+        if self.way != Way::StopFirst {
+            let endpoint = self.endpoint();
+            let aliases = endpoint["Aliases"].as_array();
+            let is_found = aliases.is_some_and(|all| all.iter().any(|alias| alias == "api"));
+            assert!(is_found, "{story}: {endpoint}");
+        }
         outcome.to_owned()
     }
 
@@ -185,7 +267,11 @@ impl Drop for Host {
             let remove = ["rm", "--force", &name];
             Command::new("docker").args(remove).output().ok();
         }
-        let remove = ["volume", "rm", &format!("{}-data", self.name)];
-        Command::new("docker").args(remove).output().ok();
+        let volume = ["volume", "rm", &format!("{}-data", self.name)];
+        Command::new("docker").args(volume).output().ok();
+        if self.way != Way::StopFirst {
+            let network = ["network", "rm", &self.network()];
+            Command::new("docker").args(network).output().ok();
+        }
     }
 }

@@ -35,6 +35,18 @@ const BAD: Promise = Promise {
     status: 3,
 };
 
+const GOOD_BESIDE: Promise = Promise {
+    host: Host::beside,
+    ..GOOD
+};
+
+/// It fails when it has taken over, and the old version still runs.
+const BAD_BESIDE: Promise = Promise {
+    host: Host::badly_beside,
+    v2: V2::Good,
+    ..BAD
+};
+
 impl Promise {
     /// The points that a run without a kill passes.
     fn clean_run(self, name: &str) -> Vec<String> {
@@ -193,4 +205,15 @@ fn a_bad_version_is_rolled_back_whichever_step_back_the_poller_is_killed_at() {
 
 fn is_way_back(point: &str) -> bool {
     point.starts_with("rolling_back") || point.starts_with("ended")
+}
+
+#[test]
+fn a_version_takes_over_from_one_that_runs_whichever_step_the_poller_is_killed_at() {
+    killed_everywhere("kill-beside", GOOD_BESIDE, |_| true);
+}
+
+#[test]
+fn a_version_that_failed_when_it_had_taken_over_gives_way_whichever_step_back_the_poller_is_killed_at()
+ {
+    killed_everywhere("kill-beside-bad", BAD_BESIDE, is_way_back);
 }

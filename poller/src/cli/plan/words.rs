@@ -22,6 +22,9 @@ const NOT_YET: [&str; 4] = [
 /// Steps that touch nothing.
 const LOOKING: [&str; 3] = ["fetch", "resolve", "pull"];
 
+/// Steps that ask the checks.
+const GATES: [&str; 2] = ["gate", "gate again"];
+
 /// The steps of a deploy that would begin, and what else is to be said of them.
 pub(super) struct Told {
     /// Name and words of each step, in their order.
@@ -111,6 +114,7 @@ impl Told {
         let planned = ahead.deploy.planned().into_iter();
         let planned = planned.map(|(name, words)| match name.as_str() {
             "gate" => (name, format!("wait until {gate}")),
+            "drain" => (name, words + &drain(service)),
             _ => (name, words),
         });
         let (back, ending) = ahead.deploy.way_back();
@@ -122,7 +126,9 @@ impl Told {
             ("with it", words)
         });
         let back = ("way back", back_words(&back, needs_operator));
-        let rest = with.into_iter().chain([back]).collect();
+        let notes = ahead.deploy.notes.iter();
+        let notes = notes.map(|note| ("note", note.clone()));
+        let rest = with.into_iter().chain(notes).chain([back]).collect();
         Self {
             steps: with_hooks(service, first.into_iter().chain(planned).collect()),
             rest,
@@ -139,14 +145,23 @@ impl Told {
     }
 }
 
-/// The steps with the hooks in their places: before what touches anything, and right after the gate.
+/// For how long the old container is left.
+fn drain(service: &Service) -> String {
+    let start_first = service.start_first.as_ref();
+    start_first.map_or_else(String::new, |start_first| {
+        format!(", for {} s", start_first.drain.as_secs_f64())
+    })
+}
+
+/// The steps with the hooks in their places: before what touches anything, and right after the gate that has the last word.
 fn with_hooks(service: &Service, mut steps: Vec<(String, String)>) -> Vec<(String, String)> {
     let is_looking = |(name, _): &(String, String)| LOOKING.contains(&name.as_str());
     let first = steps.iter().position(|step| !is_looking(step));
     if let (Some(at), Some(words)) = (first, hook(service.hooks.before.as_ref())) {
         steps.insert(at, ("before".to_owned(), words));
     }
-    let gate = steps.iter().position(|(name, _)| name == "gate");
+    let is_gate = |(name, _): &(String, String)| GATES.contains(&name.as_str());
+    let gate = steps.iter().rposition(is_gate);
     if let (Some(at), Some(words)) = (gate, hook(service.hooks.after.as_ref())) {
         steps.insert(at + 1, ("after".to_owned(), words));
     }

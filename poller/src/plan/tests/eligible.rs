@@ -1,7 +1,7 @@
 //! Which containers can run beside their replacement, and why others cannot.
 
 use super::*;
-use crate::settings::StartFirst;
+use crate::{machine::Strategy, settings::StartFirst};
 
 fn asked() -> StartFirst {
     StartFirst {
@@ -211,4 +211,21 @@ fn one_that_is_not_fit_is_stopped_first_only_where_the_file_says_so_and_why_is_t
     stopped.container["State"]["Running"] = json!(false);
     let way = choose_way(Some(&asked()), &stopped, None, false);
     assert_eq!(way, stop_first, "nobody misses one that does not run");
+}
+
+#[test]
+fn all_containers_of_a_deploy_go_one_way_which_is_start_first_where_each_can() {
+    let gone = |ways: &[Way]| {
+        let deploy = gone(crate::testing::deploy(), ways.to_vec());
+        (deploy.strategy, deploy.notes)
+    };
+    let why = || "web-2: it has a port".to_owned();
+    let (can, stopped) = (Way::StartFirst, Way::StopFirst(None));
+    let start_first = (Strategy::StartFirst, Vec::new());
+    assert_eq!(gone(&[can.clone(), can.clone()]), start_first);
+    assert_eq!(gone(&[stopped.clone(), can.clone()]), start_first);
+    let nothing = (Strategy::StopFirst, Vec::new());
+    assert_eq!(gone(&[stopped.clone(), stopped]), nothing);
+    let cannot = Way::StopFirst(Some(why()));
+    assert_eq!(gone(&[can, cannot]), (Strategy::StopFirst, vec![why()]));
 }

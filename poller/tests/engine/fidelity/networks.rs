@@ -1,13 +1,11 @@
 //! Networks, names and addresses.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 use towline::spec::CreateRequest;
 use towline_protocol::Outcome;
 
 use super::{Pair, engine_knows, settings};
-use crate::scene::{Scene, docker, inspect, required};
+use crate::scene::{Scene, docker, inspect, sleeper};
 
 #[tokio::test]
 async fn a_container_without_a_hostname_of_its_own_gets_its_new_id_and_no_alias_of_the_old_one() {
@@ -28,21 +26,6 @@ async fn a_container_without_a_hostname_of_its_own_gets_its_new_id_and_no_alias_
     );
     drop(scene);
     docker(&["network", "rm", "nameless-net"]);
-}
-
-/// An image that only sleeps, of a static busybox.
-fn sleeper(name: &str) {
-    let script = r#"tar -C "$(dirname "$1")" -c "$(basename "$1")" | docker import --change 'ENTRYPOINT ["/busybox", "sleep", "600"]' - "$2""#;
-    let busybox = required("TOWLINE_TEST_BUSYBOX");
-    let output = Command::new("sh")
-        .args(["-c", script, "sh", &busybox, name])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 #[tokio::test]
