@@ -35,14 +35,23 @@ impl Companions {
         }
     }
 
+    /// Those that there are, what a deploy has put beside them included.
     pub(crate) fn shown(&self) -> Vec<Shown> {
-        let each = self.olds.iter().map(|(name, _)| {
-            let shown = inspect(name);
+        let all = self.olds.iter().flat_map(|(name, _)| names(name));
+        let each = all.map(|name| {
+            let shown = inspect(&name);
             let text = |value: &Value| value.as_str().unwrap().to_owned();
             let runs = shown["State"]["Running"] == true;
             (text(&shown["Id"]), runs, text(&shown["State"]["StartedAt"]))
         });
         each.collect()
+    }
+
+    /// Starts each, as somebody has to after a start of the engine, which may try it before the one that it shares with runs.
+    pub(crate) fn start(&self) {
+        for (name, _) in &self.olds {
+            docker(&["start", name]);
+        }
     }
 
     /// Each is the new one or the old one, runs, reaches the service at its own address, and nothing is left beside it.

@@ -26,7 +26,7 @@ pub(crate) struct Host {
     /// The id of the container on v1.
     pub(crate) old: String,
     poller: Poller,
-    companions: Companions,
+    pub(crate) companions: Companions,
     way: Way,
 }
 
