@@ -19,6 +19,7 @@ mod redeploy;
 mod rung;
 mod settings;
 mod sources;
+mod start_first;
 mod storage;
 mod systemd;
 mod webhook;

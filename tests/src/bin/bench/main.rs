@@ -1,7 +1,7 @@
 //! What `docs/benchmarks.md` says, measured on one machine in one run: `make bench`.
 //!
 //! `bench [PART...]` prints a Markdown table, of all parts or of those named: size, relay, deliver, fleet, memory,
-//! swap. Nothing is asserted: a figure that misses its aim is printed all the same, and an error
+//! swap, start-first. Nothing is asserted: a figure that misses its aim is printed all the same, and an error
 //! means that it could not be measured. Progress goes to standard error.
 
 #![expect(
@@ -21,6 +21,7 @@ mod memory;
 mod numbers;
 mod relay_cpu;
 mod size;
+mod start_first;
 mod swap;
 
 /// A line of the table.
@@ -43,13 +44,14 @@ impl Row {
 /// A part of the run: its name, and what it measures.
 type Part = (&'static str, fn() -> Result<Vec<Row>>);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("size", size::measure),
     ("relay", relay_cpu::measure),
     ("deliver", deliver::measure),
     ("fleet", fleet::measure),
     ("memory", memory::measure),
     ("swap", swap::measure),
+    ("start-first", start_first::measure),
 ];
 
 fn main() -> Result<()> {

@@ -35,7 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// For how long the machine is left alone before a round, and the page is asked for after it.
 const SETTLE: Duration = Duration::from_millis(500);
 
-const SCRIPT: &str = r#"image=$1 name=$2; shift 2
+/// With the image, the name, and what `docker` is told.
+pub(crate) const SCRIPT: &str = r#"image=$1 name=$2; shift 2
 docker pull "$image" && docker stop "$name" && docker rm "$name" && docker "$@""#;
 
 pub(crate) fn measure() -> Result<Vec<Row>> {
