@@ -10,17 +10,28 @@ async fn recovered(body: &str) -> (Result<Applied, ApplyError>, Vec<JournalEntry
     let entry = journal_entry(body);
     store.write_journal(&entry).unwrap();
     let docker = connected(|line| panic!("the engine was asked: {line}")).await;
-    let end = recover(
-        &docker,
-        &Launcher::own(),
-        &mut store,
-        &entry,
-        None,
+    let end = resumed(&docker, &mut store, &entry, None).await;
+    (end, store.open_journals().unwrap(), entry)
+}
+
+/// What a recovery comes to that nobody asks to stop.
+async fn resumed(
+    docker: &Docker,
+    store: &mut Store,
+    entry: &JournalEntry,
+    service: Option<&Service>,
+) -> Result<Applied, ApplyError> {
+    let launcher = Launcher::own();
+    recover(
+        docker,
+        &launcher,
+        store,
+        entry,
+        service,
         pending(),
         &mut |_| (),
     )
-    .await;
-    (end, store.open_journals().unwrap(), entry)
+    .await
 }
 
 #[tokio::test]
@@ -110,17 +121,7 @@ async fn a_disk_that_is_full_since_the_crash_keeps_no_service_down() {
     );
     let (address, asked) = half_way_engine();
     let docker = Docker::connect(Some(&address)).await.unwrap();
-    let applied = recover(
-        &docker,
-        &Launcher::own(),
-        &mut store,
-        &entry,
-        None,
-        pending(),
-        &mut |_| (),
-    )
-    .await
-    .unwrap();
+    let applied = resumed(&docker, &mut store, &entry, None).await.unwrap();
     assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
     assert!(
         applied.message.contains("interrupted (promote)"),
@@ -143,17 +144,7 @@ async fn a_proxy_that_does_not_reach_the_engine_for_a_moment_leaves_nothing_to_a
         is_hit.then(|| (503, "<html>No server is available</html>".to_owned()))
     });
     let docker = Docker::connect(Some(&address)).await.unwrap();
-    let applied = recover(
-        &docker,
-        &Launcher::own(),
-        &mut store,
-        &entry,
-        None,
-        pending(),
-        &mut |_| (),
-    )
-    .await
-    .unwrap();
+    let applied = resumed(&docker, &mut store, &entry, None).await.unwrap();
     assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
 }
 
@@ -211,17 +202,7 @@ async fn an_engine_that_comes_back_as_another_version_is_asked_as_that_one() {
         (status, json!({ "message": words }).to_string())
     });
     let docker = Docker::connect(Some(&address)).await.unwrap();
-    let applied = recover(
-        &docker,
-        &Launcher::own(),
-        &mut store,
-        &entry,
-        None,
-        pending(),
-        &mut |_| (),
-    )
-    .await
-    .unwrap();
+    let applied = resumed(&docker, &mut store, &entry, None).await.unwrap();
     let asked = asked.lock().unwrap();
     assert!(asked[0].contains("/v1.41/"), "{asked:?}");
     assert!(
@@ -256,17 +237,9 @@ async fn what_is_not_worth_keeping_is_let_go_by_the_engine_that_came_back() {
     });
     let docker = Docker::connect(Some(&address)).await.unwrap();
     let web = service("web");
-    recover(
-        &docker,
-        &Launcher::own(),
-        &mut store,
-        &entry,
-        Some(&web),
-        pending(),
-        &mut |_| (),
-    )
-    .await
-    .unwrap();
+    resumed(&docker, &mut store, &entry, Some(&web))
+        .await
+        .unwrap();
     let asked = asked.lock().unwrap();
     let of_images = |line: &&String| line.contains("/images/json");
     let tidied = asked.iter().find(of_images).unwrap();
@@ -288,17 +261,7 @@ async fn an_old_version_whose_stop_the_engine_or_a_proxy_forbids_serves_on() {
             _ => None,
         });
         let docker = Docker::connect(Some(&address)).await.unwrap();
-        let applied = recover(
-            &docker,
-            &Launcher::own(),
-            &mut store,
-            &entry,
-            None,
-            pending(),
-            &mut |_| (),
-        )
-        .await
-        .unwrap();
+        let applied = resumed(&docker, &mut store, &entry, None).await.unwrap();
         assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
         assert!(applied.message.contains(words), "{}", applied.message);
         let asked = asked.lock().unwrap();

@@ -8,7 +8,8 @@ use towline::{
         sequence::{Host, WayBack, current, go_back},
     },
     plan::{NoWayBack, choose_revision},
-    settings::Work,
+    process::Launcher,
+    settings::{Parts, Service, Work},
     store::{JournalEntry, KeptImage, KeptRevision},
 };
 use towline_protocol::{IntentId, Outcome};
@@ -19,6 +20,20 @@ use super::{
     *,
 };
 use crate::scene::{docker, prune};
+
+fn parts(service: &Service) -> &Parts {
+    let Work::Parts(parts) = &service.work else {
+        panic!("it is no project");
+    };
+    parts
+}
+
+fn host<'a>(engine: &'a Docker, launcher: &'a Launcher) -> Host<'a> {
+    Host {
+        engine: Some(engine),
+        launcher,
+    }
+}
 
 impl Deployed {
     /// A way back that is refused, in these words, and the project as it was.
@@ -37,28 +52,18 @@ impl Deployed {
 
     /// What `towline rollback` would go back to.
     pub(super) async fn stored(&self, to: Option<&str>) -> Result<KeptRevision, NoWayBack> {
-        let Work::Parts(parts) = &self.service.work else {
-            panic!("it is no project");
-        };
+        let parts = parts(&self.service);
         let launcher = launcher();
-        let host = Host {
-            engine: Some(&self.stack.engine),
-            launcher: &launcher,
-        };
+        let host = host(&self.stack.engine, &launcher);
         let now = current(host, &self.store, &self.service, parts).await;
         let kept = self.store.revisions(&self.service.name).unwrap();
         choose_revision(&kept, now.unwrap().as_ref(), &[], to).cloned()
     }
 
     pub(super) async fn back(&mut self, to: &KeptRevision) -> Result<Applied, ApplyError> {
-        let Work::Parts(parts) = &self.service.work else {
-            panic!("it is no project");
-        };
+        let parts = parts(&self.service);
         let launcher = launcher();
-        let host = Host {
-            engine: Some(&self.stack.engine),
-            launcher: &launcher,
-        };
+        let host = host(&self.stack.engine, &launcher);
         let service = &self.service;
         let now = current(host, &self.store, service, parts).await.unwrap();
         assert_ne!(now.as_ref(), Some(&to.version));
