@@ -129,12 +129,24 @@ impl Deploy {
                 self.notes
                     .push(format!("could not {}: {why}", step.words()));
             }
+            Event::Failed { why } if step == Undo::StartOld && !self.is_watched(at) => {
+                let of = self.of(at);
+                self.notes
+                    .push(format!("could not {}{of}: {why}", step.words()));
+            }
             Event::Failed { why } | Event::Gone { why } => {
-                let first = back.why;
-                return self.needs_operator(format!(
-                    "{first}; then it could not {}: {why}",
-                    step.words()
-                ));
+                // A look at all of a batch says itself of whom.
+                let (members, of) = if step == Undo::Verify {
+                    (self.batch(self.batch_of(at)), String::new())
+                } else {
+                    (at..at + 1, self.of(at))
+                };
+                let (first, words) = (&back.why, step.words());
+                self = self.stuck_with(
+                    members,
+                    || format!("{first}; then it could not {words}{of}: {why}"),
+                    || format!("nor {words}{of}: {why}"),
+                );
             }
             other @ (Event::Created { .. } | Event::Looked { .. } | Event::Passed { .. }) => {
                 self.notes.push(format!("unexpected answer {other:?}"));
@@ -207,8 +219,8 @@ impl Deploy {
                 let gate = self.gate;
                 self.commit(Tidy::Arm, 0, new, gate)
             }
-            None if took_over => self.end(Ending::RolledBack { why }),
-            None => self.end(Ending::FailedUntouched { why }),
+            None if took_over => self.end_unless_stuck(Ending::RolledBack { why }),
+            None => self.end_unless_stuck(Ending::FailedUntouched { why }),
         }
     }
 
@@ -230,22 +242,28 @@ impl Deploy {
         // gave way.
         let may_be_down = tried(Step::Disarm) || tried(self.strategy.takes_over());
         match step {
+            Undo::Verify => self.leads(at) && may_be_down && !self.ran(at).is_empty(),
+            _ if self.is_stuck(at) => false,
             Undo::Find => back.reached == Step::Create && at == back.new.len(),
-            Undo::StopNew | Undo::SaveLog => tried(Step::Start) && exists && member.runs,
+            Undo::StopNew => tried(Step::Start) && exists && member.runs,
+            // What has passed has nothing to say about it.
+            Undo::SaveLog => {
+                let has_failed = self.batch_of(at) == back.batch;
+                has_failed && tried(Step::Start) && exists && member.runs
+            }
             Undo::Demote => tried(Step::Promote) && exists,
             Undo::Restore => tried(Step::Park),
             Undo::StopOld => back.stopping == Some(at),
             Undo::StartOld => may_be_down && member.runs,
-            Undo::Verify => self.leads(at) && may_be_down && !self.ran(at).is_empty(),
             Undo::Rearm => tried(Step::Disarm) && member.armed(),
             Undo::Untag => member.tag.is_some(),
             Undo::RemoveNew => exists,
         }
     }
 
-    /// The members of this one's batch that ran.
+    /// The members of this one's batch that ran and are to be as well as they were.
     fn ran(&self, at: usize) -> Vec<usize> {
-        let ran = |at: &usize| self.members.get(*at).is_some_and(|member| member.runs);
+        let ran = |at: &usize| self.is_watched(*at) && !self.is_stuck(*at);
         self.batch(self.batch_of(at)).filter(ran).collect()
     }
 }

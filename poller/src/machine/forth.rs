@@ -164,8 +164,18 @@ impl Deploy {
                 return self.past(step, at, new);
             }
             Event::Gone { why } if step.is_about_old() => {
-                return self
-                    .needs_operator(format!("{step}: somebody removed the old container: {why}"));
+                let of = self.of(at);
+                let why = format!("{step}: somebody removed the old container{of}: {why}");
+                let (first, more) = (why.clone(), why.clone());
+                let back = self.by(Fault::Host).stuck_with([at], || first, || more);
+                return back.turned_back(step, at, new, why);
+            }
+            Event::Failed { why } if step == Step::Start && !self.is_watched(at) => {
+                let name = self.members.get(at).map_or("", |member| &member.name);
+                self.notes.push(format!(
+                    "{name}, which was unwell before, was not started: {why}"
+                ));
+                return self.past(step, at, new);
             }
             Event::Failed { why } => (Fault::of(step, &why), why),
             Event::Gone { why } => (Fault::Host, why),
@@ -175,7 +185,7 @@ impl Deploy {
             | Event::Looked { .. }
             | Event::Passed { .. }) => (Fault::Host, format!("unexpected answer {other:?}")),
         };
-        let (fault, why) = if step.is_look() && self.resumed > 0 {
+        let (fault, why) = if step.is_look() && self.was_interrupted(step, at) {
             (Fault::Interruption, format!("interrupted (gate): {why}"))
         } else {
             (fault, format!("{step}: {}", self.said_of(step, at, why)))
@@ -322,10 +332,21 @@ impl Deploy {
             (step, Event::Gone { why } | Event::Failed { why }) => {
                 let before = self.paused.as_ref();
                 let before = before.map_or(String::new(), |paused| format!("{}; ", paused.why));
-                return self.needs_operator(format!(
-                    "{before}the new version passed its checks, but {}: {why}",
-                    step.failure()
-                ));
+                let (failure, of) = (step.failure(), self.of(at));
+                // Without a look at all of them no old one is removed.
+                let members = match step {
+                    Tidy::Confirm => 0..self.members.len(),
+                    Tidy::Arm | Tidy::Start | Tidy::RemoveOld => at..at + 1,
+                };
+                self = self.stuck_with(
+                    members,
+                    || {
+                        format!(
+                            "{before}the new version passed its checks, but {failure}{of}: {why}"
+                        )
+                    },
+                    || format!("{failure}{of}: {why}"),
+                );
             }
             (
                 _,
@@ -369,8 +390,10 @@ impl Deploy {
                 ..self
             },
             None => match self.paused.clone() {
-                Some(Paused { passed, why }) => self.end(Ending::Paused { passed, why }),
-                None => self.end(Ending::Succeeded { gate }),
+                Some(Paused { passed, why }) => {
+                    self.end_unless_stuck(Ending::Paused { passed, why })
+                }
+                None => self.end_unless_stuck(Ending::Succeeded { gate }),
             },
         }
     }
@@ -379,10 +402,12 @@ impl Deploy {
         let Some(member) = self.members.get(at) else {
             return false;
         };
+        let is_looked_at = |one: usize| self.is_watched(one) && !self.is_stuck(one);
         match step {
+            Tidy::Confirm => at == 0 && (0..self.committed()).any(is_looked_at),
+            _ if self.is_stuck(at) => false,
             Tidy::Arm => member.armed(),
             Tidy::Start => member.runs,
-            Tidy::Confirm => at == 0 && (0..self.committed()).any(|one| self.is_watched(one)),
             Tidy::RemoveOld => true,
         }
     }

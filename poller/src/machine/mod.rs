@@ -30,6 +30,7 @@ mod journal;
 mod order;
 mod pause;
 mod resume;
+mod stuck;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -44,6 +45,7 @@ use order::Place;
 pub use order::Strategy;
 pub use pause::Paused;
 pub use resume::Watch;
+use stuck::Stuck;
 
 /// A replacement under way: what it is about, and how far it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +93,9 @@ pub struct Deploy {
     /// Where it has paused for that.
     #[serde(default)]
     pub paused: Option<Paused>,
+    /// What an operator is needed for in the end.
+    #[serde(default)]
+    stuck: Option<Stuck>,
     /// How sure the gates were that were passed.
     #[serde(default)]
     gate: Option<Gate>,
@@ -241,6 +246,7 @@ impl Deploy {
             own: None,
             pauses: false,
             paused: None,
+            stuck: None,
             gate: None,
             furthest: None,
         };

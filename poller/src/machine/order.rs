@@ -193,7 +193,8 @@ impl Deploy {
         (first..=number).rev().flat_map(move |number| {
             let steps = self.strategy.undos().iter();
             steps.flat_map(move |step| {
-                let ends = matches!(step, Undo::StopNew | Undo::StopOld);
+                // Of a group's logs the last is the one that is kept whole.
+                let ends = matches!(step, Undo::StopNew | Undo::StopOld | Undo::SaveLog);
                 in_order(*step, self.batch(number), ends)
             })
         })

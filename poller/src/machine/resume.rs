@@ -128,8 +128,9 @@ impl Deploy {
                 at,
                 new,
             } if self.resumed < RESUMES && self.batch_of(*at) == 0 => {
-                let new = new.clone();
+                let (at, new) = (*at, new.clone());
                 self.resumed += 1;
+                self.gone_to(Step::Start, at);
                 self.forth(Step::Start, 0, new)
             }
             State::Replacing { .. }
@@ -183,7 +184,7 @@ impl Deploy {
             takes_over_later && self.batch_of(one) == self.batch_of(at)
         };
         let running = new.iter().zip(&self.members).enumerate();
-        let running = running.filter(|(one, _)| self.is_watched(*one));
+        let running = running.filter(|(one, _)| self.is_watched(*one) && !self.is_stuck(*one));
         let expected = running.map(|(one, (id, member))| Expected {
             id: id.clone(),
             name: match has_its_first_name(one) {
@@ -218,6 +219,14 @@ impl Deploy {
         {
             self.furthest = Some(here);
         }
+    }
+
+    /// Whether it was interrupted since this look was to be made for the first time.
+    pub(super) fn was_interrupted(&self, look: Step, at: usize) -> bool {
+        self.furthest.is_some_and(|(step, member)| {
+            let is_its = self.batch_of(member) == self.batch_of(at);
+            is_its && self.strategy.resumes_at(step) == Some(look)
+        })
     }
 
     /// Whether no new container was started yet.
