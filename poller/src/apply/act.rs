@@ -9,7 +9,7 @@ use super::{
     group::as_composed,
     hide::hidden,
     hooks::{Calling, Came, Which, call, plain_order, variables},
-    join::{drain, join},
+    join::{drain, join, switch},
 };
 use crate::{
     docker::{EngineError, LogTail},
@@ -76,6 +76,12 @@ pub(super) async fn act(
                 other => other,
             }
         }
+        Action::Switch {
+            old,
+            parked,
+            new,
+            name,
+        } => switch(&with.engine, (old, parked), (new, name)).await,
         Action::Join { member, id } => match deploy.members.get(*member) {
             Some(one) => join(with, *member, &one.name, id).await,
             None => Ok(Event::Done),

@@ -193,7 +193,7 @@ fn forth(step: Step) -> Option<Progress> {
     match step {
         Step::Create => Some(Progress::Created),
         Step::Stop => Some(Progress::Stopped),
-        Step::Promote => Some(Progress::Swapped),
+        Step::Promote | Step::Switch => Some(Progress::Swapped),
         Step::Start => Some(Progress::Started),
         Step::Join => Some(Progress::Joined),
         Step::Drain => Some(Progress::Drained),

@@ -85,6 +85,7 @@ async fn secrets(
         | Action::Rename { .. }
         | Action::Verify { .. }
         | Action::Drain
+        | Action::Switch { .. }
         | Action::Remove { .. } => Vec::new(),
     };
     let olds = deploy.members.iter().map(|member| &member.old);

@@ -241,6 +241,7 @@ impl Deploy {
         // It was stopped, or a restart of the engine has stopped it while it, or another one of the set, was being disarmed or
         // gave way.
         let may_be_down = tried(Step::Disarm) || tried(self.strategy.takes_over());
+        let (parks, promotes) = self.strategy.renames();
         match step {
             Undo::Verify => self.leads(at) && may_be_down && !self.ran(at).is_empty(),
             _ if self.is_stuck(at) => false,
@@ -251,8 +252,8 @@ impl Deploy {
                 let has_failed = self.batch_of(at) == back.batch;
                 has_failed && tried(Step::Start) && exists && member.runs
             }
-            Undo::Demote => tried(Step::Promote) && exists,
-            Undo::Restore => tried(Step::Park),
+            Undo::Demote => tried(promotes) && exists,
+            Undo::Restore => tried(parks),
             Undo::StopOld => back.stopping == Some(at),
             Undo::StartOld => may_be_down && member.runs,
             Undo::Rearm => tried(Step::Disarm) && member.armed(),

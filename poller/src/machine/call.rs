@@ -85,7 +85,18 @@ pub enum Action {
         /// Whether they have passed it before, and need only pass each check once more.
         brief: bool,
     },
-    /// Let the new container, which serves beside the old one, have the addresses by name that the old one has.
+    /// Rename both at once. That the old one does not exist any more is told by [`Event::Gone`], of the new one it is a failure.
+    Switch {
+        /// The old container.
+        old: String,
+        /// Its name from then on.
+        parked: String,
+        /// The new container.
+        new: String,
+        /// Its name from then on, which is the old one's before.
+        name: String,
+    },
+    /// Let the new container, which serves beside the old one, be found by the aliases that the old one has.
     Join {
         /// The member.
         member: usize,

@@ -40,6 +40,7 @@ impl Fault {
             | Step::Park
             | Step::Promote
             | Step::Join
+            | Step::Switch
             | Step::Drain => Self::Host,
         }
     }

@@ -30,8 +30,10 @@ pub enum Step {
     Look,
     /// Wait for the new one's health.
     Gate,
-    /// Let the new one, which passed the gate beside the old one, be found by the names that the old one is found by.
+    /// Let the new one, which passed the gate beside the old one, be found by the aliases that the old one is found by.
     Join,
+    /// Give the old one its parked name and the new one the canonical name at once, so that one of them is always found by it.
+    Switch,
     /// Look whether it runs under the canonical name.
     LookAgain,
     /// Ask its checks once more: it has another address since it joined.
@@ -76,6 +78,7 @@ impl fmt::Display for Step {
             // To people it is how the gate begins.
             Self::Look | Self::Gate => "gate",
             Self::Join => "join",
+            Self::Switch => "switch",
             Self::LookAgain | Self::GateAgain => "gate again",
             Self::Drain => "drain",
         })
@@ -85,7 +88,7 @@ impl fmt::Display for Step {
 impl Step {
     /// Whether a failure here is about the old container.
     fn is_about_old(self) -> bool {
-        matches!(self, Self::Disarm | Self::Stop | Self::Park)
+        matches!(self, Self::Disarm | Self::Stop | Self::Park | Self::Switch)
     }
 
     /// Whether it is looking at what runs.
@@ -134,6 +137,12 @@ impl Deploy {
             Step::Join => Action::Join {
                 member: at,
                 id: new.get(at)?.clone(),
+            },
+            Step::Switch => Action::Switch {
+                old: old(),
+                parked: self.parked_name(member),
+                new: new.get(at)?.clone(),
+                name: member.name.clone(),
             },
             Step::Drain => Action::Drain,
         })
@@ -251,7 +260,7 @@ impl Deploy {
                 let mut batch = self.batch(self.batch_of(at));
                 self.leads(at) && batch.any(|one| self.is_watched(one))
             }
-            Step::Create | Step::Park | Step::Promote | Step::Join => true,
+            Step::Create | Step::Park | Step::Promote | Step::Join | Step::Switch => true,
         }
     }
 

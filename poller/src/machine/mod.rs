@@ -8,7 +8,7 @@
 //!
 //! Forth, each step for every member of the set before the next (`order`):
 //! stop-first: tag, create, disarm, stop, park, promote, start, look, gate;
-//! start-first: tag, create, start, look, gate, join, park, promote, look and gate again, disarm, drain, stop;
+//! start-first: tag, create, start, look, gate, join, switch, look and gate again, disarm, drain, stop;
 //! then the commit: arm, start, confirm, remove the old one.
 //! Back, only what may have been done: stop the new one, demote, restore, re-arm, wait out a stop of the old one,
 //! start, verify, untag, save the log, remove the new one; of start-first the new one is stopped after the old one serves.

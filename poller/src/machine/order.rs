@@ -46,8 +46,7 @@ impl Strategy {
                 Step::Look,
                 Step::Gate,
                 Step::Join,
-                Step::Park,
-                Step::Promote,
+                Step::Switch,
                 Step::LookAgain,
                 Step::GateAgain,
                 Step::Disarm,
@@ -107,6 +106,14 @@ impl Strategy {
         match self {
             Self::StopFirst => Step::Stop,
             Self::StartFirst => Step::Join,
+        }
+    }
+
+    /// The steps in which the old one loses the canonical name, and the new one gets it.
+    pub(super) const fn renames(self) -> (Step, Step) {
+        match self {
+            Self::StopFirst => (Step::Park, Step::Promote),
+            Self::StartFirst => (Step::Switch, Step::Switch),
         }
     }
 

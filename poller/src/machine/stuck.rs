@@ -6,7 +6,7 @@ use super::{Deploy, Ending};
 
 /// What an operator is needed for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stuck {
+pub(super) struct Stuck {
     /// The members; nothing more is done with them.
     members: Vec<usize>,
     /// What went wrong with the first of them, and then with others.

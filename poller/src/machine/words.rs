@@ -125,6 +125,9 @@ impl Deploy {
             Action::Start { id } => format!("start {}", of(id)),
             Action::Gate { brief: false, .. } => "wait until it passes its checks".to_owned(),
             Action::Gate { brief: true, .. } => "ask its checks once more".to_owned(),
+            Action::Switch { name, .. } => {
+                format!("give the new container the name {name}, and the old one another")
+            }
             Action::Join { member, .. } => {
                 let name = self.members.get(*member).map_or("", |member| &member.name);
                 format!("let the new container have the network names of {name}")
@@ -177,6 +180,7 @@ fn works(action: &Action) -> Event {
         | Action::Start { .. }
         | Action::Verify { .. }
         | Action::Join { .. }
+        | Action::Switch { .. }
         | Action::Drain
         | Action::SaveLog { .. }
         | Action::Remove { .. } => Event::Done,

@@ -29,13 +29,13 @@ impl CreateRequest {
         unnamed
     }
 
-    /// Its places on the networks on which containers are found by names, with its aliases and `name` among them: that
-    /// leads to it while the old container, which still has the name, is put aside.
+    /// Its places on the networks on which it has aliases, `name` not among them: by its own name it is found in any case, and an
+    /// alias that says the same would lead to it until it has ended, also when another one has the name.
     pub fn named(&self, name: &str) -> Vec<Connect> {
         let first = self.first().into_iter();
         let all = first.chain(self.connect.iter().cloned());
         let all = all.filter(|place| !matches!(place.network.as_str(), "bridge" | "default" | ""));
-        all.map(|place| with_alias(place, name)).collect()
+        all.filter_map(|place| without_alias(place, name)).collect()
     }
 
     /// Its place on the network that it is made with.
@@ -58,15 +58,9 @@ impl CreateRequest {
     }
 }
 
-fn with_alias(mut place: Connect, name: &str) -> Connect {
-    if !place.endpoint.is_object() {
-        place.endpoint = json!({});
-    }
-    let aliases = place.endpoint.get("Aliases").and_then(Value::as_array);
-    let mut aliases = aliases.cloned().unwrap_or_default();
-    if !aliases.iter().any(|alias| alias == name) {
-        aliases.push(json!(name));
-    }
-    place.endpoint["Aliases"] = json!(aliases);
-    place
+/// The place with its other aliases, if it has such.
+fn without_alias(mut place: Connect, name: &str) -> Option<Connect> {
+    let aliases = place.endpoint.get_mut("Aliases")?.as_array_mut()?;
+    aliases.retain(|alias| alias != name);
+    (!aliases.is_empty()).then_some(place)
 }

@@ -150,6 +150,12 @@ impl Engine {
             Action::Gate { ids, spent, .. } => {
                 self.gate(ids, u64::try_from(spent.as_millis()).unwrap())
             }
+            Action::Switch {
+                old,
+                parked,
+                new,
+                name,
+            } => self.switch([(old, parked), (new, name)]),
             Action::Join { id, .. } => self.with(id, |container| container.joined = true),
             Action::Drain => {
                 self.clock += DRAIN;
@@ -222,6 +228,21 @@ impl Engine {
             .iter()
             .find(|(_, container)| container.name == name);
         found.map(|(id, _)| id.clone())
+    }
+
+    /// One after the other; a new container that is gone is a failure.
+    fn switch(&mut self, [(old, parked), (new, name)]: [(&String, &String); 2]) -> Event {
+        let rename = |id: &String, to: &String| Action::Rename {
+            id: id.clone(),
+            to: to.clone(),
+        };
+        match self.act(&rename(old, parked)) {
+            Event::Done => match self.act(&rename(new, name)) {
+                Event::Gone { why } => Event::Failed { why },
+                other => other,
+            },
+            other => other,
+        }
     }
 
     fn move_tag_back(&mut self, tag: &TagMove) -> Event {

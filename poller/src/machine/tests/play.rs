@@ -335,7 +335,8 @@ impl Stage {
                 return event;
             }
         }
-        self.touched.extend(touches(action).cloned());
+        self.touched
+            .extend(touches(action).into_iter().flatten().cloned());
         let event = self.engine.act(action);
         self.check_instant();
         event
@@ -391,15 +392,16 @@ impl Stage {
     }
 }
 
-/// The container that a call changes.
-fn touches(action: &Action) -> Option<&String> {
+/// The containers that a call changes.
+fn touches(action: &Action) -> [Option<&String>; 2] {
     match action {
         Action::SetPolicy { id, .. }
         | Action::Stop { id }
         | Action::Rename { id, .. }
         | Action::Start { id }
         | Action::Join { id, .. }
-        | Action::Remove { id } => Some(id),
+        | Action::Remove { id } => [Some(id), None],
+        Action::Switch { old, new, .. } => [Some(old), Some(new)],
         Action::MoveTag(_)
         | Action::MoveTagBack(_)
         | Action::Create { .. }
@@ -408,7 +410,7 @@ fn touches(action: &Action) -> Option<&String> {
         | Action::Gate { .. }
         | Action::Drain
         | Action::Verify { .. }
-        | Action::SaveLog { .. } => None,
+        | Action::SaveLog { .. } => [None, None],
     }
 }
 

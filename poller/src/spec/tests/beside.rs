@@ -27,31 +27,37 @@ fn a_new_container_has_none_of_the_names_at_first_and_all_of_them_later() {
     assert_eq!(unnamed.connect, [connect("back", none)]);
     let named = |aliases: &[&str]| json!({ "DriverOpts": { "a": "b" }, "Aliases": aliases });
     let expected = [
-        connect("front", named(&["api", "shop-web-1"])),
-        connect("back", named(&["db-client", "shop-web-1"])),
+        connect("front", named(&["api"])),
+        connect("back", named(&["db-client"])),
     ];
     assert_eq!(
         request.named("shop-web-1"),
         expected,
-        "a name that it has is not given twice"
+        "its own name is no alias: that would stay with it when another one has the name"
     );
 }
 
 #[test]
 fn names_are_given_on_networks_that_have_names_alone() {
     let plain = json!({ "Aliases": null });
-    let both = json!({ "bridge": plain, "front": plain });
-    let named = [connect("front", json!({ "Aliases": ["web"] }))];
+    let aliased = json!({ "Aliases": ["api"] });
+    let both = json!({ "bridge": plain, "front": aliased });
+    let named = [connect("front", json!({ "Aliases": ["api"] }))];
     for (mode, networks) in [
         ("bridge", both.clone()),
         ("default", both.clone()),
         ("front", both),
-        ("front", json!({ "front": plain })),
+        ("front", json!({ "front": aliased })),
     ] {
         assert_eq!(networked(mode, networks).named("web"), named, "{mode}");
     }
-    for mode in ["bridge", "default"] {
-        let alone = networked(mode, json!({ "bridge": plain }));
+    for (mode, networks) in [
+        ("bridge", json!({ "bridge": plain })),
+        ("default", json!({ "bridge": plain })),
+        ("front", json!({ "front": plain })),
+        ("front", json!({ "front": { "Aliases": ["web"] } })),
+    ] {
+        let alone = networked(mode, networks);
         assert_eq!(alone.named("web"), [], "{mode}");
     }
 }
