@@ -13,7 +13,6 @@ use std::{
 
 use towline::{
     apply::{Applied, Progress, WayBack, go_back, inspect_service},
-    machine::Fault,
     plan::choose_version,
     settings::{Choice, Service, Settings},
     status::{self, Sought},
@@ -23,9 +22,14 @@ use towline_protocol::{Outcome, Side};
 
 use crate::scene::{Scene, docker, image, inspect, intent, launcher, push, required};
 
+mod beside;
+mod failed;
+
 /// Three containers with one label, on v1.
 struct Replicas {
     scene: Scene,
+    /// Further lines of the service in the host's file.
+    lines: &'static str,
 }
 
 impl Replicas {
@@ -34,10 +38,20 @@ impl Replicas {
     async fn new(name: &'static str, more: [&[&str]; 3]) -> Self {
         let scene = Scene::new(name).await;
         scene.release("v1", "ok", &[]);
-        let replicas = Self { scene };
+        let replicas = Self { scene, lines: "" };
         for (at, more) in (1..).zip(more) {
             replicas.run(at, more);
         }
+        replicas
+    }
+
+    /// The same, on a network of their own, where each can run beside its replacement and is asked to.
+    async fn beside(name: &'static str, more: [&[&str]; 3]) -> Self {
+        let network = format!("{name}-net");
+        docker(&["network", "create", &network]);
+        let joined = more.map(|more| [&["--network", &network], more].concat());
+        let mut replicas = Self::new(name, [&joined[0], &joined[1], &joined[2]]).await;
+        replicas.lines = "strategy = \"start-first\"\ndrain = \"1s\"\n";
         replicas
     }
 
@@ -64,7 +78,8 @@ impl Replicas {
         let check =
             "health = [{ tcp = \"{container}:8080\", within = \"20s\" }]\nstable_for = \"1s\"\n";
         let chosen = format!("label = \"{}\"{keys}", self.label());
-        let text = self.scene.file(check).replace(&name, &chosen);
+        let lines = format!("{check}{}", self.lines);
+        let text = self.scene.file(&lines).replace(&name, &chosen);
         let settings = Settings::parse(&text, "towline.toml").unwrap();
         settings.services.into_iter().next().unwrap()
     }
@@ -91,6 +106,20 @@ impl Replicas {
         let mut names = self.scene.containers();
         names.sort();
         names
+    }
+}
+
+impl Drop for Replicas {
+    fn drop(&mut self) {
+        let names = self.scene.containers();
+        let remove = ["rm", "--force", "--volumes"].map(str::to_owned);
+        Command::new("docker")
+            .args(remove.into_iter().chain(names))
+            .output()
+            .ok();
+        // There is none unless they were on one of their own.
+        let network = ["network", "rm", &format!("{}-net", self.scene.name)];
+        Command::new("docker").args(network).output().ok();
     }
 }
 
@@ -190,37 +219,6 @@ async fn they_are_replaced_one_after_the_other_and_never_is_more_than_one_down()
 }
 
 #[tokio::test]
-async fn the_first_that_fails_stops_it_and_all_go_back_as_the_same_containers() {
-    let each: [&[&str]; 3] = [WITH_DATA, &[], WITH_DATA];
-    let mut replicas = Replicas::new("rolled-back", each).await;
-    let before = replicas.ids();
-    replicas.scene.release("v2", "ok", &MOVES);
-    let watcher = Watcher::new(replicas.label());
-    let applied = replicas.deploy("").await;
-    assert_eq!(watcher.fewest(), 2);
-    assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
-    assert_eq!(applied.fault, Fault::Version);
-    assert!(
-        applied.message.contains("rolled-back--2"),
-        "{}",
-        applied.message
-    );
-    assert_eq!(replicas.ids(), before);
-    assert_eq!(replicas.running(), [true; 3]);
-    assert_eq!(replicas.names().len(), 3, "{:?}", replicas.names());
-    for at in 1..=3 {
-        let policy = &inspect(&replicas.name(at))["HostConfig"]["RestartPolicy"]["Name"];
-        assert_eq!(policy, "unless-stopped");
-    }
-    let started = replicas
-        .scene
-        .told
-        .iter()
-        .filter(|one| **one == Progress::Started);
-    assert_eq!(started.count(), 2, "the third was not begun");
-}
-
-#[tokio::test]
 async fn one_that_was_stopped_stays_so_and_two_at_a_time_leave_one_that_serves() {
     let mut replicas = Replicas::new("paired", [&[]; 3]).await;
     docker(&["stop", &replicas.name(1)]);
@@ -292,63 +290,6 @@ async fn containers_of_different_repositories_are_refused_and_none_is_touched() 
         applied.message
     );
     assert_eq!(replicas.ids(), before);
-}
-
-#[tokio::test]
-async fn where_a_failure_pauses_those_that_have_passed_keep_the_new_version_and_the_others_the_old_one()
- {
-    let each: [&[&str]; 3] = [WITH_DATA, &[], WITH_DATA];
-    let mut replicas = Replicas::new("paused", each).await;
-    let before = replicas.ids();
-    let bad = replicas.scene.release("v2", "ok", &MOVES);
-    let keys = ", on_failure = \"pause\"";
-    let applied = replicas.deploy(keys).await;
-    assert_eq!(
-        applied.outcome,
-        Outcome::NeedsOperator,
-        "{}",
-        applied.message
-    );
-    assert_eq!(applied.fault, Fault::Version);
-    for words in [
-        "1 of 3 have the new version and keep it (paused--1)",
-        "failed: ",
-        "(paused--2, paused--3)",
-    ] {
-        assert!(
-            applied.message.contains(words),
-            "{words}: {}",
-            applied.message
-        );
-    }
-    let now = replicas.ids();
-    assert_eq!(
-        [0, 1, 2].map(|at| now[at] == before[at]),
-        [false, true, true]
-    );
-    assert_eq!(replicas.running(), [true; 3]);
-    assert_eq!(replicas.names().len(), 3, "{:?}", replicas.names());
-    let policy = |at| inspect(&replicas.name(at))["HostConfig"]["RestartPolicy"]["Name"].clone();
-    assert_eq!([1, 2, 3].map(policy), ["unless-stopped"; 3]);
-    let sought = Sought::Container {
-        choice: Choice::Label(replicas.label().parse().unwrap()),
-        brought: None,
-    };
-    let seen = status::look(Some(&required("DOCKER_HOST")), &[sought]).await;
-    let digests: Vec<_> = seen.services[0]
-        .replicas
-        .iter()
-        .map(|one| one.digest.clone())
-        .collect();
-    assert_eq!(digests[0].as_ref().map(ToString::to_string), Some(bad));
-    assert!(digests[1].is_some() && digests[1] == digests[2] && digests[0] != digests[1]);
-
-    // A version with which the second can live goes to all of them.
-    replicas.scene.release("v3", "ok", &[]);
-    let applied = replicas.deploy(keys).await;
-    assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
-    let last = replicas.ids();
-    assert!(now.iter().all(|id| !last.contains(id)), "{now:?} {last:?}");
 }
 
 #[tokio::test]
