@@ -1,6 +1,6 @@
 //! The machine's calls, made to the engine. Each may be made twice.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -10,6 +10,7 @@ use super::{
     hide::hidden,
     hooks::{Calling, Came, Which, call, plain_order, variables},
     join::{drain, join, switch},
+    start::start,
 };
 use crate::{
     docker::{EngineError, LogTail},
@@ -22,10 +23,6 @@ use crate::{
     spec::DEPLOY_LABEL,
     uptime::Uptime,
 };
-
-/// For how long, and how often, the old version's start is tried again.
-const START_AGAIN: Duration = Duration::from_secs(10);
-const START_PAUSE: Duration = Duration::from_millis(500);
 
 /// What came of a call, and the container's output where the call was to read it, without secrets.
 pub(super) struct Acted {
@@ -46,7 +43,7 @@ pub(super) async fn act(
     tell: &dyn Fn(String),
 ) -> Result<Acted, EngineError> {
     let mut log = LogTail::default();
-    let mut hook = None;
+    let (mut hook, mut headed_by) = (None, None);
     let result = match action {
         Action::MoveTag(tag) => move_tag(with, tag).await,
         Action::MoveTagBack(tag) => move_tag_back(with, tag).await,
@@ -55,11 +52,10 @@ pub(super) async fn act(
             .await
             .map(|id| Event::Found { id }),
         Action::SetPolicy { id, policy } => done(with.engine.set_policy(id, policy).await),
-        Action::Stop { id } => done(with.engine.stop(id, grace(with)).await),
+        Action::Stop { id } => done(with.engine.stop(id, grace(with, deploy, id)).await),
         Action::Rename { id, to } => done(with.engine.rename(id, to).await),
-        Action::Start { id } if is_back(deploy) => start_patiently(with, id).await,
-        Action::Start { id } => done(with.engine.start(id).await),
-        Action::Look { containers } => look(with, containers).await,
+        Action::Start { id } => done(start(with, deploy, id).await),
+        Action::Look { containers } => look(with, deploy, containers).await,
         Action::Gate { ids, spent, brief } => {
             match gate(with, deploy, ids, *spent, *brief, tell).await {
                 Ok(event @ Event::Passed { .. }) if deploy.is_in_last_gate() => {
@@ -90,12 +86,27 @@ pub(super) async fn act(
         Action::Verify { members } => verify(with, deploy, members).await,
         Action::SaveLog { id } => with.engine.log_tail(id).await.map(|tail| {
             log = tail;
+            headed_by = deploy.one_of_several(id);
             Event::Done
         }),
         Action::Remove { id } => done(with.engine.remove(id).await),
     };
     let event = event(result)?;
-    hidden(&with.engine, deploy, action, Acted { event, log, hook }).await
+    let acted = hidden(&with.engine, deploy, action, Acted { event, log, hook }).await?;
+    Ok(match headed_by {
+        Some(name) => acted.headed_by(name),
+        None => acted,
+    })
+}
+
+impl Acted {
+    /// The same, whose log says first of whom it is.
+    fn headed_by(mut self, name: &str) -> Self {
+        if !self.log.text.is_empty() {
+            self.log.text = format!("== {name}\n{}", self.log.text);
+        }
+        self
+    }
 }
 
 fn done(result: Result<(), EngineError>) -> Result<Event, EngineError> {
@@ -116,25 +127,10 @@ fn event(result: Result<Event, EngineError>) -> Result<Event, EngineError> {
     }
 }
 
-fn is_back(deploy: &Deploy) -> bool {
-    matches!(deploy.state, State::RollingBack { .. })
-}
-
-/// The old version is worth more than one try: the failed one's port may be free a moment later only.
-async fn start_patiently(with: &Drive<'_>, id: &str) -> Result<Event, EngineError> {
-    let begun = Instant::now();
-    loop {
-        match with.engine.start(id).await {
-            Err(EngineError::Refused { .. }) if begun.elapsed() < START_AGAIN => {
-                tokio::time::sleep(START_PAUSE).await;
-            }
-            other => return done(other),
-        }
-    }
-}
-
-fn grace(with: &Drive<'_>) -> Option<Duration> {
-    with.service.and_then(|service| service.stop_timeout)
+/// How long this container may take to stop, if not as long as its own settings say: the service's are not about its companions.
+fn grace(with: &Drive<'_>, deploy: &Deploy, id: &str) -> Option<Duration> {
+    let service = with.service.filter(|_| deploy.companion(id).is_none());
+    service.and_then(|service| service.stop_timeout)
 }
 
 fn checks<'a>(with: &Drive<'a>) -> &'a [HealthCheck] {
@@ -239,10 +235,19 @@ async fn made_by(
 /// Whether the containers run, also between a crash and the engine's next try, and under their names: what somebody has
 /// renamed meanwhile is not what an operator would look at. One that is being stopped, for a process before this one, is waited
 /// for: it runs a moment longer.
-async fn look(with: &Drive<'_>, containers: &[Expected]) -> Result<Event, EngineError> {
+async fn look(
+    with: &Drive<'_>,
+    deploy: &Deploy,
+    containers: &[Expected],
+) -> Result<Event, EngineError> {
     let mut starts = Vec::new();
-    let ids: Vec<_> = containers.iter().map(|one| one.id.clone()).collect();
-    with.engine.settle(&ids, grace(with)).await?;
+    let ids = containers.iter().map(|one| one.id.clone());
+    let (own, companions): (Vec<_>, Vec<_>) = ids.partition(|id| deploy.companion(id).is_none());
+    for ids in [own, companions] {
+        if let Some(first) = ids.first() {
+            with.engine.settle(&ids, grace(with, deploy, first)).await?;
+        }
+    }
     for Expected { id, name } in containers {
         let Some(shown) = with.engine.container(id).await? else {
             let why = format!("the container {name} was removed");
@@ -382,7 +387,7 @@ async fn verify(
         id: member.old.clone(),
         name: member.name.clone(),
     });
-    let seen = look(with, &expected.collect::<Vec<_>>()).await?;
+    let seen = look(with, deploy, &expected.collect::<Vec<_>>()).await?;
     Ok(match seen {
         Event::Looked { .. } => Event::Done,
         other @ (Event::Done

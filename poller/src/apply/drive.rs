@@ -104,9 +104,8 @@ pub(super) async fn drive<'a>(
             Ok(acted) => {
                 #[cfg(feature = "failpoints")]
                 failpoint::after(&deploy.state);
-                // After a loss it is read once more.
-                if acted.hook.is_none() && !log_tail.contains(&acted.log.text) {
-                    log_tail.push_str(&acted.log.text);
+                if acted.hook.is_none() {
+                    log_tail = join(log_tail, &acted.log.text);
                 }
                 if let Some(fault) = acted.hook {
                     is_put_off = fault == Fault::Interruption;

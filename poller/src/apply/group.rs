@@ -10,6 +10,7 @@ use crate::{
     compose::{Cli, Followed, labels::HASH},
     docker::{Docker, EngineError},
     health,
+    machine::{Deploy, Ending},
     plan::{Companion, Made, Observed, Plan, companions},
     process::Launcher,
     spec::CreateRequest,
@@ -75,6 +76,19 @@ pub(super) async fn notes(engine: &Docker, launcher: &Launcher, plan: &Plan) -> 
         notes.push(format!("`docker compose up` will make {name} anew: {why}"));
     }
     notes
+}
+
+/// For people: what became of those that share a namespace of the container, where they are not as if nothing had been.
+pub(super) fn with_it(deploy: &Deploy) -> Option<String> {
+    let how = match deploy.ending()? {
+        Ending::Succeeded { .. } => "with it",
+        Ending::RolledBack { .. } => "put back with it",
+        Ending::FailedUntouched { .. } | Ending::NeedsOperator { .. } | Ending::Paused { .. } => {
+            return None;
+        }
+    };
+    let with: Vec<_> = deploy.companions().iter().map(|one| &*one.name).collect();
+    (!with.is_empty()).then(|| format!("{how}: {}", with.join(", ")))
 }
 
 /// The request, which shares with `replaced` containers, with the label that Compose would give it then; pairs of ids.

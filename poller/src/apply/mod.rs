@@ -45,6 +45,7 @@ mod prepare;
 mod progress;
 mod said;
 pub mod sequence;
+mod start;
 mod way;
 
 pub use back::{WayBack, go_back};
@@ -55,6 +56,7 @@ pub(crate) use prepare::held;
 pub use progress::Progress;
 
 use drive::{Drive, drive};
+use group::with_it;
 use keep::{remember, tidy};
 use prepare::{Known, Prepared, prepare};
 
@@ -350,10 +352,9 @@ impl Applied {
                 None => format!("{name}: {to} failed: {why}"),
             },
         };
-        let with: Vec<_> = deploy.companions().iter().map(|one| &*one.name).collect();
-        if !with.is_empty() {
-            message.push_str("; with it: ");
-            message.push_str(&with.join(", "));
+        if let Some(with) = with_it(deploy) {
+            message.push_str("; ");
+            message.push_str(&with);
         }
         for note in &deploy.notes {
             message.push_str("; ");

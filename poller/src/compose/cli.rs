@@ -295,7 +295,7 @@ fn refused(file: &Path, why: String) -> ComposeError {
 }
 
 /// What Compose says against a project, without its warnings.
-fn in_compose_words(lines: &[String]) -> String {
+pub(super) fn in_compose_words(lines: &[String]) -> String {
     let is_error = |line: &&String| !line.contains("level=warning") && !line.trim().is_empty();
     let errors: Vec<_> = lines
         .iter()
@@ -307,7 +307,7 @@ fn in_compose_words(lines: &[String]) -> String {
 
 /// Compose's words without what it quotes of a file of variables that it cannot read, and all behind that: a value that was
 /// read in part is a secret which nobody knows.
-fn unquoted(words: &str) -> String {
+pub(super) fn unquoted(words: &str) -> String {
     let marks = NO_VARIABLES.iter().filter_map(|mark| words.find(mark));
     let quote = marks.min().and_then(|mark| {
         let quote = words.get(mark..)?.find(['"', '\'', '`'])?;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Cli, ComposeError,
+    cli::{in_compose_words, unquoted},
     labels::{DEPENDS_ON, ENV_FILES, FILES, FOLDER, HASH, PROJECT, SERVICE},
 };
 use crate::{
@@ -82,12 +83,15 @@ impl Cli {
             .find_map(|line| line.trim().strip_prefix(service)?.strip_prefix(' '));
         match (ended.how, hash) {
             (How::Exited(0), Some(hash)) => Ok(hash.trim().to_owned()),
-            (How::Exited(_) | How::Signalled(_) | How::TimedOut, _) => {
-                let last = lines.last().map_or("", String::as_str);
-                Err(ComposeError::Unexpected(format!("config --hash: {last}")))
-            }
+            (How::Exited(_) | How::Signalled(_) | How::TimedOut, _) => Err(no_hash(&lines)),
         }
     }
+}
+
+/// What is told of Compose where it gives no hash, by what it said.
+fn no_hash(lines: &[String]) -> ComposeError {
+    let words = in_compose_words(lines);
+    ComposeError::Unexpected(format!("config --hash: {}", unquoted(&words)))
 }
 
 /// What a create request shares with containers, as a Compose file says it.
@@ -172,6 +176,26 @@ mod tests {
         );
         assert!(Labelled::read(&json!({ "Labels": { HASH: "0a", PROJECT: "home" } })).is_none());
         assert!(Labelled::read(&json!({ "Labels": null })).is_none());
+    }
+
+    #[test]
+    fn of_a_broken_file_of_variables_no_value_is_told() {
+        let lines = [
+            "time=\"x\" level=warning msg=\"The \\\"A\\\" variable is not set\"",
+            "failed to read /a/.env: line 2: unterminated quoted value \"hunter22",
+            "and more of it\"",
+        ];
+        let told = no_hash(&lines.map(str::to_owned)).to_string();
+        assert!(
+            told.contains(
+                "config --hash: failed to read /a/.env: line 2: unterminated quoted value (the rest"
+            ),
+            "{told}"
+        );
+        assert!(
+            !told.contains("hunter22") && !told.contains("more of it"),
+            "{told}"
+        );
     }
 
     #[test]

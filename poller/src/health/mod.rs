@@ -4,7 +4,7 @@
 //! until the first good answer may be downtime; a window in which nothing may go wrong comes after. Here is what is
 //! waited for and how long; `trials` runs the checks, `probe` one of them with `http`, `tcp` and `address`, `vitals`
 //! reads what the engine shows, `crash` says how a container came to its end meanwhile. `set` is for the containers of a
-//! project, `group` for those that are replaced with another one, `host` for what has none. Deadlines are monotonic. Not here: what follows from a verdict (`machine`).
+//! project, `group` for those that are replaced with another one, `lender` for what they wait for, `host` for what has none. Deadlines are monotonic. Not here: what follows from a verdict (`machine`).
 
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ mod group;
 mod halt;
 mod host;
 mod http;
+mod lender;
 mod probe;
 mod set;
 mod subject;
@@ -36,6 +37,7 @@ pub(crate) use address::obstacle;
 pub use again::gate_again;
 pub use group::gate_accompanied;
 pub use host::{Host, gate_host, is_well_host, returned_host};
+pub use lender::lender_has_come_up;
 pub use set::{Member, gate_set, is_well_set, returned_set};
 
 use crash::{Scene, Seen};

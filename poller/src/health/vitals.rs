@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::redact::Secrets;
@@ -139,6 +140,15 @@ impl Vitals {
         !self.is_done && self.health.as_ref().is_some_and(|own| !own.is_good())
     }
 
+    /// Whether it runs and its own healthcheck has still to say how it is: for as long as that takes by its own numbers, and for
+    /// `at_most` from its start.
+    pub(super) fn is_coming_up(&self, at_most: Duration, now: Timestamp) -> bool {
+        let is_starting = self.health.as_ref().is_some_and(Health::is_starting);
+        let started: Timestamp = self.started_at.parse().unwrap_or(now);
+        let passed = Duration::try_from(now.duration_since(started)).unwrap_or_default();
+        self.running && is_starting && passed < self.patience.min(at_most)
+    }
+
     /// The healthcheck's last output.
     pub(super) fn last_word(&self) -> String {
         match &self.health {
@@ -207,6 +217,31 @@ mod tests {
             json!({ "State": { "Running": true, "StartedAt": "a" }, "RestartCount": 1 });
         let restarted = Vitals::read(Some(&restarted), Secrets::default());
         assert!(!restarted.is_same_run(&first));
+    }
+
+    #[test]
+    fn what_comes_up_is_what_runs_and_has_not_said_yet_how_it_is_for_a_while() {
+        let second = Duration::from_secs(1);
+        let now: Timestamp = "2026-11-20T15:01:00Z".parse().unwrap();
+        let of = |status: &str, started: &str| json!({ "Running": true, "StartedAt": started, "Health": { "Status": status } });
+        let just_now = "2026-11-20T15:00:59.5Z";
+        assert!(read(of("starting", just_now)).is_coming_up(second, now));
+        assert!(read(of("starting", "2026-11-20T15:02:00Z")).is_coming_up(second, now));
+        assert!(!read(of("starting", "2026-11-20T15:00:59Z")).is_coming_up(second, now));
+        for status in ["healthy", "unhealthy", "none"] {
+            assert!(
+                !read(of(status, just_now)).is_coming_up(second, now),
+                "{status}"
+            );
+        }
+        let mut ended = of("starting", just_now);
+        ended["Running"] = json!(false);
+        assert!(!read(ended).is_coming_up(second, now));
+        let quick = json!({ "Config": { "Healthcheck": { "Interval": 1, "Timeout": 1, "Retries": 1 } },
+            "State": of("starting", "2026-11-20T15:00:49Z") });
+        let quick = Vitals::read(Some(&quick), Secrets::default());
+        assert!(!quick.is_coming_up(60 * second, now));
+        assert!(read(of("starting", "2026-11-20T15:00:49Z")).is_coming_up(60 * second, now));
     }
 
     #[test]

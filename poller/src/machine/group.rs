@@ -27,16 +27,29 @@ impl Deploy {
         self.members.get(own..).unwrap_or_default()
     }
 
-    /// The companion whose place this new container takes, if it does.
+    /// The companion that this container is, the old one or the new one, if it is one.
     pub fn companion(&self, id: &str) -> Option<&Member> {
+        let at = self.position(id)?;
+        self.members.get(at).filter(|_| self.is_companion(at))
+    }
+
+    /// The member that this container is, the old one or the new one.
+    fn position(&self, id: &str) -> Option<usize> {
         let new = match &self.state {
             State::Replacing { new, .. }
             | State::Committed { new, .. }
-            | State::RollingBack { new, .. } => new,
-            State::Ended { .. } => return None,
+            | State::RollingBack { new, .. } => new.as_slice(),
+            State::Ended { .. } => &[],
         };
-        let at = new.iter().position(|one| one == id)?;
-        self.members.get(at).filter(|_| self.is_companion(at))
+        let is_old = |member: &Member| member.old == id;
+        let old = self.members.iter().position(is_old);
+        old.or_else(|| new.iter().position(|one| one == id))
+    }
+
+    /// What the member that this container is, is called where it is one of several.
+    pub fn one_of_several(&self, id: &str) -> Option<&str> {
+        let member = self.members.get(self.position(id)?)?;
+        (self.members.len() > 1).then_some(member.name.as_str())
     }
 
     /// Whether the new version must run well. A companion that was unwell before says nothing about it.

@@ -87,7 +87,7 @@ fn shares_with(one: &Value, other: &Value) -> bool {
 }
 
 /// What the container shares, in words, and with whom: a name or an id.
-pub(super) fn lenders(container: &Value) -> impl Iterator<Item = (&'static str, &str)> {
+pub fn lenders(container: &Value) -> impl Iterator<Item = (&'static str, &str)> {
     SHARED.into_iter().filter_map(|(field, how)| {
         let mode = container.pointer(&format!("/HostConfig/{field}"))?;
         Some((how, mode.as_str()?.strip_prefix("container:")?))

@@ -31,7 +31,7 @@ pub use back::{Whose, back, choose_version, moved_tag, short_name};
 pub use choose::{beside, chosen, will_have};
 pub use earlier::{Earlier, NoWayBack, VersionNames, choose_earlier, choose_revision};
 pub use eligible::{Unfit, Way, choose_way, gone};
-pub use group::{Companion, accompanied_replica, companions, own_tag, strayed};
+pub use group::{Companion, accompanied_replica, companions, lenders, own_tag, strayed};
 use group::{Moved, made, members};
 pub use obstacle::{Refusal, Route, own_container, refusal};
 pub use replicas::{as_one, digest_of, has_already, joined, named, rolled, targets, unlike};

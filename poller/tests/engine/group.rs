@@ -159,6 +159,13 @@ async fn a_bad_version_leads_back_to_all_the_same_containers_which_reach_it_agai
     let service = group.scene.checked("v2");
     let applied = group.scene.deploy(&service).await;
     assert_eq!(applied.outcome, Outcome::RolledBack, "{}", applied.message);
+    assert!(
+        applied
+            .message
+            .ends_with("; put back with it: ungrouped-app, ungrouped-off, ungrouped-side"),
+        "{}",
+        applied.message
+    );
     assert_eq!(group.seen(&all), before);
     assert_eq!(group.id("ungrouped"), lender);
     assert_eq!(group.scene.get().as_deref(), Some("toy v1 \n"));
@@ -195,6 +202,34 @@ async fn one_whose_own_healthcheck_fails_beside_the_new_version_takes_it_back_un
     group.scene.release("v3", "500 ", &[]);
     let applied = group.scene.deploy(&service).await;
     assert_eq!(applied.outcome, Outcome::Succeeded, "{}", applied.message);
+}
+
+#[tokio::test]
+async fn one_that_shares_is_started_only_once_what_it_shares_is_healthy_forth_and_back() {
+    let mut group = Group::new("lent", &[]).await;
+    let health = r#"HEALTHCHECK --interval=1s --retries=60 CMD ["/toy", "health"]"#;
+    group.scene.release("v1", "slow", &[health]);
+    docker(&["rm", "--force", "lent"]);
+    docker(&["pull", "--quiet", &group.scene.image("live")]);
+    group.scene.run(&[]);
+    group.join("app", &["--network", "container:@"]);
+    while inspect("lent")["State"]["Health"]["Status"] != "healthy" {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let service = group.scene.service("");
+    for (mode, outcome) in [("slow", Outcome::Succeeded), ("exit", Outcome::RolledBack)] {
+        group.scene.release(&format!("v2-{mode}"), mode, &[health]);
+        let applied = group.scene.deploy(&service).await;
+        assert_eq!(applied.outcome, outcome, "{}", applied.message);
+        let started = |name: &str| -> jiff::Timestamp {
+            let at = inspect(name)["State"]["StartedAt"].clone();
+            at.as_str().unwrap().parse().unwrap()
+        };
+        // The lender listens after three seconds.
+        let after = started("lent-app").duration_since(started("lent"));
+        assert!(after >= jiff::SignedDuration::from_secs(3), "{after}");
+        assert!(group.reaches("app"));
+    }
 }
 
 #[tokio::test]

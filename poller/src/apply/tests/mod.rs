@@ -98,6 +98,29 @@ fn a_message_says_from_what_to_what_how_long_and_what_went_wrong() {
 }
 
 #[test]
+fn a_message_names_those_that_share_with_the_container_as_what_became_of_them() {
+    let why = || "gate: it answered 500".to_owned();
+    for (ending, told) in [
+        (Ending::Succeeded { gate: None }, "s; with it: app, side"),
+        (
+            Ending::RolledBack { why: why() },
+            "answered 500; put back with it: app, side",
+        ),
+        (Ending::FailedUntouched { why: why() }, "answered 500"),
+        (Ending::NeedsOperator { why: why() }, "answered 500"),
+    ] {
+        let mut deploy = ended(ending, true);
+        for name in ["app", "side"] {
+            let name = name.to_owned();
+            let one = deploy.members[0].clone();
+            deploy.members.push(Member { name, ..one });
+        }
+        let message = Applied::of(&deploy.accompanied(), None, Duration::ZERO).message;
+        assert!(message.ends_with(told), "{message}");
+    }
+}
+
+#[test]
 fn step_times_add_up_in_the_order_of_their_beginnings() {
     let mut clock = StepClock::default();
     for (step, ms) in [("pull", 5), ("rollback", 1), ("rollback", 2)] {

@@ -115,3 +115,34 @@ fn only_those_behind_the_first_are_companions_and_an_older_version_does_not_read
     assert!(alone.companions().is_empty());
     assert!(alone.to_journal().unwrap().contains("\"format\":1"));
 }
+
+#[test]
+fn a_companion_is_known_by_its_old_and_by_its_new_container_forth_and_back() {
+    for passes in [true, false] {
+        let scene = Scene::chain(passes);
+        let mut engine = scene.engine();
+        let mut deploy = scene.deploy(&mut engine, 0).unwrap();
+        let mut stopped = Vec::new();
+        while let Some(action) = deploy.next() {
+            if let Action::Stop { id } = &action {
+                let name = deploy.companion(id).map(|one| one.name.clone());
+                stopped.push((id.clone(), name));
+                assert!(deploy.one_of_several(id).is_some(), "{id}");
+            }
+            deploy = deploy.on(engine.act(&action));
+        }
+        assert!(stopped.len() >= 3);
+        for (id, name) in stopped {
+            let name = name.as_deref();
+            match id.as_str() {
+                "old0" | "new1" => assert_eq!(name, None, "{id}"),
+                "old1" | "new2" => assert_eq!(name, Some("web1"), "{id}"),
+                _ => assert_eq!(name, Some("web2"), "{id}"),
+            }
+        }
+        assert_eq!(deploy.companion("elsewhere"), None);
+    }
+    let alone = Scene::one(true);
+    let alone = alone.deploy(&mut alone.engine(), 0).unwrap();
+    assert_eq!(alone.one_of_several(&alone.members[0].old), None);
+}
