@@ -162,7 +162,7 @@ async fn a_bad_version_leads_back_to_all_the_same_containers_which_reach_it_agai
     assert!(
         applied
             .message
-            .ends_with("; put back with it: ungrouped-app, ungrouped-off, ungrouped-side"),
+            .contains("; put back with it: ungrouped-app, ungrouped-off, ungrouped-side"),
         "{}",
         applied.message
     );

@@ -1,7 +1,7 @@
 //! `kill -9` at every step of a deploy, and again during the recovery: the real binary, killed at each point that a clean
 //! run passes (see `failpoint`), then started again.
 //!
-//! Each point is met once and recovered from. Then recoveries that together pass every point that any recovery passes are
+//! Each point is met once, in a group by its first member and by its last, and recovered from. Then recoveries that together pass every point that any recovery passes are
 //! killed as well, at each of their points in turn.
 
 use std::{collections::BTreeMap, net::TcpListener};
@@ -121,8 +121,8 @@ fn killed_everywhere(name: &str, promise: Promise, wanted: impl Fn(&str) -> bool
     let stranger = Host::new(format!("{name}-stranger"), V2::Good);
     let shown = inspect(&stranger.name);
     let passed = promise.clean_run(&format!("{name}-clean"));
-    let points = each_time(passed).into_iter();
-    let points: Vec<_> = points.filter(|point| wanted(point)).collect();
+    let mut points = first_and_last(&passed);
+    points.retain(|point| wanted(point));
     let recoveries = side_by_side(points, |at, point| {
         let passed = promise.kept_after(format!("{name}-{at}"), std::slice::from_ref(&point));
         (point, passed)
@@ -133,18 +133,22 @@ fn killed_everywhere(name: &str, promise: Promise, wanted: impl Fn(&str) -> bool
     assert_eq!(inspect(&stranger.name), shown);
 }
 
-/// The points, of which one that is come to several times is each time another one.
-fn each_time(points: Vec<String>) -> Vec<String> {
-    let mut seen = BTreeMap::<String, u32>::new();
-    let each = points.into_iter().map(|point| {
-        let times = seen.entry(point.clone()).or_default();
+/// The points, of which one that is come to several times is the first and the last time another one: the members between the
+/// first and the last go the same way.
+fn first_and_last(points: &[String]) -> Vec<String> {
+    let mut often = BTreeMap::<&String, u32>::new();
+    let mut each = Vec::new();
+    for point in points {
+        let times = often.entry(point).or_default();
         *times += 1;
-        match times {
-            1 => point,
-            times => format!("{point},{times}"),
-        }
+        each.push((point, *times));
+    }
+    each.retain(|(point, times)| *times == 1 || *times == often[point]);
+    let named = each.into_iter().map(|(point, times)| match times {
+        1 => point.clone(),
+        _ => format!("{point},{times}"),
     });
-    each.collect()
+    named.collect()
 }
 
 #[test]
