@@ -55,9 +55,13 @@ pub(super) async fn act(
         Action::Stop { id } => done(with.engine.stop(id, grace(with, deploy, id)).await),
         Action::Rename { id, to } => done(with.engine.rename(id, to).await),
         Action::Start { id } => done(start(with, deploy, id).await),
-        Action::Look { containers } => look(with, deploy, containers).await,
+        Action::Look { containers } => match look_before(with, deploy).await {
+            Ok(None) => look(with, deploy, containers).await,
+            Ok(Some(spoilt)) => Ok(spoilt),
+            Err(error) => Err(error),
+        },
         Action::Gate { ids, spent, brief } => {
-            match gate(with, deploy, ids, *spent, *brief, tell).await {
+            match gate_and_before(with, deploy, (ids, *spent, *brief), tell).await {
                 Ok(event @ Event::Passed { .. }) if deploy.is_in_last_gate() => {
                     let Came { verdict, log: said } = after(with, deploy, ids).await?;
                     log.text = said;
@@ -82,7 +86,7 @@ pub(super) async fn act(
             Some(one) => join(with, *member, &one.name, id).await,
             None => Ok(Event::Done),
         },
-        Action::Drain => drain(with).await,
+        Action::Drain { ids } => drain(with, ids).await,
         Action::Verify { members } => verify(with, deploy, members).await,
         Action::SaveLog { id } => with.engine.log_tail(id).await.map(|tail| {
             log = tail;
@@ -277,6 +281,34 @@ async fn look(
     Ok(Event::Looked { starts, now })
 }
 
+/// A batch's gate, after which those that had passed before must still be well: they have no restart policy yet, so that one that
+/// has ended stays so.
+async fn gate_and_before(
+    with: &Drive<'_>,
+    deploy: &Deploy,
+    (ids, spent, brief): (&[String], Duration, bool),
+    tell: &dyn Fn(String),
+) -> Result<Event, EngineError> {
+    let event = gate(with, deploy, ids, spent, brief, tell).await?;
+    let spoilt = match &event {
+        Event::Passed { .. } => look_before(with, deploy).await?,
+        _ => None,
+    };
+    Ok(spoilt.unwrap_or(event))
+}
+
+/// What is wrong with those that had passed before, if something is.
+async fn look_before(with: &Drive<'_>, deploy: &Deploy) -> Result<Option<Event>, EngineError> {
+    let before = deploy.passed_before();
+    for one in &before {
+        if let Event::Failed { why } = look(with, deploy, std::slice::from_ref(one)).await? {
+            let why = format!("{}, which had passed before: {why}", one.name);
+            return Ok(Some(Event::Spoilt { why }));
+        }
+    }
+    Ok(None)
+}
+
 async fn gate(
     with: &Drive<'_>,
     deploy: &Deploy,
@@ -395,6 +427,7 @@ async fn verify(
         | Event::Found { .. }
         | Event::Passed { .. }
         | Event::Failed { .. }
+        | Event::Spoilt { .. }
         | Event::Gone { .. }) => other,
     })
 }

@@ -20,7 +20,7 @@ pub(super) async fn hidden(
     mut acted: Acted,
 ) -> Result<Acted, EngineError> {
     let why = match &mut acted.event {
-        Event::Failed { why } | Event::Gone { why } => Some(why),
+        Event::Failed { why } | Event::Spoilt { why } | Event::Gone { why } => Some(why),
         Event::Done
         | Event::Created { .. }
         | Event::Found { .. }
@@ -73,7 +73,7 @@ async fn secrets(
     action: &Action,
 ) -> Result<Secrets, EngineError> {
     let about: Vec<&String> = match action {
-        Action::Gate { ids, .. } => ids.iter().collect(),
+        Action::Gate { ids, .. } | Action::Drain { ids } => ids.iter().collect(),
         Action::Look { containers } => containers.iter().map(|shown| &shown.id).collect(),
         Action::Start { id } | Action::SaveLog { id } | Action::Join { id, .. } => vec![id],
         Action::MoveTag(_)
@@ -84,7 +84,6 @@ async fn secrets(
         | Action::Stop { .. }
         | Action::Rename { .. }
         | Action::Verify { .. }
-        | Action::Drain
         | Action::Switch { .. }
         | Action::Remove { .. } => Vec::new(),
     };

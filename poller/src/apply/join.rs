@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 use super::drive::Drive;
 use crate::{
     docker::{Docker, EngineError},
+    health,
     machine::Event,
 };
 
 /// For how long, and how often, the name is asked for that the old container has to let go of first.
 const SWITCH: Duration = Duration::from_secs(5);
 const SWITCH_PAUSE: Duration = Duration::from_millis(1);
+/// How often is looked at the new containers while the old ones are left.
+const DRAIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Lets others on its networks find the new container `id` of a member by that one's aliases.
 pub(super) async fn join(
@@ -62,11 +65,28 @@ pub(super) async fn switch(
 }
 
 /// Waits for as long as clients may go on to use an address that they have asked for before.
-pub(super) async fn drain(with: &Drive<'_>) -> Result<Event, EngineError> {
+///
+/// The new ones have no restart policy yet: one that ends meanwhile has failed, and the old ones still run.
+pub(super) async fn drain(with: &Drive<'_>, ids: &[String]) -> Result<Event, EngineError> {
     let start_first = with
         .service
         .and_then(|service| service.start_first.as_ref());
     let drain = start_first.map_or(Duration::ZERO, |start_first| start_first.drain);
-    tokio::time::sleep(drain).await;
-    Ok(Event::Done)
+    let begun = Instant::now();
+    loop {
+        let left = drain.saturating_sub(begun.elapsed());
+        tokio::time::sleep(left.min(DRAIN_PAUSE)).await;
+        for id in ids {
+            let Some(shown) = with.engine.container(id).await? else {
+                let why = "the new container was removed".to_owned();
+                return Ok(Event::Failed { why });
+            };
+            if let Some(why) = health::how_ended(&with.engine, id, &shown).await {
+                return Ok(Event::Failed { why });
+            }
+        }
+        if begun.elapsed() >= drain {
+            return Ok(Event::Done);
+        }
+    }
 }

@@ -134,7 +134,7 @@ impl Deploy {
                 self.notes
                     .push(format!("could not {}{of}: {why}", step.words()));
             }
-            Event::Failed { why } | Event::Gone { why } => {
+            Event::Failed { why } | Event::Spoilt { why } | Event::Gone { why } => {
                 // A look at all of a batch says itself of whom.
                 let (members, of) = if step == Undo::Verify {
                     (self.batch(self.batch_of(at)), String::new())
@@ -244,6 +244,8 @@ impl Deploy {
         let (parks, promotes) = self.strategy.renames();
         match step {
             Undo::Verify => self.leads(at) && may_be_down && !self.ran(at).is_empty(),
+            // A tag may be several members', and leads whoever makes them anew.
+            Undo::Untag if self.members.len() > 1 => member.tag.is_some(),
             _ if self.is_stuck(at) => false,
             Undo::Find => back.reached == Step::Create && at == back.new.len(),
             Undo::StopNew => tried(Step::Start) && exists && member.runs,

@@ -103,8 +103,11 @@ pub enum Action {
         /// The new container.
         id: String,
     },
-    /// Wait until nobody goes to the old containers any more who has asked for a name.
-    Drain,
+    /// Wait until nobody goes to the old containers any more who has asked for a name. The new ones must not end meanwhile.
+    Drain {
+        /// The new containers.
+        ids: Vec<String>,
+    },
     /// Wait until the old containers are as well as they were.
     Verify {
         /// The members.
@@ -151,6 +154,11 @@ pub enum Event {
     },
     /// It was refused, or a check was not passed.
     Failed {
+        /// Why, for people.
+        why: String,
+    },
+    /// One of a batch that had passed before is not well any more.
+    Spoilt {
         /// Why, for people.
         why: String,
     },

@@ -30,7 +30,9 @@ impl Fault {
         let of_the_host = Self::is_of_the_host(why);
         match step {
             // A gate's words may be the version's own.
-            Step::Look | Step::Gate | Step::LookAgain | Step::GateAgain => Self::Version,
+            Step::Look | Step::Gate | Step::LookAgain | Step::GateAgain | Step::Drain => {
+                Self::Version
+            }
             Step::Start if !of_the_host => Self::Version,
             Step::Start
             | Step::Tag
@@ -40,8 +42,7 @@ impl Fault {
             | Step::Park
             | Step::Promote
             | Step::Join
-            | Step::Switch
-            | Step::Drain => Self::Host,
+            | Step::Switch => Self::Host,
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towline_protocol::Gate;
 
-use super::{Action, Deploy, Ending, Event, Fault, Paused, State};
+use super::{Action, Deploy, Ending, Event, Expected, Fault, Paused, State};
 
 /// A step to the new version. In which order they come is the strategy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,7 +144,9 @@ impl Deploy {
                 new: new.get(at)?.clone(),
                 name: member.name.clone(),
             },
-            Step::Drain => Action::Drain,
+            Step::Drain => Action::Drain {
+                ids: self.running(at, new),
+            },
         })
     }
 
@@ -187,6 +189,11 @@ impl Deploy {
                 return self.past(step, at, new);
             }
             Event::Failed { why } => (Fault::of(step, &why), why),
+            // It is no good one that could be left.
+            Event::Spoilt { why } => {
+                self = self.without_pause();
+                (Fault::Version, why)
+            }
             Event::Gone { why } => (Fault::Host, why),
             other @ (Event::Done
             | Event::Created { .. }
@@ -275,6 +282,21 @@ impl Deploy {
         step.is_gate() && gates.next().is_none()
     }
 
+    /// The new containers of the batches before the one that it is in, which are to stay well meanwhile.
+    pub fn passed_before(&self) -> Vec<Expected> {
+        let State::Replacing { at, new, .. } = &self.state else {
+            return Vec::new();
+        };
+        let first = self.batch(self.batch_of(*at)).start;
+        let all = new.iter().zip(&self.members).take(first).enumerate();
+        let watched = all.filter(|(one, _)| self.is_watched(*one));
+        let expected = watched.map(|(_, (id, member))| Expected {
+            id: id.clone(),
+            name: member.name.clone(),
+        });
+        expected.collect()
+    }
+
     /// What is wrong with the new containers of these ids, which is said of one batch of several.
     pub fn told_of(&self, ids: &[String], why: String) -> String {
         let State::Replacing { new, .. } = &self.state else {
@@ -338,7 +360,7 @@ impl Deploy {
                 ));
                 self.left.extend(left);
             }
-            (step, Event::Gone { why } | Event::Failed { why }) => {
+            (step, Event::Gone { why } | Event::Failed { why } | Event::Spoilt { why }) => {
                 let before = self.paused.as_ref();
                 let before = before.map_or(String::new(), |paused| format!("{}; ", paused.why));
                 let (failure, of) = (step.failure(), self.of(at));

@@ -99,6 +99,7 @@ impl Deploy {
             | Event::Found { .. }
             | Event::Looked { .. }
             | Event::Passed { .. }
+            | Event::Spoilt { .. }
             | Event::Gone { .. }) => other,
         };
         let after = self.on(event);
@@ -109,13 +110,9 @@ impl Deploy {
         }
     }
 
-    /// The deploy after a failure of its way forth of which it is known whose fault it is.
+    /// The deploy after a failure of its way forth of which it is known whose fault it is: it is about the whole version, not about one batch.
     pub fn failed_by(self, event: Event, fault: Fault) -> Self {
-        let after = self.on(event).by(fault);
-        match fault {
-            Fault::Interruption => after.all_back(),
-            Fault::Host | Fault::Version => after,
-        }
+        self.without_pause().on(event).by(fault)
     }
 
     /// The deploy as it goes on in the same process when the engine is back that was lost in the middle of a call: it may

@@ -64,18 +64,20 @@ impl Deploy {
         (lines, end.ending().cloned())
     }
 
-    /// Who has which version where it ended as paused.
+    /// Who has which version where it ended after a pause.
     pub fn paused_in_words(&self) -> Option<String> {
-        let Some(Ending::Paused { passed, .. }) = self.ending() else {
-            return None;
+        let paused = self.paused.as_ref().filter(|_| self.ending().is_some())?;
+        let (new, old) = self.members.split_at_checked(paused.passed)?;
+        let rest = match self.ending() {
+            Some(Ending::Paused { .. }) => "the others have the one before",
+            _ => "the others were to go back to the one before",
         };
-        let (new, old) = self.members.split_at_checked(*passed)?;
         let names = |members: &[Member]| {
             let names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
             names.join(", ")
         };
         Some(format!(
-            "it is paused (on_failure): {} of {} have the new version and keep it ({}), the others have the one before ({})",
+            "it is paused (on_failure): {} of {} have the new version and keep it ({}), {rest} ({})",
             new.len(),
             self.members.len(),
             names(new),
@@ -132,7 +134,7 @@ impl Deploy {
                 let name = self.members.get(*member).map_or("", |member| &member.name);
                 format!("let the new container have the network names of {name}")
             }
-            Action::Drain => "wait until everybody goes to the new container".to_owned(),
+            Action::Drain { .. } => "wait until everybody goes to the new container".to_owned(),
             Action::Verify { .. } => "wait until the old container is as well as before".to_owned(),
             Action::SaveLog { id } => format!("read the log of {}", of(id)),
             Action::Remove { id } => format!("remove {}", of(id)),
@@ -181,7 +183,7 @@ fn works(action: &Action) -> Event {
         | Action::Verify { .. }
         | Action::Join { .. }
         | Action::Switch { .. }
-        | Action::Drain
+        | Action::Drain { .. }
         | Action::SaveLog { .. }
         | Action::Remove { .. } => Event::Done,
     }

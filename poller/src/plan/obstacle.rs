@@ -53,7 +53,7 @@ pub enum Refusal {
     },
     /// Several containers, made from different tags of one repository, none of which the host's file prefers.
     #[error(
-        "the containers were made from different tags, so that it is not known which one they are to have: {}; set image          for the service",
+        "the containers were made from different tags, so that it is not known which one they are to have: {}; set image for the service",
         .0.join(", ")
     )]
     MixedTags(Vec<String>),

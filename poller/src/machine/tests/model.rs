@@ -157,7 +157,7 @@ impl Engine {
                 name,
             } => self.switch([(old, parked), (new, name)]),
             Action::Join { id, .. } => self.with(id, |container| container.joined = true),
-            Action::Drain => {
+            Action::Drain { .. } => {
                 self.clock += DRAIN;
                 Event::Done
             }
@@ -236,13 +236,15 @@ impl Engine {
             id: id.clone(),
             to: to.clone(),
         };
-        match self.act(&rename(old, parked)) {
-            Event::Done => match self.act(&rename(new, name)) {
-                Event::Gone { why } => Event::Failed { why },
-                other => other,
-            },
-            other => other,
+        let parked = self.act(&rename(old, parked));
+        if parked != Event::Done {
+            return parked;
         }
+        let named = self.act(&rename(new, name));
+        if let Event::Gone { why } = named {
+            return Event::Failed { why };
+        }
+        named
     }
 
     fn move_tag_back(&mut self, tag: &TagMove) -> Event {

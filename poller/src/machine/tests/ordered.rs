@@ -65,7 +65,7 @@ fn start_first_a_version_that_fails_after_it_has_joined_is_taken_back_and_the_ol
     for is_it in [
         (|action: &Action| matches!(action, Action::Join { .. })) as fn(&Action) -> bool,
         |action| matches!(action, Action::Gate { brief: true, .. }),
-        |action| matches!(action, Action::Drain),
+        |action| matches!(action, Action::Drain { .. }),
     ] {
         let end = perform(&Scene::start_first(true), |moment| match moment {
             Moment::Call(action) if is_it(action) => Fate::Refused,

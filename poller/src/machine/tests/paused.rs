@@ -175,3 +175,64 @@ fn a_crash_in_a_gate_after_which_more_are_to_be_made_takes_all_back_and_one_in_t
         }
     }
 }
+
+/// The deploy in the gate of the member `at`.
+fn in_gate_of(scene: &Scene, at: usize) -> Deploy {
+    let mut engine = scene.engine();
+    let mut deploy = scene.deploy(&mut engine, 0).unwrap();
+    let is_there = |deploy: &Deploy| matches!(&deploy.state, State::Replacing { step: Step::Gate, at: one, .. } if *one == at);
+    while !is_there(&deploy) {
+        let event = engine.act(&deploy.next().unwrap());
+        deploy = deploy.on(event);
+    }
+    deploy
+}
+
+#[test]
+fn one_that_passed_and_is_not_well_any_more_is_no_good_one_to_leave() {
+    let why = "web0, which had passed before: it ended".to_owned();
+    let spoilt = in_gate_of(&three(true), 2).on(Event::Spoilt { why });
+    assert_eq!(spoilt.fault, Fault::Version);
+    assert!(spoilt.paused.is_none(), "{spoilt:?}");
+    assert!(matches!(spoilt.state, State::RollingBack { batch: 2, .. }));
+}
+
+#[test]
+fn a_hook_is_about_the_whole_version_so_that_nothing_of_it_is_left() {
+    let why = "the hook after is against it".to_owned();
+    for fault in [Fault::Version, Fault::Interruption] {
+        let event = Event::Failed { why: why.clone() };
+        let against = in_gate_of(&three(true), 2).failed_by(event, fault);
+        assert!(against.paused.is_none(), "{against:?}");
+        assert_eq!(against.fault, fault);
+    }
+}
+
+#[test]
+fn where_one_cannot_be_taken_back_the_others_are_and_the_operator_is_told_of_it() {
+    let scene = three(false);
+    let mut gates = 0;
+    let end = perform(&scene, |moment| match moment {
+        Moment::Call(Action::Gate { .. }) => {
+            gates += 1;
+            if gates == 3 {
+                Fate::Refused
+            } else {
+                Fate::Works
+            }
+        }
+        Moment::Call(Action::Start { id }) if id == "old2" => Fate::Refused,
+        Moment::Commit | Moment::Call(_) => Fate::Works,
+    });
+    let Ending::NeedsOperator { why } = end.ending() else {
+        panic!("{:?}", end.ending());
+    };
+    assert!(why.contains("start the old container of web2"), "{why}");
+    for at in [0, 1] {
+        let old = &end.engine.containers[&format!("old{at}")];
+        assert!(
+            old.running && old.armed() && old.name == format!("web{at}"),
+            "{old:?}"
+        );
+    }
+}

@@ -408,7 +408,7 @@ fn touches(action: &Action) -> [Option<&String>; 2] {
         | Action::Find { .. }
         | Action::Look { .. }
         | Action::Gate { .. }
-        | Action::Drain
+        | Action::Drain { .. }
         | Action::Verify { .. }
         | Action::SaveLog { .. } => [None, None],
     }

@@ -54,7 +54,9 @@ impl Stage {
             (Strategy::StopFirst, Some(parallel)) => parallel,
             (Strategy::StopFirst, None) => return,
         };
-        if self.human || self.restarted || self.was_lost || self.scene.fragile {
+        // Where nothing more can be done with one of them, the others are taken back all the same.
+        let is_stuck = self.deploy.stuck.is_some();
+        if self.human || self.restarted || self.was_lost || self.scene.fragile || is_stuck {
             return;
         }
         let down = (0..self.deploy.members.len()).filter(|at| !self.is_served(*at));
