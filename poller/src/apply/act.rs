@@ -290,10 +290,10 @@ async fn gate_and_before(
     tell: &dyn Fn(String),
 ) -> Result<Event, EngineError> {
     let event = gate(with, deploy, ids, spent, brief, tell).await?;
-    let spoilt = match &event {
-        Event::Passed { .. } => look_before(with, deploy).await?,
-        _ => None,
-    };
+    if !matches!(event, Event::Passed { .. }) {
+        return Ok(event);
+    }
+    let spoilt = look_before(with, deploy).await?;
     Ok(spoilt.unwrap_or(event))
 }
 
