@@ -34,7 +34,7 @@ impl Deploy {
         match state {
             State::Replacing { step, at, new } => match self.look_from(step, at) {
                 Some((look, leader))
-                    if self.resumed < RESUMES && (can_create || self.has_made_all(&new)) =>
+                    if self.resumed < RESUMES && (can_create || self.needs_no_plan(look, &new)) =>
                 {
                     self.resumed += 1;
                     self.gone_to(step, at);
@@ -137,8 +137,11 @@ impl Deploy {
         }
     }
 
-    fn has_made_all(&self, new: &[String]) -> bool {
-        new.len() == self.members.len()
+    /// Whether what comes after this look needs nothing of the plan, which is not on record: how more containers are made, and on
+    /// which networks those that are there are to be found.
+    fn needs_no_plan(&self, look: Step, new: &[String]) -> bool {
+        let joins = self.strategy == Strategy::StartFirst && look == Step::Look;
+        new.len() == self.members.len() && !joins
     }
 
     /// The deploy as it goes on when it cannot be recorded any more; `recorded` is how it was recorded last.
